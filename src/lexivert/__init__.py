@@ -1,0 +1,1 @@
+"""Lexivert: sentence vectors that can be read back, word by word."""

@@ -1,0 +1,271 @@
+"""The one place that names files: where each stage's outputs live, and how they are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Every artifact below a project folder.
+
+    Attributes:
+        root: the folder that holds ``data/``, ``models/`` and ``metrics/``.
+    """
+
+    root: Path = Path()
+
+    @property
+    def raw(self) -> Path:
+        """Unpacked source material (stage ``fetch``)."""
+        return self.root / "data" / "raw"
+
+    @property
+    def wordnet(self) -> Path:
+        """WordNet 3.0's dictionary files, in NLTK's layout."""
+        return self.raw / "wordnet"
+
+    @property
+    def gutenberg(self) -> Path:
+        """The Gutenberg selection, one ``.txt`` a book."""
+        return self.raw / "gutenberg"
+
+    @property
+    def raw_texts(self) -> Path:
+        """Documents of a hub dataset or of the user's files: doc_id, split or null, text."""
+        return self.raw / "texts.parquet"
+
+    @property
+    def corpus(self) -> Path:
+        """Sentences: doc_id, source, split, text."""
+        return self.root / "data" / "corpus.parquet"
+
+    @property
+    def vocab(self) -> Path:
+        """The lexicon: unit_id, surface, kind, count, rank, usage."""
+        return self.root / "data" / "vocab.parquet"
+
+    @property
+    def synonyms(self) -> Path:
+        """Related units: unit_id, other_id, relation (synonym, inflection, sibling)."""
+        return self.root / "data" / "synonyms.parquet"
+
+    @property
+    def antonyms(self) -> Path:
+        """Opposite units: unit_id, other_id, relation (antonym)."""
+        return self.root / "data" / "antonyms.parquet"
+
+    @property
+    def unit_features(self) -> Path:
+        """Frozen backbone features of the units, float16 (V, H)."""
+        return self.root / "data" / "unit_features.npy"
+
+    @property
+    def sentence_features(self) -> Path:
+        """Frozen backbone features of the sentences, float16 (S, H)."""
+        return self.root / "data" / "sentence_features.npy"
+
+    @property
+    def sentence_rows(self) -> Path:
+        """Corpus row number of each sentence feature, int64 (S,)."""
+        return self.root / "data" / "sentence_rows.npy"
+
+    @property
+    def token_head(self) -> Path:
+        """Trained token head."""
+        return self.root / "models" / "token_head"
+
+    @property
+    def index(self) -> Path:
+        """FAISS index and unit codes."""
+        return self.root / "models" / "index"
+
+    @property
+    def controller(self) -> Path:
+        """Trained Selector and Placer."""
+        return self.root / "models" / "controller"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Resumable training state; ignored by git and DVC."""
+        return self.root / ".checkpoints"
+
+    @property
+    def plots(self) -> Path:
+        """Curves and tables for ``dvc plots``."""
+        return self.root / "metrics" / "plots"
+
+    def metrics(self, stage: str) -> Path:
+        """Metrics file of a stage."""
+        return self.root / "metrics" / f"{stage}.json"
+
+
+_PRODUCERS = {
+    "raw": "fetch",
+    "corpus.parquet": "corpus",
+    "vocab.parquet": "vocab",
+    "synonyms.parquet": "lexical_maps",
+    "antonyms.parquet": "lexical_maps",
+    "unit_features.npy": "features",
+    "sentence_features.npy": "features",
+    "sentence_rows.npy": "features",
+    "token_head": "token_head",
+    "index": "index",
+    "controller": "controller",
+}
+
+
+def producer(path: Path) -> str | None:
+    """Name of the stage that writes ``path``, or None for a file that no stage writes."""
+    names = [path.name, *(parent.name for parent in path.parents)]
+    return next((_PRODUCERS[name] for name in names if name in _PRODUCERS), None)
+
+
+def require(path: Path) -> Path:
+    """Return ``path`` if it is there.
+
+    Raises:
+        MissingArtifactError: it is not; the message names the stage that writes it.
+    """
+    if path.exists():
+        return path
+    stage = producer(path)
+    hint = f"; run `dvc repro {stage}` first" if stage else ""
+    raise MissingArtifactError(f"{path} is missing{hint}")
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary sibling of ``path`` to write a file or folder to, and rename it into place on success.
+
+    A stage that is killed or fails leaves the old content of ``path``, or nothing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"
+    try:
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def write_parquet(path: Path, columns: Mapping[str, Any], schema: pa.Schema) -> None:
+    """Write equally long columns as one Parquet file."""
+    table = pa.table(dict(columns), schema=schema)
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file that a stage wrote.
+
+    Raises:
+        MissingArtifactError: the file is not there.
+        DamagedArtifactError: it is no Parquet file or lacks one of ``columns``.
+    """
+    require(path)
+    try:
+        table = pq.read_table(path, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DamagedArtifactError(
+            f"{path} is not a readable Parquet file ({reason}); delete it and run `dvc repro`"
+        ) from error
+    missing = [name for name in columns or [] if name not in table.column_names]
+    if missing:
+        raise DamagedArtifactError(f"{path} lacks column {missing[0]!r}; delete it and run `dvc repro`")
+    return table
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write one array as ``.npy``."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def read_array(path: Path, *, mmap: bool = False) -> npt.NDArray[Any]:
+    """Read a ``.npy`` array that a stage wrote, memory-mapped read-only if ``mmap``.
+
+    Raises:
+        MissingArtifactError: the file is not there.
+        DamagedArtifactError: it is cut short or no ``.npy`` file.
+    """
+    require(path)
+    try:
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DamagedArtifactError(
+            f"{path} is not a readable .npy file ({reason}); delete it and run `dvc repro`"
+        ) from error
+    return array
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys and a final newline."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(
+            json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n",
+            encoding="utf-8",
+        )
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that a stage wrote.
+
+    Raises:
+        MissingArtifactError: the file is not there.
+        DamagedArtifactError: it is not JSON.
+    """
+    require(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedArtifactError(
+            f"{path} is not valid JSON ({error}); delete it and run `dvc repro`"
+        ) from error
+
+
+def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
+    """Write a stage's metrics: nested dicts whose leaves are finite numbers (strings only for signatures).
+
+    Floats keep six significant digits, so that the last bits of a sum's order don't show in a diff.
+
+    Raises:
+        LexivertError: a leaf is NaN, infinite or a list; the message names its key.
+    """
+    write_json(path, _rounded(dict(metrics), ""))
+
+
+def _rounded(value: Any, key: str) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _rounded(item, f"{key}.{name}".lstrip(".")) for name, item in value.items()}
+    if isinstance(value, str | bool | int):
+        return value
+    number = float(value) if isinstance(value, float | np.floating) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    if number is None or not math.isfinite(number):
+        raise LexivertError(f"metric {key} is {value!r}; a metric must be a finite number")
+    return float(f"{number:.6g}")

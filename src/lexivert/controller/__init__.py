@@ -1,0 +1,1 @@
+"""Reading a vector back: Selector, Placer and the decode loop."""

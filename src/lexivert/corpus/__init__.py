@@ -1,0 +1,1 @@
+"""Sources of text, sentences and document splits."""

@@ -1,0 +1,1 @@
+"""Backbone, frozen features, token head, position binding and composition."""

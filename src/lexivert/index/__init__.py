@@ -1,0 +1,1 @@
+"""Nearest units by inner product (FAISS)."""

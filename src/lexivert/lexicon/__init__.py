@@ -1,0 +1,1 @@
+"""Units: tokenising, kinds, counting, segmentation and WordNet maps."""

