@@ -242,9 +242,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DamagedArtifactError(
-            f"{path} is not valid JSON ({error}); delete it and run `dvc repro`"
-        ) from error
+        raise DamagedArtifactError(f"{path} is not valid JSON ({error}); delete it and run `dvc repro`") from error
 
 
 def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:

@@ -258,9 +258,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Yaml12Loader)  # noqa: S506 a SafeLoader
     except OSError as error:
-        raise LexivertError(
-            f"{path} can't be read ({error.strerror}); run from the project's root folder"
-        ) from error
+        raise LexivertError(f"{path} can't be read ({error.strerror}); run from the project's root folder") from error
     except yaml.YAMLError as error:
         raise LexivertError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     try:

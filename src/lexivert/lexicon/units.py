@@ -56,9 +56,7 @@ class Lexicon:
 
     def __post_init__(self) -> None:
         if self.surfaces[: len(RESERVED)] != RESERVED:
-            raise DamagedArtifactError(
-                "the vocabulary does not begin with the reserved units; run `dvc repro vocab`"
-            )
+            raise DamagedArtifactError("the vocabulary does not begin with the reserved units; run `dvc repro vocab`")
         object.__setattr__(self, "id_of", {surface: unit for unit, surface in enumerate(self.surfaces)})
         if len(self.id_of) != len(self.surfaces):
             raise DamagedArtifactError("the vocabulary holds a surface twice; run `dvc repro vocab`")
