@@ -1,1 +1,1 @@
-"""Sources of text, sentences and document splits."""
+"""Text in: sources, sentences, and the split by document."""

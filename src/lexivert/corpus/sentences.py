@@ -1,0 +1,173 @@
+"""Sentence splitting by rules: plain text, and WikiText with its spaced tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+ABBREVIATIONS = frozenset(
+    """mr mrs ms messrs mme mlle dr prof rev revd st ste sr jr capt col gen lieut lt maj sgt adm cmdr gov sen rep hon
+    pres esq bros co corp inc ltd vol vols no nos pp p fig figs ch chap sec art vs viz cf etc eg ie e.g i.e jan feb mar
+    apr jun jul aug sept sep oct nov dec mt ft dept univ assn approx ca c ed eds est al op cit""".split()
+)
+"""Words that a full stop doesn't end a sentence after, lowercase."""
+
+SPEECH_VERBS = (
+    "said|says|asked|cried|replied|answered|exclaimed|returned|observed|repeated|inquired|enquired|whispered|shouted"
+    "|added|continued|remarked|called|thought|began|demanded|muttered|murmured|screamed|growled|went on"
+)
+
+_OPENERS = r"[\"'“‘«(\[]"
+_CLOSERS = r"[\"'”’»)\]]"
+_BOUNDARY = re.compile(rf"(?<=\S)([.!?…]+)({_CLOSERS}*)\s+(?=(?:{_OPENERS}|-{{2,}}|—)*[^\W_])")
+_NEXT_LOWER = re.compile(rf"(?:{_OPENERS}|-{{2,}}|—|\s)*[a-zà-öø-ÿ]")
+_ATTRIBUTION = re.compile(
+    rf"(?:(?:the|The|Mr|Mrs|Miss|Lady|Sir|Dr|Father)\.? )?(?:[A-Z]\w+ ){{1,3}}(?:{SPEECH_VERBS})\b"
+)
+_LAST_TOKEN = re.compile(r"[^\s\"'“‘«(\[—-]*$")
+_INITIAL = re.compile(r"(?:[A-Z]\.)*[A-Z]$")
+_CLAUSE_END = re.compile(r"(?<=[;:])\s+|(?<=,)\s+(?=(?:and|but|or|nor|for|which|who|that|when|while|as|if)\b)")
+
+
+def split_sentences(paragraph: str) -> list[str]:
+    """Split one paragraph of plain text into sentences.
+
+    A sentence ends at ``.``, ``!``, ``?`` or ``…`` (with closing quotes) before white space and a capital, digit or
+    opening quote; not after an abbreviation or an initial, and not between quoted speech and ``Alice asked``.
+
+    Args:
+        paragraph: text without paragraph breaks; white space is collapsed.
+
+    Returns:
+        Non-empty sentences; joined by spaces they are the paragraph again, unbalanced quotes aside.
+    """
+    text = " ".join(paragraph.split())
+    sentences, start = [], 0
+    for match in _BOUNDARY.finditer(text):
+        if _is_end(text, match):
+            sentences.append(text[start : match.end()].rstrip())
+            start = match.end()
+    sentences.append(text[start:])
+    return [sentence for sentence in map(balance_quotes, sentences) if any(map(str.isalnum, sentence))]
+
+
+def _is_end(text: str, match: re.Match[str]) -> bool:
+    following = text[match.end() : match.end() + 60]
+    if _NEXT_LOWER.match(following):
+        return False
+    if match[2] and match[1] != "." and _ATTRIBUTION.match(following):
+        return False
+    if match[1] != "." or match[2]:
+        return True
+    token = _LAST_TOKEN.search(text[max(0, match.start() - 30) : match.start()])
+    word = token[0] if token else ""
+    if word.lower() in ABBREVIATIONS:
+        return False
+    return not (_INITIAL.match(word) and word != "I")
+
+
+def balance_quotes(sentence: str) -> str:
+    """Drop a double quote or bracket at a sentence's start or end whose partner went to another sentence."""
+    for opener, closer in (('"', '"'), ("“", "”"), ("(", ")"), ("[", "]")):
+        sentence = _balance(sentence, opener, closer)
+    return _balance_single(sentence)
+
+
+def _balance(sentence: str, opener: str, closer: str) -> str:
+    if opener == closer:
+        lone_open = lone_close = sentence.count(opener) % 2 == 1
+    else:
+        lone_open = sentence.count(opener) > sentence.count(closer)
+        lone_close = sentence.count(closer) > sentence.count(opener)
+    if lone_open and sentence.startswith(opener):
+        return sentence[len(opener) :].lstrip()
+    if lone_close and sentence.endswith(closer):
+        return sentence[: -len(closer)].rstrip()
+    return sentence
+
+
+_ELISION = re.compile(
+    r"'(?:tis|twas|twere|twill|twould|em|til|gainst|mongst|neath|mid|scape|bout|cause|d|s|t)\b", re.I
+)
+_OPEN_SINGLE = re.compile(r"(?:^|(?<=[\s(\"—-]))'(?=\w)")
+_CLOSE_SINGLE = re.compile(r"(?<=[.,!?;:—-])'|(?<=\w)'(?=[.,!?;:\s)]|$)")
+
+
+def _balance_single(sentence: str) -> str:
+    """Single quotes, told from apostrophes by what stands beside them."""
+    opens = [m for m in _OPEN_SINGLE.finditer(sentence) if not _ELISION.match(sentence, m.start())]
+    closes = list(_CLOSE_SINGLE.finditer(sentence))
+    if sentence.startswith("'") and opens and not closes:
+        return sentence[1:]
+    if closes and not opens and re.search(r"[.,!?]'$", sentence):
+        return sentence[:-1]
+    return sentence
+
+
+def split_wikitext(line: str) -> list[str]:
+    """Split one WikiText line into sentences, its tokens kept as they are.
+
+    A sentence ends at a token ``.``, ``!`` or ``?`` (a closing ``"`` or ``)`` goes with it) unless the next token
+    begins with a lowercase letter.
+    """
+    tokens = line.split()
+    sentences, start, quotes, index = [], 0, 0, 0
+    while index < len(tokens):
+        token = tokens[index]
+        quotes += token == '"'
+        index += 1
+        if token not in {".", "!", "?"}:
+            continue
+        while index < len(tokens) and (tokens[index] in {")", "'"} or (tokens[index] == '"' and quotes % 2)):
+            quotes += tokens[index] == '"'
+            index += 1
+        if index < len(tokens) and not tokens[index][0].islower():
+            sentences.append(" ".join(tokens[start:index]))
+            start = index
+    sentences.append(" ".join(tokens[start:]))
+    return [sentence for sentence in sentences if any(map(str.isalnum, sentence))]
+
+
+def paragraphs(text: str, *, wrap: int = 100) -> Iterator[str]:
+    """Paragraphs of plain text that may be hard-wrapped: blocks between blank lines, their lines joined.
+
+    A line longer than ``wrap`` characters isn't hard-wrapped and stands for itself, and so does a line far shorter
+    than its block's longest one when the next begins with a capital (lists, titles).
+    """
+    for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
+        lines = [line.strip() for line in block.splitlines() if line.strip()]
+        yield from _join_wrapped(lines, wrap)
+
+
+def _join_wrapped(lines: list[str], wrap: int) -> Iterator[str]:
+    width = max(map(len, lines), default=0)
+    current: list[str] = []
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        current.append(line)
+        ends = width > wrap or (len(line) < width / 2 and following[:1].isupper())
+        if ends or not following:
+            yield " ".join(current)
+            current = []
+
+
+def limit_words(sentences: Iterable[str], most: int) -> Iterator[str]:
+    """Cut sentences of more than ``most`` words at clause ends into parts of at most ``most`` words.
+
+    Clause ends are ``;``, ``:`` and commas before a conjunction; without one, the cut falls between two words.
+    """
+    for sentence in sentences:
+        if sentence.count(" ") < most:
+            yield sentence
+        else:
+            yield from _cut(sentence, most)
+
+
+def _cut(sentence: str, most: int) -> Iterator[str]:
+    words = sentence.split(" ")
+    while len(words) > most:
+        head = " ".join(words[:most])
+        ends = [m.start() for m in _CLAUSE_END.finditer(head)]
+        cut = head[: ends[-1]].count(" ") + 1 if ends and ends[-1] > len(head) // 3 else most
+        yield " ".join(words[:cut])
+        words = words[cut:]
+    yield " ".join(words)

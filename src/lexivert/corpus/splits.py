@@ -1,0 +1,88 @@
+"""The split into train, valid and test: whole documents, drawn by a seeded hash, each source on its own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+FEWEST_TO_SPLIT = 3
+"""A source with fewer documents stays in train."""
+OVERSHOOT = 1.25
+"""A document may carry its split past the target by this factor, unless it is the split's first."""
+
+
+@dataclass(frozen=True)
+class DocumentSize:
+    """What the split needs to know of a document.
+
+    Attributes:
+        doc_id: unique name.
+        source: stratum.
+        split: the split that its source put it in, or None.
+        sentences: number of sentences.
+    """
+
+    doc_id: str
+    source: str
+    split: str | None
+    sentences: int
+
+
+def order_key(doc_id: str, seed: int) -> bytes:
+    """Sort key that draws documents at random yet depends on nothing but name and seed."""
+    return hashlib.blake2b(f"{seed}:{doc_id}".encode(), digest_size=16).digest()
+
+
+def assign_splits(
+    documents: Sequence[DocumentSize], *, valid_share: float, test_share: float, seed: int
+) -> dict[str, str]:
+    """Give each document a split.
+
+    A document keeps the split its source gave it. A source that names no validation (or test) documents gives up
+    some of its other documents: drawn in hash order, whole, until they hold the share of the source's sentences;
+    one that would overshoot by more than a quarter is passed over, and if all would, the smallest is taken.
+
+    Args:
+        documents: every document once.
+        valid_share: share of each source's sentences meant for validation, in [0, 1].
+        test_share: the same for test.
+        seed: seed of the draw.
+
+    Returns:
+        ``train``, ``valid`` or ``test`` by doc_id.
+    """
+    splits: dict[str, str] = {}
+    for source in dict.fromkeys(document.source for document in documents):
+        of_source = [document for document in documents if document.source == source]
+        splits.update(_assign_source(of_source, {"test": test_share, "valid": valid_share}, seed))
+    return splits
+
+
+def _assign_source(documents: list[DocumentSize], shares: dict[str, float], seed: int) -> dict[str, str]:
+    splits = {document.doc_id: document.split or "train" for document in documents}
+    given = set(splits.values())
+    open_documents = [document for document in documents if splits[document.doc_id] == "train"]
+    if len(open_documents) < FEWEST_TO_SPLIT:
+        return splits
+    total = sum(document.sentences for document in documents)
+    open_documents.sort(key=lambda document: order_key(document.doc_id, seed))
+    for split, share in shares.items():
+        if share > 0 and split not in given:
+            drawn = _draw(open_documents, share * total)
+            splits.update(dict.fromkeys(drawn, split))
+            open_documents = [document for document in open_documents if document.doc_id not in drawn]
+    return splits
+
+
+def _draw(documents: list[DocumentSize], target: float) -> set[str]:
+    """Names of documents, in the given order, that hold about ``target`` sentences; at least one, never all."""
+    drawn: set[str] = set()
+    held = 0
+    for document in documents:
+        if held >= target or len(drawn) == len(documents) - 1:
+            break
+        if document.sentences and held + document.sentences <= OVERSHOOT * target:
+            drawn.add(document.doc_id)
+            held += document.sentences
+    return drawn or {min(documents, key=lambda document: document.sentences or float("inf")).doc_id}
