@@ -1,0 +1,165 @@
+"""How close a rebuilt text is to its original: published measures as pure functions of texts, unit ids or vectors.
+
+All take references (originals) first and hypotheses (rebuilt) second, in the same order and number, and give shares
+in 0..1, except BLEU and chrF, which keep their usual 0..100.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TypeVar
+
+import torch
+from rouge_score.rouge_scorer import RougeScorer
+from sacrebleu.metrics import BLEU, CHRF
+from torch import Tensor
+
+LENGTH_BUCKETS = ((1, 10), (11, 20), (21, 40))
+"""Bounds of the length buckets, in whitespace words, both included."""
+
+ROUGE_KINDS = ("rouge1", "rouge2", "rougeL")
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A corpus score and what must be stated with it to be comparable.
+
+    Attributes:
+        score: 0..100.
+        signature: sacrebleu's signature: tokeniser, smoothing, case, version.
+    """
+
+    score: float
+    signature: str
+
+
+def _pairs(references: Sequence[T], hypotheses: Sequence[T]) -> list[tuple[T, T]]:
+    if len(references) != len(hypotheses):
+        raise ValueError(f"{len(references)} references, but {len(hypotheses)} hypotheses; they must be as many")
+    if not references:
+        raise ValueError("no texts to compare")
+    return list(zip(references, hypotheses, strict=True))
+
+
+def exact_match(references: Sequence[str], hypotheses: Sequence[str]) -> float:
+    """Share of texts that are the same string, every character counted (Rajpurkar et al. 2016, nothing folded).
+
+    Raises:
+        ValueError: the sequences differ in length or are empty; the same for all measures below.
+    """
+    return fmean(reference == hypothesis for reference, hypothesis in _pairs(references, hypotheses))
+
+
+def unit_accuracy(references: Sequence[Sequence[int]], hypotheses: Sequence[Sequence[int]]) -> float:
+    """Share of positions that hold the right unit, over all texts together.
+
+    Positions are compared from the start. A text counts max(len(reference), len(hypothesis)) positions, so that units
+    too many and too few are both wrong; two empty texts count one right position (END).
+    """
+    right = total = 0
+    for reference, hypothesis in _pairs(references, hypotheses):
+        right += sum(a == b for a, b in zip(reference, hypothesis, strict=False))
+        total += max(len(reference), len(hypothesis))
+        if not reference and not hypothesis:
+            right, total = right + 1, total + 1
+    return right / total
+
+
+def bleu(references: Sequence[str], hypotheses: Sequence[str]) -> Scored:
+    """Corpus BLEU (Papineni et al. 2002) as sacrebleu computes it (Post 2018), with its signature."""
+    _pairs(references, hypotheses)
+    metric = BLEU()
+    score = metric.corpus_score(list(hypotheses), [list(references)]).score
+    return Scored(float(score), str(metric.get_signature()))
+
+
+def chrf(references: Sequence[str], hypotheses: Sequence[str]) -> Scored:
+    """Corpus chrF2, character 6-gram F-score (Popović 2015), as sacrebleu computes it, with its signature."""
+    _pairs(references, hypotheses)
+    metric = CHRF()
+    score = metric.corpus_score(list(hypotheses), [list(references)]).score
+    return Scored(float(score), str(metric.get_signature()))
+
+
+def rouge(references: Sequence[str], hypotheses: Sequence[str]) -> dict[str, float]:
+    """Mean F-measure of ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004), unstemmed, by the ``rouge_score`` package.
+
+    Its tokeniser keeps only lowercased letters a-z and digits: a text without any scores 0 even against itself.
+
+    Returns:
+        ``rouge1``, ``rouge2`` and ``rougeL``.
+    """
+    scorer = RougeScorer(list(ROUGE_KINDS), use_stemmer=False)
+    scores = [scorer.score(reference, hypothesis) for reference, hypothesis in _pairs(references, hypotheses)]
+    return {kind: fmean(score[kind].fmeasure for score in scores) for kind in ROUGE_KINDS}
+
+
+def token_f1(references: Sequence[str], hypotheses: Sequence[str]) -> float:
+    """Mean F1 of the two bags of whitespace tokens (Rajpurkar et al. 2016), case and punctuation kept.
+
+    Two empty texts score 1, an empty text against any other 0.
+    """
+    return fmean(_bag_f1(a.split(), b.split()) for a, b in _pairs(references, hypotheses))
+
+
+def _bag_f1(reference: list[str], hypothesis: list[str]) -> float:
+    if not reference or not hypothesis:
+        return float(reference == hypothesis)
+    shared = (Counter(reference) & Counter(hypothesis)).total()
+    return 2 * shared / (len(reference) + len(hypothesis))
+
+
+def mean_cosine(references: Tensor, hypotheses: Tensor) -> float:
+    """Mean cosine between rows, -1..1; a zero row has cosine 0 with everything.
+
+    Shape: references (B, D), hypotheses (B, D).
+
+    Raises:
+        ValueError: the shapes differ, or there are no rows.
+    """
+    if references.shape != hypotheses.shape or references.ndim != 2 or not len(references):
+        raise ValueError(f"shapes {tuple(references.shape)} and {tuple(hypotheses.shape)} must be the same (B, D)")
+    return float(torch.cosine_similarity(references.double(), hypotheses.double(), dim=1).mean())
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """Score interval of a proportion (Wilson 1927), 95 % by default; sound at 0 and 1, unlike the normal one.
+
+    Raises:
+        ValueError: not 0 <= successes <= trials, or no trials.
+    """
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ValueError(f"{successes} successes in {trials} trials is no proportion")
+    share, shrink = successes / trials, 1 + z * z / trials
+    centre = (share + z * z / (2 * trials)) / shrink
+    half = z / shrink * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def bucket_name(bounds: tuple[int, int]) -> str:
+    """Name of a length bucket in metrics files, e.g. ``words_01_10``; zero-padded, so that names sort by length."""
+    return f"words_{bounds[0]:02d}_{bounds[1]:02d}"
+
+
+def by_length(texts: Sequence[str], buckets: Iterable[tuple[int, int]] = LENGTH_BUCKETS) -> dict[str, list[int]]:
+    """Row numbers of the texts in each length bucket; a text outside all buckets is in none.
+
+    Args:
+        texts: the originals.
+        buckets: bounds in whitespace words, both included.
+
+    Returns:
+        Bucket name to ascending row numbers, in the order of ``buckets``, empty ones included.
+    """
+    lengths = [len(text.split()) for text in texts]
+    return {
+        bucket_name((low, high)): [row for row, length in enumerate(lengths) if low <= length <= high]
+        for low, high in buckets
+    }
