@@ -1,0 +1,229 @@
+"""Exact counts of tokens and phrases over integer-coded text.
+
+Phrases grow a word at a time: an n-gram can only be frequent if both of its (n-1)-grams are (the Apriori property,
+Agrawal & Srikant 1994), so at each length only positions that begin two overlapping frequent phrases are looked at.
+A phrase of length n is the pair (id of its first n-1 words, id of its last n-1 words), one 64-bit key; equal keys are
+counted by sorting. Nothing is hashed away: the counts are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from lexivert.lexicon.tokenizing import looks_like_wikitext, normalize, split_chunk, tokenize_wikitext
+
+Codes = npt.NDArray[np.int32]
+Counts = npt.NDArray[np.int64]
+
+BREAK = -1
+"""Code between two rows."""
+_ROWS_PER_BATCH = 20_000
+_BLOCK = 1 << 22
+"""Positions handled at once."""
+KEY_BUDGET = 1 << 26
+"""Keys sorted at once (512 MB); more are counted in several passes over disjoint sets of keys."""
+
+
+@dataclass(frozen=True)
+class CodedText:
+    """Rows of tokens as one stream of integers.
+
+    Attributes:
+        codes: (N,) index into ``surfaces``, ``BREAK`` after each row.
+        surfaces: the T distinct tokens, in order of first sight.
+    """
+
+    codes: Codes
+    surfaces: list[str]
+
+    def counts(self) -> Counts:
+        """Occurrences of each token. Shape: (T,)."""
+        total = np.zeros(len(self.surfaces), dtype=np.int64)
+        for start in range(0, len(self.codes), _BLOCK):
+            block = self.codes[start : start + _BLOCK]
+            total += np.bincount(block[block >= 0], minlength=len(total))
+        return total
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """Frequent phrases of one length n.
+
+    Attributes:
+        tokens: (M, n) token codes.
+        counts: (M,) occurrences, overlapping ones included.
+    """
+
+    tokens: Codes
+    counts: Counts
+
+
+class _ChunkIds(dict[str, int]):
+    """White-space chunk to chunk id; an unknown chunk gets the next id and its token codes."""
+
+    def __init__(self, coder: _Coder, split: Callable[[str], tuple[str, ...]]) -> None:
+        super().__init__()
+        self._coder, self._split = coder, split
+
+    def __missing__(self, chunk: str) -> int:
+        self[chunk] = identity = self._coder.add(self._split(chunk))
+        return identity
+
+
+class _Coder:
+    """Growing tables of tokens and chunks. A chunk is split and looked up once, whatever its count."""
+
+    def __init__(self) -> None:
+        self.code_of: dict[str, int] = {}
+        self.chunk_codes: list[int] = [BREAK]
+        self.chunk_ends: list[int] = [1]  # chunk 0 is the break between rows
+        self.plain = _ChunkIds(self, split_chunk)
+        self.wikitext = _ChunkIds(self, lambda surface: (surface,))
+
+    def add(self, surfaces: tuple[str, ...]) -> int:
+        """Make a chunk of ``surfaces`` and return its id."""
+        self.chunk_codes.extend(self.code_of.setdefault(surface, len(self.code_of)) for surface in surfaces)
+        self.chunk_ends.append(len(self.chunk_codes))
+        return len(self.chunk_ends) - 1
+
+    def chunk_ids(self, text: str) -> Iterator[int]:
+        """Look up the chunks of a row."""
+        if looks_like_wikitext(text):
+            return map(self.wikitext.__getitem__, tokenize_wikitext(text))
+        chunks = text.split() if text.isascii() else normalize(text).split()
+        return map(self.plain.__getitem__, chunks)
+
+    def codes(self, texts: Iterable[str]) -> Codes:
+        """Token codes of a batch of rows."""
+        identities: list[int] = []
+        for text in texts:
+            identities.extend(self.chunk_ids(text))
+            identities.append(0)
+        ids = np.array(identities, dtype=np.int64)
+        ends = np.array(self.chunk_ends, dtype=np.int64)
+        lengths = np.diff(ends, prepend=0)
+        return _expand(np.array(self.chunk_codes, dtype=np.int32), ends - lengths, lengths, ids)
+
+
+def _expand(
+    values: Codes, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]
+) -> Codes:
+    """Concatenate ``values[starts[i] : starts[i] + lengths[i]]`` over ``ids``."""
+    counts = lengths[ids]
+    ends = np.cumsum(counts)
+    shift = np.repeat(starts[ids] - (ends - counts), counts)
+    expanded: Codes = values[np.arange(len(shift)) + shift]
+    return expanded
+
+
+def encode_texts(texts: Iterable[str]) -> CodedText:
+    """Tokenise rows of text, each in its own convention, and code the tokens.
+
+    Raises:
+        ValueError: see ``tokenizing.normalize``.
+    """
+    coder = _Coder()
+    rows = iter(texts)
+    parts = [np.empty(0, dtype=np.int32)]
+    while batch := list(islice(rows, _ROWS_PER_BATCH)):
+        parts.append(coder.codes(batch))
+    return CodedText(np.concatenate(parts), list(coder.code_of))
+
+
+def count_phrases(
+    text: CodedText,
+    eligible: npt.NDArray[np.bool_],
+    *,
+    min_count: int,
+    longest: int,
+    key_budget: int = KEY_BUDGET,
+) -> list[Phrases]:
+    """Count the phrases of 2 to ``longest`` consecutive eligible tokens that occur at least ``min_count`` times.
+
+    Memory is 8 bytes a token, plus 8 bytes for each of at most ``key_budget`` keys.
+
+    Args:
+        text: the rows; phrases never cross a row's end.
+        eligible: (T,) tokens that may be part of a phrase.
+        min_count: fewest occurrences.
+        longest: longest phrase in tokens.
+        key_budget: keys sorted at once.
+
+    Returns:
+        One item a length from 2 on, phrases in no particular order; stops early where none is frequent.
+    """
+    frequent = np.flatnonzero(eligible & (text.counts() >= min_count)).astype(np.int32)
+    ids = _phrase_starts(text, frequent)
+    tokens = frequent[:, None]
+    lengths: list[Phrases] = []
+    for _ in range(2, longest + 1):
+        keys, counts = _frequent_keys(ids, len(tokens), min_count, key_budget)
+        if not len(keys):
+            break
+        _advance(ids, keys, len(tokens))
+        left, right = np.divmod(keys, len(tokens))
+        tokens = np.concatenate([tokens[left], tokens[right, -1:]], axis=1)
+        lengths.append(Phrases(tokens, counts))
+    return lengths
+
+
+def _phrase_starts(text: CodedText, frequent: Codes) -> Codes:
+    """Number the occurrences of frequent tokens 0, 1, … and mark all else -1. Shape: (N,)."""
+    number = np.full(len(text.surfaces) + 1, -1, dtype=np.int32)  # the last entry serves BREAK == -1
+    number[frequent] = np.arange(len(frequent), dtype=np.int32)
+    starts: Codes = number[text.codes]
+    return starts
+
+
+def _pair_keys(ids: Codes, start: int, base: int) -> tuple[npt.NDArray[np.intp], Counts]:
+    """Positions in a block where two frequent phrases overlap, and the keys of the longer phrases there."""
+    block = ids[start : start + _BLOCK + 1]
+    positions = np.flatnonzero((block[:-1] >= 0) & (block[1:] >= 0))
+    keys = block[positions].astype(np.int64)
+    keys *= base
+    keys += block[positions + 1]
+    return positions + start, keys
+
+
+def _frequent_keys(ids: Codes, base: int, min_count: int, budget: int) -> tuple[Counts, Counts]:
+    """Sorted keys that occur at least ``min_count`` times, and how often."""
+    candidates = int(np.count_nonzero((ids[:-1] >= 0) & (ids[1:] >= 0)))
+    passes = max(1, -(-candidates // budget))
+    found: list[tuple[Counts, Counts]] = []
+    for residue in range(passes):
+        blocks = (_pair_keys(ids, start, base)[1] for start in range(0, len(ids), _BLOCK))
+        keys = np.concatenate(
+            [block if passes == 1 else block[block % passes == residue] for block in blocks] or [_NONE]
+        )
+        found.append(_count_sorted(keys, min_count))
+    keys, counts = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    order = np.argsort(keys)
+    return keys[order], counts[order]
+
+
+_NONE = np.empty(0, dtype=np.int64)
+
+
+def _count_sorted(keys: Counts, min_count: int) -> tuple[Counts, Counts]:
+    """Sort ``keys`` in place and return those that occur ``min_count`` times or more, with their counts."""
+    keys.sort()
+    # A key that occurs m times meets itself m-1 places further on: most rare keys are gone after one comparison.
+    ahead = min(min_count - 1, len(keys))
+    distinct = np.unique(keys[: len(keys) - ahead][keys[: len(keys) - ahead] == keys[ahead:]])
+    counts = np.searchsorted(keys, distinct, side="right") - np.searchsorted(keys, distinct, side="left")
+    return distinct, counts.astype(np.int64)
+
+
+def _advance(ids: Codes, keys: Counts, base: int) -> None:
+    """Replace the numbers of phrases of length n-1 in ``ids`` by those of the frequent phrases of length n."""
+    for start in range(0, len(ids), _BLOCK):
+        positions, block_keys = _pair_keys(ids, start, base)
+        numbers = np.searchsorted(keys, block_keys)
+        known = keys[np.minimum(numbers, len(keys) - 1)] == block_keys
+        ids[start : start + _BLOCK] = -1
+        ids[positions[known]] = numbers[known]
