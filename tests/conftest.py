@@ -1,0 +1,165 @@
+"""What every test may use: a tiny local backbone, a tiny corpus, and parameters for a run of seconds."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: no test may use the network
+
+import pytest
+import torch
+import yaml
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from lexivert.params import Params, load_params
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TINY_WIDTH = 32
+
+_WORDS = {
+    "noun": """
+        answer apple army baker bell bird boat book bread bridge brother candle captain castle chair child
+        church city cloud coat corner country daughter door dream eagle evening farmer father field fire fish
+        flower forest friend garden gate girl grass hand harbour hat hill horse house island journey king
+        kitchen lady lake lamp letter light lion market master meadow merchant mill money moon morning mother
+        mountain night ocean owl paper path piano picture prince queen rain river road rock room rose sailor
+        school shadow sheep ship shoe sister snow soldier song spring star stone storm story stranger street
+        summer sun table teacher thief tower tree valley village voice wagon wall water wheel wind window
+        winter wolf woman wood world year
+    """,
+    "verb": """
+        asked believed bought broke brought built called carried caught chose counted covered crossed
+        described drew feared filled followed forgot found gave heard held hid kept knew left liked lost loved
+        made met missed needed noticed opened painted passed praised promised pulled reached remembered saw
+        sent shook showed sold sought stole thanked told took touched turned understood visited wanted warned
+        washed watched wished wrote
+    """,
+    "adjective": """
+        ancient black blue bold brave bright broken calm cheerful clever cold cruel dark deep distant dry
+        early empty faithful famous foolish gentle golden great green heavy high honest hungry kind little
+        lonely long lost low narrow noble old pale patient poor proud quiet red rich sad silent silver small
+        strange strong sweet tall tired warm weak white wide wild wise young
+    """,
+    "function word": """
+        a about after again all an and are as at be because been before but by can could did do does for from
+        had has have he her him his i if in into is it me more my no not of on or other our out over she side
+        so some than that the their them then there they this through to under until up upon was we were what
+        when where which while who will with would you your end day middle near one two three don didn isn
+        said thou shall
+    """,
+    "suffix": """
+        s es ed er ers est ing ings ly ness ment tion able ful less ish y al en ous ity ation n't
+    """,
+}
+NOUNS, VERBS, ADJECTIVES, FUNCTION_WORDS, SUFFIXES = (words.split() for words in _WORDS.values())
+NAMES = ["Alice", "Mr. Brown", "Captain Hook", "Emma", "Harriet", "London", "New York", "Queen Anne", "Rome", "Toby"]
+PLACES = [
+    "at the end of the day",
+    "in the middle of the night",
+    "on the other side of the river",
+    "near the old mill",
+]
+
+
+def _vocabulary() -> list[str]:
+    """A WordPiece vocabulary that covers ASCII letters, so that few texts meet [UNK]."""
+    characters = [*(chr(code) for code in range(0x21, 0x7F) if not chr(code).isupper()), *"“”‘’—"]
+    names = [part.strip(".").lower() for name in NAMES for part in name.split()]
+    words = NOUNS + VERBS + ADJECTIVES + FUNCTION_WORDS + names
+    pieces = [f"##{text}" for text in [*characters, *SUFFIXES]]
+    return list(dict.fromkeys(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, *pieces, *words]))
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random two-layer BERT, 32 wide, 64 positions, in Hugging Face format; always the same weights."""
+    folder = tmp_path_factory.mktemp("tiny_backbone")
+    vocabulary = _vocabulary()
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=TINY_WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(folder)
+    tokens = {piece: number for number, piece in enumerate(vocabulary)}
+    BertTokenizerFast(vocab=tokens, model_max_length=64).save_pretrained(folder)
+    return folder
+
+
+def _sentence(rng: random.Random) -> str:
+    """One sentence out of templates: plain, spoken, with a name, with a number, with a phrase that comes often."""
+    noun, other = rng.sample(NOUNS, 2)
+    verb, adjective, name = rng.choice(VERBS), rng.choice(ADJECTIVES), rng.choice(NAMES)
+    return rng.choice(
+        [
+            f"The {adjective} {noun} {verb} the {other}.",
+            f"{name} {verb} a {adjective} {noun} {rng.choice(PLACES)}.",
+            f"“Don't you see the {noun}?” said {name}; “it is {adjective}.”",
+            f"The {noun} was {rng.randint(2, 99)} miles from the {other}, or {rng.randint(1, 9)},500.5 {adjective} paces.",
+            f"It was a {adjective} {noun}, and the {other} {verb} it {rng.choice(PLACES)}.",
+            f"She {verb} the {noun} (a {adjective} one) -- but the {other} didn't.",
+            f"When {name} {verb} the {noun}, the {adjective}-hearted {other} {rng.choice(VERBS)} it too!",
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Fourteen ``.txt`` documents of 45 sentences each, in paragraphs; the same text every time."""
+    folder = tmp_path_factory.mktemp("tiny_corpus")
+    rng = random.Random(0)
+    files = []
+    for document in range(14):
+        paragraphs = [" ".join(_sentence(rng) for _ in range(9)) for _ in range(5)]
+        files.append(folder / f"document_{document:02d}.txt")
+        files[-1].write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
+    return files
+
+
+@pytest.fixture
+def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: list[Path]) -> Path:
+    """A ``params.yaml`` for a whole pipeline run of seconds: tiny corpus, tiny backbone, D = 32 + 224 = 256."""
+    content = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    changes = {
+        "corpus": {
+            "source": "files",
+            "files": [str(file) for file in tiny_corpus_files],
+            "valid_share": 0.1,
+            "test_share": 0.1,
+        },
+        "vocab": {"pieces": 300, "min_count": dict.fromkeys(content["vocab"]["min_count"], 2)},
+        "backbone": {"model": str(tiny_backbone), "max_tokens": 64, "device": "cpu", "dtype": "float32"},
+        "features": {"tokens_per_batch": 512, "max_train_sentences": 200},
+        "code": {"embed_dim": 256, "max_units": 96},
+        "token_head": {"hidden": 64, "batch_size": 64, "epochs": 2, "queue_size": 128},
+        "controller": {
+            "width": 32,
+            "placer_width": 16,
+            "layers": 1,
+            "heads": 2,
+            "placer_layers": 1,
+            "candidates": 4,
+            "max_train_units": 24,
+            "batch_size": 8,
+            "steps": 30,
+        },
+        "evaluate": {"texts_per_bucket": 5, "batch_size": 8},
+    }
+    for section, values in changes.items():
+        content[section].update(values)
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def tiny_params(tiny_params_file: Path) -> Params:
+    """The content of ``tiny_params_file``."""
+    return load_params(tiny_params_file)
