@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
-
 from lexivert.artifacts import Paths, write_metrics, write_parquet
 from lexivert.corpus.build import SCHEMA, build_corpus, corpus_metrics, read_documents
 from lexivert.params import load_params

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
-
 from lexivert.artifacts import Paths, write_metrics
 from lexivert.corpus.fetch import fetch
 from lexivert.params import load_params

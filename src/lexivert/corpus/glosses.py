@@ -9,6 +9,7 @@ from pathlib import Path
 from lexivert.artifacts import require
 
 PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")
+_UNDERSCORE = re.compile(r"(?<=\w)_(?=\w)")
 _QUOTE = re.compile(r';?\s*"')
 
 
@@ -31,5 +32,5 @@ def split_gloss(gloss: str) -> list[str]:
 
     WordNet's quotes don't always pair, so every double quote separates; grave accents become apostrophes.
     """
-    parts = (part.strip(" ;:\n") for part in _QUOTE.split(gloss.replace("`", "'")))
+    parts = (part.strip(" ;:\n") for part in _QUOTE.split(_UNDERSCORE.sub(" ", gloss.replace("`", "'"))))
     return [" ".join(part.split()) for part in parts if any(map(str.isalnum, part))]

@@ -8,12 +8,17 @@ from pathlib import Path
 
 from lexivert.corpus.sentences import split_sentences
 
+VERSE_WORDS = 40
 _LICENCE = re.compile(r"^End of (?:the )?Project Gutenberg.*", re.M | re.S)
 _VERSE_NUMBER = re.compile(r"(?:^|(?<=\s))\d+:\d+\s+")
 _SPEAKER = re.compile(r"^ {1,5}(?:\d|[A-Z][a-z]*(?: [A-Z]?[a-z]+)?)\. ", re.M)
 _DOTS = re.compile(r"\.?(?: \.){2,}|\.{3,}")
 _EMPHASIS = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
-_FOOTNOTE_MARK = re.compile(r"(?<=\S)\*+|\*+(?=\S)")
+_STRAY_MARK = re.compile(r" ?\*+ ?(?=$|[\"')])|\*+ ?|(?<!\S)>(?=\w)")
+_STOP_DASH = re.compile(r"(?<=[.!?])([\"']?)--\s?(?=[\"']?[A-Z])")
+_LOOSE_QUOTE = re.compile(r"(?<=[.!?,])\s+\"$")
+_CREDIT = re.compile(r"\s*--[A-Z][A-Z0-9'’.,()& -]{3,}$")
+_TIGHT = re.compile(r"(?<=[a-z][;:,])(?=[A-Za-z]{2})")
 _HEADING = re.compile(
     r"(?:chapter|volume|vol|book|part|act(?:us)?|sc(?:ene|o?ena)|canto|epilogue|prologue|etymology|extracts|contents"
     r"|finis|the end|illustration|footnote)\b.{0,80}$"
@@ -45,7 +50,7 @@ def book_sentences(name: str, text: str) -> list[str]:
 
 def _paragraphs(text: str) -> Iterator[str]:
     for block in re.split(r"\n\s*\n", text):
-        lines = [line.strip() for line in block.splitlines() if line.strip()]
+        lines = [line.strip() for line in block.splitlines() if line.strip() and not line.strip().isdigit()]
         if lines and not is_heading(lines):
             yield from (clean(part) for part in _verse_parts(lines))
 
@@ -57,11 +62,21 @@ def is_heading(lines: list[str]) -> bool:
         return len(text) < 100 or not any(map(str.isalpha, text))
     if text[0] in "[}{" and (text[0] != "[" or text[-1] == "]"):
         return True
-    return len(lines) <= 2 and bool(_HEADING.match(text))
+    if len(lines) > 2:
+        return False
+    return bool(_HEADING.match(text)) or (text[-1].isalnum() and all(word[0].isupper() for word in _long_words(text)))
+
+
+def _long_words(text: str) -> list[str]:
+    """Words that a title spells with a capital."""
+    return [word for word in text.split() if len(word) > 4 and word[0].isalpha()] or text.split()
 
 
 def _verse_parts(lines: list[str]) -> Iterator[str]:
-    """Verse is cut where a line ends a clause, for its sentences run over dozens of lines; prose stays whole."""
+    """Prose stays whole; verse, whose sentences run over dozens of lines, is cut where a line ends a clause.
+
+    A semicolon or stronger mark ends one, and after ``VERSE_WORDS`` words a comma does too.
+    """
     capitals = sum(not line.lstrip("\"'(`-")[:1].islower() for line in lines)
     if len(lines) < 3 or capitals < 0.8 * len(lines):
         yield " ".join(lines)
@@ -69,7 +84,7 @@ def _verse_parts(lines: list[str]) -> Iterator[str]:
     current: list[str] = []
     for line in lines:
         current.append(line)
-        if line[-1] in ";:.!?":
+        if line[-1] in ";:.!?" or (line[-1] == "," and sum(map(len, map(str.split, current))) >= VERSE_WORDS):
             yield " ".join(current)
             current = []
     if current:
@@ -77,6 +92,11 @@ def _verse_parts(lines: list[str]) -> Iterator[str]:
 
 
 def clean(text: str) -> str:
-    """One paragraph without emphasis underscores, spaced dots, grave accents as quotes and footnote marks."""
+    """One paragraph without the print's habits.
+
+    Emphasis underscores, footnote stars and a quotation's credit in capitals go; grave accents become quotes, spaced
+    dots ``...``, and a dash after a full stop (Austen's ``I have.--Poor Edward!``) a space.
+    """
     text = _EMPHASIS.sub("", text.replace("`", "'"))
-    return _DOTS.sub("...", _FOOTNOTE_MARK.sub("", text))
+    text = _STOP_DASH.sub(r"\1 ", _STRAY_MARK.sub("", _CREDIT.sub("", text)))
+    return _DOTS.sub("...", _TIGHT.sub(" ", _LOOSE_QUOTE.sub('"', text)))

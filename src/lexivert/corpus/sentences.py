@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-ABBREVIATIONS = frozenset(
-    """mr mrs ms messrs mme mlle dr prof rev revd st ste sr jr capt col gen lieut lt maj sgt adm cmdr gov sen rep hon
-    pres esq bros co corp inc ltd vol vols no nos pp p fig figs ch chap sec art vs viz cf etc eg ie e.g i.e jan feb mar
-    apr jun jul aug sept sep oct nov dec mt ft dept univ assn approx ca c ed eds est al op cit""".split()
-)
+_ABBREVIATED = """
+mr mrs ms messrs mme mlle dr prof rev revd st ste sr jr capt col gen lieut lt maj sgt adm cmdr gov sen rep hon pres
+esq bros co corp inc ltd vol vols no nos pp p fig figs ch chap sec art vs viz cf etc eg ie e.g i.e jan feb mar apr jun
+jul aug sept sep oct nov dec mt ft dept univ assn approx ca c ed eds est al op cit"""
+ABBREVIATIONS = frozenset(_ABBREVIATED.split())
 """Words that a full stop doesn't end a sentence after, lowercase."""
 
 SPEECH_VERBS = (
@@ -26,6 +26,13 @@ _ATTRIBUTION = re.compile(
 )
 _LAST_TOKEN = re.compile(r"[^\s\"'“‘«(\[—-]*$")
 _INITIAL = re.compile(r"(?:[A-Z]\.)*[A-Z]$")
+_OPEN_DOUBLE = re.compile(r"(?:^|(?<=[\s'(\[—-]))\"(?=[\w'-])")
+_CLOSE_DOUBLE = re.compile(r"(?<=[^\s(\[—-])\"(?!\w)|(?<=[—-])\"(?=\s|$)")
+_OPEN_SINGLE = re.compile(
+    r"(?:^|(?<=[\s\"(—-]))'(?=\w)(?!(?:tis|twas|twere|twill|twould|twixt|em|til|gainst|mongst|neath|bout|d|s|t)\b)",
+    re.I,
+)
+_CLOSE_SINGLE = re.compile(r"(?<=[.,!?;:)\"-])'(?!\w)|(?<=\w)'$")
 _CLAUSE_END = re.compile(r"(?<=[;:])\s+|(?<=,)\s+(?=(?:and|but|or|nor|for|which|who|that|when|while|as|if)\b)")
 
 
@@ -67,41 +74,39 @@ def _is_end(text: str, match: re.Match[str]) -> bool:
 
 
 def balance_quotes(sentence: str) -> str:
-    """Drop a double quote or bracket at a sentence's start or end whose partner went to another sentence."""
-    for opener, closer in (('"', '"'), ("“", "”"), ("(", ")"), ("[", "]")):
-        sentence = _balance(sentence, opener, closer)
-    return _balance_single(sentence)
+    """Mend quotation marks and brackets whose partner went to another sentence.
+
+    A lone mark at the very start or end is dropped; one inside gets its partner at the sentence's other end:
+    ``"No," said he, "I never did.`` is closed, ``it was fine," said he.`` is opened.
+    """
+    sentence = _balance_brackets(_balance_brackets(sentence, "(", ")"), "[", "]")
+    sentence = _balance_quotes(sentence, '"', _OPEN_DOUBLE, _CLOSE_DOUBLE)
+    return _balance_quotes(sentence, "'", _OPEN_SINGLE, _CLOSE_SINGLE)
 
 
-def _balance(sentence: str, opener: str, closer: str) -> str:
-    if opener == closer:
-        lone_open = lone_close = sentence.count(opener) % 2 == 1
-    else:
-        lone_open = sentence.count(opener) > sentence.count(closer)
-        lone_close = sentence.count(closer) > sentence.count(opener)
-    if lone_open and sentence.startswith(opener):
-        return sentence[len(opener) :].lstrip()
-    if lone_close and sentence.endswith(closer):
-        return sentence[: -len(closer)].rstrip()
+def _balance_brackets(sentence: str, opener: str, closer: str) -> str:
+    surplus = sentence.count(opener) - sentence.count(closer)
+    if surplus > 0:
+        return sentence[1:].lstrip() if sentence.startswith(opener) else sentence + closer
+    if surplus < 0:
+        return sentence[:-1].rstrip() if sentence.endswith(closer) else opener + sentence
     return sentence
 
 
-_ELISION = re.compile(
-    r"'(?:tis|twas|twere|twill|twould|em|til|gainst|mongst|neath|mid|scape|bout|cause|d|s|t)\b", re.I
-)
-_OPEN_SINGLE = re.compile(r"(?:^|(?<=[\s(\"—-]))'(?=\w)")
-_CLOSE_SINGLE = re.compile(r"(?<=[.,!?;:—-])'|(?<=\w)'(?=[.,!?;:\s)]|$)")
-
-
-def _balance_single(sentence: str) -> str:
-    """Single quotes, told from apostrophes by what stands beside them."""
-    opens = [m for m in _OPEN_SINGLE.finditer(sentence) if not _ELISION.match(sentence, m.start())]
-    closes = list(_CLOSE_SINGLE.finditer(sentence))
-    if sentence.startswith("'") and opens and not closes:
-        return sentence[1:]
-    if closes and not opens and re.search(r"[.,!?]'$", sentence):
-        return sentence[:-1]
-    return sentence
+def _balance_quotes(sentence: str, mark: str, opens: re.Pattern[str], closes: re.Pattern[str]) -> str:
+    """Balance one kind of straight quote; what is an opener and what a closer, its neighbours tell."""
+    found = [(match.start(), True) for match in opens.finditer(sentence)]
+    found += [(match.start(), False) for match in closes.finditer(sentence)]
+    found.sort()
+    if len(found) == 1:
+        at, is_opener = found[0]
+        if at == 0 and is_opener:
+            return sentence[1:]
+        if at == len(sentence) - 1 and not is_opener:
+            return sentence[:-1]
+    before = mark if found and not found[0][1] else ""
+    after = mark if found and found[-1][1] else ""
+    return f"{before}{sentence}{after}"
 
 
 def split_wikitext(line: str) -> list[str]:
@@ -113,10 +118,10 @@ def split_wikitext(line: str) -> list[str]:
     tokens = line.split()
     sentences, start, quotes, index = [], 0, 0, 0
     while index < len(tokens):
-        token = tokens[index]
-        quotes += token == '"'
+        word = tokens[index]
+        quotes += word == '"'
         index += 1
-        if token not in {".", "!", "?"}:
+        if word not in {".", "!", "?"}:
             continue
         while index < len(tokens) and (tokens[index] in {")", "'"} or (tokens[index] == '"' and quotes % 2)):
             quotes += tokens[index] == '"'

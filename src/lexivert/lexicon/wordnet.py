@@ -1,0 +1,115 @@
+"""WordNet 3.0 (Fellbaum 1998) as the few facts that the lexical maps need: senses and base forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nltk
+from nltk.corpus.reader.wordnet import ADJ, ADV, NOUN, VERB, WordNetCorpusReader, WordNetError
+
+from lexivert import artifacts
+from lexivert.errors import DamagedArtifactError
+
+FEWEST_LETTERS = 3
+"""A base form found by cutting a suffix is at least so long: "as" is no plural of "a", "his" none of "hi"."""
+
+
+@dataclass(frozen=True)
+class Sense:
+    """One synset.
+
+    Attributes:
+        names: its lemmas as WordNet spells them, with ``_`` between words.
+        antonyms: lemmas that are opposites of any of its lemmas.
+        hypernyms: names of the synsets directly above it, instances included.
+    """
+
+    names: tuple[str, ...]
+    antonyms: tuple[str, ...]
+    hypernyms: tuple[str, ...]
+
+
+def lemma_key(surface: str) -> str:
+    """WordNet's key of a surface: lowercase, with ``_`` for spaces and hyphens, so that spelling variants meet."""
+    return surface.lower().replace(" ", "_").replace("-", "_")
+
+
+class _EnglishReader(WordNetCorpusReader):  # type: ignore[misc]
+    """NLTK's reader without its map to other versions, which needs a second WordNet in NLTK's download folder."""
+
+    def map_wn(self, version: str = "wordnet") -> None:
+        """Map nothing: only the multilingual functions ask."""
+
+
+_NO_OTHER_LANGUAGE = object()
+"""Stands in for the multilingual files, which aren't used; given None, NLTK warns on standard error."""
+
+
+class WordNet:
+    """WordNet's dictionary files in a folder, read without NLTK's download folder.
+
+    Args:
+        folder: holds ``data.noun`` and its siblings.
+
+    Raises:
+        MissingArtifactError: the folder is not there.
+        DamagedArtifactError: a file in it is missing or not WordNet's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        root = str(artifacts.require(folder).resolve())
+        if root not in nltk.data.path:
+            nltk.data.path.append(root)  # NLTK opens files below its data folders only
+        try:
+            self._reader: Any = _EnglishReader(root, omw_reader=_NO_OTHER_LANGUAGE)
+        except (OSError, ValueError, AssertionError, WordNetError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise DamagedArtifactError(
+                f"{folder} is not a whole WordNet ({reason}); delete it and run `dvc repro fetch`"
+            ) from error
+
+    def senses(self) -> Iterator[Sense]:
+        """Every synset, part of speech by part of speech, in file order."""
+        for part in (NOUN, VERB, ADJ, ADV):
+            for synset in self._reader.all_eng_synsets(part):
+                above = (*synset.hypernyms(), *synset.instance_hypernyms())
+                yield Sense(
+                    names=tuple(synset.lemma_names()),
+                    antonyms=tuple(other.name() for lemma in synset.lemmas() for other in lemma.antonyms()),
+                    hypernyms=tuple(hypernym.name() for hypernym in above),
+                )
+
+    def parts_of_speech(self, key: str) -> frozenset[str]:
+        """Parts of speech (n, v, a, r) that a key is itself a lemma of; empty for keys WordNet lacks."""
+        return frozenset(part for part in (NOUN, VERB, ADJ, ADV) if key in self._reader._morphy(key, part))
+
+    def base_forms(self, key: str) -> frozenset[str]:
+        """All lemmas that a key may be a form of, itself among them if it is one: "found" gives found and find.
+
+        This is WordNet's morphy over all parts of speech: every listed exception, or else the first suffix rule that
+        leads to a lemma ("mates" is of mate, not of mat). What the rules get wrong most is left out: bases of one or
+        two letters but for "goes" and "being", and comparatives that are nouns or verbs ("number" of numb).
+        """
+        own = self.parts_of_speech(key)
+        bases = {key} if own else set()
+        for part in (NOUN, VERB, ADJ, ADV):
+            analyses = self._others(key, part)
+            by_rule = self._others(key, part, check_exceptions=False)
+            if analyses != by_rule:
+                bases.update(analyses)
+            elif by_rule and _plausible(key, by_rule[0], part, own):
+                bases.add(by_rule[0])
+        return frozenset(bases)
+
+    def _others(self, key: str, part: str, *, check_exceptions: bool = True) -> list[str]:
+        """Morphy's analyses but for the key itself; NLTK's public method returns no more than one of them."""
+        return [base for base in self._reader._morphy(key, part, check_exceptions) if base != key]
+
+
+def _plausible(key: str, base: str, part: str, own: frozenset[str]) -> bool:
+    if part == ADJ and own & {NOUN, VERB} and ADJ not in own:
+        return False
+    return len(base) >= FEWEST_LETTERS or (part == VERB and (base[-1] == "o" or key == f"{base}ing"))
