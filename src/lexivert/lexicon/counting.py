@@ -8,12 +8,14 @@ counted by sorting. Nothing is hashed away: the counts are exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lexivert.lexicon.tokenizing import looks_like_wikitext, normalize, split_chunk, tokenize_wikitext
 
@@ -22,7 +24,7 @@ Counts = npt.NDArray[np.int64]
 
 BREAK = -1
 """Code between two rows."""
-_ROWS_PER_BATCH = 20_000
+_ROWS_PER_BATCH = 50_000
 _BLOCK = 1 << 22
 """Positions handled at once."""
 KEY_BUDGET = 1 << 26
@@ -63,66 +65,71 @@ class Phrases:
     counts: Counts
 
 
-class _ChunkIds(dict[str, int]):
-    """White-space chunk to chunk id; an unknown chunk gets the next id and its token codes."""
-
-    def __init__(self, coder: _Coder, split: Callable[[str], tuple[str, ...]]) -> None:
-        super().__init__()
-        self._coder, self._split = coder, split
-
-    def __missing__(self, chunk: str) -> int:
-        self[chunk] = identity = self._coder.add(self._split(chunk))
-        return identity
-
-
 class _Coder:
-    """Growing tables of tokens and chunks. A chunk is split and looked up once, whatever its count."""
+    """Growing table of token codes, and of the codes that each white-space chunk consists of.
+
+    A batch is cut into chunks and its distinct chunks are found by Arrow; Python sees each of them once a batch and
+    splits it into tokens once for all.
+    """
 
     def __init__(self) -> None:
         self.code_of: dict[str, int] = {}
-        self.chunk_codes: list[int] = [BREAK]
-        self.chunk_ends: list[int] = [1]  # chunk 0 is the break between rows
-        self.plain = _ChunkIds(self, split_chunk)
-        self.wikitext = _ChunkIds(self, lambda surface: (surface,))
-
-    def add(self, surfaces: tuple[str, ...]) -> int:
-        """Make a chunk of ``surfaces`` and return its id."""
-        self.chunk_codes.extend(self.code_of.setdefault(surface, len(self.code_of)) for surface in surfaces)
-        self.chunk_ends.append(len(self.chunk_codes))
-        return len(self.chunk_ends) - 1
-
-    def chunk_ids(self, text: str) -> Iterator[int]:
-        """Look up the chunks of a row."""
-        if looks_like_wikitext(text):
-            return map(self.wikitext.__getitem__, tokenize_wikitext(text))
-        chunks = text.split() if text.isascii() else normalize(text).split()
-        return map(self.plain.__getitem__, chunks)
+        self._plain: dict[str, list[int]] = {}
 
     def codes(self, texts: Iterable[str]) -> Codes:
-        """Token codes of a batch of rows."""
-        identities: list[int] = []
+        """Token codes of a batch of rows; rows in WikiText's convention come after the others."""
+        plain: list[str] = []
+        spaced: list[str] = []
         for text in texts:
-            identities.extend(self.chunk_ids(text))
-            identities.append(0)
-        ids = np.array(identities, dtype=np.int64)
-        ends = np.array(self.chunk_ends, dtype=np.int64)
-        lengths = np.diff(ends, prepend=0)
-        return _expand(np.array(self.chunk_codes, dtype=np.int32), ends - lengths, lengths, ids)
+            if looks_like_wikitext(text):
+                spaced.append(" ".join(tokenize_wikitext(text)))
+            else:
+                # printable ASCII has no white space but the blank, so that Arrow's cut is that of str.split
+                plain.append(text if text.isascii() and text.isprintable() else normalize(text))
+        return np.concatenate([self._expand(plain, self._split), self._expand(spaced, self._whole)])
+
+    def _split(self, chunk: str) -> list[int]:
+        codes = self._plain.get(chunk)
+        if codes is None:
+            codes = self._plain[chunk] = [self._code(surface) for surface in split_chunk(chunk)]
+        return codes
+
+    def _whole(self, surface: str) -> list[int]:
+        return [self._code(surface)] if surface else []
+
+    def _code(self, surface: str) -> int:
+        return self.code_of.setdefault(surface, len(self.code_of))
+
+    def _expand(self, texts: list[str], split: Callable[[str], list[int]]) -> Codes:
+        """Cut rows at blanks and replace each chunk by its token codes, each row's end by ``BREAK``."""
+        if not texts:
+            return np.empty(0, dtype=np.int32)
+        rows = pc.ascii_split_whitespace(pa.array([f"{text} {_ROW_END}" for text in texts])).flatten()
+        chunks = rows.dictionary_encode()
+        parts = [[BREAK] if chunk == _ROW_END else split(chunk) for chunk in chunks.dictionary.to_pylist()]
+        ids: Codes = chunks.indices.to_numpy()
+        lengths = np.array([len(part) for part in parts], dtype=np.int32)
+        values = np.array([code for part in parts for code in part], dtype=np.int32)
+        return _ragged_take(values, lengths, ids)
 
 
-def _expand(
-    values: Codes, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]
-) -> Codes:
-    """Concatenate ``values[starts[i] : starts[i] + lengths[i]]`` over ``ids``."""
+_ROW_END = "\x1c"
+"""Arrow takes this white-space character for a chunk, and no normalised text holds it."""
+
+
+def _ragged_take(values: Codes, lengths: Codes, ids: Codes) -> Codes:
+    """Concatenate the runs ``ids`` of ``values``, run i being ``lengths[i]`` long and after run i-1."""
+    starts = np.cumsum(lengths, dtype=np.int32) - lengths
     counts = lengths[ids]
-    ends = np.cumsum(counts)
-    shift = np.repeat(starts[ids] - (ends - counts), counts)
-    expanded: Codes = values[np.arange(len(shift)) + shift]
-    return expanded
+    ends = np.cumsum(counts, dtype=np.int32)
+    places = np.repeat(starts[ids] - ends + counts, counts)
+    places += np.arange(len(places), dtype=np.int32)
+    taken: Codes = values[places]
+    return taken
 
 
 def encode_texts(texts: Iterable[str]) -> CodedText:
-    """Tokenise rows of text, each in its own convention, and code the tokens.
+    """Tokenise rows of text, each in its own convention, and code the tokens. Rows may change places.
 
     Raises:
         ValueError: see ``tokenizing.normalize``.

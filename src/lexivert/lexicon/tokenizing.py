@@ -61,7 +61,7 @@ _INNER_MARK = regex.compile(r"(?<=[\p{L}\p{N}\p{M}])-(?=[\p{L}\p{N}])|(?<=\p{N})
 _INNER_APOSTROPHE = regex.compile(r"(?<=[\p{L}\p{M}])'(?=[\p{L}\p{N}])")
 _STARTS_ALNUM, _ENDS_ALNUM = regex.compile(r"[\p{L}\p{N}]"), regex.compile(r"(?r)[\p{L}\p{N}\p{M}]$")
 _STARTS_DIGIT, _ENDS_DIGIT = regex.compile(r"\p{N}"), regex.compile(r"(?r)\p{N}$")
-_SPACED = frozenset(',.;:?!()"=') | frozenset(_MARKS) | {"'s", "'t", "–"}
+_MARK = regex.compile(r"(?<!\S)@[-,.]@(?!\S)")
 _ATTACHED = regex.compile(r"[\p{L}\p{N})\]\"'’”][,;:?!]|[\p{Ll}\p{N}]{3}\.|[\"“(]\p{L}|\p{L}[\"”)]")
 
 
@@ -94,6 +94,11 @@ def normalize(text: str) -> str:
 @lru_cache(maxsize=1 << 18)
 def split_chunk(chunk: str) -> tuple[str, ...]:
     """Split a piece of normalised text without spaces into token surfaces; joined, they give ``chunk`` again."""
+    if chunk.isascii():  # most chunks are a bare word, or one with a mark after it
+        if chunk.isalpha():
+            return (chunk,)
+        if chunk[:-1].isalpha() and chunk[-1] in ",;:!?":
+            return (chunk[:-1], chunk[-1])
     surfaces: list[str] = []
     for match in _CHUNK.finditer(chunk):
         surfaces.extend(_split_clitics(match.group()))
@@ -205,9 +210,10 @@ def render_wikitext(surfaces: Sequence[str]) -> str:
 
 def looks_like_wikitext(text: str) -> bool:
     """Guess cheaply whether text is in WikiText's convention: marks spaced out, none attached to a word."""
-    if "@-@" in text or "@,@" in text or "@.@" in text:
+    if "@" in text and _MARK.search(text):
         return True
-    return not _SPACED.isdisjoint(text.split()) and _ATTACHED.search(text) is None
+    spaced = " , " in text or " ; " in text or " ( " in text or ' " ' in text or " 's " in text
+    return (spaced or text.endswith((" .", " ?", " !")) or text.strip().startswith("= ")) and not _ATTACHED.search(text)
 
 
 def tokenize(text: str) -> list[str]:

@@ -1,0 +1,182 @@
+"""Phrase counting: time and memory on synthetic Zipfian text, and the rate against a plain implementation.
+
+python benchmarks/counting.py --tokens 100000000 --out counting.json
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lexivert.lexicon.counting import encode_texts
+from lexivert.lexicon.kinds import TokenKind, classify
+from lexivert.lexicon.tokenizing import tokenize
+from lexivert.lexicon.vocabulary import count_candidates
+from lexivert.params import KindCounts, VocabParams
+
+COUNTED = ("word", "cased", "entity", "ngram", "number", "numeric", "anomalous", "punctuation")
+ITEMS_PER_ROW = 20
+CONSONANTS, VOWELS = "bcdfghjklmnprstvwz", "aeiou"
+
+
+def params_for(min_count: int) -> VocabParams:
+    """One threshold for all kinds, as in the research script, and no caps."""
+    return VocabParams(
+        min_count=KindCounts(**dict.fromkeys(COUNTED, min_count)),
+        max_units=KindCounts(**dict.fromkeys(COUNTED, 10**9)),
+    )
+
+
+def zipf_rows(tokens: int, types: int, seed: int = 42) -> Iterator[str]:
+    """Rows of about ``tokens`` tokens in all: words, names, numbers, marks and fixed phrases, Zipf-distributed."""
+    rng = np.random.default_rng(seed)
+    items = np.array(list(make_items(types, rng)), dtype=object)
+    lengths = np.array([len(item.split()) for item in items])
+    weights = 1.0 / np.arange(1, types + 1)
+    cumulative = np.cumsum(weights / weights.sum())
+    made = 0
+    while made < tokens:
+        drawn = np.searchsorted(cumulative, rng.random(1 << 18)).clip(max=types - 1)
+        made += int(lengths[drawn].sum())
+        words = items[drawn].tolist()
+        for start in range(0, len(words), ITEMS_PER_ROW):
+            yield " ".join(words[start : start + ITEMS_PER_ROW])
+
+
+def make_items(types: int, rng: np.random.Generator) -> Iterator[str]:
+    """A tenth each of names, of numbers and marks, and of phrases of 2 to 7 earlier words; the rest are words."""
+    words: list[str] = []
+    for rank in range(types):
+        word = spell(rank)
+        kind = rank % 10
+        if kind == 3:
+            yield word.capitalize()
+        elif kind == 6:
+            yield f"{rank}" if rank % 20 == 6 else f"{word},"
+        elif kind == 9:
+            yield " ".join(words[index] for index in rng.integers(0, len(words), rng.integers(2, 8)))
+        else:
+            words.append(word)
+            yield word
+
+
+def spell(rank: int) -> str:
+    """A pronounceable word for each number."""
+    syllables = []
+    rank += 90
+    while rank:
+        rank, digit = divmod(rank, len(CONSONANTS) * len(VOWELS))
+        syllables.append(CONSONANTS[digit // len(VOWELS)] + VOWELS[digit % len(VOWELS)])
+    return "".join(syllables)
+
+
+def plain_counts(rows: Iterable[str], params: VocabParams) -> dict[str, Counter[str]]:
+    """The same rules, written straightforwardly: classify each occurrence, count joined strings row by row."""
+    counts: dict[str, Counter[str]] = {kind: Counter() for kind in COUNTED}
+    capitalised: Counter[str] = Counter()
+    for row in rows:
+        run: list[str] = []
+        sort_of_run = None
+        for token in tokenize(row):
+            sort = classify(token)
+            if sort != sort_of_run:
+                count_run(run, sort_of_run, counts, params)
+                run = []
+            sort_of_run = sort
+            run.append(token)
+            if sort == TokenKind.CAPITALISED:
+                capitalised[token] += 1
+            else:
+                counts[sort.name.lower()][token] += 1
+        count_run(run, sort_of_run, counts, params)
+    for token, count in capitalised.items():
+        counts["cased" if token.lower() in counts["word"] else "entity"][token] = count
+    return {kind: frequent(counter, getattr(params.min_count, kind)) for kind, counter in counts.items()}
+
+
+def count_run(run: list[str], sort: TokenKind | None, counts: dict[str, Counter[str]], params: VocabParams) -> None:
+    """Count all phrases of a run of words or of capitalised tokens."""
+    if sort not in {TokenKind.WORD, TokenKind.CAPITALISED}:
+        return
+    counter = counts["ngram" if sort == TokenKind.WORD else "entity"]
+    for length in range(params.ngram_min, min(len(run), params.ngram_max) + 1):
+        counter.update(" ".join(run[start : start + length]) for start in range(len(run) - length + 1))
+
+
+def frequent(counter: Counter[str], minimum: int) -> Counter[str]:
+    """Only what reaches the threshold."""
+    return Counter({surface: count for surface, count in counter.items() if count >= minimum})
+
+
+def fast_counts(rows: Iterable[str], params: VocabParams) -> dict[str, Counter[str]]:
+    """The library's counts in the same form."""
+    counts: dict[str, Counter[str]] = {kind: Counter() for kind in COUNTED}
+    for unit in count_candidates(encode_texts(rows), params):
+        if unit.count >= getattr(params.min_count, unit.kind):
+            counts[unit.kind][unit.surface] = unit.count
+    return counts
+
+
+def timed(function: Callable[..., Any], *args: Any) -> tuple[Any, float]:
+    """Result and seconds."""
+    start = time.perf_counter()
+    return function(*args), time.perf_counter() - start
+
+
+def generation_seconds(tokens: int, types: int) -> float:
+    """Seconds that making the text takes by itself, measured on a part of it."""
+    part = min(tokens, 2_000_000)
+    _, seconds = timed(lambda: sum(1 for _ in zipf_rows(part, types)))
+    return float(seconds) * tokens / part
+
+
+def main(
+    tokens: Annotated[int, typer.Option(help="Tokens of the large run.")] = 5_000_000,
+    sample: Annotated[int, typer.Option(help="Tokens on which both implementations run.")] = 1_000_000,
+    types: Annotated[int, typer.Option(help="Distinct items of the synthetic text.")] = 200_000,
+    min_count: Annotated[int, typer.Option(help="Threshold of every kind in the large run.")] = 100,
+    out: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
+) -> None:
+    """Measure, print a table, and write the figures."""
+    counts, seconds = timed(fast_counts, zipf_rows(tokens, types), params_for(min_count))
+    figures = {
+        "tokens": tokens,
+        "seconds_with_generation": seconds,
+        "seconds_of_generation": generation_seconds(tokens, types),
+        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "phrases": len(counts["ngram"]),
+        "longest_phrase": max((len(surface.split()) for surface in counts["ngram"]), default=0),
+    }
+    del counts
+    rows = list(islice(zipf_rows(sample, types), None))
+    params = params_for(2)
+    fast, fast_seconds = timed(fast_counts, rows, params)
+    plain, plain_seconds = timed(plain_counts, rows, params)
+    figures |= {
+        "sample_tokens": sample,
+        "sample_seconds": fast_seconds,
+        "sample_plain_seconds": plain_seconds,
+        "speedup": plain_seconds / fast_seconds,
+        "same_counts": fast == plain,
+    }
+    table = Table("figure", "value", title="Counting tokens and phrases of 2 to 7 words")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}")
+    Console().print(table)
+    if out is not None:
+        out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)
