@@ -1,0 +1,160 @@
+"""Spelling of tokens that are no unit: parts that are units, pieces, and UTF-8 bytes for the rest."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lexivert.lexicon.rendering import CONTINUES, capitalize, uppercase
+from lexivert.lexicon.spacing import (
+    DIGIT,
+    FIRST_DYNAMIC,
+    PIECE,
+    THOUSAND,
+    PlainSpacing,
+    Shape,
+    WikitextSpacing,
+    initial,
+    shape,
+    shape_of_bytes,
+    shape_of_piece,
+)
+from lexivert.lexicon.units import CAP, FIRST_BYTE, RESERVED, UPPER, Lexicon
+
+MAX_PART = 32
+"""Longest part of a token that is looked up, in characters."""
+_CONTROL_COST = 1001
+_UNIT_COST = 1000
+
+
+class Part(NamedTuple):
+    """A stretch of a token with the units that write it.
+
+    Attributes:
+        text: as written.
+        shape: how it spaces itself.
+        units: unit ids, control units for case included, those for spacing not.
+        is_bytes: whether the units are UTF-8 bytes.
+    """
+
+    text: str
+    shape: Shape
+    units: tuple[int, ...]
+    is_bytes: bool = False
+
+    @property
+    def cost(self) -> int:
+        """Units needed, control units counting a little more."""
+        return len(self.units) * _UNIT_COST + (self.units[0] < FIRST_BYTE)
+
+
+class _Node(NamedTuple):
+    """Cheapest way to write the characters so far."""
+
+    cost: int
+    spacing: PlainSpacing | WikitextSpacing
+    parts: tuple[Part, ...]
+
+
+def byte_part(text: str) -> Part:
+    """Write text as bytes, which is always possible."""
+    return Part(text, shape_of_bytes(text), tuple(FIRST_BYTE + byte for byte in text.encode()), is_bytes=True)
+
+
+class Speller:
+    """Finds the fewest units that write a token.
+
+    Args:
+        lexicon: the units.
+        spacing: class of the rules that say which parts attach to each other without a ``<join>``.
+    """
+
+    def __init__(self, lexicon: Lexicon, spacing: type[PlainSpacing | WikitextSpacing]) -> None:
+        self._id_of = {surface: unit for surface, unit in lexicon.id_of.items() if unit >= len(RESERVED)}
+        self._spacing = spacing
+        self._longest = min(MAX_PART, max((len(surface) for surface in self._id_of), default=1))
+
+    def spell(self, token: str) -> tuple[Part, ...]:
+        """Return the parts of one token (no white space)."""
+        unit = self._id_of.get(token)
+        if unit is not None and not token.startswith(CONTINUES):
+            return (Part(token, shape(token), (unit,)),)
+        return self._fewest(token)
+
+    def _fewest(self, token: str) -> tuple[Part, ...]:
+        nodes: list[_Node | None] = [None] * (len(token) + 1)
+        nodes[0] = _Node(0, self._spacing(), ())
+        for start in range(len(token)):
+            node = nodes[start]
+            assert node is not None
+            for stop in range(min(start + self._longest, len(token)), start, -1):
+                following = self._following(token[stop : stop + 4])
+                for part in self._parts(token[start:stop], start > 0):
+                    self._relax(nodes, node, part, stop, following)
+        last = nodes[-1]
+        assert last is not None
+        return last.parts
+
+    def _following(self, rest: str) -> int | None:
+        """How what comes after a part will begin; three digits only count as such if they are one unit."""
+        if not rest:
+            return None
+        begins = initial(rest)
+        return begins if begins != THOUSAND or rest in self._id_of else DIGIT
+
+    def _relax(self, nodes: list[_Node | None], node: _Node, part: Part, stop: int, following: int | None) -> None:
+        """Keep ``node`` continued by ``part`` if it is the cheapest way to ``stop``."""
+        cost = node.cost + part.cost
+        known = nodes[stop]
+        if known is not None and known.cost <= cost:
+            return
+        merges = part.is_bytes and node.parts and node.parts[-1].is_bytes
+        if node.parts and not merges and node.spacing.wants_space(part.shape, following):
+            cost += _CONTROL_COST
+            if known is not None and known.cost <= cost:
+                return
+        parts = (*node.parts[:-1], merge_bytes(node.parts[-1], part)) if merges else (*node.parts, part)
+        spacing = node.spacing.copy()
+        spacing.advance(part.shape, spaced=False, following=following)
+        nodes[stop] = _Node(cost, spacing, parts)
+
+    def _parts(self, text: str, inside: bool) -> list[Part]:
+        """All ways to write ``text`` as one unit, with case control or not, or one character as bytes."""
+        found = []
+        lower = text.lower()
+        for units, plain in _casings(text, lower):
+            unit = self._id_of.get(plain)
+            if unit is not None and not plain.startswith(CONTINUES):
+                found.append(Part(text, shape(text), (*units, unit)))
+            if inside:
+                unit = self._id_of.get(CONTINUES + plain)
+                if unit is not None:
+                    found.append(Part(text, shape_of_piece(text), (*units, unit)))
+        if len(text) == 1:
+            found.append(byte_part(text))
+        return found
+
+
+def _casings(text: str, lower: str) -> list[tuple[tuple[int, ...], str]]:
+    """Spellings from which ``text`` comes about, with the control units needed."""
+    casings: list[tuple[tuple[int, ...], str]] = [((), text)]
+    if lower == text:
+        return casings
+    uncapitalized = text[0].lower() + text[1:]
+    if uncapitalized != text and capitalize(uncapitalized) == text:
+        casings.append(((CAP,), uncapitalized))
+    if lower != uncapitalized and uppercase(lower) == text:
+        casings.append(((UPPER,), lower))
+    return casings
+
+
+def merge_bytes(first: Part, second: Part) -> Part:
+    """Make one run of two."""
+    text = first.text + second.text
+    return Part(text, shape_of_bytes(text), first.units + second.units, is_bytes=True)
+
+
+
+
+def can_be_in_phrase(part: Part) -> bool:
+    """Whether a part spaces itself as the same token in a phrase does."""
+    return part.shape.right < FIRST_DYNAMIC and part.shape.right != PIECE and not part.is_bytes
