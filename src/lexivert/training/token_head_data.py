@@ -1,0 +1,119 @@
+"""What the token head is trained on, read from the files of earlier stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lexivert import artifacts
+from lexivert.artifacts import Paths
+from lexivert.encoder.token_head import TokenHeadConfig
+from lexivert.errors import DamagedArtifactError, LexivertError
+from lexivert.lexicon.units import Lexicon
+from lexivert.params import Params
+from lexivert.training.checkpoint import Checkpoint, fingerprint
+from lexivert.training.negatives import Relations, read_relations
+from lexivert.training.token_head import TrainingUnits, feature_twins, held_out
+
+PAIR_KINDS = ("synonym", "inflection", "sibling", "antonym")
+
+
+@dataclass(frozen=True)
+class TokenHeadData:
+    """Inputs of the stage.
+
+    Attributes:
+        features: backbone features. Shape: (V, H) float16.
+        surfaces: V strings.
+        held_out: units kept out of training. Shape: (V,) bool.
+        units: what the trainer sees.
+        pairs: all related units by relation, held-out ones included.
+        config: widths and identity part of the head.
+    """
+
+    features: npt.NDArray[Any]
+    surfaces: tuple[str, ...]
+    held_out: npt.NDArray[np.bool_]
+    units: TrainingUnits
+    pairs: dict[str, Relations]
+    config: TokenHeadConfig
+
+
+def read_token_head_data(paths: Paths, params: Params) -> TokenHeadData:
+    """Read lexicon, features and maps.
+
+    Raises:
+        MissingArtifactError, DamagedArtifactError: a file is not there or doesn't fit the others.
+        LexivertError: ``code.embed_dim`` leaves no room for the order part.
+    """
+    surfaces = Lexicon.load(paths.vocab).surfaces
+    features = artifacts.read_array(paths.unit_features)
+    if features.ndim != 2 or len(features) != len(surfaces):
+        raise DamagedArtifactError(
+            f"{paths.unit_features} has shape {features.shape} for {len(surfaces)} units; run `dvc repro features`"
+        )
+    if not np.isfinite(features).all():
+        raise DamagedArtifactError(
+            f"{paths.unit_features} holds numbers that are not finite; run `dvc repro features`"
+        )
+    out = held_out(surfaces, params.token_head.heldout_share, params.seed)
+    return TokenHeadData(
+        features=features,
+        surfaces=surfaces,
+        held_out=out,
+        units=_training_units(paths, surfaces, features, ~out),
+        pairs={kind: _relations(paths, (kind,), np.ones_like(out)) for kind in PAIR_KINDS},
+        config=head_config(params, features.shape[1]),
+    )
+
+
+def head_config(params: Params, feature_width: int) -> TokenHeadConfig:
+    """Widths and identity part of the head for features of width H.
+
+    Raises:
+        LexivertError: ``code.embed_dim`` leaves no even width above 0 for the order part.
+    """
+    code_width = params.code.embed_dim - feature_width
+    if code_width < 2 or code_width % 2:
+        raise LexivertError(
+            f"code.embed_dim is {params.code.embed_dim}; with features of width {feature_width} it must be at least "
+            f"{feature_width + 2} and differ from {feature_width} by an even number"
+        )
+    return TokenHeadConfig(
+        feature_width=feature_width,
+        hidden=params.token_head.hidden,
+        code_width=code_width,
+        identity_share=params.code.identity_share,
+        identity_seed=params.seed,
+    )
+
+
+def checkpoint_for(paths: Paths, params: Params, data: TokenHeadData) -> Checkpoint:
+    """Where this run's resumable state goes, valid for these params and inputs only."""
+    relations = [
+        relation.others.numpy() for relation in (data.units.synonyms, data.units.never_negative, data.units.antonyms)
+    ]
+    valid_for = fingerprint(params.seed, params.token_head, data.config, data.surfaces, data.features, *relations)
+    return Checkpoint(paths.checkpoints / "token_head", valid_for)
+
+
+def _training_units(
+    paths: Paths, surfaces: tuple[str, ...], features: npt.NDArray[Any], keep: npt.NDArray[np.bool_]
+) -> TrainingUnits:
+    return TrainingUnits(
+        features=torch.from_numpy(features),
+        twins=torch.from_numpy(feature_twins(surfaces, features)),
+        kept=torch.from_numpy(np.nonzero(keep)[0]),
+        synonyms=_relations(paths, ("synonym",), keep),
+        never_negative=_relations(paths, ("synonym", "inflection"), keep),
+        antonyms=_relations(paths, ("antonym",), keep),
+    )
+
+
+def _relations(paths: Paths, names: tuple[str, ...], keep: npt.NDArray[np.bool_]) -> Relations:
+    path = paths.antonyms if "antonym" in names else paths.synonyms
+    return read_relations(path, names, len(keep), keep)

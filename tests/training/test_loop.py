@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from lexivert.errors import LexivertError
+from lexivert.training.checkpoint import Checkpoint, fingerprint, reproducible
+from lexivert.training.loop import LoopConfig, Progress, train
+from lexivert.training.negatives import CodeQueue
+
+
+class Killed(Exception):
+    pass
+
+
+def model(seed=0):
+    with reproducible(seed):
+        return nn.Sequential(nn.Linear(3, 5), nn.GELU(), nn.Linear(5, 3))
+
+
+def batch_at(epoch, index):
+    return torch.randn(4, 3, generator=torch.Generator().manual_seed(100 * epoch + index))
+
+
+def noisy_step(net, queue, kill_at=None):
+    """Depends on the generator, on the queue and on progress: everything that a checkpoint must bring back."""
+    calls = 0
+
+    def step(batch, progress):
+        nonlocal calls
+        calls += 1
+        if calls == kill_at:
+            raise Killed
+        output = net(batch + 0.1 * torch.randn_like(batch))
+        past, _ = queue.entries()
+        distance = (output - batch).square().mean() + (output.mean(0) * past.sum(0)).mean() * 0.01
+        queue.push(output, torch.arange(4))
+        return {"loss": distance * (1 + progress.share), "distance": distance}
+
+    return step
+
+
+CONFIG = LoopConfig(epochs=3, batches=5, accumulation=2, learning_rate=0.01, weight_decay=0.1, warmup_share=0.2, seed=3)
+
+
+def run(checkpoint=None, kill_at=None, config=CONFIG):
+    net, queue = model(), CodeQueue(6, 3)
+    history = train(noisy_step(net, queue, kill_at), {"net": net, "queue": queue}, batch_at, config, checkpoint)
+    return save(net.state_dict()), history
+
+
+@pytest.mark.parametrize("every", [0, 1, 2])
+@pytest.mark.parametrize("kill_at", [1, 4, 6, 9, 15])
+def test_killed_run_resumes_to_the_same_bytes(tmp_path: Path, every, kill_at):
+    expected, expected_history = run()
+    checkpoint = Checkpoint(tmp_path / "state", "same run", every)
+    with pytest.raises(Killed):
+        run(checkpoint, kill_at)
+    resumed, history = run(checkpoint)
+    assert resumed == expected
+    assert history == expected_history
+
+
+def test_resumed_run_does_not_start_again(tmp_path: Path):
+    checkpoint = Checkpoint(tmp_path, "same run", every=1)
+    with pytest.raises(Killed):
+        run(checkpoint, kill_at=15)
+    with pytest.raises(Killed):
+        run(checkpoint, kill_at=1)
+    run(checkpoint, kill_at=2)  # one micro-batch was left: a second call would be killed
+
+
+def test_finished_run_is_not_trained_further(tmp_path: Path):
+    checkpoint = Checkpoint(tmp_path, "same run")
+    first = run(checkpoint)
+    assert run(checkpoint, kill_at=1) == first
+
+
+def test_state_of_other_inputs_is_not_resumed(tmp_path: Path):
+    with pytest.raises(Killed):
+        run(Checkpoint(tmp_path, "other params", every=1), kill_at=9)
+    assert run(Checkpoint(tmp_path, "these params")) == run()
+
+
+def test_damaged_checkpoint_starts_afresh(tmp_path: Path, caplog):
+    checkpoint = Checkpoint(tmp_path, "same run", every=1)
+    with pytest.raises(Killed):
+        run(checkpoint, kill_at=9)
+    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:500])
+    assert run(checkpoint) == run()
+    assert "damaged" in caplog.text
+
+
+def test_clear_removes_the_checkpoint(tmp_path: Path):
+    checkpoint = Checkpoint(tmp_path / "stage", "run")
+    run(checkpoint)
+    checkpoint.clear()
+    assert not checkpoint.folder.exists()
+    assert checkpoint.read() is None
+
+
+def test_accumulation_equals_one_large_batch():
+    rows = torch.randn(8, 3, generator=torch.Generator().manual_seed(1))
+
+    def trained(batches, accumulation):
+        net = model()
+        parts = rows.chunk(batches)
+        config = LoopConfig(epochs=2, batches=batches, accumulation=accumulation, learning_rate=0.05)
+        train(lambda part, _: {"loss": net(part).square().mean()}, {"net": net}, lambda _, i: parts[i], config)
+        return net[0].weight
+
+    torch.testing.assert_close(trained(4, 4), trained(1, 1))
+
+
+def test_learning_rate_warms_up_and_ends_within_the_run(monkeypatch):
+    rates = []
+    original = torch.optim.AdamW.step
+
+    def spy(self, *args, **kwargs):
+        rates.append(self.param_groups[0]["lr"])
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    config = LoopConfig(epochs=2, batches=9, accumulation=3, learning_rate=1.0, warmup_share=1 / 3)
+    net = model()
+    train(lambda batch, _: {"loss": net(batch).square().mean()}, {"net": net}, batch_at, config)
+    expected = [0.5, 1.0, *(0.5 + 0.5 * math.cos(math.pi * share) for share in (0, 0.25, 0.5, 0.75))]
+    assert rates == pytest.approx(expected)
+
+
+def test_progress_and_epoch_means():
+    seen = []
+
+    def step(batch, progress):
+        seen.append(progress)
+        return {"loss": net(batch).square().mean(), "number": torch.tensor(float(progress.batch))}
+
+    net = model()
+    history = train(step, {"net": net}, batch_at, LoopConfig(epochs=2, batches=3, accumulation=2, learning_rate=0.1))
+    assert [(p.epoch, p.batch) for p in seen] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert seen[4] == Progress(epoch=1, batch=1, epochs_done=1 + 1 / 3, share=(1 + 1 / 3) / 2)
+    assert [means["number"] for means in history] == [1.0, 1.0]
+    assert history[1]["loss"] < history[0]["loss"]
+
+
+def test_loss_that_is_not_finite_is_an_error():
+    net = model()
+    with pytest.raises(LexivertError, match=r"nan in epoch 1; lower .*learning_rate"):
+        train(
+            lambda batch, _: {"loss": net(batch).sum() * float("nan")},
+            {"net": net},
+            batch_at,
+            LoopConfig(epochs=1, batches=1, learning_rate=0.1),
+        )
+
+
+def test_reproducible_seeds_and_gives_the_caller_back_its_generator():
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    with reproducible(7):
+        first = torch.rand(2)
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.equal(torch.rand(2), expected)
+    with reproducible(7):
+        assert torch.equal(torch.rand(2), first)
+
+
+def test_fingerprint_tells_arrays_and_params_apart():
+    one, two = torch.arange(4).numpy(), torch.arange(4).float().numpy()
+    prints = {fingerprint(1, one), fingerprint(2, one), fingerprint(1, two), fingerprint(1, one.reshape(2, 2))}
+    assert len(prints) == 4
+    assert fingerprint(1, one) == fingerprint(1, one.copy())
