@@ -157,7 +157,8 @@ def _shard(path: Path, backbone: Backbone, tokens: Tokens, batches: Sequence[Int
         return saved
     parts = []
     for rows in batches:
-        parts.append(backbone.features(tokens, rows).astype(np.float16))
+        with np.errstate(over="ignore"):  # looked for below
+            parts.append(backbone.features(tokens, rows).astype(np.float16))
         bar.update(int(tokens.lengths[rows].sum()))
     features = np.concatenate(parts)
     if not np.isfinite(features).all():
