@@ -68,6 +68,8 @@ class VocabParams(_Section):
     """Fewest occurrences in the training split."""
     max_units: KindCounts
     """Most units of a kind, the most frequent first."""
+    min_usage: NonNegativeInt = 2
+    """Phrases used less often in the segmented training split are dropped."""
     pieces: PositiveInt = 8000
     """Fallback word pieces learned on the training words."""
 
@@ -176,6 +178,12 @@ class IndexParams(_Section):
     """Lists searched, for IVF."""
     ef_search: PositiveInt = 64
     """Width of the search, for HNSW."""
+    search_dims: NonNegativeInt = 512
+    """Leading code dimensions that FAISS searches; hits are rescored with whole codes. 0: all."""
+    shortlist: PositiveInt = 64
+    """Hits rescored."""
+    frequent: PositiveInt = 8192
+    """Most used units, searched first."""
 
 
 class ControllerWeights(_Section):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +74,10 @@ class _Coder:
 
     def __init__(self) -> None:
         self.code_of: dict[str, int] = {}
-        self._plain: dict[str, list[int]] = {}
+        self._plain = _ChunkCodes(self.code_of, split_chunk)
+        self._plain[_ROW_END] = [BREAK]
+        self._whole = _ChunkCodes(self.code_of, lambda surface: (surface,) if surface else ())
+        self._whole[_ROW_END] = [BREAK]
 
     def codes(self, texts: Iterable[str]) -> Codes:
         """Token codes of a batch of rows; rows in WikiText's convention come after the others."""
@@ -86,35 +89,36 @@ class _Coder:
             else:
                 # printable ASCII has no white space but the blank, so that Arrow's cut is that of str.split
                 plain.append(text if text.isascii() and text.isprintable() else normalize(text))
-        return np.concatenate([self._expand(plain, self._split), self._expand(spaced, self._whole)])
+        return np.concatenate([_expand(plain, self._plain), _expand(spaced, self._whole)])
 
-    def _split(self, chunk: str) -> list[int]:
-        codes = self._plain.get(chunk)
-        if codes is None:
-            codes = self._plain[chunk] = [self._code(surface) for surface in split_chunk(chunk)]
+
+class _ChunkCodes(dict[str, list[int]]):
+    """The token codes of each chunk; an unknown chunk is split, and its new tokens get the next codes."""
+
+    def __init__(self, code_of: dict[str, int], split: Callable[[str], tuple[str, ...]]) -> None:
+        super().__init__()
+        self._code_of, self._split = code_of, split
+
+    def __missing__(self, chunk: str) -> list[int]:
+        code_of = self._code_of
+        self[chunk] = codes = [code_of.setdefault(surface, len(code_of)) for surface in self._split(chunk)]
         return codes
-
-    def _whole(self, surface: str) -> list[int]:
-        return [self._code(surface)] if surface else []
-
-    def _code(self, surface: str) -> int:
-        return self.code_of.setdefault(surface, len(self.code_of))
-
-    def _expand(self, texts: list[str], split: Callable[[str], list[int]]) -> Codes:
-        """Cut rows at blanks and replace each chunk by its token codes, each row's end by ``BREAK``."""
-        if not texts:
-            return np.empty(0, dtype=np.int32)
-        rows = pc.ascii_split_whitespace(pa.array([f"{text} {_ROW_END}" for text in texts])).flatten()
-        chunks = rows.dictionary_encode()
-        parts = [[BREAK] if chunk == _ROW_END else split(chunk) for chunk in chunks.dictionary.to_pylist()]
-        ids: Codes = chunks.indices.to_numpy()
-        lengths = np.array([len(part) for part in parts], dtype=np.int32)
-        values = np.array([code for part in parts for code in part], dtype=np.int32)
-        return _ragged_take(values, lengths, ids)
 
 
 _ROW_END = "\x1c"
 """Arrow takes this white-space character for a chunk, and no normalised text holds it."""
+
+
+def _expand(texts: list[str], codes_of: _ChunkCodes) -> Codes:
+    """Cut rows at blanks and replace each chunk by its token codes, each row's end by ``BREAK``."""
+    if not texts:
+        return np.empty(0, dtype=np.int32)
+    rows = pc.ascii_split_whitespace(pa.array([f"{text} {_ROW_END}" for text in texts])).flatten()
+    chunks = rows.dictionary_encode()
+    parts = list(map(codes_of.__getitem__, chunks.dictionary.to_pylist()))
+    lengths = np.fromiter(map(len, parts), dtype=np.int32, count=len(parts))
+    values = np.fromiter(chain.from_iterable(parts), dtype=np.int32)
+    return _ragged_take(values, lengths, chunks.indices.to_numpy())
 
 
 def _ragged_take(values: Codes, lengths: Codes, ids: Codes) -> Codes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lexivert.lexicon.phrases import CONTROL_COST, cost_of
 from lexivert.lexicon.rendering import CONTINUES, capitalize, uppercase
 from lexivert.lexicon.spacing import (
     DIGIT,
@@ -22,8 +23,6 @@ from lexivert.lexicon.units import CAP, FIRST_BYTE, RESERVED, UPPER, Lexicon
 
 MAX_PART = 32
 """Longest part of a token that is looked up, in characters."""
-_CONTROL_COST = 1001
-_UNIT_COST = 1000
 
 
 class Part(NamedTuple):
@@ -40,11 +39,6 @@ class Part(NamedTuple):
     shape: Shape
     units: tuple[int, ...]
     is_bytes: bool = False
-
-    @property
-    def cost(self) -> int:
-        """Units needed, control units counting a little more."""
-        return len(self.units) * _UNIT_COST + (self.units[0] < FIRST_BYTE)
 
 
 class _Node(NamedTuple):
@@ -103,13 +97,13 @@ class Speller:
 
     def _relax(self, nodes: list[_Node | None], node: _Node, part: Part, stop: int, following: int | None) -> None:
         """Keep ``node`` continued by ``part`` if it is the cheapest way to ``stop``."""
-        cost = node.cost + part.cost
+        cost = node.cost + cost_of(part.units)
         known = nodes[stop]
         if known is not None and known.cost <= cost:
             return
         merges = part.is_bytes and node.parts and node.parts[-1].is_bytes
         if node.parts and not merges and node.spacing.wants_space(part.shape, following):
-            cost += _CONTROL_COST
+            cost += CONTROL_COST
             if known is not None and known.cost <= cost:
                 return
         parts = (*node.parts[:-1], merge_bytes(node.parts[-1], part)) if merges else (*node.parts, part)
@@ -151,8 +145,6 @@ def merge_bytes(first: Part, second: Part) -> Part:
     """Make one run of two."""
     text = first.text + second.text
     return Part(text, shape_of_bytes(text), first.units + second.units, is_bytes=True)
-
-
 
 
 def can_be_in_phrase(part: Part) -> bool:

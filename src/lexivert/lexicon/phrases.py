@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from lexivert.lexicon.rendering import capitalize, uppercase
 from lexivert.lexicon.spacing import FIRST_DYNAMIC, shape
-from lexivert.lexicon.units import CAP, RESERVED, UPPER, Lexicon
+from lexivert.lexicon.units import CAP, FIRST_BYTE, RESERVED, UPPER, Lexicon
 
 UNIT_COST = 1000
 CONTROL_COST = 1001
@@ -15,6 +15,31 @@ CONTROL_COST = 1001
 _LEAF = " "
 """Key of a trie node's unit; no token has white space."""
 _Trie = dict[str, Any]
+
+
+def cost_of(units: tuple[int, ...]) -> int:
+    """Return the cost of some units, of which the first may be a control."""
+    return UNIT_COST * len(units) + (units[0] < FIRST_BYTE)
+
+
+class Place(NamedTuple):
+    """What stands at one place of a text.
+
+    Attributes:
+        token: as a phrase may hold it; ``""`` where no phrase can.
+        lower: spelling from which ``<upper>`` makes ``token``; ``""`` where there is none.
+        units: the place's own units.
+        cost: of ``units``.
+        node: trie node of ``token``, if it begins a phrase.
+        cased: (control unit, trie node, 0 or 1 for the spelling that goes on) of phrases that begin in another case.
+    """
+
+    token: str
+    lower: str
+    units: tuple[int, ...]
+    cost: int
+    node: _Trie | None
+    cased: tuple[tuple[int, _Trie, int], ...]
 
 
 class PhraseTrie:
@@ -34,85 +59,66 @@ class PhraseTrie:
             node = node.setdefault(token, {})
         node[_LEAF] = unit
 
-    def cover(self, tokens: list[str], alone: list[tuple[int, ...]], links: list[int]) -> list[int]:
-        """Return the fewest units that write the tokens; of equals, fewest controls, then longest phrases first.
+    def place(self, token: str, units: tuple[int, ...]) -> Place:
+        """Look up a place; ``token`` is ``""`` where no phrase can stand."""
+        if not token:
+            return Place("", "", units, cost_of(units), None, ())
+        uncapitalized, lower = token[0].lower() + token[1:], token.lower()
+        cased = []
+        if uncapitalized != token and capitalize(uncapitalized) == token and uncapitalized in self._root:
+            cased.append((CAP, self._root[uncapitalized], 0))
+        if lower == token or uppercase(lower) != token:
+            lower = ""
+        elif lower in self._root:
+            cased.append((UPPER, self._root[lower], 1))
+        return Place(token, lower, units, cost_of(units), self._root.get(token), tuple(cased))
+
+    def cover(self, places: Sequence[Place], links: Sequence[int]) -> list[int]:
+        """Return the fewest units that write the places; of equals, fewest controls, then longest phrases first.
 
         Args:
-            tokens: the token at each place, as a phrase may hold it; ``""`` where a phrase can't.
-            alone: the units of each place by itself.
+            places: what stands at each place.
             links: the control unit before each place, or 0 for default spacing.
         """
-        count = len(tokens)
+        count = len(places)
         best = [0] * (count + 1)
         choice: list[tuple[int, tuple[int, ...]]] = [(0, ())] * count
-        root = self._root
         for start in range(count - 1, -1, -1):
-            units = alone[start]
+            _, _, units, cost, node, cased = places[start]
             stop = start + 1
-            cost = best[stop] + UNIT_COST * len(units) + (units[0] < len(RESERVED))
-            found = (cost, stop, units)
-            token = tokens[start]
-            node = root.get(token)
-            if node is not None:
-                found = _extend(node, tokens, links, best, found, start, ())
-            if token and token[0].isupper():
-                for control, node, rest in self._cased_starts(tokens, start):
-                    found = _extend(node, rest, links, best, found, start, (control,))
-            best[start], stop, units = found
+            cost += best[stop]
+            if stop < count and not links[stop]:
+                if node is not None and places[stop].token in node:
+                    found = _cheapest(node, 0, places, links, best, start)
+                    if found is not None and found[0] + UNIT_COST <= cost:
+                        cost, stop, units = found[0] + UNIT_COST, found[1], (found[2],)
+                for control, node, column in cased:
+                    found = _cheapest(node, column, places, links, best, start)
+                    if found is not None and found[0] + UNIT_COST + CONTROL_COST <= cost:
+                        cost, stop, units = found[0] + UNIT_COST + CONTROL_COST, found[1], (control, found[2])
+            best[start] = cost
             choice[start] = (stop, units)
         return _follow(choice, links)
 
-    def _cased_starts(self, tokens: list[str], start: int) -> list[tuple[int, _Trie, list[str]]]:
-        """Case controls that may help at ``start``, each with the token's trie node and all tokens' spelling."""
-        starts = []
-        plain, upper = _uncased(tokens[start])
-        node = self._root.get(plain) if plain else None
-        if node is not None:
-            starts.append((CAP, node, tokens))
-        following = tokens[start + 1] if start + 1 < len(tokens) else ""
-        if upper and following and _uncased(following)[1]:
-            node = self._root.get(upper)
-            if node is not None:
-                starts.append((UPPER, node, [_uncased(token)[1] if token else "" for token in tokens]))
-        return starts
 
-
-@lru_cache(maxsize=1 << 16)
-def _uncased(token: str) -> tuple[str, str]:
-    """Spellings from which ``<cap>`` and ``<upper>`` make ``token``; empty where none."""
-    uncapitalized, lower = token[0].lower() + token[1:], token.lower()
-    return (
-        uncapitalized if capitalize(uncapitalized) == token else "",
-        lower if lower != token and uppercase(lower) == token else "",
-    )
-
-
-def _extend(
-    node: _Trie,
-    tokens: list[str],
-    links: list[int],
-    best: list[int],
-    found: tuple[int, int, tuple[int, ...]],
-    start: int,
-    controls: tuple[int, ...],
-) -> tuple[int, int, tuple[int, ...]]:
-    """Return ``found`` or a phrase at ``start`` that is cheaper or as cheap and longer, as (cost, stop, units)."""
-    cost, stop, units = found
-    base = UNIT_COST + len(controls) * CONTROL_COST
+def _cheapest(
+    node: _Trie, column: int, places: Sequence[Place], links: Sequence[int], best: list[int], start: int
+) -> tuple[int, int, int] | None:
+    """Return (cost of what comes after, end, unit) of the best phrase at ``start``, whose trie node is ``node``."""
+    found = None
     place = start + 1
-    while place < len(tokens) and not links[place]:
-        child = node.get(tokens[place])
+    while place < len(places) and not links[place]:
+        child = node.get(places[place][column])  # type: ignore[arg-type]  # columns 0 and 1 are strings
         if child is None:
             break
         node = child
         place += 1
-        unit = node.get(_LEAF)
-        if unit is not None and best[place] + base <= cost:
-            cost, stop, units = best[place] + base, place, (*controls, unit)
-    return cost, stop, units
+        if _LEAF in node and (found is None or best[place] <= found[0]):
+            found = best[place], place, node[_LEAF]
+    return found
 
 
-def _follow(choice: list[tuple[int, tuple[int, ...]]], links: list[int]) -> list[int]:
+def _follow(choice: list[tuple[int, tuple[int, ...]]], links: Sequence[int]) -> list[int]:
     """Read off the chosen units from left to right, each after the control of its boundary."""
     ids: list[int] = []
     place = 0

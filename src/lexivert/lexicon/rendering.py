@@ -6,8 +6,16 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from lexivert.lexicon.spacing import (
+    AFTER,
+    AFTER_OPEN,
+    AT_START,
+    BLANK,
+    FIRST_QUOTE,
     LOWER,
     NOT,
+    OTHER,
+    OWN,
+    SPACED,
     UPPER,
     PlainSpacing,
     Shape,
@@ -25,18 +33,18 @@ CONTINUES = "##"
 """Mark of a piece that continues the word before it."""
 
 
-class Item(NamedTuple):
-    """A stretch of text between two boundaries.
+class Line(NamedTuple):
+    """A text as stretches between boundaries.
 
     Attributes:
-        text: in plain spelling.
-        shape: how it spaces itself.
-        link: 0 for default spacing, or the unit ``JOIN`` or ``SPACE``.
+        texts: stretches, in plain spelling.
+        shapes: how each spaces itself.
+        links: before each, 0 for default spacing, or the unit ``JOIN`` or ``SPACE``.
     """
 
-    text: str
-    shape: Shape
-    link: int
+    texts: list[str]
+    shapes: list[Shape]
+    links: list[int]
 
 
 def capitalize(text: str) -> str:
@@ -57,51 +65,55 @@ def phrase_shape(tokens: list[str]) -> Shape:
     return Shape(first.right, last.left, first.initial)
 
 
-def join_plain(items: Iterable[Item]) -> str:
-    """Write items as ordinary prose."""
-    sequence = list(items)
-    spacing, parts = PlainSpacing(), list[str]()
-    for token, following in zip(sequence, _followings(sequence), strict=True):
-        spaced = _is_spaced(token, spacing, following) and bool(parts)
-        parts.append(f" {token.text}" if spaced else token.text)
-        spacing.advance(token.shape, spaced, following)
+def join_plain(line: Line) -> str:
+    """Write a line as ordinary prose."""
+    spacing, parts, left = PlainSpacing(), list[str](), AT_START
+    for place, (text, token, link) in enumerate(zip(*line, strict=True)):
+        right = token[0]
+        if right < FIRST_QUOTE:  # PlainSpacing's rules, without its calls
+            spaced = link == SPACE if link else SPACED[left][right]
+            after = AFTER[spaced and bool(parts)][left][right]
+            left = token[1] if after == OWN else after
+        else:
+            spacing.left, following = left, _following(line, place)
+            spaced = link == SPACE if link else spacing.wants_space(token, following)
+            spacing.advance(token, spaced and bool(parts), following)
+            left = spacing.left
+        if spaced and parts:
+            parts.append(" ")
+        parts.append(text)
     return "".join(parts)
 
 
-def join_wikitext(items: Iterable[Item]) -> str:
-    """Write items in WikiText's convention."""
-    sequence = list(items)
+def join_wikitext(line: Line) -> str:
+    """Write a line in WikiText's convention."""
     spacing, parts = WikitextSpacing(), list[str]()
     inner = ""  # a token that may go on
-    for token, following in zip(sequence, _followings(sequence), strict=True):
-        spaced = _is_spaced(token, spacing, following) and bool(parts or inner)
-        if spaced or token.link == JOIN or token.shape.right == NOT:
+    for place, (text, token, link) in enumerate(zip(*line, strict=True)):
+        following = _following(line, place)
+        spaced = link == SPACE if link else spacing.wants_space(token, following)
+        spaced = spaced and place > 0
+        if spaced or link == JOIN or token.right == NOT:
             parts.append(wikitext_form(inner))
             if spaced:
                 parts.append(" ")
             inner = ""
-        if token.shape.right == NOT:
-            parts.append(wikitext_text(token.text.split(" ")))
+        if token.right == NOT:
+            parts.append(wikitext_text(text.split(" ")))
         else:
-            inner += token.text
-        spacing.advance(token.shape, spaced, following)
+            inner += text
+        spacing.advance(token, spaced, following)
     return "".join((*parts, wikitext_form(inner)))
 
 
-def _followings(items: list[Item]) -> list[int | None]:
-    """How the item after each begins."""
-    return [*(item.shape.initial for item in items[1:]), None][: len(items)]
-
-
-def _is_spaced(token: Item, spacing: PlainSpacing | WikitextSpacing, following: int | None) -> bool:
-    if token.link:
-        return token.link == SPACE
-    return spacing.wants_space(token.shape, following)
+def _following(line: Line, place: int) -> int | None:
+    """How the stretch after ``place`` begins."""
+    return line.shapes[place + 1].initial if place + 1 < len(line.shapes) else None
 
 
 def plain_text(tokens: list[str]) -> str:
     """Write the tokens of one unit as ordinary prose."""
-    return tokens[0] if len(tokens) == 1 else join_plain(Item(token, shape(token), 0) for token in tokens)
+    return join_plain(Line(tokens, [shape(token) for token in tokens], [0] * len(tokens)))
 
 
 def wikitext_text(tokens: list[str]) -> str:
@@ -128,7 +140,7 @@ class Renderer:
         self._size = len(lexicon)
         self._plain: list[str] = list(lexicon.surfaces)
         self._wikitext: list[str] = self._plain.copy()
-        self._shapes: list[Shape | None] = [None] * FIRST_LEXICAL
+        self._shapes: list[Shape] = [Shape(BLANK, AFTER_OPEN, OTHER)] * FIRST_LEXICAL  # never used
         for unit in range(FIRST_LEXICAL, len(lexicon)):
             self._add(unit, lexicon.surfaces[unit])
 
@@ -150,54 +162,63 @@ class Renderer:
             ValueError: a number is no unit id.
         """
         units = [int(unit) for unit in ids]
-        if units and not (min(units) >= 0 and max(units) < self._size):
+        if not units:
+            return ""
+        if min(units) < 0 or max(units) >= self._size:
             wrong = next(unit for unit in units if not 0 <= unit < self._size)
             raise ValueError(f"{wrong} is not a unit id; the lexicon has units 0 to {self._size - 1}")
         if END in units:
             del units[units.index(END) :]
         if units and units[0] == WIKITEXT:
-            return join_wikitext(self._items(units, self._wikitext))
-        return join_plain(self._items(units, self._plain))
+            return join_wikitext(self._line(units, self._wikitext))
+        return join_plain(self._line(units, self._plain))
 
-    def _items(self, units: list[int], texts: list[str]) -> list[Item]:
-        items: list[Item] = []
+    def _line(self, units: list[int], texts: list[str]) -> Line:
+        if min(units, default=0) >= FIRST_LEXICAL:
+            return Line([texts[unit] for unit in units], [self._shapes[unit] for unit in units], [0] * len(units))
+        line = Line([], [], [])
         run = bytearray()
-        link = run_link = case = 0
+        link = case = 0
         for unit in units:
-            if unit >= FIRST_LEXICAL:
-                if run:
-                    items.append(_byte_item(run, run_link))
-                    run = bytearray()
-                token = self._shapes[unit]
-                assert token is not None
-                text = texts[unit]
-                if case:
-                    text, token = _cased(text, token, case)
-                items.append(Item(text, token, link))
-                link = case = 0
-            elif unit >= FIRST_BYTE:
-                if link and run:
-                    items.append(_byte_item(run, run_link))
-                    run = bytearray()
+            is_byte = FIRST_BYTE <= unit < FIRST_LEXICAL
+            if run and (unit >= FIRST_LEXICAL or (is_byte and link)):
+                _end_run(line, run)
+            if is_byte:
                 if not run:
-                    run_link = link
+                    line.links.append(link)
                 run.append(unit - FIRST_BYTE)
-                link = case = 0
-            elif unit in (CAP, UPPER_UNIT):
-                case = unit
-            elif unit != WIKITEXT:
-                link = unit
+            elif unit >= FIRST_LEXICAL:
+                text, token = _cased(texts[unit], self._shapes[unit], case)
+                line.texts.append(text)
+                line.shapes.append(token)
+                line.links.append(link)
+            else:
+                link, case = _control(unit, link, case)
+                continue
+            link = case = 0
         if run:
-            items.append(_byte_item(run, run_link))
-        return items
+            _end_run(line, run)
+        return line
 
 
-def _byte_item(run: bytearray, link: int) -> Item:
+def _end_run(line: Line, run: bytearray) -> None:
+    """Add a run of bytes, whose link is there already, and clear it."""
     text = run.decode("utf-8", errors="replace")
-    return Item(text, shape_of_bytes(text), link)
+    line.texts.append(text)
+    line.shapes.append(shape_of_bytes(text))
+    run.clear()
+
+
+def _control(unit: int, link: int, case: int) -> tuple[int, int]:
+    """Return link and case as set by a control unit."""
+    if unit in (JOIN, SPACE):
+        return unit, case
+    return link, unit if unit in (CAP, UPPER_UNIT) else case
 
 
 def _cased(text: str, token: Shape, case: int) -> tuple[str, Shape]:
+    if not case:
+        return text, token
     cased = capitalize(text) if case == CAP else uppercase(text)
     if cased == text or token.initial != LOWER:
         return cased, token

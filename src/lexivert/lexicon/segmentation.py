@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import regex  # type: ignore[import-untyped]
 
 from lexivert.lexicon.fallback import Part, Speller, byte_part, can_be_in_phrase, merge_bytes
-from lexivert.lexicon.phrases import PhraseTrie
+from lexivert.lexicon.phrases import PhraseTrie, Place
 from lexivert.lexicon.rendering import Renderer
-from lexivert.lexicon.spacing import NOT, PlainSpacing, WikitextSpacing
+from lexivert.lexicon.spacing import AT_START, FIRST_QUOTE, NOT, SPACED, PlainSpacing, WikitextSpacing
 from lexivert.lexicon.tokenizing import normalize, split_chunk, tokenize_wikitext, wikitext_form
 from lexivert.lexicon.units import JOIN, SPACE, WIKITEXT, Lexicon
 
-_CACHED_CHUNKS = 1 << 18
-_GLUED, _SPACED, _RAW = 0, 1, 2
+_CACHED = 1 << 18
+"""Chunks and tokens remembered."""
+_GLUED, _APART, _RAW = 0, 1, 2
 """How a part follows the one before: without white space, with it, or (WikiText) without it though unusual."""
 _INNER_MARK = regex.compile(r"([-,.'])")
-_MAY_BE_WIKITEXT = regex.compile(r"@| [,.;:?!)'\"](?: |$)| 's ")
-_Sequence = tuple[list[Part], list[int]]
+_WIKITEXT_MARK = regex.compile(r"@[-,.]@| [,.;:?!)'\"](?= |$)| 's ")
+
+
+class _Chunk(NamedTuple):
+    """Parts that follow each other.
+
+    Attributes:
+        parts: with the way each follows the one before in ``relations``.
+        places: the parts as phrases see them.
+        links: control unit before each part, the first excepted; right only if ``fixed``.
+        left: what the chunk leaves behind; right only if ``fixed``.
+        fixed: whether spacing inside doesn't depend on what is around (no quotes, no bytes).
+    """
+
+    parts: tuple[Part, ...]
+    relations: tuple[int, ...]
+    places: tuple[Place, ...]
+    links: tuple[int, ...]
+    left: int
+    fixed: bool
 
 
 class Segmenter:
@@ -32,10 +52,10 @@ class Segmenter:
         self.lexicon = lexicon
         self._renderer = Renderer(lexicon)
         self._trie = PhraseTrie(lexicon)
-        self._plain = Speller(lexicon, PlainSpacing)
-        self._wikitext = Speller(lexicon, WikitextSpacing)
-        self._chunks: dict[str, tuple[Part, ...]] = {}
-        self._tokens: dict[str, tuple[Part, ...]] = {}
+        self._plain_speller = Speller(lexicon, PlainSpacing)
+        self._wikitext_speller = Speller(lexicon, WikitextSpacing)
+        self._plain_chunks: dict[str, _Chunk] = {}
+        self._wikitext_chunks: dict[str, _Chunk] = {}
 
     def segment(self, text: str) -> list[int]:
         """Return the unit ids of a text; END is not among them.
@@ -46,12 +66,12 @@ class Segmenter:
         text = normalize(text)
         if not text:
             return []
+        marks = len(_WIKITEXT_MARK.findall(text))
+        other = self._segment_wikitext(text) if marks else None
+        if other is not None and marks > 2:  # ordinary spelling needs a unit more for each mark
+            return other
         ids = self._segment_plain(text)
-        if _MAY_BE_WIKITEXT.search(text):
-            other = self._segment_wikitext(text)
-            if other is not None and len(other) < len(ids):
-                return other
-        return ids
+        return ids if other is None or len(ids) <= len(other) else other
 
     def segment_batch(self, texts: Iterable[str]) -> list[list[int]]:
         """Segment each text."""
@@ -70,97 +90,112 @@ class Segmenter:
         return [self.lexicon.surfaces[unit] for unit in ids]
 
     def _segment_plain(self, text: str) -> list[int]:
-        parts: list[Part] = []
-        relations: list[int] = []
-        for chunk in text.split(" "):
-            found = self._chunks.get(chunk)
-            if found is None:
-                found = self._spell_chunk(chunk)
-            parts.extend(found)
-            relations.append(_SPACED)
-            if len(found) > 1:
-                relations.extend([_GLUED] * (len(found) - 1))
-        ids = self._cover(parts, _links(parts, relations, PlainSpacing()))
-        if self.join(ids) == text:
-            return ids
-        return list(byte_part(text).units)
+        known = self._plain_chunks
+        chunks = [known.get(chunk) or self._new_chunk(chunk) for chunk in text.split(" ")]
+        places: list[Place] = []
+        for chunk in chunks:
+            places.extend(chunk.places)
+        ids = self._trie.cover(places, _plain_links(chunks))
+        return ids if self.join(ids) == text else list(byte_part(text).units)
 
     def _segment_wikitext(self, text: str) -> list[int] | None:
         """Segment as WikiText, or return None if the text doesn't keep to the convention."""
-        parts, relations = self._spell_wikitext(text.split(" "))
-        ids = [WIKITEXT, *self._cover(parts, _links(parts, relations, WikitextSpacing()))]
+        chunks = self._wikitext_tokens(text.split(" "))
+        parts = [part for chunk in chunks for part in chunk.parts]
+        relations = [relation for chunk in chunks for relation in chunk.relations]
+        places = [place for chunk in chunks for place in chunk.places]
+        ids = [WIKITEXT, *self._trie.cover(places, _links(parts, relations, WikitextSpacing()))]
         return ids if self.join(ids) == text else None
 
-    def _spell_chunk(self, chunk: str) -> tuple[Part, ...]:
-        """Spell what stands between two spaces."""
+    def _new_chunk(self, chunk: str) -> _Chunk:
+        """Spell what stands between two spaces of ordinary text."""
         parts: list[Part] = []
         for token in split_chunk(chunk):
-            spelled = self._plain.spell(token)
+            spelled = self._plain_speller.spell(token)
             if parts and parts[-1].is_bytes and spelled[0].is_bytes:
                 spelled = (merge_bytes(parts.pop(), spelled[0]), *spelled[1:])
             parts.extend(spelled)
-        return _remember(self._chunks, chunk, tuple(parts))
+        return _remember(self._plain_chunks, chunk, self._chunk(parts, _APART))
 
-    def _spell_wikitext(self, chunks: Sequence[str]) -> _Sequence:
-        parts: list[Part] = []
-        relations: list[int] = []
+    def _chunk(self, parts: Sequence[Part], relation: int) -> _Chunk:
+        relations = (relation, *[_GLUED] * (len(parts) - 1))
+        places = tuple(self._trie.place(part.text if can_be_in_phrase(part) else "", part.units) for part in parts)
+        spacing = PlainSpacing()
+        links = tuple(_links(parts, relations, spacing)[1:])
+        fixed = all(part.shape.right < FIRST_QUOTE and not part.is_bytes for part in parts)
+        return _Chunk(tuple(parts), relations, places, links, spacing.left, fixed)
+
+    def _wikitext_tokens(self, chunks: Sequence[str]) -> list[_Chunk]:
+        found: list[_Chunk] = []
         begun = 0
         for place, chunk in enumerate(chunks):
             if len(chunk) > 1 and wikitext_form(chunk) != chunk:
-                self._add_regular(chunks[begun:place], parts, relations)
-                self._add_raw(chunk, parts, relations)
+                found.extend(map(self._wikitext_token, tokenize_wikitext(" ".join(chunks[begun:place]))))
+                found.extend(self._raw_tokens(chunk))
                 begun = place + 1
-        self._add_regular(chunks[begun:], parts, relations)
-        return parts, relations
+        found.extend(map(self._wikitext_token, tokenize_wikitext(" ".join(chunks[begun:]))))
+        return found
 
-    def _add_regular(self, chunks: Sequence[str], parts: list[Part], relations: list[int]) -> None:
-        for token in tokenize_wikitext(" ".join(chunks)):
-            spelled = self._spell_token(token)
-            glued = bool(parts) and spelled[0].shape.right == NOT
-            parts.extend(spelled)
-            relations.append(_GLUED if glued else _SPACED)
-            relations.extend([_GLUED] * (len(spelled) - 1))
+    def _wikitext_token(self, token: str) -> _Chunk:
+        known = self._wikitext_chunks.get(token)
+        if known is not None:
+            return known
+        parts = self._wikitext_speller.spell(token)
+        relation = _GLUED if parts[0].shape.right == NOT else _APART
+        return _remember(self._wikitext_chunks, token, self._chunk(parts, relation))
 
-    def _add_raw(self, chunk: str, parts: list[Part], relations: list[int]) -> None:
-        """Add a chunk whose inner marks are not spaced out."""
-        relation = _SPACED
+    def _raw_tokens(self, chunk: str) -> list[_Chunk]:
+        """Spell a chunk whose inner marks are not spaced out, against the convention."""
+        found: list[_Chunk] = []
         for token in filter(None, _INNER_MARK.split(chunk)):
-            spelled = self._spell_token(token)
-            parts.extend(spelled)
-            relations.append(_RAW if relation != _SPACED and _INNER_MARK.match(token) else relation)
-            relations.extend([_GLUED] * (len(spelled) - 1))
-            relation = _GLUED
-
-    def _spell_token(self, token: str) -> tuple[Part, ...]:
-        found = self._tokens.get(token)
-        return _remember(self._tokens, token, self._wikitext.spell(token)) if found is None else found
-
-    def _cover(self, parts: list[Part], links: list[int]) -> list[int]:
-        tokens = [part.text if can_be_in_phrase(part) else "" for part in parts]
-        return self._trie.cover(tokens, [part.units for part in parts], links)
+            relation = _RAW if _INNER_MARK.match(token) else _GLUED
+            found.append(self._chunk(self._wikitext_speller.spell(token), relation if found else _APART))
+        return found
 
 
-def _remember(cache: dict[str, tuple[Part, ...]], key: str, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    if len(cache) >= _CACHED_CHUNKS:
+def _remember(cache: dict[str, _Chunk], key: str, chunk: _Chunk) -> _Chunk:
+    if len(cache) >= _CACHED:
         cache.clear()
-    cache[key] = parts
-    return parts
+    cache[key] = chunk
+    return chunk
 
 
-def _links(parts: list[Part], relations: list[int], spacing: PlainSpacing | WikitextSpacing) -> list[int]:
-    """Control unit before each part, where the default would be wrong."""
-    links = [0] * len(parts)
-    last = len(parts) - 1
-    for place, part in enumerate(parts):
-        following = parts[place + 1].shape.initial if place < last else None
-        relation = relations[place]
-        spaced = relation == _SPACED and place > 0
-        if place:
-            if part.is_bytes and parts[place - 1].is_bytes:
-                wrong = True
-            else:
-                wrong = relation == _RAW or spacing.wants_space(part.shape, following) != spaced
-            if wrong:
-                links[place] = SPACE if spaced else JOIN
-        spacing.advance(part.shape, spaced, following)
+def _plain_links(chunks: Sequence[_Chunk]) -> list[int]:
+    """Control unit before each part of ordinary text, where the default would be wrong."""
+    links: list[int] = []
+    spacing, left, after_bytes = PlainSpacing(), AT_START, False
+    for place, chunk in enumerate(chunks):
+        if chunk.fixed:
+            links.append(0 if SPACED[left][chunk.parts[0].shape.right] else SPACE)
+            links.extend(chunk.links)
+            left, after_bytes = chunk.left, False
+        else:
+            following = chunks[place + 1].parts[0] if place + 1 < len(chunks) else None
+            spacing.left = left
+            links.extend(_links(chunk.parts, chunk.relations, spacing, following, after_bytes=after_bytes))
+            left, after_bytes = spacing.left, chunk.parts[-1].is_bytes
+    links[0] = 0
+    return links
+
+
+def _links(
+    parts: Sequence[Part],
+    relations: Sequence[int],
+    spacing: PlainSpacing | WikitextSpacing,
+    following: Part | None = None,
+    *,
+    after_bytes: bool = False,
+) -> list[int]:
+    """Control unit before each part, where the default would be wrong; ``spacing`` is left at the end."""
+    links = []
+    for part, relation, after in zip(parts, relations, (*parts[1:], following), strict=True):
+        initial = after.shape.initial if after is not None else None
+        spaced = relation == _APART
+        at_start = spacing.left == AT_START
+        wrong = relation == _RAW or spacing.wants_space(part.shape, initial) != spaced
+        if part.is_bytes and after_bytes:
+            wrong = True  # or two runs would be one
+        links.append((SPACE if spaced else JOIN) if wrong and not at_start else 0)
+        spacing.advance(part.shape, spaced and not at_start, initial)
+        after_bytes = part.is_bytes
     return links

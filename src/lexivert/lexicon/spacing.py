@@ -14,10 +14,11 @@ import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
-# How a token attaches on its left. From POINT on, what it leaves behind depends on its surroundings.
-WORD, NUMBER, CLOSE, OPEN, CLITIC, NOT, CJK, SYMBOL, PIECE, LETTERS, BLANK = range(11)
-POINT, COMMA, COLON, INFIX, HYPHEN, DOUBLE, SINGLE, EMPHASIS = range(11, 19)
-FIRST_DYNAMIC = POINT
+# How a token attaches on its left. From POINT on, what it leaves behind depends on what is before it; from DOUBLE on,
+# so does whether white space comes before it.
+WORD, NUMBER, THOUSANDS, CLOSE, OPEN, CLITIC, NOT, CJK, SYMBOL, PIECE, LETTERS, BLANK = range(12)
+POINT, COMMA, COLON, INFIX, HYPHEN, DOUBLE, SINGLE, EMPHASIS, TICK, STAR = range(12, 22)
+FIRST_DYNAMIC, FIRST_QUOTE = POINT, DOUBLE
 
 # What stands on the left of a boundary.
 (
@@ -53,9 +54,11 @@ _FIXED = {
     '"': (DOUBLE, AFTER_CLOSE),
     "'": (SINGLE, AFTER_CLOSE),
     "_": (EMPHASIS, AFTER_CLOSE),
-    "`": (OPEN, AFTER_OPEN),
+    "`": (TICK, AFTER_CLOSE),
+    "``": (TICK, AFTER_CLOSE),
+    "*": (STAR, AFTER_CLOSE),
+    "**": (STAR, AFTER_CLOSE),
     "&": (SYMBOL, AFTER_SYMBOL),
-    "*": (SYMBOL, AFTER_SYMBOL),
 }
 _BY_CATEGORY = {
     "Ps": (OPEN, AFTER_OPEN),
@@ -75,7 +78,7 @@ class Shape(NamedTuple):
     """How a token behaves towards its neighbours.
 
     Attributes:
-        right: how it attaches on its left (``WORD`` … ``EMPHASIS``).
+        right: how it attaches on its left (``WORD`` … ``STAR``).
         left: what it leaves behind (``AFTER_…``); only a default where ``right`` is dynamic.
         initial: how it begins (``LOWER`` … ``OTHER``), for the token before it.
     """
@@ -99,7 +102,8 @@ def shape(surface: str) -> Shape:
         return Shape(CLITIC, AFTER_WORD, OTHER)
     if len(surface) == 3 and surface[1] in "'’" and surface.lower().replace("’", "'") == "n't":
         return Shape(NOT, AFTER_WORD, OTHER)
-    return Shape(_right(first), _left(surface, last), initial(surface))
+    begins = initial(surface)
+    return Shape(THOUSANDS if begins == THOUSAND else _right(first), _left(surface, last), begins)
 
 
 def shape_of_bytes(text: str) -> Shape:
@@ -170,92 +174,95 @@ def _mark(character: str) -> tuple[int, int]:
     return _BY_CATEGORY.get(unicodedata.category(character), (SYMBOL, AFTER_SYMBOL))
 
 
-def _plain_table() -> list[list[bool]]:
-    """Default spacing by [what is on the left][how the right attaches]."""
+def _spaced_table() -> list[list[bool]]:
     attached = {CLOSE, CLITIC, NOT, PIECE, LETTERS, INFIX, HYPHEN, POINT, COMMA, COLON, CJK, BLANK}
-    table = [[right not in attached for right in range(EMPHASIS + 1)] for _ in range(AFTER_PLURAL + 1)]
+    table = [[right not in attached for right in range(STAR + 1)] for _ in range(AFTER_PLURAL + 1)]
     for left in (AT_START, AFTER_OPEN, AFTER_INFIX, AFTER_CJK):
-        table[left] = [False] * (EMPHASIS + 1)
+        table[left] = [False] * (STAR + 1)
     for left in (AFTER_CLOSE, AFTER_SYMBOL, AFTER_FREE_HYPHEN, AFTER_FREE_INFIX):
-        for right in (LETTERS, HYPHEN):
-            table[left][right] = True
+        table[left][LETTERS] = table[left][HYPHEN] = True
     for left in (AFTER_SYMBOL, AFTER_FREE_HYPHEN, AFTER_FREE_INFIX):
-        for right in (CJK, CLITIC):
-            table[left][right] = True
+        table[left][CJK] = table[left][CLITIC] = True
     for left in (AFTER_NUMBER, AFTER_FREE_HYPHEN, AFTER_NUMBER_POINT, AFTER_NUMBER_COLON):
-        table[left][NUMBER] = False
+        table[left][NUMBER] = table[left][THOUSANDS] = False
+    table[AFTER_NUMBER_COMMA][THOUSANDS] = False
     return table
 
 
-_PLAIN = _plain_table()
+def _after_table(spaced: bool) -> list[list[int]]:
+    table = [[OWN] * FIRST_DYNAMIC + [AFTER_CLOSE] * (STAR + 1 - FIRST_DYNAMIC) for _ in range(AFTER_PLURAL + 1)]
+    for left, row in enumerate(table):
+        free = spaced or left == AT_START
+        row[INFIX] = AFTER_FREE_INFIX if free else AFTER_INFIX
+        row[HYPHEN] = AFTER_FREE_HYPHEN if free else AFTER_INFIX
+        if left == AFTER_NUMBER and not spaced:
+            row[POINT], row[COMMA], row[COLON] = AFTER_NUMBER_POINT, AFTER_NUMBER_COMMA, AFTER_NUMBER_COLON
+    return table
+
+
+OWN = -1
+SPACED = _spaced_table()
+"""Default spacing in ordinary prose by [what is on the left][how the right attaches]; not for quotes."""
+AFTER = (_after_table(spaced=False), _after_table(spaced=True))
+"""What a token leaves behind by [is there white space before it][what is on the left][how it attaches]; ``OWN`` means
+what its shape says; not for quotes."""
 
 
 class PlainSpacing:
     """Walk over the shapes of ordinary prose."""
 
-    __slots__ = ("double", "emphasis", "left", "single")
+    __slots__ = ("left", "open")
 
     def __init__(self) -> None:
         self.left = AT_START
-        self.double = self.single = self.emphasis = False
+        self.open = [False] * (STAR + 1 - FIRST_QUOTE)
 
     def wants_space(self, token: Shape, following: int | None) -> bool:
         """Whether white space stands before ``token`` by default; ``following`` is how the token after it begins."""
         right, left = token.right, self.left
-        if right < DOUBLE:
-            if right == NUMBER and left == AFTER_NUMBER_COMMA:
-                return token.initial != THOUSAND
-            return _PLAIN[left][right]
+        if right < FIRST_QUOTE:
+            return SPACED[left][right]
         if left in (AT_START, AFTER_OPEN, AFTER_INFIX):
             return False
-        if right == DOUBLE:
-            return not self.double and not self._closes_anyway(following)
-        if right == EMPHASIS:
-            return not self.emphasis
-        return not self._single_closes(following)
+        if right == SINGLE:
+            return not self._single_closes(following)
+        return not (self.open[right - FIRST_QUOTE] or following is None)
 
     def advance(self, token: Shape, spaced: bool, following: int | None) -> None:
         """Step over ``token``, before which there truly is white space or not."""
-        right = token.right
-        if right < FIRST_DYNAMIC:
-            self.left = token.left
-        elif right in (POINT, COMMA, COLON):
-            number = self.left == AFTER_NUMBER and not spaced
-            self.left = AFTER_NUMBER_POINT + (right - POINT) if number else AFTER_CLOSE
-        elif right in (INFIX, HYPHEN):
-            free = spaced or self.left == AT_START
-            self.left = AFTER_INFIX if not free else AFTER_FREE_HYPHEN if right == HYPHEN else AFTER_FREE_INFIX
+        if token.right < FIRST_QUOTE:
+            after = AFTER[spaced][self.left][token.right]
+            self.left = token.left if after == OWN else after
         else:
-            self._advance_quote(right, spaced, following)
+            self._advance_quote(token.right, spaced, following)
 
     def copy(self) -> PlainSpacing:
         """Return an independent walk that stands at the same place."""
         other = PlainSpacing()
-        other.left, other.double, other.single, other.emphasis = self.left, self.double, self.single, self.emphasis
+        other.left, other.open = self.left, self.open.copy()
         return other
-
-    def _closes_anyway(self, following: int | None) -> bool:
-        """Whether a double quote closes though none is open: a sentence may begin within a quotation."""
-        return following is None or (self.left == AFTER_CLOSE and following == LOWER)
 
     def _single_closes(self, following: int | None) -> bool:
         if following == ELISION:
             return False
-        if self.single:
+        if self.open[SINGLE - FIRST_QUOTE] or self.open[TICK - FIRST_QUOTE]:
             return True
-        return following is None or (self.left == AFTER_PLURAL) or (self.left == AFTER_CLOSE and following == LOWER)
+        return following is None or self.left == AFTER_PLURAL
 
     def _advance_quote(self, right: int, spaced: bool, following: int | None) -> None:
         if right == SINGLE and following == ELISION:
             self.left = AFTER_OPEN
             return
-        name = "double" if right == DOUBLE else "single" if right == SINGLE else "emphasis"
-        if self.left == AFTER_INFIX:
-            opens = not getattr(self, name)
-        else:
-            opens = spaced or self.left in (AT_START, AFTER_OPEN)
-        setattr(self, name, opens)
+        mark = right - FIRST_QUOTE
+        starts = spaced or self.left in (AT_START, AFTER_OPEN)
+        opens = not self.open[mark] if self.left == AFTER_INFIX else starts
+        if right == SINGLE and not opens and self.open[TICK - FIRST_QUOTE]:
+            mark = TICK - FIRST_QUOTE  # `quoted'
+        self.open[mark] = opens
         self.left = AFTER_OPEN if opens else AFTER_CLOSE
+
+
+_AFTER_ALNUM = (AFTER_WORD, AFTER_PLURAL, AFTER_NUMBER)
 
 
 class WikitextSpacing:
@@ -272,19 +279,21 @@ class WikitextSpacing:
     def wants_space(self, token: Shape, following: int | None) -> bool:
         """See ``PlainSpacing.wants_space``."""
         right, left = token.right, self.left
-        if right == HYPHEN:
-            return left not in (AFTER_WORD, AFTER_PLURAL, AFTER_NUMBER) or following in (None, OTHER)
-        if right == POINT:
-            return left != AFTER_NUMBER or following not in (DIGIT, THOUSAND)
-        if right == COMMA:
-            return left != AFTER_NUMBER or following != THOUSAND
-        if right == NUMBER:
-            return left not in (AFTER_NUMBER, AFTER_INFIX)
-        if right in (PIECE, NOT, BLANK):
+        if right in (HYPHEN, POINT, COMMA):
+            return not self._goes_inside(right, following)
+        if right in (PIECE, NOT, BLANK) or left == AFTER_INFIX:
             return False
+        if right in (NUMBER, THOUSANDS):
+            return left != AFTER_NUMBER
         if right == LETTERS:
-            return left not in (AFTER_WORD, AFTER_PLURAL, AFTER_NUMBER, AFTER_INFIX)
-        return left != AFTER_INFIX and (right != CJK or left != AFTER_CJK)
+            return left not in _AFTER_ALNUM
+        return right != CJK or left != AFTER_CJK
+
+    def _goes_inside(self, right: int, following: int | None) -> bool:
+        """Whether a mark stands inside a word or number, so that WikiText writes ``@`` round it."""
+        if right == HYPHEN:
+            return self.left in _AFTER_ALNUM and following not in (None, OTHER)
+        return self.left == AFTER_NUMBER and (following == THOUSAND or (right == POINT and following == DIGIT))
 
     def advance(self, token: Shape, spaced: bool, following: int | None) -> None:
         """See ``PlainSpacing.advance``."""
