@@ -20,10 +20,10 @@ _LOOSE_QUOTE = re.compile(r"(?<=[.!?,])\s+\"$")
 _CREDIT = re.compile(r"\s*--[A-Z][A-Z0-9'’.,()& -]{3,}$")
 _TIGHT = re.compile(r"(?<=[a-z][;:,])(?=[A-Za-z]{2})")
 _HEADING = re.compile(
-    r"(?:chapter|volume|vol|book|part|act(?:us)?|sc(?:ene|o?ena)|canto|epilogue|prologue|etymology|extracts|contents"
-    r"|finis|the end|illustration|footnote)\b.{0,80}$"
-    r"|[IVXLC\d]+\.?(?: .{0,60})?$",
-    re.I,
+    r"(?i:chapter|volume|vol\.|book|part|act|scene|canto)(?: [IVXLC\d]+\b.{0,70})?\.?$"
+    r"|(?:Actus|Sc[a-z]*na) [A-Z].{0,40}$"
+    r"|(?i:epilogue|prologue|etymology|extracts|contents|finis|the end)\b.{0,3}$"
+    r"|[IVXLC]+\.?$|[IVXLC]+\. [A-Z].{0,60}$|\d+\.?$"
 )
 
 
@@ -43,20 +43,24 @@ def book_sentences(name: str, text: str) -> list[str]:
     text = re.sub(r"^\[.*?\]", "", text, count=1)
     if name == "bible-kjv":
         text = re.sub(_VERSE_NUMBER, "\n\n", text)
-    if name.startswith("shakespeare"):
+    play = name.startswith("shakespeare")
+    if play:
         text = _SPEAKER.sub("\n\n", text)
-    return [sentence for paragraph in _paragraphs(text) for sentence in split_sentences(paragraph)]
+    return [sentence for paragraph in _paragraphs(text, titles=not play) for sentence in split_sentences(paragraph)]
 
 
-def _paragraphs(text: str) -> Iterator[str]:
+def _paragraphs(text: str, *, titles: bool) -> Iterator[str]:
     for block in re.split(r"\n\s*\n", text):
         lines = [line.strip() for line in block.splitlines() if line.strip() and not line.strip().isdigit()]
-        if lines and not is_heading(lines):
+        if lines and not is_heading(lines, titles=titles):
             yield from (clean(part) for part in _verse_parts(lines))
 
 
-def is_heading(lines: list[str]) -> bool:
-    """Whether a block of lines is a title, a chapter number, an ornament or an editor's bracket."""
+def is_heading(lines: list[str], *, titles: bool = True) -> bool:
+    """Whether a block of lines is a chapter number, an ornament, an editor's bracket or, if ``titles``, a title.
+
+    A title is spelt with capitals and has no mark at its end; so have many short speeches of the plays.
+    """
     text = " ".join(lines)
     if not any(map(str.islower, text)):
         return len(text) < 100 or not any(map(str.isalpha, text))
@@ -64,7 +68,9 @@ def is_heading(lines: list[str]) -> bool:
         return True
     if len(lines) > 2:
         return False
-    return bool(_HEADING.match(text)) or (text[-1].isalnum() and all(word[0].isupper() for word in _long_words(text)))
+    if _HEADING.match(text):
+        return True
+    return titles and text[-1].isalnum() and all(word[0].isupper() for word in _long_words(text))
 
 
 def _long_words(text: str) -> list[str]:

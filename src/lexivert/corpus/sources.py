@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +19,7 @@ from lexivert.artifacts import Paths
 from lexivert.errors import LexivertError
 from lexivert.params import CorpusParams
 
+_Document = TypeVar("_Document")
 SPLITS = ("train", "valid", "test")
 _SPLIT_NAMES = {"train": "train", "validation": "valid", "valid": "valid", "dev": "valid", "test": "test"}
 TEXT_SCHEMA = pa.schema([("doc_id", pa.string()), ("split", pa.string()), ("text", pa.large_string())])
@@ -45,12 +48,11 @@ def read_source(params: CorpusParams) -> Iterator[RawText]:
     Raises:
         LexivertError: a file, dataset, line or field is missing or not what it should be.
     """
-    texts = hub_texts(params) if params.source == "datasets" else file_texts(params)
-    seen: dict[str | None, int] = {}
-    for text in texts:
-        seen[text.split] = seen.get(text.split, 0) + 1
-        if not params.max_documents or seen[text.split] <= params.max_documents:
-            yield text
+    return hub_texts(params) if params.source == "datasets" else _first(file_texts(params), params)
+
+
+def _first(documents: Iterable[_Document], params: CorpusParams) -> Iterator[_Document]:
+    return itertools.islice(documents, params.max_documents or None)
 
 
 def write_texts(paths: Paths, texts: Iterable[RawText]) -> int:
@@ -106,30 +108,41 @@ def is_wikitext(text: str) -> bool:
 def hub_texts(params: CorpusParams) -> Iterator[RawText]:
     """Documents of a dataset of the hub or of a local folder in its formats; its own splits are kept.
 
+    A row is a document, unless the rows are WikiText's lines, which are joined to articles. Splits by other names
+    than train, validation (valid, dev) and test are left out.
+
     Raises:
         LexivertError: ``datasets`` isn't installed, the dataset can't be loaded, or the text field is missing.
     """
     for name, rows in load_hub(params).items():
-        if name not in _SPLIT_NAMES:
-            continue
-        field = params.text_field
-        if field not in rows.column_names:
-            raise LexivertError(
-                f"corpus.text_field is {field!r}, but dataset {params.dataset} has {', '.join(rows.column_names)}"
-            )
-        values: Iterator[str] = (row[field] or "" for row in rows.select_columns([field]))
-        first = next((position for position, row in enumerate(_head(rows, field)) if _TITLE.match(row)), None)
-        documents = group_articles(values) if first is not None else (value for value in values if value.strip())
-        for number, text in enumerate(documents):
-            yield RawText(f"{name}/{number:07d}", _SPLIT_NAMES[name], text)
+        if name in _SPLIT_NAMES:
+            for number, text in enumerate(_first(_hub_documents(rows, params), params)):
+                yield RawText(f"{name}:{number}", _SPLIT_NAMES[name], text)
 
 
-def _head(rows: Any, field: str) -> list[str]:
-    return [value or "" for value in rows[:50][field]]
+def _hub_documents(rows: Any, params: CorpusParams) -> Iterator[str]:
+    field = params.text_field
+    if field not in rows.column_names:
+        columns = ", ".join(rows.column_names)
+        raise LexivertError(f"corpus.text_field is {field!r}, but dataset {params.dataset} has {columns}")
+    values = (value for batch in rows.select_columns([field]).iter(1000) for value in batch[field])
+    texts = ("" if value is None else _checked(value, params) for value in values)
+    head = list(itertools.islice(texts, 50))
+    everything = itertools.chain(head, texts)
+    return group_articles(everything) if any(map(_TITLE.match, head)) else filter(str.strip, everything)
+
+
+def _checked(value: Any, params: CorpusParams) -> str:
+    if isinstance(value, str):
+        return value
+    raise LexivertError(f"dataset {params.dataset}: field {params.text_field!r} must hold strings, not {value!r:.60}")
 
 
 def load_hub(params: CorpusParams) -> Mapping[str, Any]:
-    """Load a dataset through ``datasets``, by hub id, or from a folder that holds ``save_to_disk`` or data files.
+    """Load a dataset through ``datasets``: a hub id, or a folder of data files or that ``save_to_disk`` wrote.
+
+    Returns:
+        Rows by split name.
 
     Raises:
         LexivertError: see ``hub_texts``.
@@ -138,18 +151,20 @@ def load_hub(params: CorpusParams) -> Mapping[str, Any]:
         import datasets  # noqa: PLC0415 optional and slow to import
     except ImportError as error:
         raise LexivertError("corpus.source: datasets needs the extra `hub`: pip install 'lexivert[hub]'") from error
-    name = params.dataset
+    folder = Path(params.dataset)
     try:
-        if (Path(name) / "dataset_dict.json").is_file():
-            loaded = datasets.load_from_disk(name)
+        if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
+            loaded = datasets.load_from_disk(params.dataset)
+        elif params.config and (folder / params.config).is_dir():
+            loaded = datasets.load_dataset(str(folder / params.config))
         else:
-            loaded = datasets.load_dataset(name, params.config or None)
+            loaded = datasets.load_dataset(params.dataset, params.config or None)
     except Exception as error:  # the library raises dozens of unrelated types
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise LexivertError(
-            f"corpus.dataset {name!r} (config {params.config!r}) can't be loaded: {reason}"
+            f"corpus.dataset {params.dataset!r} (config {params.config!r}) can't be loaded: {reason}"
         ) from error
-    return dict(loaded)
+    return loaded if isinstance(loaded, dict) else {"train": loaded}
 
 
 def file_texts(params: CorpusParams) -> Iterator[RawText]:
@@ -160,6 +175,9 @@ def file_texts(params: CorpusParams) -> Iterator[RawText]:
     """
     if not params.files:
         raise LexivertError("corpus.files is empty; with corpus.source: files, name .txt, .jsonl or .parquet files")
+    repeated = [file for file, count in Counter(params.files).items() if count > 1]
+    if repeated:
+        raise LexivertError(f"corpus.files names {repeated[0]} twice")
     names = [Path(file).name for file in params.files]
     for file in params.files:
         path = Path(file)

@@ -67,20 +67,20 @@ def _assign_source(documents: list[DocumentSize], shares: dict[str, float], seed
         return splits
     total = sum(document.sentences for document in documents)
     open_documents.sort(key=lambda document: order_key(document.doc_id, seed))
-    for split, share in shares.items():
-        if share > 0 and split not in given:
-            drawn = _draw(open_documents, share * total)
-            splits.update(dict.fromkeys(drawn, split))
-            open_documents = [document for document in open_documents if document.doc_id not in drawn]
+    wanted = [split for split, share in shares.items() if share > 0 and split not in given]
+    for later, split in reversed(list(enumerate(reversed(wanted)))):
+        drawn = _draw(open_documents, shares[split] * total, most=len(open_documents) - 1 - later)
+        splits.update(dict.fromkeys(drawn, split))
+        open_documents = [document for document in open_documents if document.doc_id not in drawn]
     return splits
 
 
-def _draw(documents: list[DocumentSize], target: float) -> set[str]:
-    """Names of documents, in the given order, that hold about ``target`` sentences; at least one, never all."""
+def _draw(documents: list[DocumentSize], target: float, most: int) -> set[str]:
+    """Names of documents, in the given order, that hold about ``target`` sentences; at least one, at most ``most``."""
     drawn: set[str] = set()
     held = 0
     for document in documents:
-        if held >= target or len(drawn) == len(documents) - 1:
+        if held >= target or len(drawn) == most:
             break
         if document.sentences and held + document.sentences <= OVERSHOOT * target:
             drawn.add(document.doc_id)
