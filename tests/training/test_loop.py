@@ -14,7 +14,7 @@ from lexivert.training.loop import LoopConfig, Progress, train
 from lexivert.training.negatives import CodeQueue
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -35,7 +35,7 @@ def noisy_step(net, queue, kill_at=None):
         nonlocal calls
         calls += 1
         if calls == kill_at:
-            raise Killed
+            raise KilledError
         output = net(batch + 0.1 * torch.randn_like(batch))
         past, _ = queue.entries()
         distance = (output - batch).square().mean() + (output.mean(0) * past.sum(0)).mean() * 0.01
@@ -45,7 +45,9 @@ def noisy_step(net, queue, kill_at=None):
     return step
 
 
-CONFIG = LoopConfig(epochs=3, batches=5, accumulation=2, learning_rate=0.01, weight_decay=0.1, warmup_share=0.2, seed=3)
+CONFIG = LoopConfig(
+    epochs=3, batches=5, accumulation=2, learning_rate=0.01, weight_decay=0.1, warmup_share=0.2, seed=3
+)
 
 
 def run(checkpoint=None, kill_at=None, config=CONFIG):
@@ -59,7 +61,7 @@ def run(checkpoint=None, kill_at=None, config=CONFIG):
 def test_killed_run_resumes_to_the_same_bytes(tmp_path: Path, every, kill_at):
     expected, expected_history = run()
     checkpoint = Checkpoint(tmp_path / "state", "same run", every)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(checkpoint, kill_at)
     resumed, history = run(checkpoint)
     assert resumed == expected
@@ -68,9 +70,9 @@ def test_killed_run_resumes_to_the_same_bytes(tmp_path: Path, every, kill_at):
 
 def test_resumed_run_does_not_start_again(tmp_path: Path):
     checkpoint = Checkpoint(tmp_path, "same run", every=1)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(checkpoint, kill_at=15)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(checkpoint, kill_at=1)
     run(checkpoint, kill_at=2)  # one micro-batch was left: a second call would be killed
 
@@ -82,14 +84,14 @@ def test_finished_run_is_not_trained_further(tmp_path: Path):
 
 
 def test_state_of_other_inputs_is_not_resumed(tmp_path: Path):
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(Checkpoint(tmp_path, "other params", every=1), kill_at=9)
     assert run(Checkpoint(tmp_path, "these params")) == run()
 
 
 def test_damaged_checkpoint_starts_afresh(tmp_path: Path, caplog):
     checkpoint = Checkpoint(tmp_path, "same run", every=1)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(checkpoint, kill_at=9)
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:500])
     assert run(checkpoint) == run()

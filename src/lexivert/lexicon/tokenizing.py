@@ -213,7 +213,8 @@ def looks_like_wikitext(text: str) -> bool:
     if "@" in text and _MARK.search(text):
         return True
     spaced = " , " in text or " ; " in text or " ( " in text or ' " ' in text or " 's " in text
-    return (spaced or text.endswith((" .", " ?", " !")) or text.strip().startswith("= ")) and not _ATTACHED.search(text)
+    marked = spaced or text.endswith((" .", " ?", " !")) or text.strip().startswith("= ")
+    return marked and not _ATTACHED.search(text)
 
 
 def tokenize(text: str) -> list[str]:

@@ -67,7 +67,8 @@ class Lexicon:
     def log_prior(self) -> npt.NDArray[np.float32]:
         """Log unigram probability of each unit in segmented text, add-one smoothed. Shape: (V,)."""
         smoothed = self.usage.astype(np.float64) + 1.0
-        return np.log(smoothed / smoothed.sum()).astype(np.float32)
+        prior: npt.NDArray[np.float32] = np.log(smoothed / smoothed.sum()).astype(np.float32)
+        return prior
 
     def save(self, path: Path) -> None:
         """Write ``vocab.parquet``."""
