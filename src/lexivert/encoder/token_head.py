@@ -82,10 +82,56 @@ class TokenHead(nn.Module):
         share = self.config.identity_share
         return F.normalize(math.sqrt(1.0 - share) * head + math.sqrt(share) * identity, dim=-1)
 
-    def reconstruct(self, codes: Tensor) -> Tensor:
-        """Backbone features from unit codes, identity part included. Shape: (B, O) to (B, H)."""
-        restored: Tensor = self.restore(codes * math.sqrt(self.config.code_width)).float()
-        return restored * self.scale + self.centre
+    def first_estimate(self, codes: Tensor) -> Tensor:
+        """Head codes guessed from unit codes alone: what is left after the expected identity signs.
+
+        A component is ``h ± a`` with h about normal of variance v, so that the sign's mean given the component x is
+        ``tanh(x·a / v)`` (the posterior mean of a binary signal in Gaussian noise).
+
+        Shape: (B, O) to (B, O), components of about unit variance.
+        """
+        variance = (1.0 - self.config.identity_share) / self.config.code_width
+        return self._without_identity(codes, codes, codes.new_tensor(variance))
+
+    def refined_estimate(self, codes: Tensor, features: Tensor) -> Tensor:
+        """Head codes guessed from unit codes once features are guessed: their head code is taken off first.
+
+        Shape: codes (B, O) and features (B, H) to (B, O), components of about unit variance.
+        """
+        rest = codes - math.sqrt(1.0 - self.config.identity_share) * self(features)
+        variance = rest.square().mean(-1, keepdim=True) - self._amplitude**2
+        return self._without_identity(codes, rest, variance)
+
+    def restored(self, estimate: Tensor) -> Tensor:
+        """Backbone features from an estimate of the head code. Shape: (B, O) to (B, H)."""
+        features: Tensor = self.restore(estimate).float()
+        return features * self.scale + self.centre
+
+    def reconstruct(self, codes: Tensor, refinements: int = 2) -> Tensor:
+        """Backbone features from unit codes, by interference cancellation between head and identity part.
+
+        Guess the identity's signs, take them off, restore features; then again with the head code of those features
+        taken off before the signs are guessed.
+
+        Args:
+            codes: unit codes ``c(u)``. Shape: (B, O).
+            refinements: how often to go back.
+
+        Shape: (B, H).
+        """
+        features = self.restored(self.first_estimate(codes))
+        for _ in range(refinements):
+            features = self.restored(self.refined_estimate(codes, features))
+        return features
+
+    @property
+    def _amplitude(self) -> float:
+        return math.sqrt(self.config.identity_share / self.config.code_width)
+
+    def _without_identity(self, codes: Tensor, evidence: Tensor, variance: Tensor) -> Tensor:
+        signs = torch.tanh(evidence * self._amplitude / variance.clamp_min(1e-3 / self.config.code_width))
+        head_energy = max(1.0 - self.config.identity_share, 1e-6)
+        return (codes - self._amplitude * signs) * math.sqrt(self.config.code_width / head_energy)
 
     def save(self, folder: Path) -> None:
         """Write ``head.safetensors`` and ``config.json``."""

@@ -168,12 +168,15 @@ class TokenHeadStep:
     def _reconstruction(self, features: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruct from codes with a fresh random identity part, never the unit's own.
 
-        With its own, the reconstruction would learn by heart which features go with which random vector.
+        With its own, the reconstruction would learn by heart which features go with which random vector. Half of the
+        rows see the first estimate of the head code, half the head code itself, which refinement comes close to.
         """
         signs = torch.randint(0, 2, codes.shape, device=codes.device, dtype=codes.dtype) * 2 - 1
         unit = self.head.mix(codes, signs / math.sqrt(codes.shape[1]))
+        first = torch.rand(len(codes), 1, device=codes.device) < 0.5
         with self._autocast():
-            restored = self.head.reconstruct(unit)
+            estimate = torch.where(first, self.head.first_estimate(unit), codes * math.sqrt(codes.shape[1]))
+            restored = self.head.restored(estimate)
         return losses.reconstruction(restored, features, self.head.scale)
 
     def _synonym(self, batch: Tensor, codes: Tensor, turn: int) -> Tensor:

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lexivert.training import losses
+
+
+def unit_rows(*shape, seed=0):
+    return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+def test_contrastive_by_hand():
+    anchors = torch.tensor([[1.0, 0.0]])
+    negatives = torch.tensor([[0.6, 0.8], [0.0, 1.0]])
+    loss = losses.contrastive(anchors, anchors, negatives, torch.tensor([[False, False]]), 0.5)
+    assert loss.item() == pytest.approx(math.log(math.exp(2) + math.exp(1.2) + 1) - 2, rel=1e-6)
+    masked = losses.contrastive(anchors, anchors, negatives, torch.tensor([[True, False]]), 0.5)
+    assert masked.item() == pytest.approx(math.log(math.exp(2) + 1) - 2, rel=1e-6)
+
+
+def test_contrastive_with_everything_excluded_is_zero_and_has_a_gradient():
+    anchors = unit_rows(3, 4).requires_grad_()
+    loss = losses.contrastive(anchors, anchors, anchors, torch.ones(3, 3, dtype=torch.bool), 0.04)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.0, abs=1e-6)
+    assert torch.isfinite(anchors.grad).all()
+
+
+def test_contrastive_equals_loop_over_rows():
+    anchors, positives, negatives = unit_rows(4, 8), unit_rows(4, 8, seed=1), unit_rows(6, 8, seed=2)
+    excluded = torch.rand(4, 6, generator=torch.Generator().manual_seed(3)) < 0.4
+    rows = []
+    for row in range(4):
+        others = [negatives[column] for column in range(6) if not excluded[row, column]]
+        scores = torch.stack([positives[row], *others]) @ anchors[row] / 0.1
+        rows.append(-F.log_softmax(scores, dim=0)[0])
+    loss = losses.contrastive(anchors, positives, negatives, excluded, 0.1)
+    torch.testing.assert_close(loss, torch.stack(rows).mean())
+
+
+def test_jitter_keeps_length_and_is_tiny():
+    codes = unit_rows(5, 64)
+    moved = losses.jittered(codes, 1e-3)
+    torch.testing.assert_close(moved.norm(dim=-1), torch.ones(5))
+    cosines = (moved * codes).sum(-1)
+    assert ((cosines < 1) & (cosines > 0.9999)).all()
+
+
+def test_candidate_infonce_by_hand():
+    query = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    candidates = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 3.0]]])
+    loss = losses.candidate_infonce(query, candidates, torch.tensor([0, 1]), temperature=2.0)
+    assert loss.item() == pytest.approx((math.log(1 + math.exp(-1)) + math.log(1 + math.exp(-1.5))) / 2)
+    biased = losses.candidate_infonce(
+        query, candidates, torch.tensor([0, 1]), bias=torch.tensor([[0.0, 1.0], [-torch.inf, 0.0]]), temperature=2.0
+    )
+    assert biased.item() == pytest.approx(math.log(2) / 2)
+
+
+def test_symmetric_infonce_by_hand():
+    left = torch.eye(2)
+    right = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    rows = (math.log(math.exp(1) + math.exp(0.6)) - 1 + math.log(1 + math.exp(0.8)) - 0.8) / 2
+    columns = (math.log(math.exp(1) + 1) - 1 + math.log(math.exp(0.6) + math.exp(0.8)) - 0.8) / 2
+    assert losses.symmetric_infonce(left, right, 1.0).item() == pytest.approx((rows + columns) / 2)
+
+
+def test_reconstruction_by_hand():
+    squared, angular = losses.reconstruction(torch.tensor([[3.0, 4.0]]), torch.tensor([[3.0, 0.0]]), 2.0)
+    assert squared.item() == pytest.approx(2.0)
+    assert angular.item() == pytest.approx(0.4)
+
+
+def test_semantic_anchor_equals_loop_over_pairs():
+    codes, features = torch.randn(5, 7), torch.randn(5, 3)
+    pairs = [
+        (F.cosine_similarity(codes[i], codes[j], dim=0) - F.cosine_similarity(features[i], features[j], dim=0)) ** 2
+        for i in range(5)
+        for j in range(5)
+    ]
+    torch.testing.assert_close(losses.semantic_anchor(codes, features), torch.stack(pairs).mean())
+
+
+def test_semantic_anchor_moves_the_codes_only():
+    codes, features = torch.randn(3, 4, requires_grad=True), torch.randn(3, 2, requires_grad=True)
+    losses.semantic_anchor(codes, features).backward()
+    assert codes.grad is not None
+    assert features.grad is None
+
+
+def test_synonym_attraction_by_hand():
+    codes = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    synonyms = torch.tensor([[0.6, 0.8], [1.0, 0.0]])
+    assert losses.synonym_attraction(codes, synonyms, 0.95).item() == pytest.approx(0.35 / 2)
+
+
+def test_synonym_attraction_without_synonyms_is_zero():
+    assert losses.synonym_attraction(torch.empty(0, 4), torch.empty(0, 4), 0.95).item() == 0.0
+
+
+def test_orthogonality_by_hand():
+    assert losses.orthogonality(torch.eye(3)).item() == 0.0
+    assert losses.orthogonality(torch.tensor([[1.0, 0.0], [3.0, 4.0]])).item() == pytest.approx(0.36)
+
+
+def test_moment_matching_by_hand():
+    raw, target = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [5.0]])
+    # means 1 and 3, deviations sqrt(2) and sqrt(8)
+    assert losses.moment_matching(raw, target).item() == pytest.approx(4 + 2)
+    assert losses.moment_matching(raw, raw).item() == 0.0
+
+
+def test_variance_floor_by_hand():
+    rows = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
+    expected = (max(0.0, 2 - math.sqrt(2)) + 2 - 1e-4) / 2
+    assert losses.variance_floor(rows, 2.0).item() == pytest.approx(expected, abs=1e-6)
+    assert losses.variance_floor(10 * torch.randn(50, 4), 1.0).item() == 0.0
+
+
+def test_variance_floor_of_a_collapsed_batch_has_a_gradient():
+    rows = torch.ones(3, 2, requires_grad=True)
+    losses.variance_floor(rows, 1.0).backward()
+    assert torch.isfinite(rows.grad).all()
