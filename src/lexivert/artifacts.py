@@ -116,6 +116,9 @@ class Paths:
         return self.root / "metrics" / f"{stage}.json"
 
 
+UNIT_CODES = "unit_codes.npy"
+"""Unit codes inside the index folder, float16 (V, O)."""
+
 _PRODUCERS = {
     "raw": "fetch",
     "corpus.parquet": "corpus",

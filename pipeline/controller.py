@@ -1,0 +1,17 @@
+"""Stage ``controller``: trains Selector and Placer on composed targets."""
+
+from __future__ import annotations
+
+from _stage import PARAMS, ROOT, ParamsFile, Root, run
+from lexivert.artifacts import Paths
+from lexivert.controller.stage import run_controller
+from lexivert.params import load_params
+
+
+def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:
+    """Write models/controller/, metrics/controller.json and metrics/plots/controller.csv."""
+    run_controller(Paths(root), load_params(params))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,31 @@
+"""Stage ``index``: the codes of all units, and FAISS over them."""
+
+from __future__ import annotations
+
+from _stage import PARAMS, ROOT, ParamsFile, Root, run
+from lexivert import artifacts
+from lexivert.artifacts import Paths
+from lexivert.encoder.layout import Layout
+from lexivert.encoder.token_head import TokenHead, unit_codes
+from lexivert.index import faiss_index
+from lexivert.lexicon.units import Lexicon
+from lexivert.params import load_params
+
+
+def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:
+    """Write models/index/ and metrics/index.json."""
+    paths, numbers = Paths(root), load_params(params)
+    lexicon = Lexicon.load(paths.vocab)
+    features = artifacts.read_array(paths.unit_features)
+    layout = Layout.of(numbers, features.shape[1])
+    codes = unit_codes(TokenHead.load(paths.token_head), features, lexicon.surfaces)
+    index = faiss_index.UnitIndex(codes, faiss_index.build(codes, numbers.index), numbers.index)
+    with artifacts.atomic_path(paths.index) as folder:
+        folder.mkdir()
+        index.save(folder)
+        layout.save(folder)
+    artifacts.write_metrics(paths.metrics("index"), faiss_index.report(index, numbers.seed))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,88 @@
+"""What has been decoded so far: units, and their sums by phrase window and whole text.
+
+The sums are the hierarchical summary of the text under reconstruction: committing, replacing or dropping a unit adds
+the difference of two bound codes to its window and to the total, so the residual is updated and never recomputed.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lexivert.encoder.binding import RotaryBinding
+from lexivert.lexicon.units import END
+
+OPEN = -1
+WINDOW = 8
+
+
+class Buffer:
+    """Committed units of B texts, END included, with their partial sums.
+
+    Attributes:
+        units: unit id of every position, ``OPEN`` where nothing is known. Shape: (B, P).
+        weights: how surely, 0 to 1: a guess is subtracted in part, a committed unit (weight 1) in full.
+            Shape: (B, P).
+        length: believed number of units, which is END's position. Shape: (B,).
+        windows: sums of bound codes over ``WINDOW`` neighbouring positions. Shape: (B, ceil(P / WINDOW), O).
+        total: sum of all windows. Shape: (B, O).
+    """
+
+    def __init__(self, length: Tensor, codes: Tensor, binding: RotaryBinding) -> None:
+        batch, positions = len(length), binding.positions
+        self._codes = codes
+        self._binding = binding
+        self.units = torch.full((batch, positions), OPEN, dtype=torch.int64)
+        self.weights = torch.zeros(batch, positions)
+        self.length = length.clone()
+        self.windows = torch.zeros(batch, -(-positions // WINDOW), codes.shape[1])
+        self.total = torch.zeros(batch, codes.shape[1])
+        self.put(torch.arange(batch), length, torch.full_like(length, END), torch.ones(batch))
+
+    def put(self, rows: Tensor, positions: Tensor, units: Tensor, weights: Tensor) -> None:
+        """Put a unit at each (row, position) in place of what is there; the pairs are distinct. Weight 0 drops it.
+
+        Shape: four (M,).
+        """
+        bound = self._binding.bind(self._code(units, weights) - self.known(rows, positions), positions)
+        self.units[rows, positions] = torch.where(weights > 0, units, OPEN)
+        self.weights[rows, positions] = weights
+        self.total.index_add_(0, rows, bound)
+        flat = self.windows.view(-1, self.windows.shape[2])
+        flat.index_add_(0, rows * self.windows.shape[1] + positions // WINDOW, bound)
+
+    def known(self, rows: Tensor, positions: Tensor) -> Tensor:
+        """Weighted codes at some positions, unbound. Shape: rows and positions (M,), result (M, O)."""
+        return self._code(self.units[rows, positions], self.weights[rows, positions])
+
+    def _code(self, units: Tensor, weights: Tensor) -> Tensor:
+        return self._codes[units.clamp_min(0)].float() * weights[:, None]
+
+    def drop(self, rows: Tensor, positions: Tensor) -> None:
+        """Open positions again. Shape: two (M,)."""
+        self.put(rows, positions, torch.zeros_like(rows), torch.zeros(len(rows)))
+
+    def move_end(self, rows: Tensor, length: Tensor) -> None:
+        """Move END to a new position; units at or beyond it are dropped.
+
+        Shape: two (M,).
+        """
+        self.drop(rows, self.length[rows])
+        beyond = self.units[rows] != OPEN
+        beyond &= torch.arange(self.units.shape[1])[None, :] >= length[:, None]
+        which, positions = beyond.nonzero(as_tuple=True)
+        self.drop(rows[which], positions)
+        self.length[rows] = length
+        self.put(rows, length, torch.full_like(rows, END), torch.ones(len(rows)))
+
+    def inside(self) -> Tensor:
+        """Tell which positions lie before END. Shape: (B, P) bool."""
+        return torch.arange(self.units.shape[1])[None, :] < self.length[:, None]
+
+    def open(self) -> Tensor:
+        """Tell which positions before END hold no committed unit. Shape: (B, P) bool."""
+        return (self.weights < 1) & self.inside()
+
+    def known_energy(self) -> Tensor:
+        """Sum of squared weights, END included: the squared length that ``total`` should have. Shape: (B,)."""
+        return self.weights.square().sum(dim=1)

@@ -1,0 +1,202 @@
+"""From a half-decoded state to scored (unit, position) pairs: evidence, intention, candidates, placement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lexivert.controller.buffer import WINDOW, Buffer
+from lexivert.controller.channel import Channel
+from lexivert.controller.placer import Placement, Placer
+from lexivert.controller.selector import Intention, Selector, Slots
+from lexivert.encoder.binding import RotaryBinding
+from lexivert.index.faiss_index import UnitIndex
+
+
+@dataclass(frozen=True)
+class Language:
+    """What is known about units before any vector is seen.
+
+    Attributes:
+        codes: unit codes. Shape: (V, O) float16.
+        log_prior: log unigram probability. Shape: (V,).
+        binding: position rotations.
+    """
+
+    codes: Tensor
+    log_prior: Tensor
+    binding: RotaryBinding
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Scored pairs: M positions with K candidates each.
+
+    Attributes:
+        rows: text of each position. Shape: (M,).
+        positions: the position. Shape: (M,).
+        units: candidate units. Shape: (M, K).
+        log_odds: the Placer's log odds that the candidate is right. Shape: (M, K).
+    """
+
+    rows: Tensor
+    positions: Tensor
+    units: Tensor
+    log_odds: Tensor
+
+
+def see(buffer: Buffer, rows: Tensor, channel: Channel, semantic: Tensor, asked: Tensor, language: Language) -> Slots:
+    """Collect what the Selector sees of some texts of a buffer.
+
+    Args:
+        buffer: decoded so far.
+        rows: the texts, R of them. Shape: (R,).
+        channel: their channel.
+        semantic: their semantic prefix. Shape: (R, S).
+        asked: positions to predict, open or to be examined again. Shape: (R, N) bool.
+        language: codes and rotations.
+    """
+    n = asked.shape[1]
+    inside = buffer.inside()[rows, :n]
+    evidence = torch.zeros(len(rows), n, language.codes.shape[1])
+    held = inside.nonzero(as_tuple=True)
+    evidence[held] = buffer.known(rows[held[0]], held[1])
+    which = asked.nonzero(as_tuple=True)
+    evidence[which] += language.binding.unbind(channel.residual[which[0]], which[1])
+    inside[:, 0] = True  # attention needs something to look at, in an empty text too
+    return Slots(evidence, asked, inside, semantic, channel.variance, buffer.length[rows])
+
+
+def score(
+    intention: Intention, units: Tensor, products: Tensor, log_prior: Tensor, unseen: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Posterior over candidates, leaving room for the units that were not retrieved.
+
+    A unit that was not retrieved has a random inner product with the intention, so all of them together weigh about
+    ``unseen * exp(|raw|² / 2O)``; and none scores above the last candidate when the whole index was searched.
+
+    Args:
+        intention: of M positions.
+        units: candidates. Shape: (M, K).
+        products: inner products of raw intention and candidate codes. Shape: (M, K).
+        log_prior: of all units. Shape: (V,).
+        unseen: log prior mass of the units that could not be retrieved, -inf if all could. Shape: () or (M,).
+
+    Returns:
+        log posterior and log odds, both (M, K).
+    """
+    width = intention.raw.shape[1]
+    logits = products + intention.prior_weight * log_prior[units]
+    energy = intention.raw.square().sum(dim=1) / (2 * width)
+    rest = torch.log1p(-log_prior[units].exp().sum(dim=1).clamp(max=1 - 1e-6)) + energy
+    last = logits[:, -1] + torch.log(torch.tensor(float(len(log_prior))))
+    outside = torch.logaddexp(torch.minimum(rest, last), unseen + energy)
+    everything = torch.cat((logits, outside[:, None]), dim=1)
+    log_posterior = F.log_softmax(everything, dim=1)[:, :-1]
+    log_odds = log_posterior - torch.log1p(-log_posterior.exp().clamp(max=1 - 1e-6))
+    return log_posterior, log_odds
+
+
+def window_fit(buffer: Buffer, rows: Tensor, channel: Channel, target: Tensor) -> Tensor:
+    """How well each phrase window's committed units explain the vector: about 1 where right, 1 where empty.
+
+    Shape: target (R, O), result (R, windows).
+    """
+    windows = buffer.windows[rows]
+    energy = windows.square().sum(dim=2)
+    explained = torch.einsum("rwo,ro->rw", windows, channel.scale[:, None] * target)
+    return torch.where(energy > 0.5, explained / energy.clamp_min(0.5), torch.ones_like(energy))
+
+
+def placement(
+    slots: Slots, fits: Tensor, units: Tensor, products: Tensor, posterior: tuple[Tensor, Tensor], log_prior: Tensor
+) -> Placement:
+    """Turn a posterior into the Placer's features; see ``Placement`` for shapes."""
+    log_posterior, log_odds = posterior
+    which, where = slots.open.nonzero(as_tuple=True)
+    rows = (which, where)
+    batch, n = slots.open.shape
+    best = torch.zeros(batch, n)
+    best[rows] = log_posterior.amax(dim=1).clamp_min(-20.0)
+    positions = torch.arange(n)
+    features = torch.stack(
+        (
+            (torch.log(slots.variance * slots.evidence.shape[2]) / 4.0)[:, None].expand(batch, n),
+            (torch.log1p(slots.length.float()) / 4.0)[:, None].expand(batch, n),
+            positions[None, :] / slots.length.clamp_min(1)[:, None],
+            slots.open.float(),
+            best / 5.0,
+            fits[:, positions // WINDOW].clamp(-1.0, 3.0),
+        ),
+        dim=2,
+    )
+    agreement = products * slots.variance[rows[0], None]
+    surprise = (agreement - 1.0) / slots.variance[rows[0], None].sqrt()
+    candidates = torch.stack(
+        (
+            log_posterior.clamp_min(-20.0) / 5.0,
+            (products - products.amax(dim=1, keepdim=True)).clamp_min(-50.0) / 10.0,
+            agreement.clamp(-3.0, 3.0),
+            surprise.clamp(-10.0, 10.0) / 5.0,
+            log_prior[units] / 10.0,
+        ),
+        dim=2,
+    )
+    return Placement(features, slots.inside, rows, candidates, log_odds)
+
+
+class Proposer:
+    """Selector, index and Placer in a row.
+
+    Args:
+        selector: the Selector.
+        placer: the Placer.
+        index: nearest units.
+        language: codes, prior, rotations.
+        candidates: K.
+    """
+
+    def __init__(
+        self, selector: Selector, placer: Placer, index: UnitIndex, language: Language, candidates: int
+    ) -> None:
+        self.selector = selector
+        self.placer = placer
+        self.index = index
+        self.language = language
+        self.candidates = candidates
+        rare = language.log_prior[index.frequent :]
+        self._rare = torch.logsumexp(rare, dim=0) if len(rare) else torch.tensor(-torch.inf)
+
+    def retrieve(self, intention: Intention, quick: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Find candidates: among the frequent units where ``quick``, else among all.
+
+        Shape: quick (M,) bool; results products (M, K) with the raw intention, units (M, K), log unseen mass (M,).
+        """
+        count = min(self.candidates, self.index.frequent)
+        products = torch.empty(len(quick), count)
+        units = torch.empty(len(quick), count, dtype=torch.int64)
+        for chosen, search in ((quick, self.index.search_frequent), (~quick, self.index.search)):
+            if chosen.any():
+                found, ids = search(intention.normalised[chosen].numpy(), count)
+                products[chosen], units[chosen] = torch.from_numpy(found), torch.from_numpy(ids)
+        unseen = torch.where(quick, self._rare, torch.tensor(-torch.inf))
+        return products * intention.raw.norm(dim=1, keepdim=True), units, unseen
+
+    def propose(self, slots: Slots, fits: Tensor, quick: Tensor) -> Proposal:
+        """Score candidates for every asked position.
+
+        Args:
+            slots: what the Selector sees.
+            fits: window fits. Shape: (B, windows).
+            quick: positions for which frequent units are enough. Shape: (M,) bool.
+        """
+        intention = self.selector(slots)
+        products, units, unseen = self.retrieve(intention, quick)
+        log_prior = self.language.log_prior
+        posterior = score(intention, units, products, log_prior, unseen)
+        log_odds = self.placer(placement(slots, fits, units, products, posterior, log_prior))
+        rows, positions = slots.open.nonzero(as_tuple=True)
+        return Proposal(rows, positions, units, log_odds)

@@ -1,0 +1,103 @@
+"""Text to vector: segment, look up unit codes, superpose, and put the semantic prefix in front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lexivert import artifacts
+from lexivert.artifacts import Paths
+from lexivert.encoder.backbone import Backbone
+from lexivert.encoder.binding import RotaryBinding
+from lexivert.encoder.composition import join_parts, superpose
+from lexivert.encoder.layout import Layout
+from lexivert.errors import DamagedArtifactError
+from lexivert.lexicon.segmentation import Segmenter
+from lexivert.lexicon.units import Lexicon
+
+_TEXTS_AT_ONCE = 256
+
+
+class Encoder:
+    """Writes texts as vectors that can be read back.
+
+    Args:
+        layout: numbers the codes were made with.
+        backbone: frozen sentence encoder.
+        segmenter: text to units.
+        codes: unit codes. Shape: (V, O) float16.
+    """
+
+    def __init__(self, layout: Layout, backbone: Backbone, segmenter: Segmenter, codes: Tensor) -> None:
+        self.layout = layout
+        self.backbone = backbone
+        self.segmenter = segmenter
+        self.codes = codes
+        self.binding: RotaryBinding = layout.binding()
+
+    @classmethod
+    def load(cls, root: Path | str = ".") -> Encoder:
+        """Load from a project folder after ``dvc repro index``.
+
+        Raises:
+            LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
+        """
+        paths = Paths(Path(root))
+        layout = Layout.load(artifacts.require(paths.index))
+        lexicon = Lexicon.load(paths.vocab)
+        codes = artifacts.read_array(paths.index / artifacts.UNIT_CODES)
+        if codes.shape != (len(lexicon), layout.order_width):
+            message = f"{paths.index} holds codes of shape {codes.shape} for {len(lexicon)} units; run `dvc repro`"
+            raise DamagedArtifactError(message)
+        return cls(layout, Backbone.load(layout.backbone), Segmenter(lexicon), torch.from_numpy(codes))
+
+    @property
+    def width(self) -> int:
+        """Width of a vector, D."""
+        return self.layout.code.embed_dim
+
+    def segment(self, texts: Sequence[str]) -> list[list[int]]:
+        """Write texts in units.
+
+        Raises:
+            ValueError: a text holds lone surrogates, or more units than a vector is made for.
+        """
+        limit = self.layout.code.max_units
+        segmented = []
+        for number, text in enumerate(texts):
+            units = self.segmenter.segment(text)
+            if len(units) > limit:
+                raise ValueError(
+                    f"text {number} has {len(units)} units; a vector holds at most {limit}: split the text"
+                )
+            segmented.append(units)
+        return segmented
+
+    def compose(self, units: Sequence[Sequence[int]], semantic: Tensor) -> Tensor:
+        """Vectors from units and backbone embeddings. Shape: semantic (B, S), result (B, D)."""
+        return join_parts(semantic, superpose(units, self.codes, self.binding), self.layout.code.semantic_share)
+
+    def encode(self, texts: Sequence[str], *, progress: str = "") -> npt.NDArray[np.float32]:
+        """Vectors of texts.
+
+        Args:
+            texts: B strings; read as ``normalize`` leaves them, empty ones included.
+            progress: label of a progress bar; empty for no bar.
+
+        Shape: (B, D), unit length.
+
+        Raises:
+            ValueError: see ``segment``.
+        """
+        units = self.segment(texts)
+        semantic = torch.from_numpy(self.backbone.encode(texts, progress=progress))
+        vectors = np.empty((len(texts), self.width), dtype=np.float32)
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            part = slice(start, start + _TEXTS_AT_ONCE)
+            vectors[part] = self.compose(units[part], semantic[part]).numpy()
+        return vectors

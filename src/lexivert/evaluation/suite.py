@@ -1,0 +1,241 @@
+"""The ``evaluate`` stage as a function: held-out texts to vectors and back, by four decoders, clean and noisy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from lexivert import artifacts
+from lexivert.artifacts import Paths
+from lexivert.controller import store
+from lexivert.controller.decoder import Decoder
+from lexivert.controller.sampling import add_noise
+from lexivert.encoder.composition import split_parts
+from lexivert.encoder.encoder import Encoder
+from lexivert.evaluation import baselines, metrics
+from lexivert.index.faiss_index import UnitIndex
+from lexivert.lexicon.tokenizing import normalize
+from lexivert.params import Params
+
+Units = list[list[int]]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Test texts with their vectors.
+
+    Attributes:
+        texts: B normalised texts.
+        units: their units.
+        vectors: clean vectors, unit length. Shape: (B, D).
+        features: backbone embeddings. Shape: (B, S).
+    """
+
+    texts: list[str]
+    units: Units
+    vectors: Tensor
+    features: Tensor
+
+
+class Suite:
+    """Decoders under test, and the scores of what they give back.
+
+    Args:
+        encoder: text to vector.
+        decoder: the learned controller.
+        index: nearest units.
+        held: texts of test documents.
+        train: training sentences with normalised embeddings, for the retrieval baseline. Shape: (T, S).
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoder: Decoder,
+        index: UnitIndex,
+        held: Held,
+        train: tuple[Sequence[str], npt.NDArray[np.float16]],
+    ) -> None:
+        self.encoder = encoder
+        self.decoder = decoder
+        self.index = index
+        self.held = held
+        self.train = train
+
+    def nearest(self, vectors: Tensor) -> Units:
+        """Give back the training sentence with the nearest semantic prefix."""
+        texts, features = self.train
+        semantic, _ = self._parts(vectors)
+        rows = baselines.nearest_sentence(semantic, features)
+        return [self.encoder.segmenter.segment(texts[row]) for row in rows.tolist()]
+
+    def one_shot(self, vectors: Tensor) -> Units:
+        """Unbind once."""
+        return baselines.one_shot(self._parts(vectors)[1], self.index, self.encoder.binding)
+
+    def cancellation(self, vectors: Tensor) -> Units:
+        """Cancel interference without prior or learning."""
+        return baselines.cancellation(self._parts(vectors)[1], self.index, self.encoder.binding)
+
+    def controller(self, vectors: Tensor) -> Units:
+        """Decode with Selector and Placer."""
+        semantic, order = self._parts(vectors)
+        return self.decoder.decode(order, semantic).units
+
+    def _parts(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        return split_parts(vectors, self.encoder.layout.semantic_width)
+
+    def decoders(self) -> dict[str, Callable[[Tensor], Units]]:
+        """All rows of the table by name."""
+        return {
+            "nearest": self.nearest,
+            "one_shot": self.one_shot,
+            "cancellation": self.cancellation,
+            "controller": self.controller,
+        }
+
+    def run(self, decode: Callable[[Tensor], Units], vectors: Tensor, batch: int, label: str) -> tuple[Units, float]:
+        """Decode in batches; return units and texts a second."""
+        units: Units = []
+        start = time.perf_counter()
+        with tqdm(total=len(vectors), desc=label, unit="text", mininterval=1.0) as bar:
+            for first in range(0, len(vectors), batch):
+                units += decode(vectors[first : first + batch])
+                bar.update(min(batch, len(vectors) - first))
+        return units, len(vectors) / (time.perf_counter() - start)
+
+    def score(self, units: Units) -> dict[str, Any]:
+        """Compare decoded units with the originals, as texts, units and backbone embeddings."""
+        held = self.held
+        texts = [self.encoder.segmenter.join(ids) for ids in units]
+        bleu, chrf = metrics.bleu(held.texts, texts), metrics.chrf(held.texts, texts)
+        right = sum(a == b for a, b in zip(held.texts, texts, strict=True))
+        low, high = metrics.wilson_interval(right, len(texts))
+        rebuilt = torch.from_numpy(self.encoder.backbone.encode(texts))
+        scores: dict[str, Any] = {
+            "exact_match": metrics.exact_match(held.texts, texts),
+            "exact_match_low": low,
+            "exact_match_high": high,
+            "unit_accuracy": metrics.unit_accuracy(held.units, units),
+            "bleu": bleu.score,
+            "bleu_signature": bleu.signature,
+            "chrf": chrf.score,
+            "chrf_signature": chrf.signature,
+            "token_f1": metrics.token_f1(held.texts, texts),
+            "backbone_cosine": metrics.mean_cosine(held.features, rebuilt),
+            **metrics.rouge(held.texts, texts),
+        }
+        for name, rows in metrics.by_length(held.texts).items():
+            if rows:
+                scores[name] = _bucket([held.texts[r] for r in rows], [texts[r] for r in rows])
+                scores[name]["unit_accuracy"] = metrics.unit_accuracy(
+                    [held.units[r] for r in rows], [units[r] for r in rows]
+                )
+        return scores
+
+
+def _bucket(references: Sequence[str], hypotheses: Sequence[str]) -> dict[str, float]:
+    return {
+        "texts": len(references),
+        "exact_match": metrics.exact_match(references, hypotheses),
+        "bleu": metrics.bleu(references, hypotheses).score,
+        "chrf": metrics.chrf(references, hypotheses).score,
+        "token_f1": metrics.token_f1(references, hypotheses),
+        "rougeL": metrics.rouge(references, hypotheses)["rougeL"],
+    }
+
+
+def choose_texts(texts: Sequence[str], per_bucket: int, seed: int) -> list[str]:
+    """Draw at most ``per_bucket`` distinct texts of every length bucket, shortest bucket first."""
+    rng = np.random.default_rng(seed)
+    distinct = sorted({normalize(text) for text in texts})
+    chosen: list[str] = []
+    for rows in metrics.by_length(distinct).values():
+        picked = rng.permutation(len(rows))[:per_bucket]
+        chosen += [distinct[rows[i]] for i in sorted(picked.tolist())]
+    return chosen
+
+
+def hold(encoder: Encoder, texts: Sequence[str]) -> tuple[Held, float]:
+    """Encode texts; return them with vectors, and texts a second."""
+    start = time.perf_counter()
+    vectors = torch.from_numpy(encoder.encode(texts, progress="encoding"))
+    rate = len(texts) / (time.perf_counter() - start)
+    features = torch.from_numpy(encoder.backbone.encode(texts))
+    return Held(list(texts), encoder.segment(texts), vectors, features), rate
+
+
+def run_evaluation(paths: Paths, params: Params) -> None:
+    """Write metrics/evaluate.json, metrics/plots/exact_match.csv and metrics/plots/trace.csv."""
+    encoder = Encoder.load(paths.root)
+    index = UnitIndex.load(paths.index, encoder.layout.index)
+    decoder = Decoder(store.load(paths.controller, encoder.layout, encoder.segmenter.lexicon, index))
+    corpus = artifacts.read_parquet(paths.corpus, ["split", "text"])
+    splits, texts = corpus["split"].to_pylist(), corpus["text"].to_pylist()
+    test = [text for text, split in zip(texts, splits, strict=True) if split == "test"]
+    held, encode_rate = hold(encoder, choose_texts(test, params.evaluate.texts_per_bucket, params.seed))
+    suite = Suite(encoder, decoder, index, held, _training_sentences(paths, texts, splits))
+    report: dict[str, Any] = {"texts": len(held.texts), "rates": {"encode_texts_per_second": encode_rate}}
+    noise = torch.full((len(held.texts),), params.evaluate.noise_cosine)
+    noisy = add_noise(held.vectors, noise, torch.Generator().manual_seed(params.seed))
+    matches: dict[str, list[bool]] = {}
+    for condition, vectors in (("clean", held.vectors), ("noisy", noisy)):
+        for name, decode in suite.decoders().items():
+            units, rate = suite.run(decode, vectors, params.evaluate.batch_size, f"{name} {condition}")
+            report.setdefault(condition, {})[name] = suite.score(units)
+            matches[f"{name}_{condition}"] = [a == b for a, b in zip(held.units, units, strict=True)]
+            if condition == "clean":
+                report["rates"][f"{name}_texts_per_second"] = rate
+    report["semantic_prefix_cosine"] = metrics.mean_cosine(held.features, held.vectors[:, : held.features.shape[1]])
+    artifacts.write_metrics(paths.metrics("evaluate"), report)
+    _write_matches(paths, held.texts, matches)
+    _write_trace(paths, suite)
+
+
+def _training_sentences(
+    paths: Paths, texts: Sequence[str], splits: Sequence[str]
+) -> tuple[list[str], npt.NDArray[np.float16]]:
+    rows = artifacts.read_array(paths.sentence_rows)
+    chosen = np.flatnonzero([splits[row] == "train" for row in rows.tolist()])
+    features = torch.from_numpy(artifacts.read_array(paths.sentence_features)[chosen].astype(np.float32))
+    normalised: npt.NDArray[np.float16] = F.normalize(features, dim=-1).half().numpy()
+    return [texts[int(rows[place])] for place in chosen], normalised
+
+
+def _write_matches(paths: Paths, texts: Sequence[str], matches: dict[str, list[bool]], span: int = 5) -> None:
+    """Exact match by length, one row for every ``span`` words, for ``dvc plots``."""
+    lengths = np.array([len(text.split()) for text in texts])
+    lines = [",".join(("words", "texts", *matches))]
+    for low in range(1, int(lengths.max()) + 1, span):
+        inside = (lengths >= low) & (lengths < low + span)
+        if inside.any():
+            means = [f"{np.mean(np.array(found)[inside]):.4f}" for found in matches.values()]
+            lines.append(",".join((str(low + span - 1), str(int(inside.sum())), *means)))
+    _write_lines(paths, "exact_match.csv", lines)
+
+
+def _write_trace(paths: Paths, suite: Suite) -> None:
+    """Write the rebuild of the first text of about 15 words, step by step, for ``dvc plots``."""
+    row = min(range(len(suite.held.texts)), key=lambda r: (abs(len(suite.held.texts[r].split()) - 15), r))
+    semantic, order = split_parts(suite.held.vectors[row : row + 1], suite.encoder.layout.semantic_width)
+    steps = suite.decoder.decode(order, semantic, trace=True).steps[0]
+    surfaces = suite.encoder.segmenter.surface([step.unit for step in steps])
+    lines = ["step,position,unit,score,residual"]
+    for number, (step, surface) in enumerate(zip(steps, surfaces, strict=True), start=1):
+        quoted = '"' + surface.replace('"', '""') + '"'
+        lines.append(f"{number},{step.position},{quoted},{step.score:.4f},{step.residual:.4f}")
+    _write_lines(paths, "trace.csv", lines)
+
+
+def _write_lines(paths: Paths, name: str, lines: Sequence[str]) -> None:
+    with artifacts.atomic_path(paths.plots / name) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,204 @@
+"""The public API: load a trained Lexivert, write texts as vectors, read vectors back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from lexivert.artifacts import Paths
+from lexivert.controller import store
+from lexivert.controller.decoder import Decoded, Decoder
+from lexivert.controller.trace import Step
+from lexivert.encoder.composition import split_parts
+from lexivert.encoder.encoder import Encoder
+from lexivert.index.faiss_index import UnitIndex
+
+_TEXTS_AT_ONCE = 64
+
+__all__ = ["Lexivert", "Neighbor", "Reading", "Step"]
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A unit near a query.
+
+    Attributes:
+        surface: the unit's string.
+        kind: the unit's kind, such as ``word`` or ``ngram``.
+        score: cosine of the unit's code with the query's, -1 to 1.
+    """
+
+    surface: str
+    kind: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text read back from a vector, with what is known of it.
+
+    Attributes:
+        text: the rebuilt text.
+        units: surfaces of the units it was rebuilt from.
+        scores: probability of each unit at its commit, 0 to 1.
+        fit: cosine of the given order part with the rebuilt one.
+        proven: the rebuilt vector equals the given one, so the text is exactly right.
+        steps: the rebuild, if ``trace`` was asked for.
+    """
+
+    text: str
+    units: tuple[str, ...]
+    scores: tuple[float, ...]
+    fit: float
+    proven: bool
+    steps: tuple[Step, ...]
+
+
+class Lexivert:
+    """Encoder and controller of one trained model.
+
+    Args:
+        encoder: text to vector.
+        index: nearest units.
+        decoder: vector to units.
+    """
+
+    def __init__(self, encoder: Encoder, index: UnitIndex, decoder: Decoder) -> None:
+        self.encoder = encoder
+        self.index = index
+        self.decoder = decoder
+
+    @classmethod
+    def load(cls, path: Path | str = ".") -> Lexivert:
+        """Load from a project folder after ``dvc repro``.
+
+        Raises:
+            LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
+        """
+        paths = Paths(Path(path))
+        encoder = Encoder.load(path)
+        index = UnitIndex.load(paths.index, encoder.layout.index)
+        lexicon = encoder.segmenter.lexicon
+        proposer = store.load(paths.controller, encoder.layout, lexicon, index)
+        return cls(encoder, index, Decoder(proposer))
+
+    @property
+    def width(self) -> int:
+        """Width of a vector, D."""
+        return self.encoder.width
+
+    def segment(self, text: str) -> list[str]:
+        """Surfaces of the units that a text is written in.
+
+        Raises:
+            ValueError: the text holds lone surrogates or more units than a vector is made for.
+        """
+        return self.encoder.segmenter.surface(self.encoder.segment([text])[0])
+
+    def encode(self, texts: Sequence[str], *, progress: str = "") -> npt.NDArray[np.float32]:
+        """Vectors of texts, of unit length; their first S dimensions are the backbone's embedding, scaled.
+
+        Args:
+            texts: B strings.
+            progress: label of a progress bar; empty for no bar.
+
+        Shape: (B, D).
+
+        Raises:
+            ValueError: ``texts`` is one string, or a text can't be encoded (see ``segment``).
+        """
+        if isinstance(texts, str):
+            raise ValueError("texts is one string; give a list of strings")  # noqa: TRY004 documented as ValueError
+        return self.encoder.encode(texts, progress=progress)
+
+    def decode(self, vectors: npt.ArrayLike) -> list[str]:
+        """Read texts back.
+
+        Args:
+            vectors: of any positive length. Shape: (B, D).
+
+        Raises:
+            ValueError: wrong shape, a number that is not finite, or a vector whose order part is zero.
+        """
+        return [reading.text for reading in self.read(vectors)]
+
+    def read(self, vectors: npt.ArrayLike, *, trace: bool = False) -> list[Reading]:
+        """Read texts back with scores and, on request, every step of the rebuild.
+
+        Args:
+            vectors: Shape: (B, D).
+            trace: record every commit.
+
+        Raises:
+            ValueError: see ``decode``.
+        """
+        checked = self._checked(vectors)
+        readings: list[Reading] = []
+        for start in range(0, len(checked), _TEXTS_AT_ONCE):
+            readings += self._read(checked[start : start + _TEXTS_AT_ONCE], trace=trace)
+        return readings
+
+    def _read(self, vectors: npt.NDArray[np.float32], *, trace: bool) -> list[Reading]:
+        semantic, order = split_parts(torch.from_numpy(vectors), self.encoder.layout.semantic_width)
+        decoded = self.decoder.decode(order, semantic, trace=trace)
+        return [self._reading(decoded, row) for row in range(len(vectors))]
+
+    def _reading(self, decoded: Decoded, row: int) -> Reading:
+        segmenter = self.encoder.segmenter
+        return Reading(
+            text=segmenter.join(decoded.units[row]),
+            units=tuple(segmenter.surface(decoded.units[row])),
+            scores=tuple(decoded.scores[row]),
+            fit=float(decoded.fit[row]),
+            proven=bool(decoded.proven[row]),
+            steps=tuple(decoded.steps[row]),
+        )
+
+    def neighbors(self, query: str | npt.ArrayLike, k: int = 10) -> list[Neighbor]:
+        """Units whose codes are nearest to a text's, or to those of the text that a vector holds.
+
+        A text of several units stands for the sum of their codes, whatever their order.
+
+        Args:
+            query: a text, such as a word or phrase, or a vector. Shape: (D,).
+            k: how many.
+
+        Raises:
+            ValueError: ``k`` is not positive, the text is empty, or text or vector are not valid.
+        """
+        if k < 1:
+            raise ValueError(f"k is {k}; ask for at least 1 neighbour")
+        text = query if isinstance(query, str) else self.decode(np.asarray(query)[None])[0]
+        units = self.encoder.segment([text])[0]
+        if not units:
+            raise ValueError("the text is empty; it has no neighbours")
+        codes = F.normalize(self.encoder.codes[units].float().sum(dim=0, keepdim=True), dim=-1)
+        scores, found = self.index.search_exact(codes.numpy(), k)
+        lexicon = self.encoder.segmenter.lexicon
+        return [
+            Neighbor(lexicon.surfaces[unit], lexicon.kinds[unit], float(score))
+            for unit, score in zip(found[0], scores[0], strict=True)
+        ]
+
+    def _checked(self, vectors: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        array = np.asarray(vectors)
+        if array.ndim != 2 or array.shape[1] != self.width:
+            raise ValueError(f"vectors have shape {array.shape}; (B, {self.width}) is needed")
+        if not np.issubdtype(array.dtype, np.number) or np.issubdtype(array.dtype, np.complexfloating):
+            raise ValueError(f"vectors are of type {array.dtype}; real numbers are needed")
+        wide = array.astype(np.float64)
+        bad = ~np.isfinite(wide).all(axis=1)
+        if bad.any():
+            raise ValueError(f"vector {int(bad.argmax())} holds NaN or infinity")
+        empty = ~wide[:, self.encoder.layout.semantic_width :].any(axis=1)
+        if empty.any():
+            raise ValueError(f"the order part of vector {int(empty.argmax())} is zero; there is nothing to read back")
+        scaled = wide / np.abs(wide).max(axis=1, keepdims=True)  # tiny or huge vectors stay finite in float32
+        checked: npt.NDArray[np.float32] = scaled.astype(np.float32)
+        return checked
