@@ -89,9 +89,9 @@ class Lexivert:
         return cls(encoder, index, Decoder(proposer))
 
     @property
-    def width(self) -> int:
+    def embed_dim(self) -> int:
         """Width of a vector, D."""
-        return self.encoder.width
+        return self.encoder.embed_dim
 
     def segment(self, text: str) -> list[str]:
         """Surfaces of the units that a text is written in.
@@ -188,8 +188,8 @@ class Lexivert:
 
     def _checked(self, vectors: npt.ArrayLike) -> npt.NDArray[np.float32]:
         array = np.asarray(vectors)
-        if array.ndim != 2 or array.shape[1] != self.width:
-            raise ValueError(f"vectors have shape {array.shape}; (B, {self.width}) is needed")
+        if array.ndim != 2 or array.shape[1] != self.embed_dim:
+            raise ValueError(f"vectors have shape {array.shape}; (B, {self.embed_dim}) is needed")
         if not np.issubdtype(array.dtype, np.number) or np.issubdtype(array.dtype, np.complexfloating):
             raise ValueError(f"vectors are of type {array.dtype}; real numbers are needed")
         wide = array.astype(np.float64)

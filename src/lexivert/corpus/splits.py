@@ -76,7 +76,7 @@ def _assign_source(documents: list[DocumentSize], shares: dict[str, float], seed
 
 
 def _draw(documents: list[DocumentSize], target: float, most: int) -> set[str]:
-    """Names of documents, in the given order, that hold about ``target`` sentences; at least one, at most ``most``."""
+    """Names of documents, in the order given, with about ``target`` sentences; one at least, ``most`` at most."""
     drawn: set[str] = set()
     held = 0
     for document in documents:

@@ -57,7 +57,7 @@ class Encoder:
         return cls(layout, Backbone.load(layout.backbone), Segmenter(lexicon), torch.from_numpy(codes))
 
     @property
-    def width(self) -> int:
+    def embed_dim(self) -> int:
         """Width of a vector, D."""
         return self.layout.code.embed_dim
 
@@ -96,7 +96,7 @@ class Encoder:
         """
         units = self.segment(texts)
         semantic = torch.from_numpy(self.backbone.encode(texts, progress=progress))
-        vectors = np.empty((len(texts), self.width), dtype=np.float32)
+        vectors = np.empty((len(texts), self.embed_dim), dtype=np.float32)
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             part = slice(start, start + _TEXTS_AT_ONCE)
             vectors[part] = self.compose(units[part], semantic[part]).numpy()

@@ -50,9 +50,9 @@ def one_shot(order: Tensor, index: UnitIndex, binding: RotaryBinding) -> list[li
 
 
 def cancellation(order: Tensor, index: UnitIndex, binding: RotaryBinding) -> list[list[int]]:
-    """Hard interference cancellation: decode all positions, subtract all others' units, decode again, until stable.
+    """Hard interference cancellation: decode all positions, subtract the others' units, decode again, until stable.
 
-    After Frady, Kleyko & Sommer (2018). It knows neither a prior nor how sure it is. END is found again in every pass.
+    After Frady, Kleyko & Sommer (2018). It knows neither a prior nor how sure it is. END is found anew in every pass.
 
     Shape: order (B, O); result B lists of unit ids.
     """

@@ -6,19 +6,18 @@ from typing import NamedTuple
 
 from lexivert.lexicon.phrases import CONTROL_COST, cost_of
 from lexivert.lexicon.rendering import CONTINUES, capitalize, uppercase
-from lexivert.lexicon.spacing import (
+from lexivert.lexicon.shapes import (
     DIGIT,
     FIRST_DYNAMIC,
     PIECE,
     THOUSAND,
-    PlainSpacing,
     Shape,
-    WikitextSpacing,
     initial,
     shape,
     shape_of_bytes,
     shape_of_piece,
 )
+from lexivert.lexicon.spacing import PlainSpacing, WikitextSpacing
 from lexivert.lexicon.units import CAP, FIRST_BYTE, RESERVED, UPPER, Lexicon
 
 MAX_PART = 32
@@ -39,6 +38,11 @@ class Part(NamedTuple):
     shape: Shape
     units: tuple[int, ...]
     is_bytes: bool = False
+
+    @property
+    def cost(self) -> int:
+        """Units needed, with a little more for controls, pieces and bytes; see ``phrases``."""
+        return cost_of(self.units, self.shape.right)
 
 
 class _Node(NamedTuple):
@@ -97,7 +101,7 @@ class Speller:
 
     def _relax(self, nodes: list[_Node | None], node: _Node, part: Part, stop: int, following: int | None) -> None:
         """Keep ``node`` continued by ``part`` if it is the cheapest way to ``stop``."""
-        cost = node.cost + cost_of(part.units)
+        cost = node.cost + part.cost
         known = nodes[stop]
         if known is not None and known.cost <= cost:
             return

@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from lexivert.lexicon.rendering import capitalize, uppercase
-from lexivert.lexicon.spacing import FIRST_DYNAMIC, shape
+from lexivert.lexicon.shapes import FIRST_DYNAMIC, PIECE, shape
 from lexivert.lexicon.units import CAP, FIRST_BYTE, RESERVED, UPPER, Lexicon
 
-UNIT_COST = 1000
-CONTROL_COST = 1001
-"""A control unit counts a little more, so that of equally short codings the plainest wins."""
+UNIT_COST, CONTROL_COST, PIECE_COST, BYTE_COST = 1000, 1001, 1002, 1003
+"""Of equally short codings the plainest wins: words, then case and spacing controls, then pieces, then bytes."""
 _LEAF = " "
 """Key of a trie node's unit; no token has white space."""
 _Trie = dict[str, Any]
 
 
-def cost_of(units: tuple[int, ...]) -> int:
-    """Return the cost of some units, of which the first may be a control."""
-    return UNIT_COST * len(units) + (units[0] < FIRST_BYTE)
+def cost_of(units: tuple[int, ...], right: int) -> int:
+    """Return the cost of a part that attaches by ``right``; its units are all bytes, or a control or none and one."""
+    if FIRST_BYTE <= units[0] < len(RESERVED):
+        return BYTE_COST * len(units)
+    return CONTROL_COST * (len(units) - 1) + (PIECE_COST if right == PIECE else UNIT_COST)
 
 
 class Place(NamedTuple):
@@ -59,10 +60,10 @@ class PhraseTrie:
             node = node.setdefault(token, {})
         node[_LEAF] = unit
 
-    def place(self, token: str, units: tuple[int, ...]) -> Place:
+    def place(self, token: str, units: tuple[int, ...], cost: int = UNIT_COST) -> Place:
         """Look up a place; ``token`` is ``""`` where no phrase can stand."""
         if not token:
-            return Place("", "", units, cost_of(units), None, ())
+            return Place("", "", units, cost, None, ())
         uncapitalized, lower = token[0].lower() + token[1:], token.lower()
         cased = []
         if uncapitalized != token and capitalize(uncapitalized) == token and uncapitalized in self._root:
@@ -71,7 +72,7 @@ class PhraseTrie:
             lower = ""
         elif lower in self._root:
             cased.append((UPPER, self._root[lower], 1))
-        return Place(token, lower, units, cost_of(units), self._root.get(token), tuple(cased))
+        return Place(token, lower, units, cost, self._root.get(token), tuple(cased))
 
     def cover(self, places: Sequence[Place], links: Sequence[int]) -> list[int]:
         """Return the fewest units that write the places; of equals, fewest controls, then longest phrases first.

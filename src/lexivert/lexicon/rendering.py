@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from lexivert.lexicon.spacing import (
-    AFTER,
+from lexivert.lexicon.shapes import (
     AFTER_OPEN,
     AT_START,
     BLANK,
@@ -14,16 +13,13 @@ from lexivert.lexicon.spacing import (
     LOWER,
     NOT,
     OTHER,
-    OWN,
-    SPACED,
     UPPER,
-    PlainSpacing,
     Shape,
-    WikitextSpacing,
     shape,
     shape_of_bytes,
     shape_of_piece,
 )
+from lexivert.lexicon.spacing import AFTER, OWN, SPACED, PlainSpacing, WikitextSpacing
 from lexivert.lexicon.tokenizing import wikitext_form
 from lexivert.lexicon.units import CAP, END, FIRST_BYTE, JOIN, RESERVED, SPACE, WIKITEXT, Lexicon
 from lexivert.lexicon.units import UPPER as UPPER_UNIT

@@ -10,7 +10,12 @@ import regex  # type: ignore[import-untyped]
 from lexivert.lexicon.fallback import Part, Speller, byte_part, can_be_in_phrase, merge_bytes
 from lexivert.lexicon.phrases import PhraseTrie, Place
 from lexivert.lexicon.rendering import Renderer
-from lexivert.lexicon.spacing import AT_START, FIRST_QUOTE, NOT, SPACED, PlainSpacing, WikitextSpacing
+from lexivert.lexicon.shapes import (
+    AT_START,
+    FIRST_QUOTE,
+    NOT,
+)
+from lexivert.lexicon.spacing import SPACED, PlainSpacing, WikitextSpacing
 from lexivert.lexicon.tokenizing import normalize, split_chunk, tokenize_wikitext, wikitext_form
 from lexivert.lexicon.units import JOIN, SPACE, WIKITEXT, Lexicon
 
@@ -119,7 +124,10 @@ class Segmenter:
 
     def _chunk(self, parts: Sequence[Part], relation: int) -> _Chunk:
         relations = (relation, *[_GLUED] * (len(parts) - 1))
-        places = tuple(self._trie.place(part.text if can_be_in_phrase(part) else "", part.units) for part in parts)
+        tokens = [part.text if can_be_in_phrase(part) else "" for part in parts]
+        places = tuple(
+            self._trie.place(token, part.units, part.cost) for token, part in zip(tokens, parts, strict=True)
+        )
         spacing = PlainSpacing()
         links = tuple(_links(parts, relations, spacing)[1:])
         fixed = all(part.shape.right < FIRST_QUOTE and not part.is_bytes for part in parts)

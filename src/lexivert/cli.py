@@ -1,0 +1,254 @@
+"""Console command ``lexivert``: texts to vectors and back, from the command line.
+
+The heavy libraries are imported inside the commands, so that ``lexivert --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lexivert.errors import LexivertError
+
+if TYPE_CHECKING:
+    from lexivert.model import Lexivert, Reading
+    from lexivert.streams import TextLine
+
+_TEXTS_AT_ONCE = 2048
+_VECTORS_AT_ONCE = 256
+_HERE = Path()
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+ModelFolder = Annotated[Path, typer.Option("--model", help="Project folder, after `dvc repro`.")]
+Input = Annotated[Path, typer.Argument(metavar="IN")]
+Output = Annotated[Path, typer.Argument(metavar="OUT")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 as the module says
+
+        typer.echo(f"lexivert {version('lexivert')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001 the callback acts
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Write texts as vectors, and read vectors back."""
+
+
+@app.command()
+def roundtrip(
+    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    model: ModelFolder = _HERE,
+    trace: Annotated[bool, typer.Option("--trace", help="Show every step of the rebuild.")] = False,
+    noise: Annotated[
+        float, typer.Option(metavar="COS", help="Cosine of the vector, made noisy, with the true one.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+) -> None:
+    """Encode a text, read it back from the vector, and tell whether it is the same."""
+    if not 0.0 < noise <= 1.0:
+        raise LexivertError(f"--noise is {noise}; a cosine above 0 and up to 1 is needed")
+    from rich.console import Console  # noqa: PLC0415
+
+    from lexivert.lexicon.tokenizing import normalize  # noqa: PLC0415
+    from lexivert.views import show_rebuild, verdict  # noqa: PLC0415
+
+    loaded = _load(model)
+    with _one_line():
+        vectors = loaded.encode([text])
+        reading = loaded.read(_noisy(vectors, noise, seed), trace=trace)[0]
+    console = Console(highlight=False)
+    if trace:
+        show_rebuild(console, loaded, reading)
+    console.print(reading.text, markup=False, soft_wrap=True)
+    console.print(verdict(reading, normalize(text)), markup=False, soft_wrap=True)
+
+
+@app.command()
+def encode(
+    source: Input,
+    target: Output,
+    model: ModelFolder = _HERE,
+    field: Annotated[str, typer.Option(help="Key of the text in .jsonl.")] = "text",
+    skip_long: Annotated[
+        bool, typer.Option("--skip-long", help="Leave out texts too long for a vector and name their lines.")
+    ] = False,
+) -> None:
+    """Write the vectors of a file's texts.
+
+    IN is .txt (a text a line), .jsonl, or - for lines on standard input; OUT is .npy, or .parquet with the columns
+    line and vector.
+    """
+    from lexivert import streams  # noqa: PLC0415
+
+    streams.check_input(source, streams.TEXT_SUFFIXES)
+    streams.check_output(target, streams.VECTOR_SUFFIXES)
+    loaded = _load(model)
+    lines = _progress(streams.read_texts(source, field), streams.count_lines(source), "encode")
+    skipped: list[int] = []
+    with streams.vector_writer(target, loaded.width) as write:
+        for part in _batches(_fitting(loaded, lines, skipped if skip_long else None)):
+            with _one_line():
+                write([line.number for line in part], loaded.encode([line.text for line in part]))
+    if skipped:
+        numbers = ", ".join(map(str, skipped))
+        typer.echo(f"left out, too long for a vector: {len(skipped)} texts, lines {numbers}", err=True)
+
+
+@app.command()
+def decode(
+    source: Input,
+    target: Output,
+    model: ModelFolder = _HERE,
+    column: Annotated[str, typer.Option(help="Column of the vectors in .parquet.")] = "vector",
+) -> None:
+    """Read the texts of a file's vectors back.
+
+    IN is .npy or .parquet; OUT is .txt, .jsonl (text, fit, proven, score), or - for lines on standard output.
+    """
+    from lexivert import streams  # noqa: PLC0415
+
+    streams.check_input(source, streams.VECTOR_SUFFIXES)
+    streams.check_output(target, streams.TEXT_SUFFIXES)
+    total = streams.count_vectors(source)
+    loaded = _load(model)
+    parts = streams.read_vectors(source, _VECTORS_AT_ONCE, column)
+    proven = 0
+    with streams.line_writer(target) as write:
+        for reading in _progress(_readings(loaded, parts, source), total, "decode"):
+            write(_record(reading) if target.suffix == ".jsonl" else _one_row(reading.text))
+            proven += reading.proven
+    typer.echo(f"{total} texts read, {proven} of them proven exact", err=True)
+
+
+@app.command()
+def neighbors(
+    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    model: ModelFolder = _HERE,
+    count: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
+) -> None:
+    """List the units whose codes are nearest to a word's, a phrase's or a text's."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from lexivert.views import neighbor_table  # noqa: PLC0415
+
+    loaded = _load(model)
+    with _one_line():
+        found = loaded.neighbors(text, count)
+    Console(highlight=False).print(neighbor_table(found))
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends it with one line on standard error and exit code 1."""
+    try:
+        app()
+    except LexivertError as error:
+        typer.echo(f"error: {error}", err=True)
+    except OSError as error:
+        typer.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+    raise SystemExit(1)
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """Turn what the API says of a wrong argument into a message of the command."""
+    try:
+        yield
+    except ValueError as error:
+        raise LexivertError(str(error)) from error
+
+
+def _load(folder: Path) -> Lexivert:
+    from lexivert.model import Lexivert  # noqa: PLC0415
+
+    return Lexivert.load(folder)
+
+
+def _noisy(vectors: Any, cosine: float, seed: int) -> Any:
+    """Turn vectors by a random direction to a given cosine. Shape: (B, D) to (B, D)."""
+    if cosine == 1.0:
+        return vectors
+    import torch  # noqa: PLC0415
+
+    from lexivert.controller.sampling import add_noise  # noqa: PLC0415
+
+    generator = torch.Generator().manual_seed(seed)
+    return add_noise(torch.from_numpy(vectors), torch.full((len(vectors),), cosine), generator).numpy()
+
+
+def _progress(items: Iterator[Any], total: int | None, label: str) -> Iterator[Any]:
+    """Show a bar on standard error, where that is a terminal."""
+    from tqdm import tqdm  # noqa: PLC0415
+
+    bar: Iterator[Any] = iter(tqdm(items, desc=label, total=total, unit=" texts", disable=None))
+    return bar
+
+
+def _batches(lines: Iterator[TextLine]) -> Iterator[list[TextLine]]:
+    while part := list(itertools.islice(lines, _TEXTS_AT_ONCE)):
+        yield part
+
+
+def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | None) -> Iterator[TextLine]:
+    """Yield the texts that a vector can hold; note the others in ``skipped``, or stop if that is None."""
+    limit = model.encoder.layout.code.max_units
+    for line in lines:
+        try:
+            size = len(model.encoder.segmenter.segment(line.text))
+        except ValueError as error:
+            raise LexivertError(f"{line.where}: {error}") from error
+        if size <= limit:
+            yield line
+        elif skipped is None:
+            message = (
+                f"{line.where}: text of {size} units; a vector holds at most {limit}: split it or add --skip-long"
+            )
+            raise LexivertError(message)
+        else:
+            skipped.append(line.number)
+
+
+def _readings(model: Lexivert, parts: Iterator[Any], source: Path) -> Iterator[Reading]:
+    start = 0
+    for part in parts:
+        try:
+            readings = model.read(part)
+        except ValueError as error:
+            raise LexivertError(f"{source}: {_recounted(str(error), start)}") from error
+        yield from readings
+        start += len(part)
+
+
+def _recounted(message: str, start: int) -> str:
+    """Count a part's vectors from the beginning of the file."""
+    return re.sub(r"\bvector (\d+)", lambda match: f"vector {start + int(match[1])}", message)
+
+
+def _one_row(text: str) -> str:
+    """A misread text may hold a line break; a row must not."""
+    return " ".join(text.split())
+
+
+def _record(reading: Reading) -> str:
+    score = _mean(reading.scores)
+    content = {"text": reading.text, "fit": reading.fit, "proven": reading.proven, "score": score}
+    return json.dumps(content, ensure_ascii=False)
+
+
+def _mean(scores: Sequence[float]) -> float:
+    """Mean probability of the units; the empty text has nothing to doubt."""
+    return sum(scores) / len(scores) if scores else 1.0

@@ -1,0 +1,104 @@
+"""What ``lexivert`` shows on a terminal: a rebuild as it goes, and tables of neighbours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lexivert.model import Lexivert, Neighbor, Reading, Step
+
+OPEN_MARK = "·"
+"""Stands for a position that is not decoded yet."""
+_LONGEST_SHOW = 6.0  # seconds
+_ROWS = 12  # latest steps kept in sight
+
+Join = Callable[[Sequence[int]], str]
+
+
+def buffer_text(buffer: Iterable[int], join: Join) -> str:
+    """Write a half-decoded buffer: known runs as text, open positions as ``·``.
+
+    Args:
+        buffer: unit ids, -1 where open.
+        join: unit ids to text.
+    """
+    parts: list[str] = []
+    run: list[int] = []
+    for unit in (*buffer, -1):
+        if unit >= 0:
+            run.append(unit)
+            continue
+        parts += [text for text in [join(run)] if text]
+        parts.append(OPEN_MARK)
+        run = []
+    return " ".join(parts[:-1])
+
+
+def show_rebuild(console: Console, model: Lexivert, reading: Reading) -> None:
+    """Show every step of a rebuild: live on a terminal, a line a step elsewhere."""
+    if not console.is_terminal:
+        for number, step in enumerate(reading.steps, start=1):
+            console.print(_line(model, number, step), highlight=False, markup=False, soft_wrap=True)
+        return
+    pause = min(0.12, _LONGEST_SHOW / max(len(reading.steps), 1))
+    with Live(console=console, auto_refresh=False) as live:
+        for number in range(1, len(reading.steps) + 1):
+            live.update(_frame(model, reading.steps[:number]), refresh=True)
+            time.sleep(pause)
+
+
+def _line(model: Lexivert, number: int, step: Step) -> str:
+    unit = model.encoder.segmenter.surface([step.unit])[0]
+    text = buffer_text(step.buffer, model.encoder.segmenter.join)
+    facts = f"{number:>4}  {unit:<16}  at {step.position:<3}  p {step.score:.3f}  residual {step.residual:.4f}"
+    return f"{facts}  {text}".rstrip()
+
+
+def _frame(model: Lexivert, steps: Sequence[Step]) -> RenderableType:
+    table = Table(box=None, pad_edge=False)
+    for title, justify in (("step", "right"), ("unit", "left"), ("position", "right"), ("probability", "right")):
+        table.add_column(title, justify=justify)  # type: ignore[arg-type]
+    table.add_column("residual", width=32)
+    for number in range(max(0, len(steps) - _ROWS), len(steps)):
+        step = steps[number]
+        unit = model.encoder.segmenter.surface([step.unit])[0]
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(total=1.0, completed=step.residual, width=22), f"{step.residual:.4f}")
+        table.add_row(str(number + 1), Text(unit, "bold"), str(step.position), _probability(step.score), bar)
+    text = buffer_text(steps[-1].buffer, model.encoder.segmenter.join)
+    return Group(table, Panel(Text(text), title="text so far", title_align="left", border_style="dim"))
+
+
+def _probability(score: float) -> Text:
+    style = "green" if score >= 0.95 else "yellow" if score >= 0.5 else "red"
+    return Text(f"{score:.3f}", style)
+
+
+def verdict(reading: Reading, original: str) -> str:
+    """Say in one line whether a text was read back exactly, and whether the vector proves it.
+
+    Args:
+        reading: what was read.
+        original: the text as it was encoded, white space collapsed.
+    """
+    exact = "read back exactly" if reading.text == original else "not read back exactly"
+    proven = "proven by a zero residual" if reading.proven else "not proven"
+    return f"{exact}, {proven} (fit {reading.fit:.6f}, {len(reading.units)} units)"
+
+
+def neighbor_table(neighbors: Sequence[Neighbor]) -> Table:
+    """Units with kind and cosine, the nearest first."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("unit", overflow="fold")
+    table.add_column("kind")
+    table.add_column("cosine", justify="right")
+    for neighbor in neighbors:
+        table.add_row(Text(neighbor.surface, "bold"), neighbor.kind, f"{neighbor.score:.4f}")
+    return table
