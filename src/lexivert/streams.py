@@ -134,11 +134,9 @@ def vector_writer(path: Path, width: int) -> Iterator[WriteVectors]:
     A ``.parquet`` file keeps the line numbers in column ``line`` beside ``vector``; a ``.npy`` file has no place for
     them.
     """
-    with atomic_path(path) as temporary:
-        with (
-            _parquet_writer(temporary, width) if path.suffix == ".parquet" else _npy_writer(temporary, width) as write
-        ):
-            yield write
+    writer = _parquet_writer if path.suffix == ".parquet" else _npy_writer
+    with atomic_path(path) as temporary, writer(temporary, width) as write:
+        yield write
 
 
 @contextlib.contextmanager
