@@ -38,9 +38,9 @@ def test_a_failed_folder_leaves_nothing(tmp_path):
         with artifacts.atomic_path(tmp_path / "folder") as temporary:
             temporary.mkdir()
             (temporary / "part").write_text("half")
-            raise ValueError
+            raise ValueError("broken")
 
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="broken"):
         fail()
     assert names(tmp_path) == []
 

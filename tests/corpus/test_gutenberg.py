@@ -16,8 +16,9 @@ def test_prose_without_title_chapters_and_licence():
 
 def test_bible_verses_lose_their_numbers():
     text = (
-        "[The King James Bible]\n\nThe First Book of Moses:  Called Genesis\n\n\n1:14 And God said, Let there be\nlights"
-        ": 1:15 And let them be for lights.\n\n1:16 And God made two great lights. He made the stars also.\n"
+        "[The King James Bible]\n\nThe First Book of Moses:  Called Genesis\n\n\n1:14 And God said, Let "
+        "there be\nlights: 1:15 And let them be for lights.\n\n"
+        "1:16 And God made two great lights. He made the stars also.\n"
     )
     assert book_sentences("bible-kjv", text) == [
         "And God said, Let there be lights:",
@@ -28,7 +29,10 @@ def test_bible_verses_lose_their_numbers():
 
 
 def test_plays_lose_their_speakers():
-    text = "[Hamlet]\n\nActus Primus.\n\n  Barnardo. Who's there?\n  Fran. Nay answer me: Stand & vnfold\nyour selfe\n\n   Bar. He"
+    text = (
+        "[Hamlet]\n\nActus Primus.\n\n  Barnardo. Who's there?\n"
+        "  Fran. Nay answer me: Stand & vnfold\nyour selfe\n\n   Bar. He"
+    )
     assert book_sentences("shakespeare-hamlet", text) == [
         "Who's there?",
         "Nay answer me: Stand & vnfold your selfe",
@@ -37,7 +41,10 @@ def test_plays_lose_their_speakers():
 
 
 def test_verse_is_cut_where_a_line_ends_a_clause():
-    text = "[x]\n\nOf Man's first disobedience, and the fruit \nOf that forbidden tree; \nSing, Heavenly Muse \nWith loss of Eden. \n"
+    text = (
+        "[x]\n\nOf Man's first disobedience, and the fruit \nOf that forbidden tree; \n"
+        "Sing, Heavenly Muse \nWith loss of Eden. \n"
+    )
     assert book_sentences("milton-paradise", text) == [
         "Of Man's first disobedience, and the fruit Of that forbidden tree;",
         "Sing, Heavenly Muse With loss of Eden.",

@@ -74,7 +74,7 @@ def test_saved_dataset_with_a_document_a_row(tmp_path):
 
 def test_hub_errors_are_one_line(wikitext_folder, monkeypatch):
     inner = str(wikitext_folder / "wikitext-103-raw-v1")
-    with pytest.raises(LexivertError, match="corpus.text_field is 'body', but dataset .* has text"):
+    with pytest.raises(LexivertError, match=r"corpus.text_field is 'body', but dataset .* has text"):
         list(read_source(hub(dataset=inner, text_field="body")))
     with pytest.raises(
         LexivertError, match=r"^corpus.dataset 'nobody/nothing' \(config ''\) can't be loaded: .+"
@@ -127,9 +127,9 @@ def test_file_errors_name_file_line_and_field(tmp_path, name, content, message):
 
 
 def test_more_file_errors(tmp_path):
-    with pytest.raises(LexivertError, match="corpus.files is empty"):
+    with pytest.raises(LexivertError, match=r"corpus.files is empty"):
         list(read_source(files()))
-    with pytest.raises(LexivertError, match="gone.txt is not there"):
+    with pytest.raises(LexivertError, match=r"gone.txt is not there"):
         list(read_source(files(tmp_path / "gone.txt")))
     with pytest.raises(LexivertError, match="twice"):
         list(read_source(files("a.txt", "a.txt")))
