@@ -57,5 +57,5 @@ class RotaryBinding:
 
     @staticmethod
     def _rotate(vectors: Tensor, phases: Tensor) -> Tensor:
-        pairs = torch.view_as_complex(vectors.reshape(*vectors.shape[:-1], -1, 2).contiguous())
+        pairs = torch.view_as_complex(vectors.reshape(*vectors.shape[:-1], vectors.shape[-1] // 2, 2).contiguous())
         return torch.view_as_real(pairs * phases).flatten(-2)
