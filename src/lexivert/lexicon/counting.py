@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
 
 import numpy as np
@@ -44,6 +45,7 @@ class CodedText:
     codes: Codes
     surfaces: list[str]
 
+    @cached_property
     def counts(self) -> Counts:
         """Occurrences of each token. Shape: (T,)."""
         total = np.zeros(len(self.surfaces), dtype=np.int64)
@@ -172,7 +174,7 @@ def count_phrases(
     Returns:
         One item a length from 2 on, phrases in no particular order; stops early where none is frequent.
     """
-    frequent = np.flatnonzero(eligible & (text.counts() >= min_count)).astype(np.int32)
+    frequent = np.flatnonzero(eligible & (text.counts >= min_count)).astype(np.int32)
     ids = _phrase_starts(text, frequent)
     tokens = frequent[:, None]
     lengths: list[Phrases] = []

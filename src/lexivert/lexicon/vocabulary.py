@@ -66,7 +66,7 @@ def count_units(sentences: Iterable[str], params: VocabParams) -> list[Unit]:
     text = encode_texts(sentences)
     logger.info("%d tokens of %d types", np.count_nonzero(text.codes >= 0), len(text.surfaces))
     units = choose(count_candidates(text, params), params)
-    counts = dict(zip(text.surfaces, text.counts().tolist(), strict=True))
+    counts = dict(zip(text.surfaces, text.counts.tolist(), strict=True))
     alphabetic = {surface: count for surface, count in counts.items() if surface[0].isalpha()}
     pieces = learn_pieces(alphabetic, params.pieces, {unit.surface for unit in units})
     return units + [Unit(piece, "piece", 0) for piece in pieces]
@@ -74,7 +74,7 @@ def count_units(sentences: Iterable[str], params: VocabParams) -> list[Unit]:
 
 def count_candidates(text: CodedText, params: VocabParams) -> list[Unit]:
     """Tokens, and phrases of lower-case words and of capitalised tokens, that occur often enough for their kind."""
-    counts = text.counts()
+    counts = text.counts
     lowest = min(getattr(params.min_count, kind) for kind in COUNTED_KINDS)
     candidates = np.flatnonzero(counts >= lowest)
     sorts = np.full(len(counts), -1, dtype=np.int8)
