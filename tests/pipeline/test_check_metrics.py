@@ -1,0 +1,74 @@
+"""The comparison that continuous integration makes between committed and reproduced metrics."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def check():
+    spec = importlib.util.spec_from_file_location("check_metrics", REPOSITORY / ".ci" / "check_metrics.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["check_metrics"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["check_metrics"]
+
+
+def test_flatten_names_figures_by_stage_and_section(check):
+    assert check.flatten({"clean": {"bleu": 9.5}, "texts": 3}, "evaluate") == {
+        "evaluate.clean.bleu": 9.5,
+        "evaluate.texts": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "committed", "fresh", "agrees"),
+    [
+        ("corpus.train.sentences", 1000, 1000, True),
+        ("corpus.train.sentences", 1000, 1001, False),
+        ("evaluate.clean.controller.exact_match", 0.995, 0.986, True),
+        ("evaluate.clean.controller.exact_match", 0.995, 0.984, False),
+        ("token_head.final.loss", 2.0, 2.09, True),
+        ("token_head.final.loss", 2.0, 2.11, False),
+        ("evaluate.rates.controller_texts_per_second", 80.0, 800.0, True),
+        ("evaluate.clean.controller.bleu_signature", "nrefs:1|v:2", "nrefs:1|v:2", True),
+        ("evaluate.clean.controller.bleu_signature", "nrefs:1|v:2", "nrefs:1|v:3", False),
+    ],
+)
+def test_tolerances(check, name, committed, fresh, agrees):
+    assert check.agrees(name, committed, fresh) is agrees
+
+
+def test_missing_and_new_figures_are_differences(check):
+    lines = check.differences({"a.x": 1.0, "a.y": 1.0}, {"a.x": 1.0, "a.z": 1.0})
+    assert lines == ["a.y: committed, but not reproduced", "a.z: reproduced, but not committed"]
+
+
+def _commit_metrics(folder: Path, content: str) -> None:
+    (folder / "metrics").mkdir()
+    (folder / "metrics" / "corpus.json").write_text(content)
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for command in (["init", "-q"], ["add", "metrics"], [*identity, "commit", "-q", "-m", "metrics"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+
+
+def _check(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(REPOSITORY / ".ci" / "check_metrics.py"), "HEAD"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_fails_on_a_difference_from_the_commit_and_names_it(tmp_path):
+    _commit_metrics(tmp_path, '{"train": {"sentences": 10}}')
+    assert _check(tmp_path).returncode == 0
+    (tmp_path / "metrics" / "corpus.json").write_text('{"train": {"sentences": 11}}')
+    done = _check(tmp_path)
+    assert done.returncode == 1
+    assert "corpus.train.sentences: committed 10, reproduced 11" in done.stderr
