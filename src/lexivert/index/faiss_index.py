@@ -17,6 +17,9 @@ from lexivert import artifacts
 from lexivert.errors import DamagedArtifactError, LexivertError
 from lexivert.params import IndexParams
 
+# FAISS scans vector by vector below this many queries; a matrix product is several times faster from the first on.
+faiss.cvar.distance_compute_blas_threshold = 1
+
 Scores = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
@@ -68,6 +71,8 @@ class UnitIndex:
 
     def _set_search_width(self, params: IndexParams) -> None:
         base = faiss.downcast_index(self._index)
+        if isinstance(base, faiss.IndexPreTransform):  # "PCA64,IVF256,Flat"
+            base = faiss.downcast_index(base.index)
         if isinstance(base, faiss.IndexIVF):
             base.nprobe = params.nprobe
         elif isinstance(base, faiss.IndexHNSW):
