@@ -123,8 +123,8 @@ class CodeParams(_Section):
 class TemperatureParams(_Section):
     """Cosine-annealed temperature of the contrastive loss."""
 
-    start: PositiveFloat = 0.075
-    end: PositiveFloat = 0.04
+    start: PositiveFloat = 0.2
+    end: PositiveFloat = 0.1
 
 
 class TokenHeadWeights(_Section):
@@ -143,19 +143,19 @@ class TokenHeadWeights(_Section):
 class TokenHeadParams(_Section):
     """Training of the token head (stage ``token_head``)."""
 
-    hidden: PositiveInt = 1024
+    hidden: PositiveInt = 512
     """Width of both MLPs' hidden layers."""
     batch_size: Annotated[int, Field(ge=4)] = 512
     accumulation: PositiveInt = 1
     """Batches summed into one optimiser step."""
-    epochs: PositiveInt = 8
+    epochs: PositiveInt = 4
     learning_rate: PositiveFloat = 1.0e-3
     weight_decay: NonNegativeFloat = 1.0e-2
     warmup_share: Share = 0.05
     """Share of the optimiser steps in linear warm-up."""
     clip_norm: PositiveFloat = 1.0
     temperature: TemperatureParams = TemperatureParams()
-    queue_size: NonNegativeInt = 4096
+    queue_size: NonNegativeInt = 2048
     """Past codes kept as negatives."""
     hard_negatives: PositiveInt = 2
     """Hardest in-batch negatives a row."""
@@ -163,7 +163,7 @@ class TokenHeadParams(_Section):
     """Standard deviation of the positive's noise, per dimension."""
     synonym_margin: Share = 0.95
     """Cosine above which synonyms attract no more."""
-    reconstruction_warmup_epochs: NonNegativeFloat = 2.0
+    reconstruction_warmup_epochs: NonNegativeFloat = 0.5
     weight: TokenHeadWeights = TokenHeadWeights()
     heldout_share: Share = 0.05
     """Share of units kept out of training, for the report."""
@@ -178,11 +178,11 @@ class IndexParams(_Section):
     """Lists searched, for IVF."""
     ef_search: PositiveInt = 64
     """Width of the search, for HNSW."""
-    search_dims: NonNegativeInt = 512
+    search_dims: NonNegativeInt = 384
     """Leading code dimensions that FAISS searches; hits are rescored with whole codes. 0: all."""
-    shortlist: PositiveInt = 64
+    shortlist: PositiveInt = 32
     """Hits rescored."""
-    frequent: PositiveInt = 8192
+    frequent: PositiveInt = 4096
     """Most used units, searched first."""
 
 
