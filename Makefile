@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# Stages start as `python pipeline/<stage>.py`: the environment's python must come first.
+# DVC starts stages as `python pipeline/<stage>.py`: the environment's python must come first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # The embedded default needs no network beyond pip, and nothing here reports home.
 # For a model or dataset from the hub: `make reproduce HF_HUB_OFFLINE=0`.
@@ -34,22 +34,22 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 reproduce: $(STAMP) ## run every stage that is not up to date, and show the metrics
-	@git rev-parse --git-dir >/dev/null 2>&1 || dvc config --local core.no_scm true
-	dvc repro
-	@dvc metrics show
+	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
+	$(BIN)/dvc repro
+	@$(BIN)/dvc metrics show
 
 test: lint ## lint, then run all tests
 	$(BIN)/python -m pytest
 
 lint: $(STAMP) ## style, types and layers
-	ruff check .
-	ruff format --check .
-	mypy
-	lint-imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(STAMP) ## let ruff mend what it can
-	ruff check --fix .
-	ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 lock: ## solve pyproject.toml anew and write requirements.lock
 	rm -rf build/lock
@@ -58,7 +58,7 @@ lock: ## solve pyproject.toml anew and write requirements.lock
 	build/lock/bin/python scripts/write_lock.py requirements.lock
 	rm -rf build/lock
 
-clean: ## remove what the stages and tools wrote, but not .venv or DVC's cache
+clean: ## remove data/, models/ and what tools wrote, but not .venv or DVC's cache
 	rm -rf data models .checkpoints dvclive dvc_plots build .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src tests pipeline benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 

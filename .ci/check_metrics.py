@@ -34,19 +34,22 @@ class Rule:
 ANY = math.inf
 TOLERANCES = (
     # Speeds and sizes of the machine: never the same twice.
-    Rule("*seconds*", absolute=ANY),
+    Rule("*.rates.*", absolute=ANY),
     Rule("*per_second*", absolute=ANY),
-    Rule("*rate*", absolute=ANY),
+    Rule("*seconds*", absolute=ANY),
     Rule("*memory*", absolute=ANY),
     # Counting is exact.
     Rule("fetch.*"),
     Rule("corpus.*"),
     Rule("vocab.*"),
     Rule("lexical_maps.*"),
+    Rule("features.*"),
     # Trained and measured.
     Rule("*loss*", relative=0.05),
-    Rule("*exact*", absolute=0.01),
-    Rule("*accuracy*", absolute=0.01),
+    Rule("evaluate.clean.controller.*exact*", absolute=0.01),
+    Rule("evaluate.clean.controller.*accuracy*", absolute=0.01),
+    Rule("*exact*", absolute=0.03),  # baselines and noise: near the threshold of what can be read, so less steady
+    Rule("*accuracy*", absolute=0.03),
     Rule("*bleu*", absolute=1.0),
     Rule("*chrf*", absolute=1.0),
     Rule("*cosine*", absolute=0.02),
