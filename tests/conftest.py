@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
+import sys
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: no test may use the network
@@ -15,6 +17,10 @@ import torch
 import yaml
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from lexivert.artifacts import Paths, write_parquet
+from lexivert.corpus.sources import read_source, write_texts
+from lexivert.lexicon.relations import SCHEMA as RELATIONS_SCHEMA
+from lexivert.model import Lexivert
 from lexivert.params import Params, load_params
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -165,3 +171,50 @@ def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: lis
 def tiny_params(tiny_params_file: Path) -> Params:
     """The content of ``tiny_params_file``."""
     return load_params(tiny_params_file)
+
+
+STAGES_OF_A_MODEL = ("corpus", "vocab", "features", "token_head", "index", "controller")
+
+
+def run_stage(name: str, root: Path, params: Path) -> None:
+    """Run ``pipeline/<name>.py`` within this process."""
+    folder = REPOSITORY / "pipeline"
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))  # stages import _stage
+    spec = importlib.util.spec_from_file_location(f"stage_{name}", folder / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main(root, params)
+
+
+@pytest.fixture(scope="session")
+def _built_models() -> dict[str, Path]:
+    return {}
+
+
+@pytest.fixture
+def tiny_project(
+    _built_models: dict[str, Path], tiny_params_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Project folder of a model made by the stages, without WordNet's maps.
+
+    It is made once; tests must not write into it.
+    """
+    if not _built_models:
+        root = tmp_path_factory.mktemp("model")
+        paths = Paths(root)
+        write_texts(paths, read_source(load_params(tiny_params_file).corpus))
+        for path in (paths.synonyms, paths.antonyms):
+            write_parquet(path, {name: [] for name in RELATIONS_SCHEMA.names}, RELATIONS_SCHEMA)
+        for stage in STAGES_OF_A_MODEL:
+            run_stage(stage, root, tiny_params_file)
+        _built_models["model"] = root
+    return _built_models["model"]
+
+
+@pytest.fixture
+def tiny_model(tiny_project: Path) -> Lexivert:
+    """The model of ``tiny_project``."""
+    return Lexivert.load(tiny_project)

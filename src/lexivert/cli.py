@@ -100,7 +100,7 @@ def encode(
     loaded = _load(model)
     lines = _progress(streams.read_texts(source, field), streams.count_lines(source), "encode")
     skipped: list[int] = []
-    with streams.vector_writer(target, loaded.width) as write:
+    with streams.vector_writer(target, loaded.embed_dim) as write:
         for part in _batches(_fitting(loaded, lines, skipped if skip_long else None)):
             with _one_line():
                 write([line.number for line in part], loaded.encode([line.text for line in part]))

@@ -179,7 +179,10 @@ def count_vectors(path: Path) -> int:
     Raises:
         LexivertError: it is damaged.
     """
-    return pq.ParquetFile(path).metadata.num_rows if path.suffix == ".parquet" else len(_open_npy(path))
+    if path.suffix != ".parquet":
+        return len(_open_npy(path))
+    with _parquet_explained(path):
+        return int(pq.ParquetFile(path).metadata.num_rows)
 
 
 def read_vectors(path: Path, rows_at_once: int, column: str = VECTOR_COLUMN) -> Iterator[Vectors]:
@@ -214,12 +217,18 @@ def _open_npy(path: Path) -> Vectors:
 
 
 def _read_parquet(path: Path, rows_at_once: int, column: str) -> Iterator[Vectors]:
-    try:
+    with _parquet_explained(path):
         file = pq.ParquetFile(path)
         if column not in file.schema_arrow.names:
             raise LexivertError(f"{path} has no column {column!r} but {', '.join(file.schema_arrow.names)}")
         for batch in file.iter_batches(rows_at_once, columns=[column]):
             yield _matrix(batch.column(0), f"{path} column {column!r}")
+
+
+@contextlib.contextmanager
+def _parquet_explained(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (pa.ArrowException, OSError) as error:
         raise LexivertError(f"{path} is no readable Parquet file ({str(error).splitlines()[0]})") from error
 

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors
 import torch
 from safetensors.torch import load_file, save_file
@@ -95,10 +94,12 @@ def load(folder: Path, layout: Layout, lexicon: Lexicon, index: UnitIndex) -> Pr
         for name, module in (("selector", proposer.selector), ("placer", proposer.placer)):
             prefix = f"{name}."
             module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    except (TypeError, RuntimeError, OSError, safetensors.SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+    except (TypeError, ValueError, AssertionError, RuntimeError, OSError, safetensors.SafetensorError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DamagedArtifactError(f"{weights} is damaged ({reason}); run `dvc repro controller`") from error
-    if shape.order_width != np.shape(index.codes)[1]:
-        message = f"{folder} was trained for codes {shape.order_width} wide, not {np.shape(index.codes)[1]}"
+    trained_for = (shape.order_width, shape.semantic_width, shape.positions)
+    needed = (layout.order_width, layout.semantic_width, layout.code.max_units + 1)
+    if trained_for != needed:
+        message = f"{folder} was trained for order width, semantic width and positions {trained_for}, not {needed}"
         raise DamagedArtifactError(f"{message}; run `dvc repro`")
     return proposer

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import torch
+
+from lexivert.controller.buffer import OPEN, WINDOW, Buffer
+from lexivert.encoder.binding import RotaryBinding
+from lexivert.lexicon.units import END
+
+POSITIONS = 20
+
+
+def language(width=16, units=30):
+    codes = torch.randn(units, width, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.normalize(codes, dim=1), RotaryBinding(width, POSITIONS, seed=0)
+
+
+def from_scratch(buffer, codes, binding):
+    """Windows and totals out of units and weights alone."""
+    batch, width = len(buffer.units), codes.shape[1]
+    windows = torch.zeros(batch, -(-POSITIONS // WINDOW), width)
+    for row in range(batch):
+        for position in range(POSITIONS):
+            unit = int(buffer.units[row, position])
+            if unit != OPEN:
+                code = codes[unit].float() * buffer.weights[row, position]
+                windows[row, position // WINDOW] += binding.bind(code[None], torch.tensor([position]))[0]
+    return windows, windows.sum(dim=1)
+
+
+def check(buffer, codes, binding):
+    windows, total = from_scratch(buffer, codes, binding)
+    torch.testing.assert_close(buffer.windows, windows, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(buffer.total, total, atol=1e-5, rtol=1e-5)
+
+
+def test_at_first_only_the_end_is_known():
+    codes, binding = language()
+    buffer = Buffer(torch.tensor([3, 0]), codes, binding)
+    assert buffer.units[0].tolist() == [OPEN, OPEN, OPEN, END] + [OPEN] * 16
+    assert buffer.inside().sum(dim=1).tolist() == [3, 0]
+    assert buffer.open().sum(dim=1).tolist() == [3, 0]
+    assert buffer.known_energy().tolist() == [1.0, 1.0]
+    torch.testing.assert_close(buffer.total[1], codes[END])
+    check(buffer, codes, binding)
+
+
+def test_committing_replacing_and_dropping():
+    codes, binding = language()
+    buffer = Buffer(torch.tensor([3, 12]), codes, binding)
+    rows, positions = torch.tensor([0, 1, 1]), torch.tensor([1, 0, 9])
+    buffer.put(rows, positions, torch.tensor([5, 6, 7]), torch.tensor([1.0, 0.5, 1.0]))
+    assert buffer.units[0, :4].tolist() == [OPEN, 5, OPEN, END]
+    assert buffer.open()[0, :4].tolist() == [True, False, True, False]
+    assert bool(buffer.open()[1, 0])  # a guess is still open
+    assert buffer.known_energy().tolist() == [2.0, 2.25]
+    torch.testing.assert_close(buffer.known(rows, positions), torch.stack((codes[5], 0.5 * codes[6], codes[7])))
+    check(buffer, codes, binding)
+    buffer.put(rows[:1], positions[:1], torch.tensor([8]), torch.tensor([1.0]))
+    buffer.drop(rows[1:], positions[1:])
+    assert buffer.units[0, 1] == 8
+    assert buffer.units[1].tolist() == [OPEN] * 12 + [END] + [OPEN] * 7
+    check(buffer, codes, binding)
+
+
+def test_moving_the_end_drops_what_is_beyond():
+    codes, binding = language()
+    buffer = Buffer(torch.tensor([5, 2, 4]), codes, binding)
+    positions = torch.tensor([0, 1, 2, 3])
+    buffer.put(torch.zeros(4, dtype=torch.int64), positions, positions + 10, torch.ones(4))
+    buffer.put(torch.full((4,), 2), positions, positions + 20, torch.ones(4))
+    buffer.move_end(torch.tensor([0, 1]), torch.tensor([2, 7]))
+    assert buffer.length.tolist() == [2, 7, 4]
+    assert buffer.units[0].tolist() == [10, 11, END] + [OPEN] * 17
+    assert buffer.units[1].tolist() == [OPEN] * 7 + [END] + [OPEN] * 12
+    assert buffer.units[2].tolist() == [20, 21, 22, 23, END] + [OPEN] * 15
+    check(buffer, codes, binding)
+
+
+def test_sums_equal_a_recomputation_after_many_changes():
+    codes, binding = language()
+    generator = torch.Generator().manual_seed(3)
+    buffer = Buffer(torch.tensor([18, 10, 3]), codes.half(), binding)
+    for _ in range(40):
+        rows, positions = (torch.rand(3, POSITIONS, generator=generator) < 0.2).nonzero(as_tuple=True)
+        keep = positions < buffer.length[rows]
+        rows, positions = rows[keep], positions[keep]
+        units = torch.randint(1, 30, rows.shape, generator=generator)
+        weights = torch.randint(0, 3, rows.shape, generator=generator) / 2
+        buffer.put(rows, positions, units, weights)
+        moved = torch.randperm(3, generator=generator)[:1]
+        buffer.move_end(moved, torch.randint(0, POSITIONS, (1,), generator=generator))
+    assert ((buffer.units == OPEN) == (buffer.weights == 0)).all()
+    assert buffer.units[torch.arange(3), buffer.length].tolist() == [END] * 3
+    check(buffer, codes.half(), binding)
+
+
+def test_nothing_to_put():
+    codes, binding = language()
+    buffer = Buffer(torch.tensor([3]), codes, binding)
+    before = buffer.total.clone()
+    none = torch.empty(0, dtype=torch.int64)
+    buffer.put(none, none, none, torch.empty(0))
+    buffer.drop(none, none)
+    assert torch.equal(buffer.total, before)

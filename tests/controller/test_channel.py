@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from lexivert.controller.buffer import Buffer
+from lexivert.controller.channel import fit, observe
+from lexivert.controller.sampling import add_noise
+
+
+def test_scale_of_a_hardly_known_text_by_hand():
+    """Measured cosine .5·2 = 1 of precision 4/4, guessed .95 of precision 1/.2²: 24.75 / 26."""
+    target, total = torch.full((1, 4), 0.5), torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+    channel = observe(target, total, torch.tensor([3]), torch.tensor([1.0]))
+    scale = 2 / (24.75 / 26)
+    rest = [scale / 2 - 1, scale / 2, scale / 2, scale / 2]
+    assert channel.scale.item() == pytest.approx(scale, rel=1e-5)
+    assert channel.residual[0].tolist() == pytest.approx(rest, rel=1e-5)
+    assert channel.variance.item() == pytest.approx(sum(x * x for x in rest) / 4, rel=1e-5)
+
+
+def test_a_complete_text_is_scaled_by_least_squares():
+    total = torch.tensor([[3.0, 4.0, 0.0, 0.0]])
+    target = torch.tensor([[0.6, 0.0, 0.8, 0.0]])
+    channel = observe(target, total, torch.tensor([1]), torch.tensor([2.0]))
+    assert channel.scale.item() == pytest.approx(25 / 1.8)
+    torch.testing.assert_close(channel.residual, 25 / 1.8 * target - total)
+
+
+def test_a_right_text_leaves_nothing(world):
+    texts = world.texts([12])
+    buffer = committed(world, texts, share=1.0)
+    channel = observe(world.vectors(texts), buffer.total, buffer.length, buffer.known_energy())
+    assert channel.residual.norm() < 1e-4
+    assert channel.variance.item() == pytest.approx(1e-7)
+    assert fit(world.vectors(texts), buffer.total).item() == pytest.approx(1.0, abs=1e-6)
+
+
+def committed(world, texts, share):
+    language = world.language
+    buffer = Buffer(torch.tensor([len(text) for text in texts]), language.codes, language.binding)
+    for row, text in enumerate(texts):
+        positions = torch.arange(int(share * len(text)))
+        buffer.put(
+            torch.full_like(positions, row), positions, torch.tensor(text)[positions], torch.ones(len(positions))
+        )
+    return buffer
+
+
+@pytest.mark.parametrize("cosine", [1.0, 0.9, 0.6])
+@pytest.mark.parametrize("share", [0.25, 0.75])
+def test_variance_is_that_of_the_evidence(world, cosine, share):
+    """The residual holds a position's own code, 1/O a dimension, and the noise that its evidence sees."""
+    texts = world.texts([20] * 30)
+    generator = torch.Generator().manual_seed(0)
+    target = add_noise(world.vectors(texts), torch.full((30,), cosine), generator)
+    buffer = committed(world, texts, share)
+    channel = observe(target, buffer.total, buffer.length, buffer.known_energy())
+    evidence = world.language.binding.unbind(channel.residual, torch.full((30,), 19))
+    codes = world.language.codes[[text[19] for text in texts]].float()
+    error = (evidence - codes).square().mean(dim=1) + 1 / 512
+    assert (error / channel.variance).mean().item() == pytest.approx(1.0, abs=0.1)
+
+
+def test_fit_is_a_cosine():
+    target = torch.tensor([[0.6, 0.8], [1.0, 0.0], [0.0, 1.0]])
+    total = torch.tensor([[2.0, 0.0], [-3.0, 0.0], [0.0, 0.0]])
+    assert fit(target, total).tolist() == pytest.approx([0.6, -1.0, 0.0])
+    assert not math.isnan(fit(target, total)[2])

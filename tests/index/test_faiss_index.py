@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lexivert.errors import LexivertError
+from lexivert.index.faiss_index import INDEX_FILE, UnitIndex, build, report
+from lexivert.params import IndexParams
+
+RNG = np.random.default_rng(0)
+
+
+def random_codes(count=600, width=64):
+    codes = np.random.default_rng(1).standard_normal((count, width))
+    return (codes / np.linalg.norm(codes, axis=1, keepdims=True)).astype(np.float16)
+
+
+CODES = random_codes()
+QUERIES = np.random.default_rng(2).standard_normal((40, 64)).astype(np.float32)
+
+
+def params(**changes):
+    return IndexParams(**({"factory": "Flat", "search_dims": 0, "shortlist": 32, "frequent": 100} | changes))
+
+
+def index(codes=CODES, **changes):
+    return UnitIndex(codes, build(codes, params(**changes)), params(**changes))
+
+
+def naive(queries, codes, k):
+    scores = queries @ codes.astype(np.float32).T
+    ids = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(scores, ids, axis=1), ids
+
+
+@pytest.mark.parametrize("search", ["search", "search_exact"])
+def test_flat_search_is_the_exact_one(search):
+    scores, ids = getattr(index(), search)(QUERIES, 7)
+    expected_scores, expected_ids = naive(QUERIES, CODES, 7)
+    np.testing.assert_array_equal(ids, expected_ids)
+    np.testing.assert_allclose(scores, expected_scores, rtol=1e-5, atol=1e-5)
+    assert ids.dtype == np.int64
+
+
+def test_exact_search_beyond_one_block_of_codes():
+    codes = random_codes(8200, 8)
+    _, ids = index(codes).search_exact(codes[8190:8195].astype(np.float32), 1)
+    assert ids[:, 0].tolist() == list(range(8190, 8195))
+
+
+def test_frequent_search_sees_the_first_units_only():
+    scores, ids = index().search_frequent(QUERIES, 7)
+    expected_scores, expected_ids = naive(QUERIES, CODES[:100], 7)
+    np.testing.assert_array_equal(ids, expected_ids)
+    np.testing.assert_allclose(scores, expected_scores, rtol=1e-5, atol=1e-5)
+
+
+def test_more_neighbours_than_units():
+    small = index(CODES[:5])
+    for search in (small.search, small.search_exact, small.search_frequent):
+        scores, ids = search(QUERIES[:2], 50)
+        assert scores.shape == ids.shape == (2, 5)
+        assert sorted(ids[0].tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_a_shortlist_of_leading_dimensions_is_rescored_with_whole_codes():
+    short = index(search_dims=16, shortlist=600)
+    assert short.searched_width == 16
+    np.testing.assert_array_equal(short.search(QUERIES, 5)[1], naive(QUERIES, CODES, 5)[1])
+    narrow = index(search_dims=16, shortlist=20)
+    scores, ids = narrow.search(QUERIES, 5)
+    shortlisted = naive(QUERIES[:, :16], CODES[:, :16], 20)[1]
+    for row in range(len(QUERIES)):
+        exact = QUERIES[row] @ CODES[shortlisted[row]].astype(np.float32).T
+        best = np.argsort(-exact)[:5]
+        assert ids[row].tolist() == shortlisted[row][best].tolist()
+        np.testing.assert_allclose(scores[row], exact[best], rtol=1e-4)
+
+
+@pytest.mark.parametrize("factory", ["IVF8,Flat", "HNSW16", "PQ4x4", "IVF8,PQ4x4", "PCA32,IVF8,Flat"])
+def test_approximate_kinds_find_a_code_itself_and_give_the_same_bytes_twice(factory, tmp_path):
+    files = []
+    for name in ("one", "two"):
+        approximate = index(factory=factory, nprobe=8, ef_search=64, shortlist=200)
+        (tmp_path / name).mkdir()
+        approximate.save(tmp_path / name)
+        files.append({file.name: file.read_bytes() for file in (tmp_path / name).iterdir()})
+    assert files[0] == files[1]
+    assert set(files[0]) == {INDEX_FILE, "unit_codes.npy"}
+    probes = CODES[::10].astype(np.float32)
+    _, ids = approximate.search(probes, 1)
+    assert (ids[:, 0] == np.arange(0, 600, 10)).mean() > 0.95
+
+
+@pytest.mark.parametrize("factory", ["IVF8,Flat", "RR64,IVF8,Flat"])
+def test_nprobe_reaches_the_lists(factory):
+    everywhere, one_list = index(factory=factory, nprobe=8), index(factory=factory, nprobe=1)
+    np.testing.assert_array_equal(everywhere.search(QUERIES, 5)[1], naive(QUERIES, CODES, 5)[1])
+    assert (one_list.search(QUERIES, 5)[1] != everywhere.search(QUERIES, 5)[1]).any()
+
+
+def test_short_answers_are_padded_at_the_end():
+    few = index(factory="IVF8,Flat", nprobe=1, shortlist=600)
+    scores, ids = few.search(QUERIES, 600)
+    padding = ids < 0
+    assert padding.any()
+    assert np.isneginf(scores[padding]).all()
+    assert np.isfinite(scores[~padding]).all()
+    assert (np.sort(padding, axis=1) == padding).all()
+
+
+@pytest.mark.parametrize("factory", ["Flut", "IVF4096,Flat", "PQ7", ""])
+def test_a_bad_factory_gives_one_line(factory):
+    with pytest.raises(LexivertError, match=rf"index\.factory '{factory}' does not work for 600 units: .") as caught:
+        build(CODES, params(factory=factory))
+    assert "\n" not in str(caught.value)
+
+
+def test_saved_and_loaded_it_finds_the_same(tmp_path):
+    original = index(search_dims=16)
+    original.save(tmp_path)
+    loaded = UnitIndex.load(tmp_path, params(search_dims=16))
+    assert len(loaded) == 600
+    assert loaded.codes.dtype == np.float16
+    for one, other in zip(original.search(QUERIES, 5), loaded.search(QUERIES, 5), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an index", None])
+def test_a_damaged_index_gives_one_line(tmp_path, content):
+    index().save(tmp_path)
+    file = tmp_path / INDEX_FILE
+    file.write_bytes(file.read_bytes()[:5000] if content is None else content)
+    with pytest.raises(LexivertError, match="not a readable FAISS index; delete it and run `dvc repro index`"):
+        UnitIndex.load(tmp_path, params())
+    file.unlink()
+    with pytest.raises(LexivertError, match=r"units\.faiss is missing"):
+        UnitIndex.load(tmp_path, params())
+
+
+def test_index_and_codes_of_different_runs():
+    with pytest.raises(LexivertError, match="does not fit 599 unit codes"):
+        UnitIndex(CODES[:-1], build(CODES, params()), params())
+
+
+def test_report_counts_what_the_shortlist_misses():
+    whole = report(index(), seed=0)
+    assert whole == {"units": 600, "code_width": 64, "searched_width": 64, "recall_at_1": 1.0}
+    narrow = report(index(search_dims=8, shortlist=2), seed=0)
+    assert narrow["searched_width"] == 8
+    assert 0.0 < narrow["recall_at_1"] < 0.9

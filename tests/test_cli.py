@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from lexivert import cli
+
+TEXTS = [
+    "The old captain saw the river.",
+    "",
+    "“Don't you see the moon?” said Emma; “it is pale.”",
+    "Emma saw ☃ and 🙂…",
+    "Alice bought a red lamp.",
+]
+
+
+@pytest.fixture
+def lexivert(tiny_project, monkeypatch, capsys):
+    """Runs a command line; gives exit code, standard output and standard error."""
+
+    def run(*arguments, stdin=None, model=True):
+        where = ["--model", str(tiny_project)] if model else []
+        monkeypatch.setattr(sys, "argv", ["lexivert", *map(str, arguments), *where])
+        if stdin is not None:
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        captured = capsys.readouterr()
+        return caught.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def notes(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
+    return path
+
+
+def test_version_and_help(lexivert):
+    assert lexivert("--version", model=False) == (0, "lexivert 0.1.0\n", "")
+    code, out, _ = lexivert("--help", model=False)
+    assert code == 0
+    assert all(command in out for command in ("roundtrip", "encode", "decode", "neighbors"))
+
+
+def test_help_needs_no_heavy_library():
+    check = "import sys, lexivert.cli; sys.exit(bool({'torch', 'numpy', 'pyarrow'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_roundtrip(lexivert):
+    code, out, err = lexivert("roundtrip", "  The old  captain saw the river.")
+    assert (code, err) == (0, "")
+    text, verdict = out.splitlines()
+    assert text == TEXTS[0]
+    assert re.fullmatch(r"read back exactly, proven by a zero residual \(fit 1\.0+, \d units\)", verdict)
+
+
+def test_trace_off_a_terminal_is_a_line_a_step(lexivert):
+    code, out, _ = lexivert("roundtrip", TEXTS[0], "--trace")
+    *steps, text, verdict = out.splitlines()
+    assert code == 0
+    assert text == TEXTS[0]
+    assert verdict.startswith("read back exactly, proven")
+    assert [int(step.split()[0]) for step in steps] == list(range(1, len(steps) + 1))
+    assert "<end>" in steps[0]
+    assert "·" in steps[0]
+    assert steps[-1].endswith(TEXTS[0])
+    residuals = [float(re.search(r"residual (\S+)", step)[1]) for step in steps]
+    assert residuals[0] > 0.3
+    assert residuals[-1] < 0.01
+    assert "\x1b" not in out
+
+
+def test_trace_on_a_terminal_is_live(lexivert, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    code, out, _ = lexivert("roundtrip", "Alice bought a lamp.", "--trace")
+    assert code == 0
+    assert "\x1b[" in out
+    assert "text so far" in out
+    assert "read back exactly" in out
+
+
+def test_noise_proves_nothing(lexivert):
+    code, out, _ = lexivert("roundtrip", "Alice bought a lamp.", "--noise", "0.99", "--seed", "3")
+    assert code == 0
+    fit = float(re.search(r"not proven \(fit (\S+),", out)[1])
+    assert 0.97 < fit < 0.9999
+    for wrong in ("0", "1.5", "-0.5", "nan"):
+        code, out, err = lexivert("roundtrip", "a", "--noise", wrong)
+        assert (code, out) == (1, "")
+        assert err == f"error: --noise is {float(wrong)}; a cosine above 0 and up to 1 is needed\n"
+
+
+def test_an_empty_text(lexivert):
+    code, out, _ = lexivert("roundtrip", "", "--trace")
+    assert code == 0
+    assert "read back exactly, proven" in out
+
+
+@pytest.mark.parametrize("vectors", ["v.npy", "v.parquet"])
+@pytest.mark.parametrize("texts", ["back.txt", "back.jsonl"])
+def test_files_there_and_back(lexivert, notes, tmp_path, tiny_model, vectors, texts):
+    assert lexivert("encode", notes, tmp_path / vectors)[:2] == (0, "")
+    code, out, err = lexivert("decode", tmp_path / vectors, tmp_path / texts)
+    assert (code, out) == (0, "")
+    assert err.endswith("5 texts read, 5 of them proven exact\n")
+    content = (tmp_path / texts).read_text(encoding="utf-8").splitlines()
+    if texts == "back.txt":
+        assert content == TEXTS
+    else:
+        records = [json.loads(line) for line in content]
+        assert [record["text"] for record in records] == TEXTS
+        assert all(record.keys() == {"text", "fit", "proven", "score"} for record in records)
+        assert all(record["proven"] and 0 <= record["score"] <= 1 for record in records)
+    if vectors == "v.npy":
+        np.testing.assert_allclose(np.load(tmp_path / vectors), tiny_model.encode(TEXTS), atol=1e-5)
+
+
+def test_many_parts(lexivert, tmp_path, monkeypatch, notes):
+    monkeypatch.setattr(cli, "_TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr(cli, "_VECTORS_AT_ONCE", 2)
+    lexivert("encode", notes, tmp_path / "v.npy")
+    assert np.load(tmp_path / "v.npy").shape == (5, 256)
+    _, out, _ = lexivert("decode", tmp_path / "v.npy", "-")
+    assert out.splitlines() == TEXTS
+
+
+def test_standard_input_and_output(lexivert, tmp_path):
+    code, _, _ = lexivert("encode", "-", tmp_path / "v.npy", stdin="Alice saw a lamp.\nEmma\n")
+    assert code == 0
+    code, out, _ = lexivert("decode", tmp_path / "v.npy", "-")
+    assert (code, out) == (0, "Alice saw a lamp.\nEmma\n")
+
+
+def test_jsonl_fields(lexivert, tmp_path):
+    path = tmp_path / "notes.jsonl"
+    path.write_text('{"body": "Alice"}\n{"body": "Emma"}\n{"title": "x"}\n', encoding="utf-8")
+    code, out, err = lexivert("encode", path, tmp_path / "v.npy", "--field", "body")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1] == f"error: {path} line 3: no field 'body'"
+    assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == ["notes.jsonl", "params.yaml"]
+
+
+def test_nothing_in_nothing_out(lexivert, tmp_path):
+    (tmp_path / "empty.txt").write_text("", encoding="utf-8")
+    for name in ("v.npy", "v.parquet"):
+        assert lexivert("encode", tmp_path / "empty.txt", tmp_path / name)[0] == 0
+        code, out, err = lexivert("decode", tmp_path / name, "-")
+        assert (code, out) == (0, "")
+        assert "0 texts read" in err
+    assert np.load(tmp_path / "v.npy").shape == (0, 256)
+
+
+def test_long_texts_are_never_cut(lexivert, tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("Alice\n" + "moon stone " * 60 + "\nEmma\n", encoding="utf-8")
+    code, _, err = lexivert("encode", path, tmp_path / "v.npy")
+    assert code == 1
+    assert re.search(
+        r"^error: .*notes\.txt line 2: text of \d+ units; a vector holds at most 96: ", err, re.MULTILINE
+    )
+    assert not (tmp_path / "v.npy").exists()
+    code, _, err = lexivert("encode", path, tmp_path / "v.parquet", "--skip-long")
+    assert code == 0
+    assert "left out, too long for a vector: 1 texts, lines 2" in err
+    assert pq.read_table(tmp_path / "v.parquet")["line"].to_pylist() == [1, 3]
+    code, _, err = lexivert("roundtrip", "moon stone " * 60)
+    assert code == 1
+    assert "a vector holds at most 96" in err
+
+
+def test_wrong_vectors_name_file_and_row(lexivert, tmp_path, monkeypatch, tiny_model):
+    monkeypatch.setattr(cli, "_VECTORS_AT_ONCE", 2)
+    vectors = tiny_model.encode(TEXTS)
+    vectors[3, 100] = np.nan
+    np.save(tmp_path / "v.npy", vectors)
+    code, _, err = lexivert("decode", tmp_path / "v.npy", tmp_path / "back.txt")
+    assert code == 1
+    assert err.splitlines()[-1] == f"error: {tmp_path / 'v.npy'}: vector 3 holds NaN or infinity"
+    assert not (tmp_path / "back.txt").exists()
+    np.save(tmp_path / "v.npy", vectors[:, :7])
+    assert "(B, 256) is needed" in lexivert("decode", tmp_path / "v.npy", "-")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("encode", "gone.txt", "v.npy"), "gone.txt is not there"),
+        (("encode", "gone.csv", "v.npy"), "gone.csv is no .txt or .jsonl file"),
+        (("decode", "gone.npy", "-"), "gone.npy is not there"),
+        (("neighbors", ""), "the text is empty; it has no neighbours"),
+    ],
+)
+def test_mistakes_are_one_line(lexivert, arguments, message):
+    code, out, err = lexivert(*arguments)
+    assert (code, out, err) == (1, "", f"error: {message}\n")
+
+
+def test_no_model_is_one_line(lexivert, tmp_path):
+    code, out, err = lexivert("neighbors", "captain", "--model", tmp_path, model=False)
+    assert (code, out) == (1, "")
+    assert re.fullmatch(r"error: \S+ is missing; run `dvc repro \w+` first\n", err)
+
+
+def test_a_place_that_can_not_be_written(lexivert, notes, tmp_path):
+    code, _, err = lexivert("encode", notes, notes / "v.npy")
+    assert code == 1
+    assert err.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in err
+
+
+def test_neighbors(lexivert):
+    code, out, err = lexivert("neighbors", "captain", "-k", "3")
+    assert (code, err) == (0, "")
+    head, first, *others = out.splitlines()
+    assert head.split() == ["unit", "kind", "cosine"]
+    assert first.split() == ["captain", "word", "1.0000"]
+    assert len(others) == 2
+    assert lexivert("neighbors", "captain", "-k", "0")[0] == 2
+
+
+def test_interrupted_it_leaves_nothing(tiny_project, tmp_path):
+    script = Path(sys.executable).parent / "lexivert"
+    process = subprocess.Popen(
+        [script, "encode", "-", str(tmp_path / "out" / "v.npy"), "--model", str(tiny_project)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdin.write("one line\n")
+    process.stdin.flush()
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("out/.v.npy*")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    error = process.stderr.read()
+    assert process.wait(timeout=60) not in (0, None)
+    assert "Traceback" not in error
+    assert list((tmp_path / "out").iterdir()) == []

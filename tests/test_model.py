@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from lexivert import artifacts
+from lexivert.controller import store
+from lexivert.encoder.backbone import Backbone
+from lexivert.errors import LexivertError
+from lexivert.lexicon.tokenizing import normalize
+from lexivert.lexicon.units import END
+from lexivert.model import Lexivert
+
+TEXTS = [
+    "The old captain saw the river.",
+    "Alice bought a red lamp at the end of the day.",
+    "",
+    "  white \t space\n collapses  ",
+    "Emma saw ☃ and 🙂…",
+    "“Don't you see the moon?” said Emma; “it is pale.”",
+    "word",
+    "the the the the the the",
+]
+
+
+@pytest.fixture
+def vectors(tiny_model):
+    return tiny_model.encode(TEXTS)
+
+
+def test_vectors_are_float32_of_unit_length(tiny_model, vectors):
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (len(TEXTS), 256) == (len(TEXTS), tiny_model.embed_dim)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+    assert tiny_model.encode([]).shape == (0, 256)
+
+
+def test_the_prefix_is_the_backbone_embedding(tiny_model, vectors):
+    features = Backbone.load(tiny_model.encoder.layout.backbone).encode(TEXTS)
+    width = features.shape[1]
+    prefix = vectors[:, :width]
+    cosine = (prefix * features).sum(1) / np.linalg.norm(prefix, axis=1) / np.linalg.norm(features, axis=1)
+    assert cosine.min() >= 0.9999
+    share = tiny_model.encoder.layout.code.semantic_share
+    np.testing.assert_allclose(np.square(prefix).sum(1), share, atol=1e-5)
+
+
+def test_a_vector_does_not_depend_on_the_batch(tiny_model, vectors):
+    np.testing.assert_allclose(tiny_model.encode(TEXTS[1:2]), vectors[1:2], atol=1e-5)
+
+
+def test_texts_are_read_back(tiny_model, vectors):
+    readings = tiny_model.read(vectors)
+    assert [reading.text for reading in readings] == [normalize(text) for text in TEXTS]
+    assert tiny_model.decode(vectors) == [reading.text for reading in readings]
+    assert all(reading.proven and reading.fit > 0.9999 for reading in readings)
+    assert all(len(reading.units) == len(reading.scores) for reading in readings)
+    assert all(0.0 <= score <= 1.0 for reading in readings for score in reading.scores)
+    assert not any(reading.steps for reading in readings)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20, 3.0])
+def test_length_does_not_matter(tiny_model, vectors, scale):
+    assert tiny_model.decode(vectors * np.float32(scale)) == [normalize(text) for text in TEXTS]
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float64])
+def test_other_number_types(tiny_model, vectors, kind):
+    assert tiny_model.decode(vectors.astype(kind)) == [normalize(text) for text in TEXTS]
+    assert tiny_model.decode(vectors.astype(kind).tolist()) == [normalize(text) for text in TEXTS]
+
+
+def test_no_vectors_no_texts(tiny_model):
+    assert tiny_model.decode(np.empty((0, 256), dtype=np.float32)) == []
+
+
+def changed(vectors, row, value):
+    copy = vectors.copy()
+    copy[row] = value
+    return copy
+
+
+def test_wrong_vectors_are_refused(tiny_model, vectors):
+    for wrong, message in [
+        (vectors[:, :255], r"shape \(8, 255\); \(B, 256\) is needed"),
+        (vectors[0], r"shape \(256,\)"),
+        (changed(vectors, (3, 200), np.nan), "vector 3 holds NaN or infinity"),
+        (changed(vectors, (4, 0), -np.inf), "vector 4 holds NaN or infinity"),
+        (changed(vectors, 5, 0.0), "order part of vector 5 is zero"),
+        (changed(vectors, (6, slice(32, None)), 0.0), "order part of vector 6 is zero"),
+        (vectors.astype(np.complex64), "complex64"),
+        (vectors.astype(str), "real numbers are needed"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            tiny_model.decode(wrong)
+
+
+def test_wrong_texts_are_refused(tiny_model):
+    limit = tiny_model.encoder.layout.code.max_units
+    longest = " ".join(["moon stone"] * (limit // 2))
+    assert len(tiny_model.segment(longest)) <= limit
+    assert tiny_model.encode([longest]).shape == (1, 256)
+    with pytest.raises(ValueError, match=rf"text 1 has \d+ units; a vector holds at most {limit}"):
+        tiny_model.encode(["short", longest + longest])
+    with pytest.raises(ValueError, match=r"lone surrogate U\+D800"):
+        tiny_model.encode(["\ud800"])
+    with pytest.raises(ValueError, match="give a list of strings"):
+        tiny_model.encode("one string")
+
+
+def test_segment_names_units(tiny_model):
+    surfaces = tiny_model.segment("The old captain saw the river.")
+    assert surfaces[-1] == "."
+    assert "captain" in surfaces
+    assert tiny_model.segment("  ") == []
+
+
+def test_trace_tells_the_whole_rebuild(tiny_model, vectors):
+    segmenter = tiny_model.encoder.segmenter
+    for reading, plain in zip(tiny_model.read(vectors, trace=True), tiny_model.read(vectors), strict=True):
+        assert reading.text == plain.text
+        first, last = reading.steps[0], reading.steps[-1]
+        assert first.unit == END
+        assert last.residual < 0.01 <= first.residual or not reading.units
+        assert tuple(segmenter.surface(last.buffer)) == reading.units
+        for step in reading.steps:
+            assert 0.0 <= step.residual <= 1.0
+            assert 0.0 <= step.score <= 1.0
+            if step.unit == END:
+                assert step.position == len(step.buffer)
+            else:
+                assert step.buffer[step.position] == step.unit
+
+
+def test_a_unit_is_its_own_nearest_neighbour(tiny_model):
+    found = tiny_model.neighbors("captain", 5)
+    assert [found[0].surface, found[0].kind] == ["captain", "word"]
+    assert found[0].score == pytest.approx(1.0, abs=1e-3)
+    assert [n.score for n in found] == sorted((n.score for n in found), reverse=True)
+    assert len({n.surface for n in found}) == 5
+    assert tiny_model.neighbors(tiny_model.encode(["captain"])[0], 5) == found
+
+
+def test_neighbours_of_a_sum_ignore_order(tiny_model):
+    one, other = (tiny_model.neighbors(text, 2) for text in ("captain river", "river captain"))
+    assert {n.surface for n in one} == {n.surface for n in other} == {"captain", "river"}
+
+
+def test_neighbours_need_a_text_and_a_count(tiny_model):
+    with pytest.raises(ValueError, match="k is 0"):
+        tiny_model.neighbors("captain", 0)
+    with pytest.raises(ValueError, match="the text is empty"):
+        tiny_model.neighbors(" ")
+    with pytest.raises(ValueError, match="shape"):
+        tiny_model.neighbors(np.ones(3))
+    everything = len(tiny_model.index)
+    assert len(tiny_model.neighbors("captain", everything + 5)) == everything
+
+
+def test_saved_again_it_is_the_same_model(tiny_project, tiny_model, vectors, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_project, copy)
+    paths, proposer = artifacts.Paths(copy), tiny_model.decoder.proposer
+    shape = store.ControllerShape(**artifacts.read_json(paths.controller / store.CONFIG))
+    before = {path.name: path.read_bytes() for path in paths.controller.iterdir()}
+    store.save(proposer, shape, paths.controller)
+    assert {path.name: path.read_bytes() for path in paths.controller.iterdir()} == before
+    again = Lexivert.load(copy)
+    np.testing.assert_array_equal(again.encode(TEXTS), vectors)
+    assert again.read(vectors, trace=True) == tiny_model.read(vectors, trace=True)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def text_for(path):
+    path.write_text("not what it should be", encoding="utf-8")
+
+
+FILES = [
+    "data/vocab.parquet",
+    "models/index/config.json",
+    "models/index/unit_codes.npy",
+    "models/index/units.faiss",
+    "models/controller/config.json",
+    "models/controller/controller.safetensors",
+]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_or_missing_files_give_one_line(tiny_project, tmp_path, name):
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_project, copy)
+    for damage in (cut, text_for, lambda path: path.write_bytes(b""), lambda path: path.unlink()):
+        damage(copy / name)
+        with pytest.raises(LexivertError, match=r"dvc repro") as caught:
+            Lexivert.load(copy)
+        assert str(copy) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_files_of_different_runs_do_not_mix(tiny_project, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_project, copy)
+    paths = artifacts.Paths(copy)
+    codes = artifacts.read_array(paths.index / artifacts.UNIT_CODES)
+    artifacts.write_array(paths.index / artifacts.UNIT_CODES, codes[:-1])
+    with pytest.raises(LexivertError, match=r"codes of shape .* units"):
+        Lexivert.load(copy)
+    artifacts.write_array(paths.index / artifacts.UNIT_CODES, codes)
+    content = artifacts.read_json(paths.controller / store.CONFIG)
+    (paths.controller / store.CONFIG).write_text(json.dumps(content | {"surprise": 1}), encoding="utf-8")
+    with pytest.raises(LexivertError, match="dvc repro controller"):
+        Lexivert.load(copy)
+
+
+def test_noise_is_survived(tiny_model, vectors):
+    generator = torch.Generator().manual_seed(0)
+    noisy = torch.from_numpy(vectors) + 0.01 * torch.randn(vectors.shape, generator=generator)
+    readings = tiny_model.read(noisy.numpy())
+    assert [reading.text for reading in readings] == [normalize(text) for text in TEXTS]
+    assert not any(reading.proven for reading in readings)
