@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
-from lexivert.lexicon.phrases import CONTROL_COST, cost_of
+from lexivert.lexicon.phrases import CONTROL_COST, UNIT_COST, cost_of
 from lexivert.lexicon.rendering import CONTINUES, capitalize, uppercase
 from lexivert.lexicon.shapes import (
     DIGIT,
@@ -22,6 +24,8 @@ from lexivert.lexicon.units import CAP, FIRST_BYTE, RESERVED, UPPER, Lexicon
 
 MAX_PART = 32
 """Longest part of a token that is looked up, in characters."""
+_INNER_MARKS = frozenset("-,.'")
+_FORBIDDEN = 1_000_000
 
 
 class Part(NamedTuple):
@@ -53,6 +57,7 @@ class _Node(NamedTuple):
     parts: tuple[Part, ...]
 
 
+@lru_cache(maxsize=1 << 14)
 def byte_part(text: str) -> Part:
     """Write text as bytes, which is always possible."""
     return Part(text, shape_of_bytes(text), tuple(FIRST_BYTE + byte for byte in text.encode()), is_bytes=True)
@@ -68,6 +73,7 @@ class Speller:
 
     def __init__(self, lexicon: Lexicon, spacing: type[PlainSpacing | WikitextSpacing]) -> None:
         self._id_of = {surface: unit for surface, unit in lexicon.id_of.items() if unit >= len(RESERVED)}
+        self._surfaces = lexicon.surfaces
         self._spacing = spacing
         self._longest = min(MAX_PART, max((len(surface) for surface in self._id_of), default=1))
 
@@ -81,16 +87,55 @@ class Speller:
     def _fewest(self, token: str) -> tuple[Part, ...]:
         nodes: list[_Node | None] = [None] * (len(token) + 1)
         nodes[0] = _Node(0, self._spacing(), ())
+        has_case = token != token.lower()
         for start in range(len(token)):
-            node = nodes[start]
-            assert node is not None
             for stop in range(min(start + self._longest, len(token)), start, -1):
-                following = self._following(token[stop : stop + 4])
-                for part in self._parts(token[start:stop], start > 0):
-                    self._relax(nodes, node, part, stop, following)
+                text = token[start:stop]
+                for units in self._codings(text, start > 0, has_case):
+                    self._relax(nodes, token, start, stop, units)
+            self._relax(nodes, token, start, start + 1, byte_part(token[start]).units)
         last = nodes[-1]
         assert last is not None
         return last.parts
+
+    def _codings(self, text: str, inside: bool, has_case: bool) -> Iterator[tuple[int, ...]]:
+        """All ways to write ``text`` as one unit, with case control or not."""
+        for controls, plain in _casings(text) if has_case else (((), text),):
+            unit = self._id_of.get(plain)
+            if unit is not None and not plain.startswith(CONTINUES):
+                yield (*controls, unit)
+            unit = self._id_of.get(CONTINUES + plain) if inside else None
+            if unit is not None:
+                yield (*controls, unit)
+
+    def _relax(self, nodes: list[_Node | None], token: str, start: int, stop: int, units: tuple[int, ...]) -> None:
+        """Keep the way to ``start`` continued by ``units`` if it is the cheapest way to ``stop``."""
+        node, known = nodes[start], nodes[stop]
+        assert node is not None
+        if known is not None and known.cost <= node.cost + UNIT_COST * len(units):
+            return
+        part = self._part(token[start:stop], units)
+        following = self._following(token[stop : stop + 4])
+        merges = part.is_bytes and node.parts and node.parts[-1].is_bytes
+        cost = node.cost + part.cost
+        if node.parts and not merges and node.spacing.wants_space(part.shape, following):
+            cost += CONTROL_COST if self._may_join(token[start - 1], token[start]) else _FORBIDDEN
+        if known is not None and known.cost <= cost:
+            return
+        parts = (*node.parts[:-1], merge_bytes(node.parts[-1], part)) if merges else (*node.parts, part)
+        spacing = node.spacing.copy()
+        spacing.advance(part.shape, spaced=False, following=following)
+        nodes[stop] = _Node(cost, spacing, parts)
+
+    def _part(self, text: str, units: tuple[int, ...]) -> Part:
+        if FIRST_BYTE <= units[0] < len(RESERVED):
+            return byte_part(text)
+        is_piece = self._surfaces[units[-1]].startswith(CONTINUES)
+        return Part(text, shape_of_piece(text) if is_piece else shape(text), units)
+
+    def _may_join(self, before: str, after: str) -> bool:
+        """Whether ``<join>`` gives what is wanted; in WikiText marks inside words aren't joined, but spaced out."""
+        return self._spacing is PlainSpacing or not (before in _INNER_MARKS or after in _INNER_MARKS)
 
     def _following(self, rest: str) -> int | None:
         """How what comes after a part will begin; three digits only count as such if they are one unit."""
@@ -99,41 +144,10 @@ class Speller:
         begins = initial(rest)
         return begins if begins != THOUSAND or rest in self._id_of else DIGIT
 
-    def _relax(self, nodes: list[_Node | None], node: _Node, part: Part, stop: int, following: int | None) -> None:
-        """Keep ``node`` continued by ``part`` if it is the cheapest way to ``stop``."""
-        cost = node.cost + part.cost
-        known = nodes[stop]
-        if known is not None and known.cost <= cost:
-            return
-        merges = part.is_bytes and node.parts and node.parts[-1].is_bytes
-        if node.parts and not merges and node.spacing.wants_space(part.shape, following):
-            cost += CONTROL_COST
-            if known is not None and known.cost <= cost:
-                return
-        parts = (*node.parts[:-1], merge_bytes(node.parts[-1], part)) if merges else (*node.parts, part)
-        spacing = node.spacing.copy()
-        spacing.advance(part.shape, spaced=False, following=following)
-        nodes[stop] = _Node(cost, spacing, parts)
 
-    def _parts(self, text: str, inside: bool) -> list[Part]:
-        """All ways to write ``text`` as one unit, with case control or not, or one character as bytes."""
-        found = []
-        lower = text.lower()
-        for units, plain in _casings(text, lower):
-            unit = self._id_of.get(plain)
-            if unit is not None and not plain.startswith(CONTINUES):
-                found.append(Part(text, shape(text), (*units, unit)))
-            if inside:
-                unit = self._id_of.get(CONTINUES + plain)
-                if unit is not None:
-                    found.append(Part(text, shape_of_piece(text), (*units, unit)))
-        if len(text) == 1:
-            found.append(byte_part(text))
-        return found
-
-
-def _casings(text: str, lower: str) -> list[tuple[tuple[int, ...], str]]:
+def _casings(text: str) -> list[tuple[tuple[int, ...], str]]:
     """Spellings from which ``text`` comes about, with the control units needed."""
+    lower = text.lower()
     casings: list[tuple[tuple[int, ...], str]] = [((), text)]
     if lower == text:
         return casings

@@ -153,6 +153,8 @@ def _left(surface: str, last: str) -> int:
         return AFTER_PLURAL if last in "sSzZ" and len(surface) > 2 else AFTER_WORD
     if last == "." and surface[0].isalpha():
         return AFTER_WORD
+    if last in _HYPHENS and surface[0].isalnum():
+        return AFTER_INFIX  # the piece "non-"
     return _mark(last)[1]
 
 
