@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -58,7 +59,7 @@ def held_out_report(
             "pairs": pair_report(vectors, chosen),
         }
         if name in {"head_codes", "unit_codes"}:
-            report[name]["reconstruction"] = _reconstruction(head, vectors, features, queries)
+            report[name]["reconstruction"] = _reconstruction(head, name, vectors, features, queries)
     return report
 
 
@@ -73,9 +74,14 @@ def _spaces(head: TokenHead, features: npt.NDArray[Any], surfaces: Sequence[str]
 
 
 @torch.inference_mode()
-def _reconstruction(head: TokenHead, codes: Tensor, features: npt.NDArray[Any], queries: Tensor) -> dict[str, float]:
+def _reconstruction(
+    head: TokenHead, name: str, codes: Tensor, features: npt.NDArray[Any], queries: Tensor
+) -> dict[str, float]:
+    """From whole codes, and from head codes for what the identity part costs."""
+    rows = codes[queries].float()
+    predicted = head.reconstruct(rows) if name == "unit_codes" else head.restored(rows * math.sqrt(rows.shape[1]))
     target = torch.from_numpy(np.asarray(features[queries.numpy()], dtype=np.float32))
-    return reconstruction_report(head.reconstruct(codes[queries].float()), target, head.centre)
+    return reconstruction_report(predicted, target, head.centre)
 
 
 def _pairs_of(units: Tensor, relations: Relations, generator: torch.Generator) -> tuple[Tensor, Tensor]:
