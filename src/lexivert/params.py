@@ -178,11 +178,11 @@ class IndexParams(_Section):
     """Lists searched, for IVF."""
     ef_search: PositiveInt = 64
     """Width of the search, for HNSW."""
-    search_dims: NonNegativeInt = 384
+    search_dims: NonNegativeInt = 768
     """Leading code dimensions that FAISS searches; hits are rescored with whole codes. 0: all."""
-    shortlist: PositiveInt = 32
+    shortlist: PositiveInt = 64
     """Hits rescored."""
-    frequent: PositiveInt = 4096
+    frequent: PositiveInt = 8192
     """Most used units, searched first."""
 
 
@@ -210,8 +210,8 @@ class ControllerParams(_Section):
     """Longest training text, in units."""
     min_noise_cosine: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
     """Noisiest training target: cosine of the noisy order part with the true one."""
-    batch_size: PositiveInt = 48
-    steps: PositiveInt = 1000
+    batch_size: PositiveInt = 32
+    steps: PositiveInt = 350
     learning_rate: PositiveFloat = 1.0e-3
     weight_decay: NonNegativeFloat = 1.0e-2
     warmup_share: Share = 0.05

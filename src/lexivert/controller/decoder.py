@@ -39,7 +39,7 @@ class DecodeRules:
 
     sure: float = 0.95
     share: float = 0.1
-    quick_rounds: int = 1
+    quick_rounds: int = 2
     rounds: int = 24
     doubt: float = 1.5
     revisions: int = 3
