@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -72,17 +71,21 @@ class Speller:
     """
 
     def __init__(self, lexicon: Lexicon, spacing: type[PlainSpacing | WikitextSpacing]) -> None:
-        self._id_of = {surface: unit for surface, unit in lexicon.id_of.items() if unit >= len(RESERVED)}
-        self._surfaces = lexicon.surfaces
+        self._words: dict[str, int] = {}
+        self._pieces: dict[str, int] = {}
+        for unit in range(len(RESERVED), len(lexicon)):
+            surface = lexicon.surfaces[unit]
+            if surface.startswith(CONTINUES):
+                self._pieces[surface[len(CONTINUES) :]] = unit
+            elif " " not in surface:
+                self._words[surface] = unit
         self._spacing = spacing
-        self._longest = min(MAX_PART, max((len(surface) for surface in self._id_of), default=1))
+        self._longest = min(MAX_PART, max(map(len, (*self._words, *self._pieces)), default=1))
 
     def spell(self, token: str) -> tuple[Part, ...]:
         """Return the parts of one token (no white space)."""
-        unit = self._id_of.get(token)
-        if unit is not None and not token.startswith(CONTINUES):
-            return (Part(token, shape(token), (unit,)),)
-        return self._fewest(token)
+        unit = self._words.get(token)
+        return self._fewest(token) if unit is None else (Part(token, shape(token), (unit,)),)
 
     def _fewest(self, token: str) -> tuple[Part, ...]:
         nodes: list[_Node | None] = [None] * (len(token) + 1)
@@ -90,48 +93,45 @@ class Speller:
         has_case = token != token.lower()
         for start in range(len(token)):
             for stop in range(min(start + self._longest, len(token)), start, -1):
-                text = token[start:stop]
-                for units in self._codings(text, start > 0, has_case):
-                    self._relax(nodes, token, start, stop, units)
-            self._relax(nodes, token, start, start + 1, byte_part(token[start]).units)
+                self._reach(nodes, token, start, stop, has_case)
+            self._relax(nodes, token, start, start + 1, byte_part(token[start]))
         last = nodes[-1]
         assert last is not None
         return last.parts
 
-    def _codings(self, text: str, inside: bool, has_case: bool) -> Iterator[tuple[int, ...]]:
-        """All ways to write ``text`` as one unit, with case control or not."""
-        for controls, plain in _casings(text) if has_case else (((), text),):
-            unit = self._id_of.get(plain)
-            if unit is not None and not plain.startswith(CONTINUES):
-                yield (*controls, unit)
-            unit = self._id_of.get(CONTINUES + plain) if inside else None
-            if unit is not None:
-                yield (*controls, unit)
-
-    def _relax(self, nodes: list[_Node | None], token: str, start: int, stop: int, units: tuple[int, ...]) -> None:
-        """Keep the way to ``start`` continued by ``units`` if it is the cheapest way to ``stop``."""
+    def _reach(self, nodes: list[_Node | None], token: str, start: int, stop: int, has_case: bool) -> None:
+        """Try every unit that writes the characters from ``start`` to ``stop``, with case control or not."""
         node, known = nodes[start], nodes[stop]
         assert node is not None
-        if known is not None and known.cost <= node.cost + UNIT_COST * len(units):
+        limit = node.cost + UNIT_COST
+        if known is not None and known.cost <= limit:
             return
-        part = self._part(token[start:stop], units)
-        following = self._following(token[stop : stop + 4])
-        merges = part.is_bytes and node.parts and node.parts[-1].is_bytes
+        text = token[start:stop]
+        for controls, plain in _casings(text) if has_case else (((), text),):
+            unit = self._words.get(plain)
+            if unit is not None:
+                self._relax(nodes, token, start, stop, Part(text, shape(text), (*controls, unit)))
+            unit = self._pieces.get(plain) if start else None
+            if unit is not None:
+                self._relax(nodes, token, start, stop, Part(text, shape_of_piece(text), (*controls, unit)))
+
+    def _relax(self, nodes: list[_Node | None], token: str, start: int, stop: int, part: Part) -> None:
+        """Keep the way to ``start`` continued by ``part`` if it is the cheapest way to ``stop``."""
+        node, known = nodes[start], nodes[stop]
+        assert node is not None
         cost = node.cost + part.cost
-        if node.parts and not merges and node.spacing.wants_space(part.shape, following):
-            cost += CONTROL_COST if self._may_join(token[start - 1], token[start]) else _FORBIDDEN
         if known is not None and known.cost <= cost:
             return
+        following = self._following(token[stop : stop + 4]) if part.shape.right >= FIRST_DYNAMIC else None
+        merges = part.is_bytes and node.parts and node.parts[-1].is_bytes
+        if node.parts and not merges and node.spacing.wants_space(part.shape, following):
+            cost += CONTROL_COST if self._may_join(token[start - 1], token[start]) else _FORBIDDEN
+            if known is not None and known.cost <= cost:
+                return
         parts = (*node.parts[:-1], merge_bytes(node.parts[-1], part)) if merges else (*node.parts, part)
         spacing = node.spacing.copy()
         spacing.advance(part.shape, spaced=False, following=following)
         nodes[stop] = _Node(cost, spacing, parts)
-
-    def _part(self, text: str, units: tuple[int, ...]) -> Part:
-        if FIRST_BYTE <= units[0] < len(RESERVED):
-            return byte_part(text)
-        is_piece = self._surfaces[units[-1]].startswith(CONTINUES)
-        return Part(text, shape_of_piece(text) if is_piece else shape(text), units)
 
     def _may_join(self, before: str, after: str) -> bool:
         """Whether ``<join>`` gives what is wanted; in WikiText marks inside words aren't joined, but spaced out."""
@@ -142,7 +142,7 @@ class Speller:
         if not rest:
             return None
         begins = initial(rest)
-        return begins if begins != THOUSAND or rest in self._id_of else DIGIT
+        return begins if begins != THOUSAND or rest in self._words else DIGIT
 
 
 def _casings(text: str) -> list[tuple[tuple[int, ...], str]]:

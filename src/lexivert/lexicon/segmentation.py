@@ -129,7 +129,11 @@ class Segmenter:
             self._trie.place(token, part.units, part.cost) for token, part in zip(tokens, parts, strict=True)
         )
         spacing = PlainSpacing()
-        links = tuple(_links(parts, relations, spacing)[1:])
+        if len(parts) > 1:
+            links = tuple(_links(parts, relations, spacing)[1:])
+        else:
+            links = ()
+            spacing.advance(parts[0].shape, spaced=False, following=None)
         fixed = all(part.shape.right < FIRST_QUOTE and not part.is_bytes for part in parts)
         return _Chunk(tuple(parts), relations, places, links, spacing.left, fixed)
 
