@@ -83,49 +83,56 @@ class PhraseTrie:
         """
         count = len(places)
         best = [0] * (count + 1)
-        choice: list[tuple[int, tuple[int, ...]]] = [(0, ())] * count
+        stops = [0] * count
+        chosen: list[tuple[int, ...]] = [()] * count
+        # What a phrase that began before may go on with; a correction of spacing and the end can't be in one.
+        tokens = ["" if link else place[0] for place, link in zip(places, links, strict=True)]
+        tokens.append("")
         for start in range(count - 1, -1, -1):
             _, _, units, cost, node, cased = places[start]
-            stop = start + 1
-            cost += best[stop]
-            if stop < count and not links[stop]:
-                if node is not None and places[stop].token in node:
-                    found = _cheapest(node, 0, places, links, best, start)
-                    if found is not None and found[0] + UNIT_COST <= cost:
-                        cost, stop, units = found[0] + UNIT_COST, found[1], (found[2],)
-                for control, node, column in cased:
-                    found = _cheapest(node, column, places, links, best, start)
-                    if found is not None and found[0] + UNIT_COST + CONTROL_COST <= cost:
-                        cost, stop, units = found[0] + UNIT_COST + CONTROL_COST, found[1], (control, found[2])
-            best[start] = cost
-            choice[start] = (stop, units)
-        return _follow(choice, links)
+            stop = end = start + 1
+            cost += best[end]
+            child = node.get(tokens[end]) if node is not None else None
+            while child is not None:
+                end += 1
+                unit = child.get(_LEAF)
+                if unit is not None and best[end] + UNIT_COST <= cost:
+                    cost, stop, units = best[end] + UNIT_COST, end, (unit,)
+                child = child.get(tokens[end])
+            if cased:
+                cost, stop, units = _in_other_case(places, links, best, start, (cost, stop, units))
+            best[start], stops[start], chosen[start] = cost, stop, units
+        return _follow(stops, chosen, links)
 
 
-def _cheapest(
-    node: _Trie, column: int, places: Sequence[Place], links: Sequence[int], best: list[int], start: int
-) -> tuple[int, int, int] | None:
-    """Return (cost of what comes after, end, unit) of the best phrase at ``start``, whose trie node is ``node``."""
-    found = None
-    place = start + 1
-    while place < len(places) and not links[place]:
-        child = node.get(places[place][column])  # type: ignore[arg-type]  # columns 0 and 1 are strings
-        if child is None:
-            break
-        node = child
-        place += 1
-        if _LEAF in node and (found is None or best[place] <= found[0]):
-            found = best[place], place, node[_LEAF]
+def _in_other_case(
+    places: Sequence[Place],
+    links: Sequence[int],
+    best: list[int],
+    start: int,
+    found: tuple[int, int, tuple[int, ...]],
+) -> tuple[int, int, tuple[int, ...]]:
+    """Return ``found`` or a cheaper phrase at ``start`` after a case control, as (cost, end, units)."""
+    for control, node, column in places[start].cased:
+        child, end = node, start + 1
+        while end < len(places) and not links[end]:
+            child = child.get(places[end][column])  # type: ignore[arg-type, assignment]  # columns 0, 1: strings
+            if child is None:
+                break
+            end += 1
+            cost = best[end] + UNIT_COST + CONTROL_COST
+            if _LEAF in child and cost <= found[0]:
+                found = cost, end, (control, child[_LEAF])
     return found
 
 
-def _follow(choice: list[tuple[int, tuple[int, ...]]], links: Sequence[int]) -> list[int]:
+def _follow(stops: list[int], chosen: list[tuple[int, ...]], links: Sequence[int]) -> list[int]:
     """Read off the chosen units from left to right, each after the control of its boundary."""
     ids: list[int] = []
     place = 0
-    while place < len(choice):
+    while place < len(stops):
         if links[place]:
             ids.append(links[place])
-        place, units = choice[place]
-        ids.extend(units)
+        ids.extend(chosen[place])
+        place = stops[place]
     return ids

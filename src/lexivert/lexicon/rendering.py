@@ -165,6 +165,10 @@ class Renderer:
             raise ValueError(f"{wrong} is not a unit id; the lexicon has units 0 to {self._size - 1}")
         if END in units:
             del units[units.index(END) :]
+        return self.write(units)
+
+    def write(self, units: list[int]) -> str:
+        """Write units that are known to be units, without END."""
         if units and units[0] == WIKITEXT:
             return join_wikitext(self._line(units, self._wikitext))
         return join_plain(self._line(units, self._plain))

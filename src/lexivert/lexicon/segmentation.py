@@ -33,6 +33,7 @@ class _Chunk(NamedTuple):
     Attributes:
         parts: with the way each follows the one before in ``relations``.
         places: the parts as phrases see them.
+        right: how the first part attaches.
         links: control unit before each part, the first excepted; right only if ``fixed``.
         left: what the chunk leaves behind; right only if ``fixed``.
         fixed: whether spacing inside doesn't depend on what is around (no quotes, no bytes).
@@ -41,6 +42,7 @@ class _Chunk(NamedTuple):
     parts: tuple[Part, ...]
     relations: tuple[int, ...]
     places: tuple[Place, ...]
+    right: int
     links: tuple[int, ...]
     left: int
     fixed: bool
@@ -101,7 +103,7 @@ class Segmenter:
         for chunk in chunks:
             places.extend(chunk.places)
         ids = self._trie.cover(places, _plain_links(chunks))
-        return ids if self.join(ids) == text else list(byte_part(text).units)
+        return ids if self._renderer.write(ids) == text else list(byte_part(text).units)
 
     def _segment_wikitext(self, text: str) -> list[int] | None:
         """Segment as WikiText, or return None if the text doesn't keep to the convention."""
@@ -110,7 +112,7 @@ class Segmenter:
         relations = [relation for chunk in chunks for relation in chunk.relations]
         places = [place for chunk in chunks for place in chunk.places]
         ids = [WIKITEXT, *self._trie.cover(places, _links(parts, relations, WikitextSpacing()))]
-        return ids if self.join(ids) == text else None
+        return ids if self._renderer.write(ids) == text else None
 
     def _new_chunk(self, chunk: str) -> _Chunk:
         """Spell what stands between two spaces of ordinary text."""
@@ -135,7 +137,7 @@ class Segmenter:
             links = ()
             spacing.advance(parts[0].shape, spaced=False, following=None)
         fixed = all(part.shape.right < FIRST_QUOTE and not part.is_bytes for part in parts)
-        return _Chunk(tuple(parts), relations, places, links, spacing.left, fixed)
+        return _Chunk(tuple(parts), relations, places, parts[0].shape.right, links, spacing.left, fixed)
 
     def _wikitext_tokens(self, chunks: Sequence[str]) -> list[_Chunk]:
         found: list[_Chunk] = []
@@ -178,7 +180,7 @@ def _plain_links(chunks: Sequence[_Chunk]) -> list[int]:
     spacing, left, after_bytes = PlainSpacing(), AT_START, False
     for place, chunk in enumerate(chunks):
         if chunk.fixed:
-            links.append(0 if SPACED[left][chunk.parts[0].shape.right] else SPACE)
+            links.append(0 if SPACED[left][chunk.right] else SPACE)
             links.extend(chunk.links)
             left, after_bytes = chunk.left, False
         else:
