@@ -222,7 +222,7 @@ class ControllerParams(_Section):
 class EvaluateParams(_Section):
     """The report on test documents (stage ``evaluate``)."""
 
-    texts_per_bucket: PositiveInt = 300
+    texts_per_bucket: PositiveInt = 200
     """Texts tried in each length bucket."""
     noise_cosine: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
     """Cosine of the noisy full vector with the true one."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -42,11 +40,9 @@ def one_shot(order: Tensor, index: UnitIndex, binding: RotaryBinding) -> list[li
     Shape: order (B, O); result B lists of unit ids.
     """
     target = F.normalize(order, dim=-1)
-    ends = _ends(index, binding)
-    return [
-        _nearest(binding.unbind(row.expand(n, -1), torch.arange(n)), index) if n else []
-        for row, n in zip(target, first_length(target, ends).tolist(), strict=True)
-    ]
+    lengths = first_length(target, _ends(index, binding))
+    rows, positions = _places(lengths.tolist())
+    return _nearest(binding.unbind(target[rows], positions), lengths.tolist(), index)
 
 
 def cancellation(order: Tensor, index: UnitIndex, binding: RotaryBinding) -> list[list[int]]:
@@ -60,24 +56,43 @@ def cancellation(order: Tensor, index: UnitIndex, binding: RotaryBinding) -> lis
     ends = _ends(index, binding)
     codes = torch.from_numpy(index.codes)
     texts = one_shot(order, index, binding)
+    moving = list(range(len(texts)))
     for _ in range(MAX_PASSES):
-        changed = False
-        for row, text in enumerate(texts):
-            total = superpose([text], codes, binding)[0]
-            scale = total.square().sum() / (target[row] * total).sum().clamp_min(1e-6)
-            residual = scale * target[row] - total
-            length = int((ends @ (residual + ends[len(text)])).argmax())
-            held = [*text[:length], *[None] * (length - len(text))]
-            evidence = binding.unbind(residual.expand(length, -1), torch.arange(length))
-            for position, unit in enumerate(held):
-                if unit is not None:
-                    evidence[position] += codes[unit].float()
-            decoded = _nearest(evidence, index) if length else []
-            changed |= decoded != text
-            texts[row] = decoded
-        if not changed:
+        given, held = target[moving], [texts[row] for row in moving]
+        total = superpose(held, codes, binding)
+        scale = total.square().sum(dim=1) / (given * total).sum(dim=1).clamp_min(1e-6)
+        residual = scale[:, None] * given - total
+        end_evidence = (residual + ends[[len(text) for text in held]]) @ ends.T
+        lengths: list[int] = end_evidence.argmax(dim=1).tolist()
+        evidence = _leave_one_out(residual, held, lengths, codes, binding)
+        decoded = _nearest(evidence, lengths, index)
+        changed = [row for row, text in zip(moving, decoded, strict=True) if text != texts[row]]
+        for row, text in zip(moving, decoded, strict=True):
+            texts[row] = text
+        moving = changed
+        if not moving:
             break
     return texts
+
+
+def _leave_one_out(
+    residual: Tensor, held: list[list[int]], lengths: list[int], codes: Tensor, binding: RotaryBinding
+) -> Tensor:
+    """Each position's evidence with all other units subtracted. Shape: residual (B, O), result (Σ lengths, O)."""
+    rows, positions = _places(lengths)
+    evidence = binding.unbind(residual[rows], positions)
+    kept = [(text + [0] * length)[:length] for text, length in zip(held, lengths, strict=True)]
+    known = [(place < len(text)) for text, length in zip(held, lengths, strict=True) for place in range(length)]
+    units = torch.tensor([unit for text in kept for unit in text], dtype=torch.int64)
+    return evidence + codes[units].float() * torch.tensor(known, dtype=torch.float32)[:, None]
+
+
+def _places(lengths: list[int]) -> tuple[Tensor, Tensor]:
+    """Row and position of every unit of texts of these lengths. Shape: two (Σ lengths,)."""
+    counts = torch.tensor(lengths, dtype=torch.int64)
+    rows = torch.repeat_interleave(torch.arange(len(lengths)), counts)
+    starts = torch.cumsum(counts, 0) - counts
+    return rows, torch.arange(len(rows)) - starts[rows]
 
 
 def _ends(index: UnitIndex, binding: RotaryBinding) -> Tensor:
@@ -85,6 +100,9 @@ def _ends(index: UnitIndex, binding: RotaryBinding) -> Tensor:
     return binding.bind(torch.from_numpy(index.codes[END]).float().expand(len(positions), -1), positions)
 
 
-def _nearest(evidence: Tensor, index: UnitIndex) -> list[int]:
-    found: Sequence[int] = index.search(F.normalize(evidence, dim=-1).numpy(), 1)[1][:, 0].tolist()
-    return list(found)
+def _nearest(evidence: Tensor, lengths: list[int], index: UnitIndex) -> list[list[int]]:
+    """Nearest unit of every position, cut into texts again. Shape: evidence (Σ lengths, O)."""
+    if not len(evidence):
+        return [[] for _ in lengths]
+    found = torch.from_numpy(index.search(F.normalize(evidence, dim=-1).numpy(), 1)[1][:, 0])
+    return [units.tolist() for units in torch.split(found, lengths)]
