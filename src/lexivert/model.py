@@ -196,9 +196,12 @@ class Lexivert:
         bad = ~np.isfinite(wide).all(axis=1)
         if bad.any():
             raise ValueError(f"vector {int(bad.argmax())} holds NaN or infinity")
-        empty = ~wide[:, self.encoder.layout.semantic_width :].any(axis=1)
+        order = slice(self.encoder.layout.semantic_width, None)
+        empty = ~wide[:, order].any(axis=1)
         if empty.any():
             raise ValueError(f"the order part of vector {int(empty.argmax())} is zero; there is nothing to read back")
-        scaled = wide / np.abs(wide).max(axis=1, keepdims=True)  # tiny or huge vectors stay finite in float32
-        checked: npt.NDArray[np.float32] = scaled.astype(np.float32)
+        for part in (slice(order.start), order):  # tiny or huge numbers stay finite and above zero in float32
+            largest = np.abs(wide[:, part]).max(axis=1, keepdims=True)
+            wide[:, part] /= np.where(largest > 0, largest, 1.0)
+        checked: npt.NDArray[np.float32] = wide.astype(np.float32)
         return checked

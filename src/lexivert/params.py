@@ -218,6 +218,13 @@ class ControllerParams(_Section):
     clip_norm: PositiveFloat = 1.0
     weight: ControllerWeights = ControllerWeights()
 
+    @pydantic.model_validator(mode="after")
+    def _heads_divide_widths(self) -> ControllerParams:
+        for name, width in (("width", self.width), ("placer_width", self.placer_width)):
+            if width % self.heads:
+                raise ValueError(f"{name} {width} must be a multiple of heads {self.heads}")
+        return self
+
 
 class EvaluateParams(_Section):
     """The report on test documents (stage ``evaluate``)."""
@@ -274,5 +281,5 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "top level"
-        given = "" if first["type"] == "missing" else f", not {first['input']!r}"
+        given = "" if first["type"] == "missing" or isinstance(first["input"], dict) else f", not {first['input']!r}"
         raise LexivertError(f"{path}: {key}: {first['msg'].lower()}{given}") from error

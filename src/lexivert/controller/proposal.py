@@ -75,8 +75,10 @@ def score(
 ) -> tuple[Tensor, Tensor]:
     """Posterior over candidates, leaving room for the units that were not retrieved.
 
-    A unit that was not retrieved has a random inner product with the intention, so all of them together weigh about
-    ``unseen * exp(|raw|² / 2O)``; and none scores above the last candidate when the whole index was searched.
+    The inner product of the intention with a unit that has nothing to do with it is normal, of variance
+    ``s² = |raw|² / O``. The searched units that were not retrieved lie below the last candidate t, so that they weigh
+    their prior mass times ``exp(s²/2) Φ((t - s²)/s) / Φ(t/s)``, the mean of a truncated log-normal; the units that
+    were not searched weigh theirs times ``exp(s²/2)``.
 
     Args:
         intention: of M positions.
@@ -88,12 +90,14 @@ def score(
     Returns:
         log posterior and log odds, both (M, K).
     """
-    width = intention.raw.shape[1]
+    variance = intention.raw.square().sum(dim=1) / intention.raw.shape[1]
     logits = products + intention.prior_weight * log_prior[units]
-    energy = intention.raw.square().sum(dim=1) / (2 * width)
-    rest = torch.log1p(-log_prior[units].exp().sum(dim=1).clamp(max=1 - 1e-6)) + energy
-    last = logits[:, -1] + torch.log(torch.tensor(float(len(log_prior))))
-    outside = torch.logaddexp(torch.minimum(rest, last), unseen + energy)
+    searched = 1.0 - log_prior[units].exp().sum(dim=1) - unseen.exp()
+    deviation = variance.sqrt()
+    last = torch.maximum(products[:, -1], -8.0 * deviation)  # -inf where FAISS found too few
+    below = torch.special.log_ndtr((last - variance) / deviation) - torch.special.log_ndtr(last / deviation)
+    rest = torch.log(searched.clamp_min(1e-9)) + variance / 2 + below
+    outside = torch.logaddexp(rest, unseen + variance / 2)
     everything = torch.cat((logits, outside[:, None]), dim=1)
     log_posterior = F.log_softmax(everything, dim=1)[:, :-1]
     log_odds = log_posterior - torch.log1p(-log_posterior.exp().clamp(max=1 - 1e-6))
