@@ -8,10 +8,10 @@ counted by sorting. Nothing is hashed away: the counts are exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,8 @@ Counts = npt.NDArray[np.int64]
 
 BREAK = -1
 """Code between two rows."""
-_ROWS_PER_BATCH = 50_000
+_BATCH_CHARACTERS = 1 << 22
+"""Text coded at once."""
 _BLOCK = 1 << 22
 """Positions handled at once."""
 _MOST_BUCKET_BITS = 24
@@ -138,6 +139,17 @@ def _ragged_take(values: Codes, lengths: Codes, ids: Codes) -> Codes:
     return taken
 
 
+def _take(rows: Iterator[str], characters: int) -> list[str]:
+    """The next rows, until they hold ``characters`` or more."""
+    taken: list[str] = []
+    for row in rows:
+        taken.append(row)
+        characters -= len(row) + 1
+        if characters <= 0:
+            break
+    return taken
+
+
 def encode_texts(texts: Iterable[str]) -> CodedText:
     """Tokenise rows of text, each in its own convention, and code the tokens. Rows may change places.
 
@@ -147,7 +159,7 @@ def encode_texts(texts: Iterable[str]) -> CodedText:
     coder = _Coder()
     rows = iter(texts)
     parts = [np.empty(0, dtype=np.int32)]
-    while batch := list(islice(rows, _ROWS_PER_BATCH)):
+    while batch := _take(rows, _BATCH_CHARACTERS):
         parts.append(coder.codes(batch))
     return CodedText(np.concatenate(parts), list(coder.code_of))
 
