@@ -22,6 +22,7 @@ from lexivert.controller.sampling import add_noise
 from lexivert.encoder.composition import split_parts
 from lexivert.encoder.encoder import Encoder
 from lexivert.evaluation import baselines, metrics
+from lexivert.errors import LexivertError
 from lexivert.index.faiss_index import UnitIndex
 from lexivert.lexicon.tokenizing import normalize
 from lexivert.params import Params
@@ -182,9 +183,19 @@ def run_evaluation(paths: Paths, params: Params) -> None:
     corpus = artifacts.read_parquet(paths.corpus, ["split", "text"])
     splits, texts = corpus["split"].to_pylist(), corpus["text"].to_pylist()
     test = [text for text, split in zip(texts, splits, strict=True) if split == "test"]
-    held, encode_rate = hold(encoder, choose_texts(test, params.evaluate.texts_per_bucket, params.seed))
+    chosen = choose_texts(test, params.evaluate.texts_per_bucket, params.seed)
+    fitting = [text for text in chosen if len(encoder.segmenter.segment(text)) <= encoder.layout.code.max_units]
+    if not fitting:
+        raise LexivertError(
+            "no test text of 1 to 40 words fits code.max_units; check corpus.test_share and the corpus"
+        )
+    held, encode_rate = hold(encoder, fitting)
     suite = Suite(encoder, decoder, index, held, _training_sentences(paths, texts, splits))
-    report: dict[str, Any] = {"texts": len(held.texts), "rates": {"encode_texts_per_second": encode_rate}}
+    report: dict[str, Any] = {
+        "texts": len(fitting),
+        "texts_too_long": len(chosen) - len(fitting),
+        "rates": {"encode_texts_per_second": encode_rate},
+    }
     noise = torch.full((len(held.texts),), params.evaluate.noise_cosine)
     noisy = add_noise(held.vectors, noise, torch.Generator().manual_seed(params.seed))
     matches: dict[str, list[bool]] = {}
