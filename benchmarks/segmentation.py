@@ -2,8 +2,8 @@
 
     python benchmarks/segmentation.py [--texts 5000] [--file lines.txt]
 
-Reads ``data/corpus.parquet`` and ``data/vocab.parquet``. Rates are per second of processor time on one core: "first" on
-a segmenter that has seen nothing yet, "again" on the same texts with its chunk cache filled.
+Reads ``data/corpus.parquet`` and ``data/vocab.parquet``. Rates are per second of processor time on one core: "first"
+on a segmenter that has seen nothing yet, "again" on the same texts with its chunk cache filled.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lexivert.artifacts import Paths
-from lexivert.lexicon.phrases import Place, PhraseTrie
+from lexivert.lexicon.phrases import PhraseTrie, Place
 from lexivert.lexicon.segmentation import Segmenter
 from lexivert.lexicon.tokenizing import normalize
 from lexivert.lexicon.units import CAP, CONTROL, FIRST_BYTE, JOIN, SPACE, UPPER, Lexicon

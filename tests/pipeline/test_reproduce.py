@@ -14,7 +14,7 @@ import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STAGES = list(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
-TRAINED = {"token_head": {"token_head__epochs": 40}, "controller": {"controller__steps": 400}}
+TRAINED = {"token_head": {"token_head__epochs": 12}, "controller": {"controller__steps": 150}}
 """Stages that resume after a kill, with enough steps that a kill comes in the middle."""
 
 

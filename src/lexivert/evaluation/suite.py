@@ -21,8 +21,8 @@ from lexivert.controller.decoder import Decoder
 from lexivert.controller.sampling import add_noise
 from lexivert.encoder.composition import split_parts
 from lexivert.encoder.encoder import Encoder
-from lexivert.evaluation import baselines, metrics
 from lexivert.errors import LexivertError
+from lexivert.evaluation import baselines, metrics
 from lexivert.index.faiss_index import UnitIndex
 from lexivert.lexicon.tokenizing import normalize
 from lexivert.params import Params

@@ -8,10 +8,10 @@ counted by sorting. Nothing is hashed away: the counts are exact.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -78,10 +78,8 @@ class _Coder:
 
     def __init__(self) -> None:
         self.code_of: dict[str, int] = {}
-        self._plain = _ChunkCodes(self.code_of, split_chunk)
-        self._plain[_ROW_END] = [BREAK]
-        self._whole = _ChunkCodes(self.code_of, lambda surface: (surface,) if surface else ())
-        self._whole[_ROW_END] = [BREAK]
+        self._plain = _Chunks(self.code_of, split_chunk)
+        self._spaced = _Chunks(self.code_of, lambda surface: (surface,) if surface else ())
 
     def codes(self, texts: Iterable[str]) -> Codes:
         """Token codes of a batch of rows; rows in WikiText's convention come after the others."""
@@ -93,44 +91,55 @@ class _Coder:
             else:
                 # printable ASCII has no white space but the blank, so that Arrow's cut is that of str.split
                 plain.append(text if text.isascii() and text.isprintable() else normalize(text))
-        return np.concatenate([_expand(plain, self._plain), _expand(spaced, self._whole)])
+        return np.concatenate([_expand(plain, self._plain), _expand(spaced, self._spaced)])
 
 
-class _ChunkCodes(dict[str, list[int]]):
-    """The token codes of each chunk; an unknown chunk is split, and its new tokens get the next codes."""
+class _Chunks(dict[str, int]):
+    """Where each chunk's token codes begin; an unknown chunk is split, and its new tokens get the next codes.
+
+    Flat arrays of numbers, because a list a chunk would keep the garbage collector busy.
+    """
 
     def __init__(self, code_of: dict[str, int], split: Callable[[str], tuple[str, ...]]) -> None:
-        super().__init__()
+        super().__init__({_ROW_END: 0})
         self._code_of, self._split = code_of, split
+        self.codes = array("i", [BREAK])
+        self.ends = array("i", [1])
 
-    def __missing__(self, chunk: str) -> list[int]:
+    def __missing__(self, chunk: str) -> int:
         code_of = self._code_of
         if chunk.isalpha() and chunk.isascii():
-            self[chunk] = codes = [code_of.setdefault(chunk, len(code_of))]
+            self.codes.append(code_of.setdefault(chunk, len(code_of)))
         else:
-            self[chunk] = codes = [code_of.setdefault(surface, len(code_of)) for surface in self._split(chunk)]
-        return codes
+            self.codes.extend([code_of.setdefault(surface, len(code_of)) for surface in self._split(chunk)])
+        self[chunk] = identity = len(self.ends)
+        self.ends.append(len(self.codes))
+        return identity
+
+    def take(self, ids: Codes) -> Codes:
+        """Token codes of a sequence of chunks."""
+        ends = np.frombuffer(self.ends, dtype=np.int32)
+        lengths = np.diff(ends, prepend=np.int32(0))
+        return _ragged_take(np.frombuffer(self.codes, dtype=np.int32), ends - lengths, lengths, ids)
 
 
 _ROW_END = "\x1c"
 """Arrow takes this white-space character for a chunk, and no normalised text holds it."""
 
 
-def _expand(texts: list[str], codes_of: _ChunkCodes) -> Codes:
+def _expand(texts: list[str], known: _Chunks) -> Codes:
     """Cut rows at blanks and replace each chunk by its token codes, each row's end by ``BREAK``."""
     if not texts:
         return np.empty(0, dtype=np.int32)
     rows = pc.ascii_split_whitespace(pa.array([f"{text} {_ROW_END}" for text in texts])).flatten()
     chunks = rows.dictionary_encode()
-    parts = list(map(codes_of.__getitem__, chunks.dictionary.to_pylist()))
-    lengths = np.fromiter(map(len, parts), dtype=np.int32, count=len(parts))
-    values = np.fromiter(chain.from_iterable(parts), dtype=np.int32)
-    return _ragged_take(values, lengths, chunks.indices.to_numpy())
+    distinct = chunks.dictionary.to_pylist()
+    ids = np.fromiter(map(known.__getitem__, distinct), dtype=np.int32, count=len(distinct))
+    return known.take(ids[chunks.indices.to_numpy()])
 
 
-def _ragged_take(values: Codes, lengths: Codes, ids: Codes) -> Codes:
-    """Concatenate the runs ``ids`` of ``values``, run i being ``lengths[i]`` long and after run i-1."""
-    starts = np.cumsum(lengths, dtype=np.int32) - lengths
+def _ragged_take(values: Codes, starts: Codes, lengths: Codes, ids: Codes) -> Codes:
+    """Concatenate ``values[starts[i] : starts[i] + lengths[i]]`` over ``ids``."""
     counts = lengths[ids]
     ends = np.cumsum(counts, dtype=np.int32)
     places = np.repeat(starts[ids] - ends + counts, counts)
