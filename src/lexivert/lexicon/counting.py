@@ -30,8 +30,8 @@ _BATCH_CHARACTERS = 1 << 22
 _BLOCK = 1 << 22
 """Positions handled at once."""
 _MOST_BUCKET_BITS = 24
-KEY_BUDGET = 1 << 26
-"""Keys sorted at once (512 MB); more are counted in several passes over disjoint sets of keys."""
+KEY_BUDGET = 1 << 25
+"""Keys sorted at once (about 1 GB with their places); more are counted in passes over disjoint sets of keys."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def count_phrases(
 ) -> list[Phrases]:
     """Count the phrases of 2 to ``longest`` consecutive eligible tokens that occur at least ``min_count`` times.
 
-    Memory is 8 bytes a token, 8 for each of at most ``key_budget`` keys, and a table of at most 128 MB.
+    Memory is 12 bytes a token, some 32 for each of at most ``key_budget`` keys, and a table of at most 128 MB.
 
     Args:
         text: the rows; phrases never cross a row's end.
@@ -201,10 +201,9 @@ def count_phrases(
     lengths: list[Phrases] = []
     for _ in range(2, longest + 1):
         pairs = _PairKeys(ids, len(tokens), min_count)
-        keys, counts = _frequent_keys(pairs, len(ids), min_count, key_budget)
+        ids, keys, counts = _longer_phrases(pairs, len(ids), min_count, key_budget)
         if not len(keys):
             break
-        _advance(ids, pairs, keys)
         left, right = np.divmod(keys, len(tokens))
         tokens = np.concatenate([tokens[left], tokens[right, -1:]], axis=1)
         lengths.append(Phrases(tokens, counts))
@@ -251,6 +250,16 @@ class _PairKeys:
             positions, keys = positions[kept], keys[kept]
         return positions + start, keys
 
+    def all(self, residue: int, passes: int) -> tuple[npt.NDArray[np.intp], Counts]:
+        """Positions and keys of the whole text, of those keys that have this residue modulo ``passes``."""
+        blocks = [(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int64))]
+        for start in range(0, len(self._ids), _BLOCK):
+            positions, keys = self.block(start)
+            wanted = keys % passes == residue if passes > 1 else slice(None)
+            blocks.append((positions[wanted], keys[wanted]))
+        positions, keys = (np.concatenate(columns) for columns in zip(*blocks, strict=True))
+        return positions, keys
+
     def _buckets(self, keys: Counts) -> npt.NDArray[np.int64]:
         """Multiplicative hash (Knuth) of each key."""
         hashed = keys.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -258,39 +267,28 @@ class _PairKeys:
         return hashed.view(np.int64)
 
 
-def _frequent_keys(pairs: _PairKeys, length: int, min_count: int, budget: int) -> tuple[Counts, Counts]:
-    """Sorted keys that occur at least ``min_count`` times, and how often."""
-    passes = max(1, -(-pairs.size // budget))
+def _longer_phrases(
+    pairs: _PairKeys, length: int, min_count: int, budget: int
+) -> tuple[Codes, npt.NDArray[np.int64], Counts]:
+    """Number the keys that occur at least ``min_count`` times.
+
+    Returns:
+        The number of the phrase that begins at each place or -1, (N,); the key of each number, (M,); its count, (M,).
+    """
+    ids = np.full(length, -1, dtype=np.int32)
     found: list[tuple[Counts, Counts]] = []
+    known = 0
+    passes = max(1, -(-pairs.size // budget))
     for residue in range(passes):
-        blocks = (pairs.block(start)[1] for start in range(0, length, _BLOCK))
-        keys = np.concatenate(
-            [_NONE, *(block if passes == 1 else block[block % passes == residue] for block in blocks)]
-        )
-        found.append(_count_sorted(keys, min_count))
-    keys, counts = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    order = np.argsort(keys)
-    return keys[order], counts[order]
-
-
-_NONE = np.empty(0, dtype=np.int64)
-
-
-def _count_sorted(keys: Counts, min_count: int) -> tuple[Counts, Counts]:
-    """Sort ``keys`` in place and return those that occur ``min_count`` times or more, with their counts."""
-    keys.sort()
-    # A key that occurs m times meets itself m-1 places further on: most rare keys are gone after one comparison.
-    ahead = min(min_count - 1, len(keys))
-    distinct = np.unique(keys[: len(keys) - ahead][keys[: len(keys) - ahead] == keys[ahead:]])
-    counts = np.searchsorted(keys, distinct, side="right") - np.searchsorted(keys, distinct, side="left")
-    return distinct, counts.astype(np.int64)
-
-
-def _advance(ids: Codes, pairs: _PairKeys, keys: Counts) -> None:
-    """Replace the numbers of phrases of length n-1 in ``ids`` by those of the frequent phrases of length n."""
-    for start in range(0, len(ids), _BLOCK):
-        positions, block_keys = pairs.block(start)  # reads one place past the block, which is still unchanged
-        numbers = np.searchsorted(keys, block_keys)
-        known = keys[np.minimum(numbers, len(keys) - 1)] == block_keys
-        ids[start : start + _BLOCK] = -1
-        ids[positions[known]] = numbers[known]
+        positions, keys = pairs.all(residue, passes)
+        order = np.argsort(keys)
+        positions, keys = positions[order], keys[order]
+        begins = np.flatnonzero(np.diff(keys, prepend=-1))  # keys are not negative
+        counts = np.diff(begins, append=len(keys))
+        frequent = counts >= min_count
+        numbers = np.where(frequent, known + np.cumsum(frequent) - 1, -1)
+        ids[positions] = np.repeat(numbers, counts)
+        found.append((keys[begins[frequent]], counts[frequent]))
+        known += len(found[-1][0])
+    frequent_keys, frequent_counts = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    return ids, frequent_keys, frequent_counts
