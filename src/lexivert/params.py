@@ -148,14 +148,14 @@ class TokenHeadParams(_Section):
     batch_size: Annotated[int, Field(ge=4)] = 512
     accumulation: PositiveInt = 1
     """Batches summed into one optimiser step."""
-    epochs: PositiveInt = 4
+    epochs: PositiveInt = 3
     learning_rate: PositiveFloat = 1.0e-3
     weight_decay: NonNegativeFloat = 1.0e-2
     warmup_share: Share = 0.05
     """Share of the optimiser steps in linear warm-up."""
     clip_norm: PositiveFloat = 1.0
     temperature: TemperatureParams = TemperatureParams()
-    queue_size: NonNegativeInt = 2048
+    queue_size: NonNegativeInt = 1024
     """Past codes kept as negatives."""
     hard_negatives: PositiveInt = 2
     """Hardest in-batch negatives a row."""

@@ -98,7 +98,7 @@ def checkpoint_for(paths: Paths, params: Params, data: TokenHeadData) -> Checkpo
         relation.others.numpy() for relation in (data.units.synonyms, data.units.never_negative, data.units.antonyms)
     ]
     valid_for = fingerprint(params.seed, params.token_head, data.config, data.surfaces, data.features, *relations)
-    return Checkpoint(paths.checkpoints / "token_head", valid_for)
+    return Checkpoint(paths.checkpoints / "token_head", valid_for, every=50)
 
 
 def _training_units(
