@@ -33,10 +33,10 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
-reproduce: $(STAMP) ## run every stage that is not up to date, and show the metrics
+reproduce: $(STAMP) ## run every stage that is not up to date, and show the results
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
 	$(BIN)/dvc repro
-	@$(BIN)/dvc metrics show
+	@$(BIN)/python scripts/show_results.py
 
 test: lint ## lint, then run all tests
 	$(BIN)/python -m pytest

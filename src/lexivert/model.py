@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -117,16 +118,30 @@ class Lexivert:
             raise ValueError("texts is one string; give a list of strings")  # noqa: TRY004 documented as ValueError
         return self.encoder.encode(texts, progress=progress)
 
-    def decode(self, vectors: npt.ArrayLike) -> list[str]:
+    @overload
+    def decode(self, vectors: npt.ArrayLike) -> list[str]: ...
+
+    @overload
+    def decode(self, vectors: npt.ArrayLike, *, scores: Literal[True], trace: bool = False) -> list[Reading]: ...
+
+    @overload
+    def decode(self, vectors: npt.ArrayLike, *, trace: Literal[True], scores: bool = False) -> list[Reading]: ...
+
+    def decode(
+        self, vectors: npt.ArrayLike, *, scores: bool = False, trace: bool = False
+    ) -> list[str] | list[Reading]:
         """Read texts back.
 
         Args:
             vectors: of any positive length. Shape: (B, D).
+            scores: give back ``Reading``s, with what is known of each text, in place of strings.
+            trace: the same, with every step of the rebuild.
 
         Raises:
             ValueError: wrong shape, a number that is not finite, or a vector whose order part is zero.
         """
-        return [reading.text for reading in self.read(vectors)]
+        readings = self.read(vectors, trace=trace)
+        return readings if scores or trace else [reading.text for reading in readings]
 
     def read(self, vectors: npt.ArrayLike, *, trace: bool = False) -> list[Reading]:
         """Read texts back with scores and, on request, every step of the rebuild.

@@ -17,6 +17,7 @@ PositiveFloat = Annotated[float, Field(gt=0.0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
+STEP_UNIT = 10
 
 
 class _Section(pydantic.BaseModel):
@@ -210,8 +211,9 @@ class ControllerParams(_Section):
     """Longest training text, in units."""
     min_noise_cosine: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
     """Noisiest training target: cosine of the noisy order part with the true one."""
-    batch_size: PositiveInt = 32
-    steps: PositiveInt = 350
+    batch_size: Annotated[int, Field(ge=4)] = 32
+    steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 250
+    """Optimiser steps, a multiple of ten: the curves have a point for every ten."""
     learning_rate: PositiveFloat = 1.0e-3
     weight_decay: NonNegativeFloat = 1.0e-2
     warmup_share: Share = 0.05
@@ -229,7 +231,7 @@ class ControllerParams(_Section):
 class EvaluateParams(_Section):
     """The report on test documents (stage ``evaluate``)."""
 
-    texts_per_bucket: PositiveInt = 200
+    texts_per_bucket: PositiveInt = 150
     """Texts tried in each length bucket."""
     noise_cosine: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
     """Cosine of the noisy full vector with the true one."""

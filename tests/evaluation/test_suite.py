@@ -36,7 +36,7 @@ def test_the_report_holds_every_decoder_and_condition(project: Paths, tiny_param
     assert report["texts"] > 0
     assert report["semantic_prefix_cosine"] == pytest.approx(1.0, abs=1e-4)
     for condition in ("clean", "noisy"):
-        assert set(report[condition]) == {"nearest", "one_shot", "cancellation", "controller"}
+        assert set(report[condition]) == {"nearest", "one_shot", "cancellation", "physics", "controller"}
         for row in report[condition].values():
             assert 0.0 <= row["exact_match_low"] <= row["exact_match"] <= row["exact_match_high"] <= 1.0
     clean = report["clean"]

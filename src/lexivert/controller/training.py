@@ -15,14 +15,14 @@ from lexivert.controller.proposal import Proposer, placement, score, see, window
 from lexivert.controller.sampling import Example, Texts, draw_texts, half_decoded
 from lexivert.controller.selector import Intention
 from lexivert.lexicon.units import END
-from lexivert.params import ControllerParams
+from lexivert.params import STEP_UNIT, ControllerParams
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.loop import History, LoopConfig, Progress, train
 from lexivert.training.losses import moment_matching, variance_floor
 
 logger = logging.getLogger(__name__)
 
-STEPS_A_POINT = 25
+STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
 _FULL_SEARCHES = 0.15  # share of positions whose candidates come from the whole index
 _VALIDATION_BATCHES = 8
@@ -114,6 +114,8 @@ class ControllerStep:
 
         Both are counted in units of ``1 / sqrt(O)``, a code's own deviation per dimension.
         """
+        if len(truth) < 2:
+            return variance.new_zeros(()), variance.new_zeros(())
         width = intention.raw.shape[1]
         shrink = variance / (1.0 + variance * width)
         estimate = intention.raw * (shrink * width**0.5)[:, None]
@@ -140,10 +142,9 @@ def train_controller(
     Returns:
         Mean of every component over each ``STEPS_A_POINT`` steps.
     """
-    points = max(1, params.steps // STEPS_A_POINT)
     config = LoopConfig(
-        epochs=points,
-        batches=params.steps // points,
+        epochs=params.steps // STEPS_A_POINT,
+        batches=STEPS_A_POINT,
         learning_rate=params.learning_rate,
         weight_decay=params.weight_decay,
         warmup_share=params.warmup_share,

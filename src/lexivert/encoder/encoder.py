@@ -18,6 +18,7 @@ from lexivert.encoder.composition import join_parts, superpose
 from lexivert.encoder.layout import Layout
 from lexivert.errors import DamagedArtifactError
 from lexivert.lexicon.segmentation import Segmenter
+from lexivert.lexicon.tokenizing import normalize
 from lexivert.lexicon.units import Lexicon
 
 _TEXTS_AT_ONCE = 256
@@ -94,6 +95,7 @@ class Encoder:
         Raises:
             ValueError: see ``segment``.
         """
+        texts = [normalize(text) for text in texts]
         units = self.segment(texts)
         semantic = torch.from_numpy(self.backbone.encode(texts, progress=progress))
         vectors = np.empty((len(texts), self.embed_dim), dtype=np.float32)

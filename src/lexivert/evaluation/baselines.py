@@ -101,8 +101,8 @@ def _ends(index: UnitIndex, binding: RotaryBinding) -> Tensor:
 
 
 def _nearest(evidence: Tensor, lengths: list[int], index: UnitIndex) -> list[list[int]]:
-    """Nearest unit of every position, cut into texts again. Shape: evidence (Σ lengths, O)."""
+    """Nearest unit for every position, by exact search, cut into texts again. Shape: evidence (Σ lengths, O)."""
     if not len(evidence):
         return [[] for _ in lengths]
-    found = torch.from_numpy(index.search(F.normalize(evidence, dim=-1).numpy(), 1)[1][:, 0])
+    found = torch.from_numpy(index.search_exact(F.normalize(evidence, dim=-1).numpy(), 1)[1][:, 0])
     return [units.tolist() for units in torch.split(found, lengths)]

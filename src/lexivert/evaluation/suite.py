@@ -1,4 +1,4 @@
-"""The ``evaluate`` stage as a function: held-out texts to vectors and back, by four decoders, clean and noisy."""
+"""The ``evaluate`` stage as a function: held-out texts to vectors and back, by five decoders, clean and noisy."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ class Suite:
     Args:
         encoder: text to vector.
         decoder: the learned controller.
+        physics: the same loop with an untrained Selector and Placer: exact evidence and unigram prior alone.
         index: nearest units.
         held: texts of test documents.
         train: training sentences with normalised embeddings, for the retrieval baseline. Shape: (T, S).
@@ -62,12 +63,14 @@ class Suite:
         self,
         encoder: Encoder,
         decoder: Decoder,
+        physics: Decoder,
         index: UnitIndex,
         held: Held,
         train: tuple[Sequence[str], npt.NDArray[np.float16]],
     ) -> None:
         self.encoder = encoder
         self.decoder = decoder
+        self.physics = physics
         self.index = index
         self.held = held
         self.train = train
@@ -87,6 +90,11 @@ class Suite:
         """Cancel interference without prior or learning."""
         return baselines.cancellation(self._parts(vectors)[1], self.index, self.encoder.binding)
 
+    def untrained(self, vectors: Tensor) -> Units:
+        """Decode by the same loop without anything learned."""
+        semantic, order = self._parts(vectors)
+        return self.physics.decode(order, semantic).units
+
     def controller(self, vectors: Tensor) -> Units:
         """Decode with Selector and Placer."""
         semantic, order = self._parts(vectors)
@@ -101,6 +109,7 @@ class Suite:
             "nearest": self.nearest,
             "one_shot": self.one_shot,
             "cancellation": self.cancellation,
+            "physics": self.untrained,
             "controller": self.controller,
         }
 
@@ -190,7 +199,9 @@ def run_evaluation(paths: Paths, params: Params) -> None:
             "no test text of 1 to 40 words fits code.max_units; check corpus.test_share and the corpus"
         )
     held, encode_rate = hold(encoder, fitting)
-    suite = Suite(encoder, decoder, index, held, _training_sentences(paths, texts, splits))
+    shape = store.ControllerShape.of(encoder.layout, params.controller)
+    untrained = store.new_proposer(shape, encoder.layout, encoder.segmenter.lexicon, index, params.seed)
+    suite = Suite(encoder, decoder, Decoder(untrained), index, held, _training_sentences(paths, texts, splits))
     report: dict[str, Any] = {
         "texts": len(fitting),
         "texts_too_long": len(chosen) - len(fitting),
@@ -203,7 +214,8 @@ def run_evaluation(paths: Paths, params: Params) -> None:
         for name, decode in suite.decoders().items():
             units, rate = suite.run(decode, vectors, params.evaluate.batch_size, f"{name} {condition}")
             report.setdefault(condition, {})[name] = suite.score(units)
-            matches[f"{name}_{condition}"] = [a == b for a, b in zip(held.units, units, strict=True)]
+            rebuilt = [encoder.segmenter.join(ids) for ids in units]
+            matches[f"{name}_{condition}"] = [a == b for a, b in zip(held.texts, rebuilt, strict=True)]
             if condition == "clean":
                 report["rates"][f"{name}_texts_per_second"] = rate
     report["semantic_prefix_cosine"] = metrics.mean_cosine(held.features, held.vectors[:, : held.features.shape[1]])

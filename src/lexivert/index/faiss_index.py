@@ -26,6 +26,7 @@ Ids = npt.NDArray[np.int64]
 
 INDEX_FILE = "units.faiss"
 _RESCORED_AT_ONCE = 128
+_SCORED_AT_ONCE = 8192
 
 
 def build(codes: npt.NDArray[np.float16], params: IndexParams) -> faiss.Index:
@@ -115,13 +116,16 @@ class UnitIndex:
 
         Shape: queries (M, O), result two (M, k).
         """
-        scores = np.concatenate(
-            [queries @ self.codes[start : start + 8192].astype(np.float32).T for start in range(0, len(self), 8192)],
-            axis=1,
-        )
         k = min(k, len(self))
-        ids = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-        return _best(np.take_along_axis(scores, ids, axis=1), ids, k)
+        wanted = torch.from_numpy(np.ascontiguousarray(queries, dtype=np.float32))
+        best, ids = torch.empty(len(wanted), 0), torch.empty(len(wanted), 0, dtype=torch.int64)
+        for start in range(0, len(self), _SCORED_AT_ONCE):
+            codes = self._half[start : start + _SCORED_AT_ONCE].float()
+            scores, places = (wanted @ codes.T).topk(min(k, len(codes)), dim=1)
+            best, order = torch.cat((best, scores), dim=1).sort(dim=1, descending=True, stable=True)
+            ids = torch.cat((ids, places + start), dim=1).gather(1, order)[:, :k]
+            best = best[:, :k]
+        return best.numpy(), ids.numpy()
 
     def _rescore(self, queries: Scores, ids: Ids) -> Scores:
         scores = np.full(ids.shape, -np.inf, dtype=np.float32)

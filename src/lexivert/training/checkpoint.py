@@ -71,8 +71,10 @@ class Checkpoint:
 
 
 def fingerprint(*parts: object) -> str:
-    """Digest of params (by their ``repr``) and arrays (by their bytes): equal if a run would be the same."""
+    """Digest of params (by ``repr``), arrays (by their bytes) and our code: equal if a run would be the same."""
     digest = hashlib.blake2b(digest_size=16)
+    for source in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(source.read_bytes())
     for part in parts:
         if isinstance(part, np.ndarray):
             digest.update(f"{part.dtype}{part.shape}".encode())

@@ -46,28 +46,28 @@ class TrainingUnits:
     antonyms: Relations
 
 
-def held_out(surfaces: Sequence[str], share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Units kept out of training, chosen by a hash of the surface regardless of case.
+def held_out(readings: Sequence[str], share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Units kept out of training, chosen by a hash of what the backbone reads, regardless of case.
 
-    All spellings in case of a word fall on one side, since an uncased backbone gives them the same features.
+    All units of one reading fall on one side, since an uncased backbone gives them the same features.
 
     Shape: (V,).
     """
     salt = seed.to_bytes(8, "little")
     digests = b"".join(
-        hashlib.blake2b(surface.casefold().encode(), digest_size=8, salt=salt).digest() for surface in surfaces
+        hashlib.blake2b(surface.casefold().encode(), digest_size=8, salt=salt).digest() for surface in readings
     )
     return np.frombuffer(digests, dtype="<u8") < share * 2.0**64
 
 
-def feature_twins(surfaces: Sequence[str], features: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Label units that the head can't tell apart: spellings in case of one word whose features agree (cosine > .999).
+def feature_twins(readings: Sequence[str], features: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Label units that the head can't tell apart: alike but for case, with features that agree (cosine > .999).
 
     Shape: (V,), the label is the first such unit's id.
     """
     first: dict[str, int] = {}
     twins = np.array(
-        [first.setdefault(surface.casefold(), unit) for unit, surface in enumerate(surfaces)], dtype=np.int64
+        [first.setdefault(surface.casefold(), unit) for unit, surface in enumerate(readings)], dtype=np.int64
     )
     later = np.nonzero(twins != np.arange(len(twins)))[0]
     left, right = features[later].astype(np.float32), features[twins[later]].astype(np.float32)

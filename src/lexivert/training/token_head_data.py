@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.encoder.feature_cache import unit_text
 from lexivert.encoder.token_head import TokenHeadConfig
 from lexivert.errors import DamagedArtifactError, LexivertError
 from lexivert.lexicon.units import Lexicon
@@ -50,7 +52,9 @@ def read_token_head_data(paths: Paths, params: Params) -> TokenHeadData:
         MissingArtifactError, DamagedArtifactError: a file is not there or doesn't fit the others.
         LexivertError: ``code.embed_dim`` leaves no room for the order part.
     """
-    surfaces = Lexicon.load(paths.vocab).surfaces
+    lexicon = Lexicon.load(paths.vocab)
+    surfaces = lexicon.surfaces
+    readings = [plain_reading(*unit) for unit in zip(surfaces, lexicon.kinds, strict=True)]
     features = artifacts.read_array(paths.unit_features)
     if features.ndim != 2 or len(features) != len(surfaces):
         raise DamagedArtifactError(
@@ -60,15 +64,24 @@ def read_token_head_data(paths: Paths, params: Params) -> TokenHeadData:
         raise DamagedArtifactError(
             f"{paths.unit_features} holds numbers that are not finite; run `dvc repro features`"
         )
-    out = held_out(surfaces, params.token_head.heldout_share, params.seed)
+    out = held_out(readings, params.token_head.heldout_share, params.seed)
     return TokenHeadData(
         features=features,
         surfaces=surfaces,
         held_out=out,
-        units=_training_units(paths, surfaces, features, ~out),
+        units=_training_units(paths, readings, features, ~out),
         pairs={kind: _relations(paths, (kind,), np.ones_like(out)) for kind in PAIR_KINDS},
         config=head_config(params, features.shape[1]),
     )
+
+
+def plain_reading(surface: str, kind: str) -> str:
+    """What is left of a unit for a backbone that drops case and accents: units alike in it must not be told apart.
+
+    "##Ing" and "ing", byte 0x41 and "a", "Café" and "cafe" have one reading each.
+    """
+    letters = unicodedata.normalize("NFKD", unit_text(surface, kind).casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def head_config(params: Params, feature_width: int) -> TokenHeadConfig:
@@ -102,11 +115,11 @@ def checkpoint_for(paths: Paths, params: Params, data: TokenHeadData) -> Checkpo
 
 
 def _training_units(
-    paths: Paths, surfaces: tuple[str, ...], features: npt.NDArray[Any], keep: npt.NDArray[np.bool_]
+    paths: Paths, readings: list[str], features: npt.NDArray[Any], keep: npt.NDArray[np.bool_]
 ) -> TrainingUnits:
     return TrainingUnits(
         features=torch.from_numpy(features),
-        twins=torch.from_numpy(feature_twins(surfaces, features)),
+        twins=torch.from_numpy(feature_twins(readings, features)),
         kept=torch.from_numpy(np.nonzero(keep)[0]),
         synonyms=_relations(paths, ("synonym",), keep),
         never_negative=_relations(paths, ("synonym", "inflection"), keep),
