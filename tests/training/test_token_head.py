@@ -10,7 +10,7 @@ from safetensors.torch import save
 
 from lexivert.encoder.token_head import TokenHeadConfig
 from lexivert.errors import LexivertError
-from lexivert.params import TokenHeadParams
+from lexivert.params import TemperatureParams, TokenHeadParams
 from lexivert.training import token_head
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.loop import Progress
@@ -25,7 +25,16 @@ from lexivert.training.token_head import (
 )
 
 CONFIG = TokenHeadConfig(feature_width=12, hidden=32, code_width=48, identity_share=0.6, identity_seed=42)
-PARAMS = TokenHeadParams(hidden=32, batch_size=32, epochs=2, queue_size=40, learning_rate=3e-3, accumulation=2)
+PARAMS = TokenHeadParams(
+    hidden=32,
+    batch_size=32,
+    epochs=2,
+    queue_size=40,
+    learning_rate=3e-3,
+    accumulation=2,
+    temperature=TemperatureParams(start=0.075, end=0.04),
+    reconstruction_warmup_epochs=2.0,
+)
 
 
 def units(count=120, synonyms=(), antonyms=()):
