@@ -47,7 +47,7 @@ CHANGES = [
     ({"features__max_train_sentences": 100}, {"features"}),
     ({"code__max_units": 90}, {"index"}),
     ({"token_head__weight__synonym": 0.2}, {"token_head"}),
-    ({"controller__weight__moment": 0.002}, {"controller"}),
+    ({"controller__weight__moment": 0.002}, {"controller", "evaluate"}),
     ({"evaluate__noise_cosine": 0.8}, {"evaluate"}),
 ]
 
