@@ -64,7 +64,7 @@ def test_a_param_is_read_by_the_right_stages(project, change, stages):
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        ({"controller__steps": 31}, ["controller", "evaluate"]),
+        ({"controller__steps": 40}, ["controller", "evaluate"]),
         ({"token_head__epochs": 3}, ["token_head", "index", "controller", "evaluate"]),
     ],
 )
