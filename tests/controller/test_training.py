@@ -94,6 +94,6 @@ def test_training_learns_and_is_the_same_twice(make_world):
         modules = (world.proposer.selector, world.proposer.placer)
         states.append([weight.clone() for module in modules for weight in module.state_dict().values()])
         histories.append(history)
-    assert len(histories[0]) == 2  # 50 steps, 25 a point
+    assert len(histories[0]) == 5  # 50 steps, 10 a point
     assert histories[0] == histories[1]
     assert all(torch.equal(one, other) for one, other in zip(*states, strict=True))
