@@ -35,4 +35,4 @@ def results(report: dict[str, Any]) -> Table:
 
 
 if __name__ == "__main__":
-    Console().print(results(read_json(Paths(Path()).metrics("evaluate"))))
+    Console(width=110).print(results(read_json(Paths(Path()).metrics("evaluate"))))
