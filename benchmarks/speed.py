@@ -1,0 +1,239 @@
+"""Rates of a trained model, its semantic prefix, and exact match on WikiText, each against its bar.
+
+Encoding takes turns with the bare backbone in one process: every round runs both on the same texts, new in each
+round, now one first and now the other, and the median of the rounds' ratios counts. Decoding reads vectors of 20-word
+texts through the public API, 64 at a time, against one-shot unbinding and cancellation on the same vectors; the
+median of the rounds counts. The prefix is compared with the backbone's embedding of each text run by itself, without
+neighbours or padding.
+
+    python benchmarks/speed.py --wikitext wikitext2.valid.txt --out metrics/benchmarks/speed.json
+
+A text file in WikiText's convention is read as its lines that are no headings, split behind free-standing `.`, `?`
+and `!`; every sentence of 4 to 40 words without `<unk>` goes through `Lexivert.encode` and `Lexivert.read`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import fmean, median
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lexivert import artifacts
+from lexivert.artifacts import Paths
+from lexivert.controller.sampling import add_noise
+from lexivert.encoder.composition import split_parts
+from lexivert.evaluation import baselines, metrics
+from lexivert.lexicon.tokenizing import normalize
+from lexivert.model import Lexivert
+
+Figures = dict[str, float]
+
+BATCH = 64
+DECODED_WORDS = 20
+ENCODE_ROUNDS, DECODE_ROUNDS = 9, 3
+PREFIX_TEXTS = 128
+NOISE_COSINE = 0.9
+WORDS = (4, 40)
+SHOWN_MISSES = 3
+BARS = {
+    "units": 75_000.0,
+    "encode_to_backbone": 0.8,
+    "controller_texts_per_second": 50.0,
+    "prefix_cosine_min": 0.9999,
+    "wikitext_clean_exact_match": 0.99,
+    "wikitext_clean_unit_accuracy": 0.999,
+    "wikitext_noisy_exact_match": 0.90,
+}
+"""Least value of a figure; a figure that was not measured is not held against its bar."""
+_HEADING = re.compile(r"^\s*=.*=\s*$")
+_SENTENCE_END = re.compile(r"(?<= [.?!]) ")
+
+log = logging.getLogger(__name__)
+
+
+def held_out(root: Path) -> list[str]:
+    """Distinct sentences of valid and test documents, in corpus order."""
+    corpus = artifacts.read_parquet(Paths(root).corpus, ["split", "text"])
+    rows = zip(corpus["split"].to_pylist(), corpus["text"].to_pylist(), strict=True)
+    return list(dict.fromkeys(str(text) for split, text in rows if split != "train"))
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds of a run."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def encode_rates(model: Lexivert, texts: Sequence[str], rounds: int) -> Figures:
+    """Rates of encoder and backbone, and the median ratio of the encoder's to the backbone's over all rounds."""
+    backbone = model.encoder.backbone
+    loops: dict[str, Callable[[Sequence[str]], object]] = {"encode": model.encode, "backbone": backbone.encode}
+    for loop in loops.values():
+        loop(texts[:BATCH])  # the first call of anything is slow
+    size = len(texts) // rounds
+    seconds: dict[str, list[float]] = {"encode": [], "backbone": []}
+    for number in range(rounds):
+        part = texts[number * size : (number + 1) * size]
+        for name in list(loops)[:: -1 if number % 2 else 1]:
+            seconds[name].append(timed(partial(loops[name], part)))
+        log.info("encoding, round %d: %.3f of the backbone's rate", number + 1, _ratio(seconds))
+    ratios = [alone / ours for ours, alone in zip(seconds["encode"], seconds["backbone"], strict=True)]
+    return {
+        "encode_texts": size * rounds,
+        "encode_rounds": rounds,
+        "encode_texts_per_second": size / median(seconds["encode"]),
+        "backbone_texts_per_second": size / median(seconds["backbone"]),
+        "encode_to_backbone": median(ratios),
+        "encode_to_backbone_min": min(ratios),
+        "encode_to_backbone_max": max(ratios),
+    }
+
+
+def _ratio(seconds: dict[str, list[float]]) -> float:
+    return seconds["backbone"][-1] / seconds["encode"][-1]
+
+
+def noisy(vectors: torch.Tensor, seed: int) -> torch.Tensor:
+    """Vectors at cosine .9 with the given ones. Shape: (B, D)."""
+    return add_noise(vectors, torch.full((len(vectors),), NOISE_COSINE), torch.Generator().manual_seed(seed))
+
+
+def decode_rates(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) -> Figures:
+    """Texts a second of the controller and the baselines: median of rounds in which all take turns."""
+    clean = torch.from_numpy(model.encode(texts))
+    order = split_parts(clean, model.encoder.layout.semantic_width)[1]
+    binding, distorted = model.encoder.binding, noisy(clean, seed)
+    decoders: dict[str, Callable[[slice], object]] = {
+        "controller": lambda part: model.decode(clean[part].numpy()),
+        "controller_noisy": lambda part: model.decode(distorted[part].numpy()),
+        "one_shot": lambda part: baselines.one_shot(order[part], model.index, binding),
+        "cancellation": lambda part: baselines.cancellation(order[part], model.index, binding),
+    }
+
+    def all_parts(decode: Callable[[slice], object]) -> None:
+        for start in range(0, len(texts), BATCH):
+            decode(slice(start, start + BATCH))
+
+    rates: dict[str, list[float]] = {name: [] for name in decoders}
+    for decode in decoders.values():
+        decode(slice(8))
+    for number in range(rounds):
+        for name, decode in decoders.items():
+            rates[name].append(len(texts) / timed(partial(all_parts, decode)))
+            log.info("decoding, round %d: %s %.1f texts/s", number + 1, name, rates[name][-1])
+    return {
+        "decode_texts": len(texts),
+        "decode_words": fmean(len(text.split()) for text in texts),
+        "decode_units": fmean(len(units) for units in model.encoder.segment(texts)),
+        "decode_batch": min(BATCH, len(texts)),
+        "decode_rounds": rounds,
+        **{f"{name}_texts_per_second": median(values) for name, values in rates.items()},
+    }
+
+
+def prefix_cosine(model: Lexivert, texts: Sequence[str]) -> Figures:
+    """Cosine of each vector's semantic prefix with the backbone's embedding of that text alone."""
+    prefix = model.encode(texts)[:, : model.encoder.layout.semantic_width].astype(np.float64)
+    alone = np.concatenate([model.encoder.backbone.encode([text]) for text in texts]).astype(np.float64)
+    cosines = (prefix * alone).sum(axis=1) / np.linalg.norm(prefix, axis=1) / np.linalg.norm(alone, axis=1)
+    return {"prefix_texts": len(texts), "prefix_cosine_min": float(cosines.min())}
+
+
+def wikitext_sentences(path: Path) -> Iterator[str]:
+    """Sentences of 4 to 40 words without ``<unk>``."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if _HEADING.match(line):
+            continue
+        for sentence in _SENTENCE_END.split(normalize(line)):
+            if "<unk>" not in sentence and WORDS[0] <= len(sentence.split()) <= WORDS[1]:
+                yield sentence
+
+
+def round_trip(model: Lexivert, sentences: Sequence[str], seed: int) -> Figures:
+    """Exact match and unit accuracy, clean and noisy; a sentence of too many units for a vector counts as missed."""
+    segmenter, most = model.encoder.segmenter, model.encoder.layout.code.max_units
+    segmented = {text: segmenter.segment(text) for text in sentences}
+    texts = [text for text in sentences if len(segmented[text]) <= most]
+    share = len(texts) / len(sentences)
+    vectors = model.encode(texts, progress="encoding")
+    figures: Figures = {"wikitext_sentences": len(sentences), "wikitext_too_long": len(sentences) - len(texts)}
+    for name, given in (("clean", vectors), ("noisy", noisy(torch.from_numpy(vectors), seed).numpy())):
+        readings, start = [], time.perf_counter()
+        for first in range(0, len(texts), BATCH):
+            readings += model.read(given[first : first + BATCH])
+            if first % (16 * BATCH) == 0:
+                log.info("%s: %d of %d sentences", name, len(readings), len(texts))
+        rate = len(texts) / (time.perf_counter() - start)
+        units = [[segmenter.lexicon.id_of[surface] for surface in reading.units] for reading in readings]
+        for text, reading in _misses(texts, [reading.text for reading in readings]):
+            log.info("%s miss:\n  %s\n  %s", name, text, reading)
+        figures |= {
+            f"wikitext_{name}_exact_match": share * metrics.exact_match(texts, [r.text for r in readings]),
+            f"wikitext_{name}_unit_accuracy": share * metrics.unit_accuracy([segmented[t] for t in texts], units),
+            f"wikitext_{name}_texts_per_second": rate,
+        }
+    return figures
+
+
+def _misses(texts: Sequence[str], rebuilt: Sequence[str]) -> list[tuple[str, str]]:
+    return [pair for pair in zip(texts, rebuilt, strict=True) if pair[0] != pair[1]][:SHOWN_MISSES]
+
+
+def show(figures: Figures) -> list[str]:
+    """Print all figures beside their bars; return the names of those that missed."""
+    missed = [name for name, bar in BARS.items() if name in figures and figures[name] < bar]
+    table = Table("figure", "value", "bar", title="Speed and fidelity of a trained model")
+    for name, value in figures.items():
+        bar = f"{'[red]missed' if name in missed else '[green]held'} {BARS[name]:g}" if name in BARS else ""
+        table.add_row(name, f"{value:,}" if isinstance(value, int) else f"{value:,.6g}", bar)
+    Console().print(table)
+    return missed
+
+
+def main(
+    root: Annotated[Path, typer.Option(help="Folder of a trained project.")] = Path(),
+    wikitext: Annotated[Path | None, typer.Option(help="Text in WikiText's convention to read back.")] = None,
+    sentences: Annotated[int, typer.Option(help="Sentences of it, evenly spaced; 0 for all.")] = 0,
+    encode_texts: Annotated[
+        int, typer.Option(help="Texts encoded in all rounds together.", min=ENCODE_ROUNDS)
+    ] = 2304,
+    decode_texts: Annotated[int, typer.Option(help="20-word texts decoded in a round.", min=1)] = 128,
+    seed: Annotated[int, typer.Option(help="Of the texts drawn and of the noise.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
+) -> None:
+    """Measure, print a table, write the figures, and fail if a bar is missed."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    model, texts = Lexivert.load(root), held_out(root)
+    drawn = [texts[row] for row in np.random.default_rng(seed).permutation(len(texts)).tolist()]
+    decoded = sorted(drawn, key=lambda text: abs(len(text.split()) - DECODED_WORDS))[:decode_texts]
+    figures: dict[str, Any] = {"units": len(model.index), "threads": torch.get_num_threads()}
+    figures |= encode_rates(model, drawn[:encode_texts], ENCODE_ROUNDS)
+    figures |= prefix_cosine(model, drawn[:PREFIX_TEXTS])
+    figures |= decode_rates(model, decoded, DECODE_ROUNDS, seed)
+    if wikitext is not None:
+        found = list(wikitext_sentences(wikitext))
+        if not found:
+            raise typer.BadParameter(f"{wikitext} holds no sentence of {WORDS[0]} to {WORDS[1]} words without <unk>")
+        step = max(1, len(found) // sentences) if sentences else 1
+        figures |= round_trip(model, found[::step][: sentences or None], seed)
+    if out is not None:
+        artifacts.write_metrics(out, figures)
+    if missed := show(figures):
+        logging.error("missed: %s", ", ".join(f"{name} {figures[name]:.6g} < {BARS[name]:g}" for name in missed))
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
