@@ -193,7 +193,7 @@ def show(report: dict[str, Any]) -> None:
         noise = [row.get(f"noise_{cosine:g}") for cosine in NOISE_COSINES]
         decoded = [text for cell in noise for text in _cells(cell)]
         table.add_row(name, f"{row['mrr']:.3f}", f"{kept:.3f}", f"{row['p_at_1']:.3f}", *decoded)
-    Console().print(table)
+    Console(width=118).print(table)
 
 
 def _cells(noise: dict[str, float] | None) -> tuple[str, str]:
