@@ -241,6 +241,8 @@ def test_interrupted_it_leaves_nothing(tiny_project, tmp_path):
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # a shell that runs us in the background has Ctrl-C ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 no threads here
     )
     process.stdin.write("one line\n")
     process.stdin.flush()
