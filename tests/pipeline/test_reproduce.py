@@ -81,7 +81,7 @@ def _other_value(key: str, value: object) -> object:
     if isinstance(value, float):
         return value * 0.9
     if isinstance(value, int):
-        step = {"vocab.ngram_max": -1, "controller.steps": 10, "controller.heads": -2}.get(key, 2)
+        step = {"vocab.ngram_max": -1, "controller.steps": 10, "controller.heads": -1}.get(key, 2)
         return value + step
     return value
 
