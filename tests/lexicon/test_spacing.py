@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lexivert.lexicon.rendering import Line, capitalize, join_plain, join_wikitext, uppercase
 from lexivert.lexicon.shapes import shape
 from lexivert.lexicon.spacing import PlainSpacing
-from lexivert.lexicon.tokenizing import tokenize_plain, tokenize_wikitext
+from lexivert.lexicon.tokenizing import split_chunk, tokenize_wikitext
 from lexivert.lexicon.units import JOIN, SPACE
 
 
@@ -35,7 +35,7 @@ def line(tokens: list[str], links: dict[int, int] | None = None) -> Line:
     ],
 )
 def test_default_spacing_needs_no_corrections(text):
-    assert join_plain(line([token.surface for token in tokenize_plain(text)])) == text
+    assert join_plain(line([surface for chunk in text.split() for surface in split_chunk(chunk)])) == text
 
 
 def test_quotes_alternate():

@@ -9,16 +9,24 @@ counted by sorting. Nothing is hashed away: the counts are exact.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexivert.lexicon.tokenizing import looks_like_wikitext, normalize, split_chunk, tokenize_wikitext
+from lexivert.lexicon.tokenizing import (
+    WIKITEXT_SIGNS,
+    looks_like_wikitext,
+    normalize,
+    split_chunk,
+    tokenize_wikitext,
+)
 
 Codes = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
@@ -69,6 +77,52 @@ class Phrases:
     counts: Counts
 
 
+@dataclass(frozen=True)
+class _Cut:
+    """Rows cut at white space.
+
+    Attributes:
+        rows: as given.
+        ids: (M,) index into ``chunks`` of every chunk of every row, ``_ROW_END`` after each row.
+        chunks: the distinct chunks.
+    """
+
+    rows: Sequence[str]
+    ids: Codes
+    chunks: list[str]
+
+    @classmethod
+    def of(cls, rows: Sequence[str]) -> _Cut:
+        # printable ASCII has no white space but the blank, so that Arrow's cut is that of str.split
+        normal = [row if row.isascii() and row.isprintable() else normalize(row) for row in rows]
+        everything = pa.array([f" {_ROW_END} ".join([*normal, ""])], pa.large_string())
+        encoded = pc.ascii_split_whitespace(everything).flatten().dictionary_encode()
+        return cls(rows, encoded.indices.to_numpy(), encoded.dictionary.to_pylist())
+
+    def wikitext_rows(self) -> list[int]:
+        """Rows in WikiText's convention; only those with one of its signs for a chunk are looked at."""
+        signs = [number for number, chunk in enumerate(self.chunks) if chunk in WIKITEXT_SIGNS]
+        if not signs:
+            return []
+        suspects = np.unique(self._row_of_chunk()[np.isin(self.ids, signs)])
+        return [row for row in suspects.tolist() if looks_like_wikitext(self.rows[row])]
+
+    def without(self, rows: Sequence[int]) -> _Cut:
+        """The same without some rows, and without the chunks that stand in no other."""
+        used, ids = np.unique(self.ids[~np.isin(self._row_of_chunk(), rows)], return_inverse=True)
+        kept = set(range(len(self.rows))).difference(rows)
+        return _Cut(
+            [self.rows[row] for row in sorted(kept)],
+            ids.astype(np.int32),
+            [self.chunks[chunk] for chunk in used.tolist()],
+        )
+
+    def _row_of_chunk(self) -> Counts:
+        ends = self.ids == self.chunks.index(_ROW_END)
+        row: Counts = np.cumsum(ends) - ends
+        return row
+
+
 class _Coder:
     """Growing table of token codes, and of the codes that each white-space chunk consists of.
 
@@ -78,20 +132,17 @@ class _Coder:
 
     def __init__(self) -> None:
         self.code_of: dict[str, int] = {}
-        self._plain = _Chunks(self.code_of, split_chunk)
+        split_uncached: Callable[[str], tuple[str, ...]] = split_chunk.__wrapped__  # we ask once a chunk
+        self._plain = _Chunks(self.code_of, split_uncached)
         self._spaced = _Chunks(self.code_of, lambda surface: (surface,) if surface else ())
 
-    def codes(self, texts: Iterable[str]) -> Codes:
+    def codes(self, cut: _Cut) -> Codes:
         """Token codes of a batch of rows; rows in WikiText's convention come after the others."""
-        plain: list[str] = []
-        spaced: list[str] = []
-        for text in texts:
-            if looks_like_wikitext(text):
-                spaced.append(" ".join(tokenize_wikitext(text)))
-            else:
-                # printable ASCII has no white space but the blank, so that Arrow's cut is that of str.split
-                plain.append(text if text.isascii() and text.isprintable() else normalize(text))
-        return np.concatenate([_expand(plain, self._plain), _expand(spaced, self._spaced)])
+        wikitext = cut.wikitext_rows()
+        if not wikitext:
+            return self._plain.take(cut)
+        spaced = _Cut.of([" ".join(tokenize_wikitext(cut.rows[row])) for row in wikitext])
+        return np.concatenate([self._plain.take(cut.without(wikitext)), self._spaced.take(spaced)])
 
 
 class _Chunks(dict[str, int]):
@@ -116,26 +167,16 @@ class _Chunks(dict[str, int]):
         self.ends.append(len(self.codes))
         return identity
 
-    def take(self, ids: Codes) -> Codes:
-        """Token codes of a sequence of chunks."""
+    def take(self, cut: _Cut) -> Codes:
+        """Token codes of all its chunks."""
+        own = np.fromiter(map(self.__getitem__, cut.chunks), dtype=np.int32, count=len(cut.chunks))
         ends = np.frombuffer(self.ends, dtype=np.int32)
         lengths = np.diff(ends, prepend=np.int32(0))
-        return _ragged_take(np.frombuffer(self.codes, dtype=np.int32), ends - lengths, lengths, ids)
+        return _ragged_take(np.frombuffer(self.codes, dtype=np.int32), ends - lengths, lengths, own[cut.ids])
 
 
 _ROW_END = "\x1c"
 """Arrow takes this white-space character for a chunk, and no normalised text holds it."""
-
-
-def _expand(texts: list[str], known: _Chunks) -> Codes:
-    """Cut rows at blanks and replace each chunk by its token codes, each row's end by ``BREAK``."""
-    if not texts:
-        return np.empty(0, dtype=np.int32)
-    rows = pc.ascii_split_whitespace(pa.array([f"{text} {_ROW_END}" for text in texts])).flatten()
-    chunks = rows.dictionary_encode()
-    distinct = chunks.dictionary.to_pylist()
-    ids = np.fromiter(map(known.__getitem__, distinct), dtype=np.int32, count=len(distinct))
-    return known.take(ids[chunks.indices.to_numpy()])
 
 
 def _ragged_take(values: Codes, starts: Codes, lengths: Codes, ids: Codes) -> Codes:
@@ -166,11 +207,17 @@ def encode_texts(texts: Iterable[str]) -> CodedText:
         ValueError: see ``tokenizing.normalize``.
     """
     coder = _Coder()
-    rows = iter(texts)
-    parts = [np.empty(0, dtype=np.int32)]
-    while batch := _take(rows, _BATCH_CHARACTERS):
-        parts.append(coder.codes(batch))
+    parts = [np.empty(0, dtype=np.int32), *(coder.codes(cut) for cut in _cut_ahead(iter(texts)))]
     return CodedText(np.concatenate(parts), list(coder.code_of))
+
+
+def _cut_ahead(rows: Iterator[str]) -> Iterator[_Cut]:
+    """Cut batches of rows, each in a second thread while the one before is coded: Arrow works beside Python."""
+    with ThreadPoolExecutor(1) as second:
+        waiting = second.submit(_Cut.of, _take(rows, _BATCH_CHARACTERS))
+        while (cut := waiting.result()).rows:
+            waiting = second.submit(_Cut.of, _take(rows, _BATCH_CHARACTERS))
+            yield cut
 
 
 def count_phrases(
@@ -183,7 +230,7 @@ def count_phrases(
 ) -> list[Phrases]:
     """Count the phrases of 2 to ``longest`` consecutive eligible tokens that occur at least ``min_count`` times.
 
-    Memory is 12 bytes a token, some 32 for each of at most ``key_budget`` keys, and a table of at most 128 MB.
+    Memory is 16 bytes a token, some 32 for each of at most ``key_budget`` keys, and a table of at most 128 MB.
 
     Args:
         text: the rows; phrases never cross a row's end.
@@ -196,12 +243,11 @@ def count_phrases(
         One item a length from 2 on, phrases in no particular order; stops early where none is frequent.
     """
     frequent = np.flatnonzero(eligible & (text.counts >= min_count)).astype(np.int32)
-    ids = _phrase_starts(text, frequent)
+    begins = _Begins.of_tokens(text, frequent)
     tokens = frequent[:, None]
     lengths: list[Phrases] = []
     for _ in range(2, longest + 1):
-        pairs = _PairKeys(ids, len(tokens), min_count)
-        ids, keys, counts = _longer_phrases(pairs, len(ids), min_count, key_budget)
+        begins, keys, counts = _longer_phrases(begins, _PairKeys(begins, len(tokens), min_count), key_budget)
         if not len(keys):
             break
         left, right = np.divmod(keys, len(tokens))
@@ -210,12 +256,30 @@ def count_phrases(
     return lengths
 
 
-def _phrase_starts(text: CodedText, frequent: Codes) -> Codes:
-    """Number the occurrences of frequent tokens 0, 1, … and mark all else -1. Shape: (N,)."""
-    number = np.full(len(text.surfaces) + 1, -1, dtype=np.int32)  # the last entry serves BREAK == -1
-    number[frequent] = np.arange(len(frequent), dtype=np.int32)
-    starts: Codes = number[text.codes]
-    return starts
+@dataclass(frozen=True)
+class _Begins:
+    """Where frequent phrases of one length begin.
+
+    Attributes:
+        positions: ascending places in the text. Shape: (P,).
+        ids: number of the phrase that begins there. Shape: (P,) int32.
+    """
+
+    positions: npt.NDArray[np.signedinteger[Any]]
+    ids: Codes
+
+    @classmethod
+    def of_tokens(cls, text: CodedText, frequent: Codes) -> _Begins:
+        """Number the frequent tokens from 0 and find their occurrences."""
+        number = np.full(len(text.surfaces) + 1, -1, dtype=np.int32)  # the last entry serves BREAK == -1
+        number[frequent] = np.arange(len(frequent), dtype=np.int32)
+        narrow = np.int32 if len(text.codes) < 1 << 31 else np.int64
+        parts = [(np.empty(0, dtype=narrow), np.empty(0, dtype=np.int32))]
+        for start in range(0, len(text.codes), _BLOCK):
+            ids = number[text.codes[start : start + _BLOCK]]
+            places = np.flatnonzero(ids >= 0)
+            parts.append(((places + start).astype(narrow), ids[places]))
+        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 class _PairKeys:
@@ -225,40 +289,40 @@ class _PairKeys:
     out (Park, Chen & Yu 1995). That spares most of the sorting and searching, and no frequent key is lost.
     """
 
-    def __init__(self, ids: Codes, base: int, min_count: int) -> None:
-        self._ids, self._base = ids, base
+    def __init__(self, begins: _Begins, base: int, min_count: int) -> None:
+        self._begins, self._base, self.min_count = begins, base, min_count
         self._shift = np.uint64(64)
         self._frequent_bucket: npt.NDArray[np.bool_] | None = None
-        places = int(np.count_nonzero((ids[:-1] >= 0) & (ids[1:] >= 0)))
-        bits = min(max(places.bit_length(), 8), _MOST_BUCKET_BITS)
+        bits = min(max(len(begins.ids).bit_length(), 8), _MOST_BUCKET_BITS)
         table = np.zeros(1 << bits, dtype=np.int64)
         self._shift -= np.uint64(bits)
-        for start in range(0, len(ids), _BLOCK):
+        for start in range(0, len(begins.ids), _BLOCK):
             table += np.bincount(self._buckets(self.block(start)[1]), minlength=len(table))
         self._frequent_bucket = table >= min_count
         self.size = int(table[self._frequent_bucket].sum())
 
     def block(self, start: int) -> tuple[npt.NDArray[np.intp], Counts]:
-        """Positions in the block from ``start`` whose key may be frequent, and their keys."""
-        block = self._ids[start : start + _BLOCK + 1]
-        positions = np.flatnonzero((block[:-1] >= 0) & (block[1:] >= 0))
-        keys = block[positions].astype(np.int64)
+        """Rows of a block of ``begins`` whose key may be frequent, and their keys."""
+        positions = self._begins.positions[start : start + _BLOCK + 1]
+        ids = self._begins.ids[start : start + _BLOCK + 1]
+        rows = np.flatnonzero(positions[1:] == positions[:-1] + 1)
+        keys = ids[rows].astype(np.int64)
         keys *= self._base
-        keys += block[positions + 1]
+        keys += ids[rows + 1]
         if self._frequent_bucket is not None:
             kept = self._frequent_bucket[self._buckets(keys)]
-            positions, keys = positions[kept], keys[kept]
-        return positions + start, keys
+            rows, keys = rows[kept], keys[kept]
+        return rows + start, keys
 
     def all(self, residue: int, passes: int) -> tuple[npt.NDArray[np.intp], Counts]:
-        """Positions and keys of the whole text, of those keys that have this residue modulo ``passes``."""
+        """Rows and keys of the whole text, of those keys that have this residue modulo ``passes``."""
         blocks = [(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int64))]
-        for start in range(0, len(self._ids), _BLOCK):
-            positions, keys = self.block(start)
+        for start in range(0, len(self._begins.ids), _BLOCK):
+            rows, keys = self.block(start)
             wanted = keys % passes == residue if passes > 1 else slice(None)
-            blocks.append((positions[wanted], keys[wanted]))
-        positions, keys = (np.concatenate(columns) for columns in zip(*blocks, strict=True))
-        return positions, keys
+            blocks.append((rows[wanted], keys[wanted]))
+        rows, keys = (np.concatenate(columns) for columns in zip(*blocks, strict=True))
+        return rows, keys
 
     def _buckets(self, keys: Counts) -> npt.NDArray[np.int64]:
         """Multiplicative hash (Knuth) of each key."""
@@ -267,28 +331,27 @@ class _PairKeys:
         return hashed.view(np.int64)
 
 
-def _longer_phrases(
-    pairs: _PairKeys, length: int, min_count: int, budget: int
-) -> tuple[Codes, npt.NDArray[np.int64], Counts]:
-    """Number the keys that occur at least ``min_count`` times.
+def _longer_phrases(begins: _Begins, pairs: _PairKeys, budget: int) -> tuple[_Begins, Counts, Counts]:
+    """Number the keys that occur often enough.
 
     Returns:
-        The number of the phrase that begins at each place or -1, (N,); the key of each number, (M,); its count, (M,).
+        Where their phrases begin; the key of each number, (M,); its count, (M,).
     """
-    ids = np.full(length, -1, dtype=np.int32)
+    ids = np.full(len(begins.ids), -1, dtype=np.int32)
     found: list[tuple[Counts, Counts]] = []
     known = 0
     passes = max(1, -(-pairs.size // budget))
     for residue in range(passes):
-        positions, keys = pairs.all(residue, passes)
+        rows, keys = pairs.all(residue, passes)
         order = np.argsort(keys)
-        positions, keys = positions[order], keys[order]
-        begins = np.flatnonzero(np.diff(keys, prepend=-1))  # keys are not negative
-        counts = np.diff(begins, append=len(keys))
-        frequent = counts >= min_count
+        rows, keys = rows[order], keys[order]
+        firsts = np.flatnonzero(np.diff(keys, prepend=-1))  # keys are not negative
+        counts = np.diff(firsts, append=len(keys))
+        frequent = counts >= pairs.min_count
         numbers = np.where(frequent, known + np.cumsum(frequent) - 1, -1)
-        ids[positions] = np.repeat(numbers, counts)
-        found.append((keys[begins[frequent]], counts[frequent]))
+        ids[rows] = np.repeat(numbers, counts)
+        found.append((keys[firsts[frequent]], counts[frequent]))
         known += len(found[-1][0])
+    kept = np.flatnonzero(ids >= 0)
     frequent_keys, frequent_counts = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    return ids, frequent_keys, frequent_counts
+    return _Begins(begins.positions[kept], ids[kept]), frequent_keys, frequent_counts

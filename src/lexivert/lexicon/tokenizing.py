@@ -19,9 +19,7 @@ and ``@.@``, and splits clitics as ``didn 't``; here they are merged again, so t
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import regex  # type: ignore[import-untyped]
 
@@ -62,14 +60,9 @@ _INNER_APOSTROPHE = regex.compile(r"(?<=[\p{L}\p{M}])'(?=[\p{L}\p{N}])")
 _STARTS_ALNUM, _ENDS_ALNUM = regex.compile(r"[\p{L}\p{N}]"), regex.compile(r"(?r)[\p{L}\p{N}\p{M}]$")
 _STARTS_DIGIT, _ENDS_DIGIT = regex.compile(r"\p{N}"), regex.compile(r"(?r)\p{N}$")
 _MARK = regex.compile(r"(?<!\S)@[-,.]@(?!\S)")
+WIKITEXT_SIGNS = frozenset({",", ";", "(", '"', "'s", ".", "?", "!", "=", *_MARKS})
+"""A text without any of these between white space is not in WikiText's convention."""
 _ATTACHED = regex.compile(r"[\p{L}\p{N})\]\"'’”][,;:?!]|[\p{Ll}\p{N}]{3}\.|[\"“(]\p{L}|\p{L}[\"”)]")
-
-
-class Token(NamedTuple):
-    """A token and whether white space comes before it."""
-
-    surface: str
-    space_before: bool
 
 
 def normalize(text: str) -> str:
@@ -107,6 +100,8 @@ def split_chunk(chunk: str) -> tuple[str, ...]:
 
 def _split_clitics(surface: str) -> list[str]:
     """Split ``he'd've`` into ``he``, ``'d``, ``'ve``."""
+    if "'" not in surface and "’" not in surface:
+        return [surface]
     tail: list[str] = []
     while True:
         match = _T.fullmatch(surface) or _CLITIC.search(surface)
@@ -117,33 +112,11 @@ def _split_clitics(surface: str) -> list[str]:
         surface = surface[:cut]
 
 
-def tokenize_plain(text: str) -> list[Token]:
-    """Split any text into tokens.
-
-    ``detokenize`` gives ``normalize(text)`` again.
-
-    Raises:
-        ValueError: see ``normalize``.
-    """
-    tokens: list[Token] = []
-    for chunk in normalize(text).split():
-        space = bool(tokens)
-        for surface in split_chunk(chunk):
-            tokens.append(Token(surface, space))
-            space = False
-    return tokens
-
-
-def detokenize(tokens: Sequence[Token]) -> str:
-    """Put plain tokens together again."""
-    return "".join(f" {token.surface}" if token.space_before else token.surface for token in tokens)
-
-
 def tokenize_wikitext(text: str) -> list[str]:
     """Split text in WikiText's convention into token surfaces, inner marks and clitics merged as in plain text.
 
-    ``render_wikitext`` gives ``normalize(text)`` again for text that keeps the convention throughout; text that mixes
-    conventions (a raw ``18-yard`` among ``@-@``) must be compared.
+    ``rendering.join_wikitext`` gives ``normalize(text)`` again for text that keeps the convention throughout; text
+    that mixes conventions (a raw ``18-yard`` among ``@-@``) must be compared.
 
     Raises:
         ValueError: see ``normalize``.
@@ -196,18 +169,6 @@ def wikitext_form(surface: str) -> str:
     return spaced if surface.lower() == "n't" else str(_INNER_APOSTROPHE.sub(" '", spaced))
 
 
-def render_wikitext(surfaces: Sequence[str]) -> str:
-    """Write tokens in WikiText's convention, the inverse of ``tokenize_wikitext``."""
-    parts: list[str] = []
-    for surface in surfaces:
-        if parts and surface.lower() == "n't":
-            parts[-1] += surface[0]
-            parts.append(surface[1:])
-        else:
-            parts.append(wikitext_form(surface))
-    return " ".join(parts)
-
-
 def looks_like_wikitext(text: str) -> bool:
     """Guess cheaply whether text is in WikiText's convention: marks spaced out, none attached to a word."""
     if "@" in text and _MARK.search(text):
@@ -215,14 +176,3 @@ def looks_like_wikitext(text: str) -> bool:
     spaced = " , " in text or " ; " in text or " ( " in text or ' " ' in text or " 's " in text
     marked = spaced or text.endswith((" .", " ?", " !")) or text.strip().startswith("= ")
     return marked and not _ATTACHED.search(text)
-
-
-def tokenize(text: str) -> list[str]:
-    """Split text into token surfaces by the convention that it seems to follow.
-
-    Raises:
-        ValueError: see ``normalize``.
-    """
-    if looks_like_wikitext(text):
-        return tokenize_wikitext(text)
-    return [surface for chunk in normalize(text).split() for surface in split_chunk(chunk)]

@@ -30,7 +30,7 @@ _PLAIN_KINDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Unit:
     """A candidate for the lexicon; usage is what the segmented training text holds of it."""
 
@@ -110,7 +110,7 @@ def unit_kinds(surfaces: Sequence[str], sorts: npt.NDArray[np.int8]) -> dict[int
 def phrase_surfaces(surfaces: Sequence[str], phrases: Phrases) -> Iterable[tuple[str, int]]:
     """Write phrases with spaces between their tokens, each with its count."""
     for codes, count in zip(phrases.tokens.tolist(), phrases.counts.tolist(), strict=True):
-        yield " ".join(surfaces[code] for code in codes), count
+        yield " ".join([surfaces[code] for code in codes]), count
 
 
 def choose(candidates: Iterable[Unit], params: VocabParams) -> list[Unit]:

@@ -93,13 +93,17 @@ def reproducible(seed: int) -> Iterator[None]:
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
+    memory: Any = torch.utils.deterministic  # typed without its one setting
+    filling = memory.fill_uninitialized_memory
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(True)  # noqa: FBT003 torch's own signature
+        memory.fill_uninitialized_memory = False  # nothing here reads what it has not written
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+            memory.fill_uninitialized_memory = filling
 
 
 def random_state() -> dict[str, Any]:

@@ -14,11 +14,18 @@ def by_epoch(history: Sequence[Mapping[str, float]]) -> dict[str, dict[str, floa
     return {f"epoch_{epoch:02d}": dict(means) for epoch, means in enumerate(history, start=1)}
 
 
-def write_curves(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Write one row an epoch: its number, then each component to six significant digits."""
+def write_curves(path: Path, history: Sequence[Mapping[str, float]], column: str = "epoch", span: int = 1) -> None:
+    """Write one row for each entry of a history: where it ends, then each component to six significant digits.
+
+    Args:
+        path: the table.
+        history: means of every component, entry by entry.
+        column: name of the first column: what it counts.
+        span: how many of these an entry is the mean of.
+    """
     names = sorted({name for means in history for name in means})
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["epoch", *names])
-        for epoch, means in enumerate(history, start=1):
-            writer.writerow([epoch, *(f"{means[name]:.6g}" if name in means else "" for name in names)])
+        writer.writerow([column, *names])
+        for number, means in enumerate(history, start=1):
+            writer.writerow([number * span, *(f"{means[name]:.6g}" if name in means else "" for name in names)])

@@ -124,7 +124,7 @@ def train(
         for parameter in module.parameters()
         if parameter.requires_grad
     ]
-    optimiser = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimiser = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     total = optimiser_steps(config.batches, config.accumulation, config.epochs)
     with reproducible(config.seed):
         state = _restored(checkpoint, modules, optimiser)

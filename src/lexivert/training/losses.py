@@ -17,50 +17,22 @@ def jittered(codes: Tensor, deviation: float) -> Tensor:
     return F.normalize(codes + deviation * torch.randn_like(codes), dim=-1)
 
 
-def contrastive(
-    anchors: Tensor, positives: Tensor, negatives: Tensor, excluded: Tensor, temperature: float
-) -> Tensor:
-    """InfoNCE (van den Oord et al. 2018) of each anchor's positive against one shared set of negatives.
+def contrastive(own: Tensor, others: Tensor, excluded: Tensor, times: Tensor, temperature: float) -> Tensor:
+    """InfoNCE (van den Oord et al. 2018) of each anchor's positive against one shared set of candidates.
 
     A candidate that is the anchor's own unit, a unit that the head can't tell from it, or a synonym must be excluded:
     otherwise the loss has a floor that no embedding can lower (log 2 for one such candidate).
 
     Args:
-        anchors: unit length. Shape: (B, O).
-        positives: row b belongs to anchor b. Shape: (B, O).
-        negatives: Shape: (M, O).
+        own: cosine of each anchor with its positive. Shape: (B,).
+        others: cosine of each anchor with each candidate. Shape: (B, M).
         excluded: True where a candidate is no negative of the anchor. Shape: (B, M) bool.
+        times: how many negatives a candidate stands for; 0 leaves it out. Shape: (M,).
         temperature: divides cosines, above 0.
     """
-    own = (anchors * positives).sum(-1, keepdim=True) / temperature
-    others = (anchors @ negatives.T / temperature).masked_fill(excluded, -torch.inf)
-    return (torch.logsumexp(torch.cat((own, others), dim=-1), dim=-1) - own[:, 0]).mean()
-
-
-def candidate_infonce(
-    query: Tensor, candidates: Tensor, target_index: Tensor, bias: Tensor | None = None, temperature: float = 1.0
-) -> Tensor:
-    """InfoNCE of each query over its own candidates (van den Oord et al. 2018).
-
-    Args:
-        query: Shape: (M, O).
-        candidates: Shape: (M, K, O).
-        target_index: the right candidate. Shape: (M,) int64.
-        bias: added to the scores after the division, such as a log prior; -inf takes a candidate out. Shape: (M, K).
-        temperature: divides inner products, above 0.
-    """
-    scores = torch.einsum("mo,mko->mk", query, candidates) / temperature
-    return F.cross_entropy(scores if bias is None else scores + bias, target_index)
-
-
-def symmetric_infonce(left: Tensor, right: Tensor, temperature: float) -> Tensor:
-    """InfoNCE of row against row in both directions, the other rows being negatives (CLIP, Radford et al. 2021).
-
-    Shape: left and right (B, O), unit length.
-    """
-    scores = left @ right.T / temperature
-    target = torch.arange(len(left), device=left.device)
-    return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
+    scores = (others / temperature + torch.log(times.float())).masked_fill(excluded, -torch.inf)
+    positive = own[:, None] / temperature
+    return (torch.logsumexp(torch.cat((positive, scores), dim=1), dim=1) - positive[:, 0]).mean()
 
 
 def reconstruction(predicted: Tensor, target: Tensor, scale: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
@@ -84,16 +56,16 @@ def cosine_matrix(rows: Tensor) -> Tensor:
     return unit @ unit.T
 
 
-def semantic_anchor(codes: Tensor, features: Tensor) -> Tensor:
+def semantic_anchor(cosines: Tensor, features: Tensor) -> Tensor:
     """Mean squared difference of two cosine matrices (relational knowledge distillation, Park et al. 2019).
 
     Args:
-        codes: trained side. Shape: (B, O).
+        cosines: of every code with every code, the trained side. Shape: (B, B).
         features: fixed side, no gradient. Shape: (B, H).
     """
     with torch.no_grad():
         target = cosine_matrix(features)
-    return F.mse_loss(cosine_matrix(codes), target)
+    return F.mse_loss(cosines, target)
 
 
 def synonym_attraction(codes: Tensor, synonyms: Tensor, margin: float) -> Tensor:

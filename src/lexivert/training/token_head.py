@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.encoder.devices import choose_dtype
@@ -94,15 +95,17 @@ class TokenHeadStep:
 
     def __call__(self, batch: Tensor, progress: Progress) -> Mapping[str, Tensor]:
         """Components of the loss of a batch of unit ids. Shape: (B,)."""
+        rows, synonyms = self.units.synonyms.turn(batch, progress.epoch)
         features = self._features(batch)
-        codes = self._codes(features)
+        both = self._codes(torch.cat((features, self._features(synonyms))))
+        codes, attracted = both[: len(batch)], both[len(batch) :]
         squared, angular = self._reconstruction(features, codes)
-        anchor = losses.semantic_anchor(codes, features - self.head.centre)
+        cosines = codes @ codes.T
         parts = {
-            "contrastive": self._contrastive(batch, codes, progress),
+            "contrastive": self._contrastive(batch, codes, cosines, progress),
             "reconstruction": squared + angular,
-            "anchor": anchor,
-            "synonym": self._synonym(batch, codes, progress.epoch),
+            "anchor": losses.semantic_anchor(cosines, features - self.head.centre),
+            "synonym": losses.synonym_attraction(codes[rows.to(self.device)], attracted, self.params.synonym_margin),
         }
         weights = self._weights(progress)
         if weights["orthogonality"] > 0:
@@ -134,36 +137,33 @@ class TokenHeadStep:
             "orthogonality": weight.orthogonality,
         }
 
-    def _contrastive(self, batch: Tensor, codes: Tensor, progress: Progress) -> Tensor:
-        excluded = self._excluded(batch, batch)
+    def _contrastive(self, batch: Tensor, codes: Tensor, cosines: Tensor, progress: Progress) -> Tensor:
+        """InfoNCE against the batch, the hard negatives and antonyms of all rows, and the queue.
+
+        Hard negatives are of the batch themselves, so the batch's cosines serve to find them and to compare with
+        them: a unit counts once as part of the batch, and once more for every row whose hard negative it is.
+        """
+        excluded = self._excluded(batch, batch).to(self.device)
+        hard = hardest(cosines.detach(), excluded, self.params.hard_negatives)
+        rows, antonyms = self.units.antonyms.turn(batch, progress.epoch)
+        kept = torch.ones_like(hard, dtype=torch.bool)
+        kept[rows.to(self.device), -1] = False  # the last hard negative gives way to an antonym
         with torch.no_grad():
-            hard = hardest(codes @ codes.T, excluded.to(self.device), self.params.hard_negatives)
-        negatives, units = self._negatives(batch, codes.detach(), hard, progress.epoch)
+            repelled = self._codes(self._features(antonyms))
+        queue_codes, queue_units = self.queue.entries()
+        others, units = torch.cat((repelled, queue_codes)), torch.cat((antonyms, queue_units))
         positives = losses.jittered(codes, self.params.jitter)
-        temperature = cosine(self.params.temperature.start, self.params.temperature.end, progress.share)
         return losses.contrastive(
-            codes,
-            positives,
-            torch.cat((positives, negatives)),
-            torch.cat((excluded, self._excluded(batch, units)), dim=1).to(self.device),
-            temperature,
+            (codes * positives).sum(dim=1),
+            torch.cat((cosines, codes @ others.T), dim=1),
+            torch.cat((excluded, self._excluded(batch, units).to(self.device)), dim=1),
+            F.pad(1 + torch.bincount(hard[kept], minlength=len(batch)), (0, len(units)), value=1),
+            cosine(self.params.temperature.start, self.params.temperature.end, progress.share),
         )
 
     def _excluded(self, batch: Tensor, candidates: Tensor) -> Tensor:
         same = same_unit(batch, candidates, self.units.twins)
         return same | self.units.never_negative.among(batch, candidates)
-
-    def _negatives(self, batch: Tensor, codes: Tensor, hard: Tensor, turn: int) -> tuple[Tensor, Tensor]:
-        """Hard negatives (the last of each row gives way to an antonym where there is one) and the queue."""
-        chosen = hard.cpu()
-        hard_codes, hard_units = codes[hard], batch[chosen]
-        rows, antonyms = self.units.antonyms.turn(batch, turn)
-        if len(rows):
-            with torch.no_grad():
-                hard_codes[rows.to(self.device), -1] = self._codes(self._features(antonyms))
-            hard_units[rows, -1] = antonyms
-        queue_codes, queue_units = self.queue.entries()
-        return torch.cat((hard_codes.flatten(0, 1), queue_codes)), torch.cat((hard_units.flatten(), queue_units))
 
     def _reconstruction(self, features: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruct from codes with a fresh random identity part, never the unit's own.
@@ -178,11 +178,6 @@ class TokenHeadStep:
             estimate = torch.where(first, self.head.first_estimate(unit), codes * math.sqrt(codes.shape[1]))
             restored = self.head.restored(estimate)
         return losses.reconstruction(restored, features, self.head.scale)
-
-    def _synonym(self, batch: Tensor, codes: Tensor, turn: int) -> Tensor:
-        rows, synonyms = self.units.synonyms.turn(batch, turn)
-        attracted = self._codes(self._features(synonyms))
-        return losses.synonym_attraction(codes[rows.to(self.device)], attracted, self.params.synonym_margin)
 
 
 class UnitBatches:
