@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
 from lexivert.controller.buffer import Buffer
 from lexivert.controller.channel import observe
 from lexivert.controller.placer import CANDIDATE_FEATURES, SLOT_FEATURES
+from lexivert.controller.prior import UnitPrior
 from lexivert.controller.proposal import placement, score, see, window_fit
 from lexivert.controller.sampling import add_noise
 from lexivert.controller.selector import Intention
@@ -75,8 +75,8 @@ def test_the_posterior_is_near_the_full_softmax(make_world, variance, quick):
     world = make_world(1000, 256, frequent=300)
     _, intention = intentions(world, variance)
     asked = torch.full((200,), quick)
-    products, units, unseen = world.proposer.retrieve(intention, asked)
-    log_posterior, _ = score(intention, units, products, world.language.log_prior, unseen)
+    products, units = world.proposer.retrieve(intention, asked, torch.full((200,), variance))
+    log_posterior, _ = score(intention, units, products, world.proposer.prior, asked)
     exact = full_log_posterior(world, intention).gather(1, units)
     inside = exact.amax(dim=1) > math.log(0.05)
     if quick:
@@ -90,8 +90,9 @@ def test_the_posterior_is_near_the_full_softmax(make_world, variance, quick):
 def test_with_all_units_retrieved_the_posterior_is_the_softmax(make_world):
     world = make_world(40, 64, candidates=40)
     _, intention = intentions(world, 0.02, rows=20)
-    products, units, unseen = world.proposer.retrieve(intention, torch.zeros(20, dtype=torch.bool))
-    log_posterior, log_odds = score(intention, units, products, world.language.log_prior, unseen)
+    everywhere = torch.zeros(20, dtype=torch.bool)
+    products, units = world.proposer.retrieve(intention, everywhere, torch.full((20,), 0.02))
+    log_posterior, log_odds = score(intention, units, products, world.proposer.prior, everywhere)
     exact = full_log_posterior(world, intention).gather(1, units)
     torch.testing.assert_close(log_posterior.exp(), exact.exp(), atol=2e-3, rtol=0)
     probable = (log_posterior.exp() < 0.999) & (log_posterior.exp() > 1e-3)
@@ -102,15 +103,29 @@ def test_with_all_units_retrieved_the_posterior_is_the_softmax(make_world):
 def test_quick_retrieval_is_of_frequent_units(world):
     _, intention = intentions(world, 0.03, rows=6)
     quick = torch.tensor([True, False, True, False, False, True])
-    products, units, unseen = world.proposer.retrieve(intention, quick)
-    scores = intention.raw @ world.language.codes.float().T
+    products, units = world.proposer.retrieve(intention, quick, torch.full((6,), 0.03))
+    inner = intention.raw @ world.language.codes.float().T
     for row in range(6):
         limit = 500 if quick[row] else 2000
-        expected = torch.topk(scores[row, :limit], 8)
+        expected = torch.topk((inner[row] + world.language.log_prior)[:limit], 8)
         assert units[row].tolist() == expected.indices.tolist()
-        torch.testing.assert_close(products[row], expected.values, rtol=1e-4, atol=1e-3)
-    rare = world.language.log_prior[500:].exp().sum().log().item()
-    assert unseen.tolist() == pytest.approx([rare if q else -np.inf for q in quick.tolist()], rel=1e-4)
+        torch.testing.assert_close(products[row], inner[row, units[row]], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("variance", [4.0, 12.0])
+def test_the_rest_weighs_what_it_weighs_on_average(world, quick, variance):
+    """Mean of the summed weights of all units that were not retrieved, over draws of their inner products."""
+    log_prior = world.language.log_prior
+    generator = torch.Generator().manual_seed(1)
+    products = math.sqrt(variance) * torch.randn(4000, len(log_prior), generator=generator)
+    searched = products[:, : 500 if quick else 2000] + log_prior[: 500 if quick else 2000]
+    logits, units = searched.topk(8, dim=1)
+    everything = torch.logsumexp(products + log_prior, dim=1).exp()
+    truth = (everything - logits.exp().sum(dim=1)).mean()
+    asked = torch.full((4000,), quick)
+    rest = UnitPrior(log_prior, 500).rest(units, logits[:, -1], torch.full((4000,), variance), torch.ones(()), asked)
+    assert rest.exp().mean().item() == pytest.approx(truth.item(), rel=0.05)
 
 
 def test_windows_tell_right_from_wrong(world):
@@ -135,8 +150,9 @@ def test_features_of_the_placer(world):
     slots = see(buffer, rows, channel, torch.ones(2, 8), buffer.open()[:, :3], language)
     with torch.no_grad():
         intention = world.proposer.selector(slots)
-    products, units, unseen = world.proposer.retrieve(intention, torch.zeros(3, dtype=torch.bool))
-    posterior = score(intention, units, products, language.log_prior, unseen)
+    everywhere = torch.zeros(3, dtype=torch.bool)
+    products, units = world.proposer.retrieve(intention, everywhere, channel.variance[torch.tensor([0, 0, 1])])
+    posterior = score(intention, units, products, world.proposer.prior, everywhere)
     fits = window_fit(buffer, rows, channel, target)
     seen = placement(slots, fits, units, products, posterior, language.log_prior)
     assert seen.slots.shape == (2, 3, SLOT_FEATURES)
@@ -146,7 +162,7 @@ def test_features_of_the_placer(world):
     assert seen.slots[:, :, 3].tolist() == [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]]
     assert seen.slots[0, 0, 1].item() == pytest.approx(math.log(4) / 4)
     torch.testing.assert_close(seen.candidates[:, :, 4], language.log_prior[units] / 10)
-    assert (seen.candidates[:, 0, 1] == 0).all()
+    assert (seen.candidates[:, :, 1].amax(dim=1) == 0).all()
     torch.testing.assert_close(seen.log_odds, posterior[1])
     assert torch.isfinite(seen.slots).all()
     assert torch.isfinite(seen.candidates).all()

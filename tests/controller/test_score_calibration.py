@@ -25,8 +25,9 @@ def test_probabilities_mean_what_they_say(make_world):
     """Of pairs with probability p, about the share p is right: physics and prior are the truth here."""
     world = make_world(1000, 256)
     truth, intention = intentions(world, 0.045, rows=1500)
-    products, units, unseen = world.proposer.retrieve(intention, torch.zeros(1500, dtype=torch.bool))
-    log_posterior, _ = score(intention, units, products, world.language.log_prior, unseen)
+    everywhere = torch.zeros(1500, dtype=torch.bool)
+    products, units = world.proposer.retrieve(intention, everywhere, torch.full((1500,), 0.045))
+    log_posterior, _ = score(intention, units, products, world.proposer.prior, everywhere)
     probability, choice = log_posterior.exp().max(dim=1)
     right = (units.gather(1, choice[:, None])[:, 0] == truth).float()
     assert 0.2 < right.mean() < 0.95

@@ -32,6 +32,7 @@ class DecodeRules:
         sure: probability from which a pair is committed.
         share: when a round brings nothing sure, this share of a text's open positions is committed, the surest first.
         quick_rounds: searches of a position among the frequent units before all units are searched.
+        quiet: noise, in unit codes' energy, from which on down all units are searched at once, as few dimensions do.
         rounds: most rounds a text.
         doubt: a committed unit is examined again when its evidence falls this many deviations short.
         revisions: most times that a complete text is examined.
@@ -39,7 +40,8 @@ class DecodeRules:
 
     sure: float = 0.95
     share: float = 0.1
-    quick_rounds: int = 2
+    quick_rounds: int = 1
+    quiet: float = 6.0
     rounds: int = 24
     doubt: float = 1.5
     revisions: int = 3
@@ -172,7 +174,9 @@ class Decoder:
         slots = see(buffer, rows, channel, state.semantic[rows], asked, self.language)
         fits = window_fit(buffer, rows, channel, state.target[rows])
         where = asked.nonzero(as_tuple=True)
-        quick = (state.searches[rows[where[0]], where[1]] < self.rules.quick_rounds) & still_open[where]
+        loud = channel.variance[where[0]] * state.target.shape[1] > self.rules.quiet
+        searched = state.searches[rows[where[0]], where[1]]
+        quick = still_open[where] & loud & (searched < self.rules.quick_rounds)
         proposal = self.proposer.propose(slots, fits, quick)
         self._commit(state, rows, proposal, quick, last=last)
         state.searches[rows[where[0]], where[1]] += 1

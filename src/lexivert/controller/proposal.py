@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +14,15 @@ from torch import Tensor
 from lexivert.controller.buffer import WINDOW, Buffer
 from lexivert.controller.channel import Channel
 from lexivert.controller.placer import Placement, Placer
+from lexivert.controller.prior import UnitPrior
 from lexivert.controller.selector import Intention, Selector, Slots
 from lexivert.encoder.binding import RotaryBinding
 from lexivert.index.faiss_index import UnitIndex
+
+_CLEAR_DEVIATIONS = 6.0
+"""How far the right unit's score must stand out for a search of few dimensions to have it on the shortlist."""
+_WIDTHS = (128, 256, 384, 512, 768, 1024)
+"""Numbers of dimensions that all units are searched in."""
 
 
 @dataclass(frozen=True)
@@ -71,33 +80,23 @@ def see(buffer: Buffer, rows: Tensor, channel: Channel, semantic: Tensor, asked:
 
 
 def score(
-    intention: Intention, units: Tensor, products: Tensor, log_prior: Tensor, unseen: Tensor
+    intention: Intention, units: Tensor, products: Tensor, prior: UnitPrior, quick: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Posterior over candidates, leaving room for the units that were not retrieved.
-
-    The inner product of the intention with a unit that has nothing to do with it is normal, of variance
-    ``s² = |raw|² / O``. The searched units that were not retrieved lie below the last candidate t, so that they weigh
-    their prior mass times ``exp(s²/2) Φ((t - s²)/s) / Φ(t/s)``, the mean of a truncated log-normal; the units that
-    were not searched weigh theirs times ``exp(s²/2)``.
+    """Posterior over candidates, leaving room for the units that were not retrieved (see ``UnitPrior.rest``).
 
     Args:
         intention: of M positions.
-        units: candidates. Shape: (M, K).
+        units: candidates, those of most logit among the searched. Shape: (M, K).
         products: inner products of raw intention and candidate codes. Shape: (M, K).
-        log_prior: of all units. Shape: (V,).
-        unseen: log prior mass of the units that could not be retrieved, -inf if all could. Shape: () or (M,).
+        prior: of all units.
+        quick: whether only frequent units were searched. Shape: (M,) bool.
 
     Returns:
         log posterior and log odds, both (M, K).
     """
     variance = intention.raw.square().sum(dim=1) / intention.raw.shape[1]
-    logits = products + intention.prior_weight * log_prior[units]
-    searched = 1.0 - log_prior[units].exp().sum(dim=1) - unseen.exp()
-    deviation = variance.sqrt()
-    last = torch.maximum(products[:, -1], -8.0 * deviation)  # -inf where FAISS found too few
-    below = torch.special.log_ndtr((last - variance) / deviation) - torch.special.log_ndtr(last / deviation)
-    rest = torch.log(searched.clamp_min(1e-9)) + variance / 2 + below
-    outside = torch.logaddexp(rest, unseen + variance / 2)
+    logits = products + intention.prior_weight * prior.log_prior[units]
+    outside = prior.rest(units, logits.amin(dim=1), variance, intention.prior_weight, quick)
     everything = torch.cat((logits, outside[:, None]), dim=1)
     log_posterior = F.log_softmax(everything, dim=1)[:, :-1]
     log_odds = log_posterior - torch.log1p(-log_posterior.exp().clamp(max=1 - 1e-6))
@@ -171,23 +170,46 @@ class Proposer:
         self.index = index
         self.language = language
         self.candidates = candidates
-        rare = language.log_prior[index.frequent :]
-        self._rare = torch.logsumexp(rare, dim=0) if len(rare) else torch.tensor(-torch.inf)
+        self.prior = UnitPrior(language.log_prior, index.frequent)
 
-    def retrieve(self, intention: Intention, quick: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Find candidates: among the frequent units where ``quick``, else among all.
+    def retrieve(self, intention: Intention, quick: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Find the candidates of most inner product plus log prior: among the frequent units or among all.
 
-        Shape: quick (M,) bool; results products (M, K) with the raw intention, units (M, K), log unseen mass (M,).
+        Args:
+            intention: of M positions.
+            quick: positions for which frequent units are enough. Shape: (M,) bool.
+            variance: noise per dimension. Shape: (M,).
+
+        Returns:
+            Inner products with the raw intention, and units. Shape: two (M, K).
         """
+        length = intention.raw.norm(dim=1)
         count = min(self.candidates, self.index.frequent)
         products = torch.empty(len(quick), count)
         units = torch.empty(len(quick), count, dtype=torch.int64)
-        for chosen, search in ((quick, self.index.search_frequent), (~quick, self.index.search)):
+        log_prior = self.language.log_prior
+        bias = (intention.prior_weight / length.clamp_min(1e-6)).detach()
+        for chosen, search in self._searches(quick, variance):
             if chosen.any():
-                found, ids = search(intention.normalised[chosen].numpy(), count)
+                biases = (bias[chosen].numpy(), log_prior.numpy())
+                found, ids = search(intention.normalised[chosen].numpy(), count, biases)
                 products[chosen], units[chosen] = torch.from_numpy(found), torch.from_numpy(ids)
-        unseen = torch.where(quick, self._rare, torch.tensor(-torch.inf))
-        return products * intention.raw.norm(dim=1, keepdim=True), units, unseen
+        return (products - bias[:, None] * log_prior[units]) * length[:, None], units
+
+    def _searches(self, quick: Tensor, variance: Tensor) -> Iterator[tuple[Tensor, Callable[..., tuple[Any, Any]]]]:
+        """Tell which positions are searched how: the less noise, the fewer code dimensions tell the units apart.
+
+        In d of O dimensions the right unit's inner product stands ``sqrt(d / O / variance)`` deviations above those
+        of the units that have nothing to do with the evidence.
+        """
+        index = self.index
+        needed = _CLEAR_DEVIATIONS**2 * self.language.codes.shape[1] * variance
+        yield quick, index.search_frequent
+        enough = 0
+        for width in (*(width for width in _WIDTHS if width < index.searched_width), index.searched_width):
+            yield ~quick & (needed > enough) & (needed <= width), partial(index.search, width=width)
+            enough = width
+        yield ~quick & (needed > enough), index.search_exact
 
     def propose(self, slots: Slots, fits: Tensor, quick: Tensor) -> Proposal:
         """Score candidates for every asked position.
@@ -198,9 +220,8 @@ class Proposer:
             quick: positions for which frequent units are enough. Shape: (M,) bool.
         """
         intention = self.selector(slots)
-        products, units, unseen = self.retrieve(intention, quick)
-        log_prior = self.language.log_prior
-        posterior = score(intention, units, products, log_prior, unseen)
-        log_odds = self.placer(placement(slots, fits, units, products, posterior, log_prior))
         rows, positions = slots.open.nonzero(as_tuple=True)
+        products, units = self.retrieve(intention, quick, slots.variance[rows])
+        posterior = score(intention, units, products, self.prior, quick)
+        log_odds = self.placer(placement(slots, fits, units, products, posterior, self.language.log_prior))
         return Proposal(rows, positions, units, log_odds)

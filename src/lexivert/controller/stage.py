@@ -17,7 +17,7 @@ from lexivert.lexicon.segmentation import Segmenter
 from lexivert.lexicon.units import Lexicon
 from lexivert.params import Params
 from lexivert.training.checkpoint import Checkpoint, fingerprint
-from lexivert.training.loop import History
+from lexivert.training.curves import write_curves
 
 
 def read_texts(paths: Paths, segmenter: Segmenter, split: str, max_units: int) -> Texts:
@@ -66,15 +66,5 @@ def run_controller(paths: Paths, params: Params) -> None:
     store.save(proposer, shape, paths.controller)
     metrics = {"train_sentences": len(train), "last": history[-1], "valid_physics": before, "valid": after}
     artifacts.write_metrics(paths.metrics("controller"), metrics)
-    write_curves(paths, history)
+    write_curves(paths.plots / "controller.csv", history, "step", STEPS_A_POINT)
     checkpoint.clear()
-
-
-def write_curves(paths: Paths, history: History) -> None:
-    """Write the training curves for ``dvc plots``: one row for every ``STEPS_A_POINT`` steps."""
-    names = sorted(history[0])
-    lines = [",".join(("step", *names))]
-    for number, means in enumerate(history, start=1):
-        lines.append(",".join((str(number * STEPS_A_POINT), *(f"{means[name]:.6g}" for name in names))))
-    with artifacts.atomic_path(paths.plots / "controller.csv") as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -75,11 +75,11 @@ class ControllerStep:
         intention = self.proposer.selector(slots)
         quick = torch.rand(len(truth)) >= _FULL_SEARCHES
         with torch.no_grad():
-            _, units, unseen = self.proposer.retrieve(intention, quick)
+            _, units = self.proposer.retrieve(intention, quick, slots.variance[where[0]])
         products = torch.einsum("mo,mko->mk", intention.raw, language.codes[units].float())
         infonce = self._infonce(intention, units, products, truth, example)
         with torch.no_grad():
-            posterior = score(intention, units, products, language.log_prior, unseen)
+            posterior = score(intention, units, products, self.proposer.prior, quick)
         fits = window_fit(example.buffer, rows, example.channel, example.target)
         seen = placement(slots, fits, units, products.detach(), posterior, language.log_prior)
         right = (units == truth[:, None]).float()
