@@ -59,7 +59,7 @@ lock: ## solve pyproject.toml anew and write requirements.lock
 	rm -rf build/lock
 
 clean: ## remove data/, models/ and what tools wrote, but not .venv or DVC's cache
-	rm -rf data models .checkpoints dvclive dvc_plots build .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf data models .checkpoints dvc_plots build .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src tests pipeline benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove .venv and DVC's cache

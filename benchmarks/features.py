@@ -2,9 +2,13 @@
 
 The naive loop does what the script did with frozen features: batches of a fixed size in corpus order (512, as in the
 script), tokenised inside the loop, padded to the longest text, in float32. It is spared the script's dropout and gets
-inference mode and the same pooling, so only the way of running differs. Both loops read the same sentences, drawn at
-random from ``data/corpus.parquet``, and take turns in one process; the best round of each counts. A second naive loop
-with batches of 32 shows how much of the gain a smaller batch alone would bring.
+inference mode and the same pooling, so only the way of running differs. All loops read the same sentences, drawn at
+random from ``data/corpus.parquet``, and take turns in one process; the best round of each counts.
+
+Two naive loops are run, for the script's is not the best that a naive loop can do: batches of 32 are padded less, and
+on a CPU they are the stronger baseline. The bar, 2.5 times "the float32 naive loop", is held against the script's own
+loop, batches of 512 in corpus order (``ratio``). The ratio to whichever naive loop is faster stands beside it
+(``ratio_to_faster``), and the stage must not be slower than that one. A missed bar means exit code 1.
 
     python benchmarks/features.py --sentences 1536 --rounds 2 --out metrics/benchmarks/features.json
 """
@@ -14,7 +18,7 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +30,9 @@ from lexivert.encoder.backbone import Backbone, FloatArray
 from lexivert.params import Params, load_params
 
 BAR_RATIO = 2.5
+"""Least rate against the script's own loop, batches of 512 in corpus order."""
+BAR_RATIO_TO_FASTER = 1.0
+"""Least rate against the faster of the two naive loops."""
 BAR_COSINE = 0.999
 SCRIPT_BATCH = 512
 SMALL_BATCH = 32
@@ -98,9 +105,26 @@ def compare(params: Params, texts: list[str], rounds: int) -> dict[str, float]:
         "ours_tokens_per_second": tokens / seconds["ours"],
         "ratio": seconds["naive"] / seconds["ours"],
         "ratio_small_batch": seconds["naive_small_batch"] / seconds["ours"],
+        "ratio_to_faster": min(seconds["naive"], seconds["naive_small_batch"]) / seconds["ours"],
         "cosine_min": float(cosine.min()),
         "cosine_mean": float(cosine.mean()),
     }
+
+
+def verdicts(report: Mapping[str, float]) -> list[tuple[bool, str]]:
+    """Each bar: whether it is held, and a line that says so."""
+    small_is_faster = report["ratio_small_batch"] <= report["ratio"]
+    faster = f"batches of {SMALL_BATCH if small_is_faster else SCRIPT_BATCH}"
+    rows = (
+        ("ratio", BAR_RATIO, f"the bar: times the script's float32 loop, batches of {SCRIPT_BATCH} in corpus order"),
+        ("ratio_to_faster", BAR_RATIO_TO_FASTER, f"times the faster naive loop, {faster}, the stronger baseline"),
+        ("cosine_min", BAR_COSINE, "least cosine between features of both"),
+    )
+    held = [report[name] >= bar for name, bar, _ in rows]
+    return [
+        (good, f"{'held' if good else 'missed'}: {report[name]:.4g}, at least {bar} wanted ({what})")
+        for good, (name, bar, what) in zip(held, rows, strict=True)
+    ]
 
 
 def main() -> None:
@@ -119,9 +143,10 @@ def main() -> None:
         print(f"{name:36} {value:.6g}")
     if options.out:
         artifacts.write_metrics(options.out, report)
-    if report["ratio"] < BAR_RATIO or report["cosine_min"] < BAR_COSINE:
-        raise SystemExit(f"missed: the bars are ratio {BAR_RATIO} and cosine {BAR_COSINE}")
-    print(f"held: ratio {BAR_RATIO}, cosine {BAR_COSINE}")
+    judged = verdicts(report)
+    print(*(line for _, line in judged), sep="\n")
+    if not all(good for good, _ in judged):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ def _misses(texts: Sequence[str], rebuilt: Sequence[str]) -> list[tuple[str, str
 
 def show(figures: Figures) -> list[str]:
     """Print all figures beside their bars; return the names of those that missed."""
-    missed = [name for name, bar in BARS.items() if name in figures and figures[name] < bar]
+    missed = [name for name, bar in BARS.items() if name in figures and not figures[name] >= bar]  # NaN misses too
     table = Table("figure", "value", "bar", title="Speed and fidelity of a trained model")
     for name, value in figures.items():
         bar = f"{'[red]missed' if name in missed else '[green]held'} {BARS[name]:g}" if name in BARS else ""

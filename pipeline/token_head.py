@@ -17,9 +17,8 @@ def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:
     paths, settings = Paths(root), load_params(params)
     data = read_token_head_data(paths, settings)
     checkpoint = checkpoint_for(paths, settings, data)
-    head, history = train_token_head(
-        data.units, data.config, settings.token_head, settings.seed, checkpoint, choose_device("auto")
-    )
+    device = choose_device(settings.backbone.device)
+    head, history = train_token_head(data.units, data.config, settings.token_head, settings.seed, checkpoint, device)
     report = held_out_report(head, data.features, data.surfaces, data.held_out, data.pairs, settings.seed)
     head.save(paths.token_head)
     write_curves(paths.plots / "token_head.csv", history)

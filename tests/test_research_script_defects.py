@@ -15,11 +15,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lexivert.encoder.backbone import Backbone
-from lexivert.encoder.token_head import TokenHeadConfig
-from lexivert.lexicon.tokenizing import render_wikitext, tokenize_wikitext
+from lexivert.encoder.token_head import TokenHead, TokenHeadConfig
+from lexivert.lexicon.rendering import wikitext_text
+from lexivert.lexicon.tokenizing import tokenize_wikitext
 from lexivert.lexicon.vocabulary import count_units
-from lexivert.params import BackboneParams, KindCounts, TokenHeadParams, VocabParams
-from lexivert.training import losses
+from lexivert.params import BackboneParams, KindCounts, TemperatureParams, TokenHeadParams, VocabParams
+from lexivert.training import losses, token_head
 from lexivert.training.loop import LoopConfig, Progress, train
 from lexivert.training.negatives import CodeQueue, Relations, hardest, same_unit
 from lexivert.training.schedules import learning_rate_factor, optimiser_steps
@@ -43,14 +44,23 @@ def script_contrastive(embeds: torch.Tensor, tau: float) -> torch.Tensor:
     return F.cross_entropy(embeds @ candidates.T / tau, rows * 3)
 
 
-def our_contrastive(codes: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Ours, on the same embeddings, as ``TokenHeadStep`` calls it without antonyms and queue."""
-    units = torch.arange(len(codes))
-    excluded = same_unit(units, units, units) | NONE.among(units, units)
-    hard = hardest(codes @ codes.T, excluded, 2).flatten()
-    positives = losses.jittered(codes, 1e-3)
-    mask = torch.cat((excluded, same_unit(units, hard, units)), dim=1)
-    return losses.contrastive(codes, positives, torch.cat((positives, codes[hard])), mask, temperature)
+class OrthogonalHead(TokenHead):
+    """Gives unit u, whose features are the u-th axis, that axis as its code: no embedding could be better."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return F.pad(features, (0, self.config.code_width - features.shape[1]))
+
+
+def our_contrastive(orthogonal: torch.Tensor, turns: int) -> list[float]:
+    """Ours, by training steps on all units: in the second turn the queue holds every unit's code of the first."""
+    count, width = orthogonal.shape
+    ids = torch.arange(count)
+    head = OrthogonalHead(TokenHeadConfig(count, 8, width, identity_share=0.6, identity_seed=0))
+    params = TokenHeadParams(queue_size=count, temperature=TemperatureParams(start=0.04, end=0.04))
+    units = TrainingUnits(orthogonal[:, :count].half(), ids, ids, NONE, NONE, NONE)
+    step = TokenHeadStep(head, CodeQueue(params.queue_size, width), units, params)
+    start = Progress(epoch=0, batch=0, epochs_done=0.0, share=0.0)
+    return [step(ids, start)["contrastive"].item() for _ in range(turns)]
 
 
 class TestContrastiveFloor:
@@ -72,7 +82,14 @@ class TestContrastiveFloor:
         assert sum(draws) / 4 == pytest.approx(poisson, abs=0.03)
 
     def test_ours_has_none(self, orthogonal):
-        assert our_contrastive(orthogonal, 0.04).item() < 1e-4
+        assert max(our_contrastive(orthogonal, turns=2)) < 1e-4
+
+    def test_ours_would_have_one_if_a_unit_were_its_own_negative(self, orthogonal, monkeypatch):
+        nothing = torch.zeros(512, 512, dtype=torch.bool)
+        monkeypatch.setattr(token_head, "same_unit", lambda units, others, twins: nothing[:, : len(others)])
+        once, twice = our_contrastive(orthogonal, turns=2)
+        assert once > math.log(2) - 1e-3
+        assert twice > math.log(3) - 1e-3  # the queue repels it once more
 
 
 class TestLearningRateSchedule:
@@ -194,7 +211,9 @@ class TestCosineMatrices:
         codes, features = torch.randn(32, 64, requires_grad=True), torch.randn(32, 16)
         broadcast = self.largest(lambda x: F.cosine_similarity(x.unsqueeze(1), x.unsqueeze(0), dim=-1).sum(), codes)
         assert broadcast == 32 * 32 * 64
-        assert self.largest(losses.semantic_anchor, codes, features) == 32 * 64
+        assert (
+            self.largest(lambda c, f: losses.semantic_anchor(losses.cosine_matrix(c), f), codes, features) == 32 * 64
+        )
 
 
 class TestCachedFeatures:
@@ -270,7 +289,8 @@ class TestSynonymsAsNegatives:
         assert script.tolist()[:2] == [1, 0]
         excluded = same_unit(ids, ids, ids) | synonyms.among(ids, ids)
         assert hardest(codes @ codes.T, excluded, 1)[:2, 0].tolist() == [2, 2]
-        loss = losses.contrastive(codes[:2], codes[:2], codes[:2], excluded[:2, :2], 0.04)
+        pair = codes[:2] @ codes[:2].T
+        loss = losses.contrastive(torch.ones(2), pair, excluded[:2, :2], torch.ones(2), 0.04)
         assert loss.item() == pytest.approx(0.0, abs=1e-6)
 
 
@@ -301,7 +321,7 @@ class TestHyphenMark:
 
     @pytest.mark.parametrize("row", ["@-@", "@-@ shelled", "@,@ 000", "@.@", "hard @-@", "hard @-@ @-@ shelled"])
     def test_rows_with_a_mark_at_the_edge_come_back(self, row):
-        assert render_wikitext(tokenize_wikitext(row)) == row
+        assert wikitext_text(tokenize_wikitext(row)) == row
 
     def test_a_mark_between_words_joins_them(self):
         assert tokenize_wikitext("hard @-@ shelled") == ["hard-shelled"]

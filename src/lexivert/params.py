@@ -74,6 +74,12 @@ class VocabParams(_Section):
     pieces: PositiveInt = 8000
     """Fallback word pieces learned on the training words."""
 
+    @pydantic.model_validator(mode="after")
+    def _shortest_phrase_is_no_longer_than_the_longest(self) -> VocabParams:
+        if self.ngram_min > self.ngram_max:
+            raise ValueError(f"ngram_min {self.ngram_min} must be at most ngram_max {self.ngram_max}")
+        return self
+
 
 class LexicalMapsParams(_Section):
     """WordNet relations within the vocabulary (stage ``lexical_maps``)."""
@@ -284,4 +290,5 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "top level"
         given = "" if first["type"] == "missing" or isinstance(first["input"], dict) else f", not {first['input']!r}"
-        raise LexivertError(f"{path}: {key}: {first['msg'].lower()}{given}") from error
+        reason = first["msg"].lower().removeprefix("value error, ")  # pydantic's words before those of our validators
+        raise LexivertError(f"{path}: {key}: {reason}{given}") from error

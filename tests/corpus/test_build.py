@@ -6,10 +6,18 @@ import pyarrow.compute as pc
 import pytest
 
 from lexivert.artifacts import Paths
-from lexivert.corpus.build import SCHEMA, Document, build_corpus, corpus_metrics, read_documents, text_sentences
+from lexivert.corpus.build import (
+    SCHEMA,
+    Document,
+    build_corpus,
+    corpus_metrics,
+    read_documents,
+    require_every_split,
+    text_sentences,
+)
 from lexivert.corpus.fetch import fetch
 from lexivert.corpus.sources import RawText, write_texts
-from lexivert.errors import DamagedArtifactError, MissingArtifactError
+from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
 from lexivert.params import CorpusParams
 
 
@@ -34,6 +42,35 @@ def test_sentences_seen_in_train_leave_valid_and_test():
     assert metrics["total"] == {"documents": 3, "sentences": 6, "words": 7}
     assert metrics["source"]["s"]["train"] == {"documents": 1, "sentences": 3, "words": 4}
     assert metrics["split"]["valid"] == {"documents": 1, "sentences": 1, "words": 1}
+
+
+def document(number, text="", split=None):
+    return Document(f"d{number}", "s", split, [text or f"Sentence of document {number}."])
+
+
+@pytest.mark.parametrize(
+    ("documents", "shares", "message"),
+    [
+        ([], {}, r"no train sentence: there are 0 documents with text, and at least 3 of one source are needed"),
+        ([document(0)], {}, r"no valid sentence: there are 1 documents .*, since validation and test take whole"),
+        ([document(0), document(1)], {}, r"no valid sentence: there are 2 documents .*add some to corpus\.files"),
+        ([document(n, split="train") for n in range(2)], {}, r"no valid sentence: there are 2 documents"),
+        ([document(n, split="test") for n in range(4)], {}, r"no train sentence: the source puts all 4 documents"),
+        ([document(n) for n in range(4)], {"test_share": 0.0}, r"no test sentence: corpus\.test_share is 0; set it"),
+        ([document(n, "Yes.") for n in range(4)], {}, r"no valid sentence: all its 1 sentences stand in other"),
+    ],
+)
+def test_a_corpus_without_a_split_is_refused(documents, shares, message):
+    params = CorpusParams(**shares)
+    table, dropped = build_corpus(documents, params, seed=0)
+    with pytest.raises(LexivertError, match=message) as caught:
+        require_every_split(table, dropped, params)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_corpus_with_every_split_is_accepted():
+    table, dropped = build_corpus([document(n) for n in range(3)], CorpusParams(), seed=0)
+    require_every_split(table, dropped, CorpusParams())
 
 
 def test_an_empty_corpus_has_zero_counts():

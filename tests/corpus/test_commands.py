@@ -54,6 +54,17 @@ def test_fetch_then_corpus_twice_the_same_bytes(project):
     assert pq.read_table(paths.corpus)["source"].unique().to_pylist() == ["files"]
 
 
+def test_two_documents_are_too_few_to_split(project):
+    lines = (project / "notes.jsonl").read_text().splitlines(keepends=True)
+    (project / "notes.jsonl").write_text("".join(lines[:2]))
+    assert stage("fetch", project).returncode == 0
+    done = stage("corpus", project)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the corpus has no valid sentence: there are 2 documents with text, ")
+    assert done.stderr.count("\n") == 1
+    assert not Paths(project).corpus.exists()
+
+
 def test_mistakes_are_one_line_without_a_traceback(project):
     done = stage("corpus", project)
     assert done.returncode == 1

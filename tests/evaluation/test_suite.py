@@ -10,6 +10,7 @@ import pytest
 
 from lexivert.artifacts import Paths
 from lexivert.errors import LexivertError
+from lexivert.evaluation import suite
 from lexivert.evaluation.suite import choose_texts, run_evaluation
 from lexivert.params import Params
 
@@ -63,3 +64,16 @@ def test_a_missing_corpus_is_named(project: Paths, tiny_params: Params):
     project.corpus.unlink()
     with pytest.raises(LexivertError, match="corpus"):
         run_evaluation(project, tiny_params)
+
+
+def test_tables_quote_units_and_nothing_else(tmp_path):
+    rows = [[1, 12, unit, suite._four_places(1.0), suite._four_places(3e-9)] for unit in ("a", '"', "1,2", "12", "")]
+    suite._write_table(tmp_path / "plots" / "table.csv", ["step", "position", "unit", "score", "residual"], rows)
+    assert (tmp_path / "plots" / "table.csv").read_bytes().decode().splitlines(keepends=True) == [
+        "step,position,unit,score,residual\n",
+        '1,12,"a",1.0000,0.0000\n',
+        '1,12,"""",1.0000,0.0000\n',
+        '1,12,"1,2",1.0000,0.0000\n',
+        '1,12,"12",1.0000,0.0000\n',
+        '1,12,"",1.0000,0.0000\n',
+    ]

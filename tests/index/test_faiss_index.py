@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import faiss
 import numpy as np
 import pytest
 
@@ -90,6 +91,45 @@ def test_approximate_kinds_find_a_code_itself_and_give_the_same_bytes_twice(fact
     probes = CODES[::10].astype(np.float32)
     _, ids = approximate.search(probes, 1)
     assert (ids[:, 0] == np.arange(0, 600, 10)).mean() > 0.95
+
+
+@pytest.fixture
+def four_threads():
+    """FAISS has one in these tests (see conftest.py), and one thread is always the same."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(4)
+    yield
+    faiss.omp_set_num_threads(before)
+
+
+FACTORIES = ["Flat", "IVF16,Flat", "HNSW16", "PQ8x4", "IVF16,PQ8x4", "HNSW16_PQ8x4", "IVF16_HNSW8,Flat", "NSG16,Flat"]
+
+
+@pytest.mark.parametrize("factory", FACTORIES)
+def test_two_builds_with_threads_give_the_same_bytes(factory, four_threads):
+    builds = [faiss.serialize_index(build(CODES, params(factory=factory))).tobytes() for _ in range(2)]
+    assert builds[0] == builds[1]
+
+
+class FakeIndex:
+    """Notes how many threads FAISS may use while vectors are added; one vector is too few for it."""
+
+    is_trained = True
+
+    def add(self, vectors):
+        self.threads = faiss.omp_get_max_threads()
+        if len(vectors) == 1:
+            raise RuntimeError("Error: too few")
+
+
+@pytest.mark.parametrize(("factory", "threads"), [("HNSW16", 1), ("IVF16_HNSW8,Flat", 1), ("NSG16", 1), ("Flat", 4)])
+def test_graphs_alone_are_built_by_one_thread(factory, threads, four_threads, monkeypatch):
+    monkeypatch.setattr(faiss, "index_factory", lambda *_: FakeIndex())
+    assert build(CODES, params(factory=factory)).threads == threads
+    assert faiss.omp_get_max_threads() == 4
+    with pytest.raises(LexivertError, match="too few"):
+        build(CODES[:1], params(factory=factory))
+    assert faiss.omp_get_max_threads() == 4
 
 
 @pytest.mark.parametrize("factory", ["IVF8,Flat", "RR64,IVF8,Flat"])

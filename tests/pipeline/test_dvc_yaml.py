@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import yaml
 
+from lexivert.evaluation.suite import Suite
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+DVC_YAML = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))
+STAGES = DVC_YAML["stages"]
 PLUMBING = {"lexivert.artifacts", "lexivert.errors", "lexivert.params"}
 
 
@@ -68,6 +72,14 @@ def test_every_artifact_is_written_by_one_earlier_stage():
         outs = {out if isinstance(out, str) else next(iter(out)) for out in stage["outs"]}
         assert not outs & written
         written |= outs
+
+
+def test_exact_match_is_plotted_for_every_decoder():
+    decoders = list(Suite.decoders(Mock()))
+    expected = [f"{name}_{condition}" for condition in ("clean", "noisy") for name in decoders]
+    expected.remove("nearest_noisy")  # the line of nearest_clean over again, along the axis
+    (plot,) = (plot["Exact match by length"] for plot in DVC_YAML["plots"] if "Exact match by length" in plot)
+    assert plot["y"] == {"metrics/plots/exact_match.csv": expected}
 
 
 def test_metrics_are_in_git_and_not_in_the_cache():

@@ -68,7 +68,9 @@ def test_semantic_anchor_equals_loop_over_pairs():
         for i in range(5)
         for j in range(5)
     ]
-    torch.testing.assert_close(losses.semantic_anchor(losses.cosine_matrix(codes), features), torch.stack(pairs).mean())
+    torch.testing.assert_close(
+        losses.semantic_anchor(losses.cosine_matrix(codes), features), torch.stack(pairs).mean()
+    )
 
 
 def test_semantic_anchor_moves_the_codes_only():

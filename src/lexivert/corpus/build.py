@@ -19,8 +19,8 @@ from lexivert.corpus.glosses import read_glosses
 from lexivert.corpus.gutenberg import book_sentences, read_book
 from lexivert.corpus.sentences import limit_words, paragraphs, split_sentences, split_wikitext
 from lexivert.corpus.sources import SPLITS, is_wikitext
-from lexivert.corpus.splits import DocumentSize, assign_splits
-from lexivert.errors import DamagedArtifactError
+from lexivert.corpus.splits import FEWEST_TO_SPLIT, DocumentSize, assign_splits
+from lexivert.errors import DamagedArtifactError, LexivertError
 from lexivert.params import CorpusParams
 
 SCHEMA = pa.schema([("doc_id", pa.string()), ("source", pa.string()), ("split", pa.string()), ("text", pa.string())])
@@ -175,6 +175,37 @@ def _shared(text: pa.ChunkedArray, rows: npt.NDArray[np.int64], others: npt.NDAr
     values = pc.unique(text.take(pa.array(rows)))
     elsewhere = text.filter(pa.array(others))
     return pc.unique(elsewhere.filter(pc.is_in(elsewhere, value_set=values)))
+
+
+def require_every_split(table: pa.Table, dropped: dict[str, int], params: CorpusParams) -> None:
+    """Make sure that there is text to train on, to validate on and to test on.
+
+    Args:
+        table: the corpus.
+        dropped: sentences dropped from each held-out split.
+        params: section ``corpus``.
+
+    Raises:
+        LexivertError: a split is empty; the message says why, and what to do.
+    """
+    there = set(pc.unique(table["split"]).to_pylist())
+    empty = next((split for split in SPLITS if split not in there), None)
+    if empty is not None:
+        raise LexivertError(f"the corpus has no {empty} sentence: {_why_empty(empty, table, dropped, params)}")
+
+
+def _why_empty(split: str, table: pa.Table, dropped: dict[str, int], params: CorpusParams) -> str:
+    documents = pc.count_distinct(table["doc_id"]).as_py()
+    if {"valid": params.valid_share, "test": params.test_share}.get(split) == 0.0:
+        return f"corpus.{split}_share is 0; set it above 0"
+    if dropped.get(split):
+        return f"all its {dropped[split]} sentences stand in other splits too; give documents that differ"
+    if split == "train" and documents:
+        return f"the source puts all {documents} documents into valid or test; corpus.dataset needs a train split"
+    return (
+        f"there are {documents} documents with text, and at least {FEWEST_TO_SPLIT} of one source are needed, since "
+        "validation and test take whole documents; add some to corpus.files, or raise corpus.max_documents"
+    )
 
 
 def corpus_metrics(table: pa.Table, dropped: dict[str, int]) -> dict[str, Any]:

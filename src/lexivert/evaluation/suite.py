@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -237,13 +240,13 @@ def _training_sentences(
 def _write_matches(paths: Paths, texts: Sequence[str], matches: dict[str, list[bool]], span: int = 5) -> None:
     """Exact match by length, one row for every ``span`` words, for ``dvc plots``."""
     lengths = np.array([len(text.split()) for text in texts])
-    lines = [",".join(("words", "texts", *matches))]
+    rows: list[list[object]] = []
     for low in range(1, int(lengths.max()) + 1, span):
         inside = (lengths >= low) & (lengths < low + span)
         if inside.any():
-            means = [f"{np.mean(np.array(found)[inside]):.4f}" for found in matches.values()]
-            lines.append(",".join((str(low + span - 1), str(int(inside.sum())), *means)))
-    _write_lines(paths, "exact_match.csv", lines)
+            means = [_four_places(np.mean(np.array(found)[inside])) for found in matches.values()]
+            rows.append([low + span - 1, int(inside.sum()), *means])
+    _write_table(paths.plots / "exact_match.csv", ["words", "texts", *matches], rows)
 
 
 def _write_trace(paths: Paths, suite: Suite) -> None:
@@ -252,13 +255,20 @@ def _write_trace(paths: Paths, suite: Suite) -> None:
     semantic, order = split_parts(suite.held.vectors[row : row + 1], suite.encoder.layout.semantic_width)
     steps = suite.decoder.decode(order, semantic, trace=True).steps[0]
     surfaces = suite.encoder.segmenter.surface([step.unit for step in steps])
-    lines = ["step,position,unit,score,residual"]
-    for number, (step, surface) in enumerate(zip(steps, surfaces, strict=True), start=1):
-        quoted = '"' + surface.replace('"', '""') + '"'
-        lines.append(f"{number},{step.position},{quoted},{step.score:.4f},{step.residual:.4f}")
-    _write_lines(paths, "trace.csv", lines)
+    rows = [
+        [number, step.position, surface, _four_places(step.score), _four_places(step.residual)]
+        for number, (step, surface) in enumerate(zip(steps, surfaces, strict=True), start=1)
+    ]
+    _write_table(paths.plots / "trace.csv", ["step", "position", "unit", "score", "residual"], rows)
 
 
-def _write_lines(paths: Paths, name: str, lines: Sequence[str]) -> None:
-    with artifacts.atomic_path(paths.plots / name) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def _four_places(value: float) -> Decimal:
+    """A number that csv writes with four decimal places and, unlike a formatted string, without quotes."""
+    return Decimal(f"{value:.4f}")
+
+
+def _write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write a CSV file: every string below the header in quotes, so that a unit such as ``12`` stays a string."""
+    with artifacts.atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerow(header)
+        csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerows(rows)

@@ -22,7 +22,6 @@ BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 RESERVED = CONTROL + BYTES
 
 COUNTED_KINDS = ("word", "cased", "entity", "ngram", "number", "numeric", "anomalous", "punctuation")
-KINDS = ("control", "byte", *COUNTED_KINDS, "piece")
 
 SCHEMA = pa.schema(
     [
@@ -42,7 +41,7 @@ class Lexicon:
 
     Attributes:
         surfaces: V strings, unique.
-        kinds: V names out of ``KINDS``.
+        kinds: V names: control, byte, piece or one of ``COUNTED_KINDS``.
         counts: (V,) occurrences in the training split, overlapping phrases included.
         usage: (V,) occurrences in the segmented training split (what a decoder meets).
         id_of: surface to unit id.

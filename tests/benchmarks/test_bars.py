@@ -1,0 +1,104 @@
+"""A benchmark that misses one of its bars says so and exits with another code than 0."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import typer
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def load(name):
+    """A benchmark as a module."""
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", REPOSITORY / "benchmarks" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(module, monkeypatch, *arguments):
+    """Exit code and message of its command."""
+    monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
+    try:
+        module.main()
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+FEATURES = {"ratio": 5.7, "ratio_small_batch": 1.9, "ratio_to_faster": 1.9, "cosine_min": 0.9999}
+
+
+@pytest.mark.parametrize(
+    ("changed", "missed"),
+    [
+        ({}, None),
+        ({"ratio": 2.4}, "missed: 2.4, at least 2.5 wanted (the bar: times the script's float32 loop"),
+        ({"ratio_small_batch": 0.9, "ratio_to_faster": 0.9}, "missed: 0.9, at least 1.0 wanted (times the faster"),
+        ({"cosine_min": 0.99}, "missed: 0.99, at least 0.999 wanted (least cosine"),
+        ({"cosine_min": float("nan")}, "missed: nan, at least 0.999 wanted (least cosine"),
+    ],
+)
+def test_features(monkeypatch, capsys, changed, missed):
+    features = load("features")
+    monkeypatch.setattr(features, "compare", lambda *_: FEATURES | changed)
+    monkeypatch.setattr(features, "sample", lambda *_: [])
+    assert run(features, monkeypatch, "--root", REPOSITORY) == (1 if missed else 0)
+    judged = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("held: ", "missed: "))]
+    assert len(judged) == 3
+    assert [line[: len(missed or "")] for line in judged if line.startswith("missed")] == [missed] * bool(missed)
+
+
+def test_features_are_compared_with_the_faster_naive_loop(monkeypatch, tiny_params):
+    features = load("features")
+    seconds = iter([1.0, 6.0, 2.0])  # ours, batches of 512, batches of 32
+    monkeypatch.setattr(features, "timed", lambda run: (run(), next(seconds)))
+    report = features.compare(tiny_params, ["A moon.", "The old mill near the river."], rounds=1)
+    assert (report["ratio"], report["ratio_small_batch"], report["ratio_to_faster"]) == (6.0, 2.0, 2.0)
+    assert report["cosine_min"] > 0.999
+    assert "batches of 32, the stronger baseline" in features.verdicts(report)[1][1]
+    slow = report | {"ratio": 2.0, "ratio_small_batch": 6.0}
+    assert "batches of 512, the stronger baseline" in features.verdicts(slow)[1][1]
+
+
+def test_segmentation(monkeypatch, tmp_path, tiny_project, capsys):
+    segmentation = load("segmentation")
+    easy, hard, empty = (tmp_path / name for name in ("easy.txt", "hard.txt", "empty.txt"))
+    easy.write_text("The moon was in the river.\n\nThe <unk> was here.\nThe captain was there.\n")
+    hard.write_text("Xylophonists quixotically jazzed zymurgy.\n")
+    empty.write_text("\n<unk> .\n")
+    common = ("--root", tiny_project, "--texts", 3, "--file", easy)
+    assert run(segmentation, monkeypatch, "--root", tiny_project, "--texts", 3) == 0
+    assert run(segmentation, monkeypatch, *common) == 0
+    assert f"held: {easy} takes 1." in capsys.readouterr().out
+    message = run(segmentation, monkeypatch, *common, "--file", hard)
+    assert message.startswith(f"missed: at most 1.25 units a word are wanted; {hard} takes ")
+    assert run(segmentation, monkeypatch, *common, "--file", empty) == f"{empty} holds no line without <unk>"
+
+
+SPEED = {"encode_to_backbone": 0.9, "controller_texts_per_second": 60.0, "prefix_cosine_min": 1.0}
+
+
+@pytest.mark.parametrize("missed", [None, "units", *SPEED])
+@pytest.mark.parametrize("value", [0.1, float("nan")])
+def test_speed(monkeypatch, caplog, missed, value):
+    speed = load("speed")
+    units = range(10 if missed == "units" else 100_000)
+    monkeypatch.setattr(speed.Lexivert, "load", lambda _: SimpleNamespace(index=units))
+    monkeypatch.setattr(speed, "held_out", lambda _: ["a text"] * 9)
+    figures = SPEED | ({missed: value} if missed in SPEED else {})
+    for name, figure in zip(("encode_rates", "decode_rates", "prefix_cosine"), figures, strict=True):
+        monkeypatch.setattr(speed, name, lambda *_, figure=figure: {figure: figures[figure]})
+    if missed is None:
+        speed.main()
+        return
+    with pytest.raises(typer.Exit) as end:
+        speed.main()
+    assert end.value.exit_code == 1
+    assert f"missed: {missed}" in caplog.text
