@@ -170,7 +170,7 @@ class Lexivert:
             text=segmenter.join(decoded.units[row]),
             units=tuple(segmenter.surface(decoded.units[row])),
             scores=tuple(decoded.scores[row]),
-            fit=float(decoded.fit[row]),
+            fit=min(float(decoded.fit[row]), 1.0),
             proven=bool(decoded.proven[row]),
             steps=tuple(decoded.steps[row]),
         )
@@ -197,7 +197,7 @@ class Lexivert:
         scores, found = self.index.search_exact(codes.numpy(), k)
         lexicon = self.encoder.segmenter.lexicon
         return [
-            Neighbor(lexicon.surfaces[unit], lexicon.kinds[unit], float(score))
+            Neighbor(lexicon.surfaces[unit], lexicon.kinds[unit], min(float(score), 1.0))
             for unit, score in zip(found[0], scores[0], strict=True)
         ]
 

@@ -4,10 +4,12 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lexivert.controller.buffer import Buffer
-from lexivert.controller.channel import fit, observe
+from lexivert.controller.channel import fit, observe, proven
 from lexivert.controller.sampling import add_noise
+from lexivert.encoder.composition import superpose
 
 
 def test_scale_of_a_hardly_known_text_by_hand():
@@ -69,3 +71,23 @@ def test_fit_is_a_cosine():
     total = torch.tensor([[2.0, 0.0], [-3.0, 0.0], [0.0, 0.0]])
     assert fit(target, total).tolist() == pytest.approx([0.6, -1.0, 0.0])
     assert not math.isnan(fit(target, total)[2])
+
+
+def test_what_proves_a_text_by_hand():
+    """Nine units: a twin that is .002 away moves the cosine by .0002, so that a quarter of it is more than enough."""
+    quality, length = torch.tensor([1.0, 1.0 - 1.9e-5, 1.0 - 2.1e-5]), torch.full((3,), 9)
+    assert proven(quality, length, 0.6).tolist() == [True, True, False]
+    assert proven(quality, length, 4e-4).tolist() == [True, False, False]  # a margin of 1e-5
+    assert not proven(quality, length, 0.0).any()
+
+
+def test_a_vector_with_a_near_twin_in_it_is_not_proven(world):
+    """Two units whose codes differ by little: the wrong one fits well and must not count as proof."""
+    apart, text = 0.01, [5, 6, 7, 8]
+    codes = world.language.codes[:20].float()
+    other = F.normalize(codes[11] - (codes[11] @ codes[5]) * codes[5], dim=0)
+    codes[10] = (1 - apart) * codes[5] + math.sqrt(1 - (1 - apart) ** 2) * other
+    target = F.normalize(superpose([text], codes, world.language.binding), dim=1)
+    for first, certain in ((5, True), (10, False)):
+        total = superpose([[first, *text[1:]]], codes, world.language.binding)
+        assert proven(fit(target, total), torch.tensor([4]), apart).item() is certain

@@ -15,6 +15,8 @@ from torch import Tensor
 _COSINE_GUESS = 0.95  # a vector's cosine with the clean one, before anything is decoded
 _COSINE_SPREAD = 0.2
 _COSINE_RANGE = (0.2, 1.05)
+_PROOF = 2.0e-5  # most that a proven vector's cosine may fall short of 1: rounding to half floats costs less
+_ROUNDING = 1.0e-6  # float32's own error in a cosine; nothing finer can be told
 
 
 @dataclass(frozen=True)
@@ -68,3 +70,20 @@ def fit(target: Tensor, total: Tensor) -> Tensor:
     """
     cosine: Tensor = (target * total).sum(dim=1) / total.norm(dim=1).clamp_min(1e-12)
     return cosine
+
+
+def proven(quality: Tensor, length: Tensor, apart: float) -> Tensor:
+    """Tell which fits prove the text: no other text comes as near to the vector.
+
+    The nearest other text has one unit's near twin in its place, whose code lies ``1 - apart`` in cosine from it;
+    among n + 1 units that moves the sum's cosine to about ``1 - apart / (n + 1)``. A quarter of the way is proof.
+
+    Args:
+        quality: fit of each text. Shape: (B,).
+        length: its units. Shape: (B,).
+        apart: see ``Language``; with 0 nothing is ever proven, since units may share a code.
+
+    Shape: (B,) bool.
+    """
+    margin = (apart / (4.0 * (length + 1.0))).clamp(max=_PROOF)
+    return (margin > _ROUNDING) & (quality >= 1.0 - margin)

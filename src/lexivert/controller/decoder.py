@@ -15,13 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.controller.buffer import OPEN, Buffer
-from lexivert.controller.channel import Channel, fit, observe
+from lexivert.controller.channel import Channel, fit, observe, proven
 from lexivert.controller.proposal import Language, Proposal, Proposer, see, window_fit
 from lexivert.controller.trace import Step, TraceRecorder
+from lexivert.encoder.binding import RotaryBinding
 from lexivert.lexicon.units import END
-
-PROVEN_FIT = 1.0 - 2.0e-5
-"""Cosine above which no unit can be wrong: a near twin in one unit's place moves the longest text further."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +88,7 @@ class Decoder:
         self.proposer = proposer
         self.rules = rules or DecodeRules()
         language = proposer.language
-        positions = torch.arange(language.binding.positions)
-        end = language.codes[END].float().expand(len(positions), -1)
-        self._ends = language.binding.bind(end, positions)
+        self._ends = bound_ends(language.codes, language.binding)
 
     @property
     def language(self) -> Language:
@@ -115,7 +111,7 @@ class Decoder:
             if not len(state.active):
                 break
             self._round(state, last=step == self.rules.rounds - 1)
-        return _result(state)
+        return _result(state, self.language.apart)
 
     def _start(self, target: Tensor, semantic: Tensor, *, trace: bool) -> _State:
         length = first_length(target, self._ends)
@@ -155,9 +151,10 @@ class Decoder:
         """Retire texts that are complete and proven, or have been examined often enough."""
         rows, buffer = state.active, state.buffer
         complete = ~buffer.open()[rows].any(dim=1)
-        proven = fit(state.target[rows], buffer.total[rows]) >= PROVEN_FIT
+        quality = fit(state.target[rows], buffer.total[rows])
+        certain = proven(quality, buffer.length[rows], self.language.apart)
         examined = state.revisions[rows] >= self.rules.revisions
-        state.active = rows[~(complete & (proven | examined))]
+        state.active = rows[~(complete & (certain | examined))]
 
     def _round(self, state: _State, *, last: bool) -> None:
         rows, buffer = state.active, state.buffer
@@ -218,6 +215,12 @@ class Decoder:
             state.buffer.put(rows, positions, units, torch.ones(len(order)))
 
 
+def bound_ends(codes: Tensor, binding: RotaryBinding) -> Tensor:
+    """END's code at every position. Shape: codes (V, O), result (P, O)."""
+    positions = torch.arange(binding.positions)
+    return binding.bind(codes[END].float().expand(len(positions), -1), positions)
+
+
 def first_length(target: Tensor, ends: Tensor) -> Tensor:
     """Most likely length before anything is decoded, by END's evidence at every position.
 
@@ -243,7 +246,7 @@ def _easiest(rows: Tensor, probability: Tensor, share: float) -> Tensor:
     return chosen
 
 
-def _result(state: _State) -> Decoded:
+def _result(state: _State, apart: float) -> Decoded:
     buffer = state.buffer
     lengths = buffer.length.tolist()
     units = [row[:n] for row, n in zip(buffer.units.tolist(), lengths, strict=True)]
@@ -252,6 +255,6 @@ def _result(state: _State) -> Decoded:
     units = [[u for u, k in zip(row, keep, strict=True) if k] for row, keep in zip(units, kept, strict=True)]
     scores = [[s for s, k in zip(row, keep, strict=True) if k] for row, keep in zip(scores, kept, strict=True)]
     quality = fit(state.target, buffer.total)
-    proven = (quality >= PROVEN_FIT) & ~buffer.open().any(dim=1)
+    certain = proven(quality, buffer.length, apart) & ~buffer.open().any(dim=1)
     steps = state.recorder.steps if state.recorder is not None else [[] for _ in units]
-    return Decoded(units, scores, quality, proven, steps)
+    return Decoded(units, scores, quality, certain, steps)

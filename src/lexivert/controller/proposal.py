@@ -33,11 +33,13 @@ class Language:
         codes: unit codes. Shape: (V, O) float16.
         log_prior: log unigram probability. Shape: (V,).
         binding: position rotations.
+        apart: one minus the cosine of two codes that only the spelling tells apart: the identity part's energy.
     """
 
     codes: Tensor
     log_prior: Tensor
     binding: RotaryBinding
+    apart: float = 1.0
 
 
 @dataclass(frozen=True)

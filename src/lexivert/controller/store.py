@@ -62,7 +62,8 @@ def new_proposer(shape: ControllerShape, layout: Layout, lexicon: Lexicon, index
             shape.order_width, shape.semantic_width, shape.width, shape.layers, shape.heads, shape.positions
         )
         placer = Placer(shape.placer_width, shape.placer_layers, shape.heads)
-    language = Language(torch.from_numpy(index.codes), torch.from_numpy(lexicon.log_prior()), layout.binding())
+    codes, log_prior = torch.from_numpy(index.codes), torch.from_numpy(lexicon.log_prior())
+    language = Language(codes, log_prior, layout.binding(), apart=layout.code.identity_share)
     return Proposer(selector.eval(), placer.eval(), index, language, shape.candidates)
 
 

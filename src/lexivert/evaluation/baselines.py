@@ -8,11 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.controller.decoder import first_length
+from lexivert.controller.decoder import bound_ends, first_length
 from lexivert.encoder.binding import RotaryBinding
 from lexivert.encoder.composition import superpose
 from lexivert.index.faiss_index import UnitIndex
-from lexivert.lexicon.units import END
 
 MAX_PASSES = 12
 
@@ -40,7 +39,7 @@ def one_shot(order: Tensor, index: UnitIndex, binding: RotaryBinding) -> list[li
     Shape: order (B, O); result B lists of unit ids.
     """
     target = F.normalize(order, dim=-1)
-    lengths = first_length(target, _ends(index, binding))
+    lengths = first_length(target, bound_ends(torch.from_numpy(index.codes), binding))
     rows, positions = _places(lengths.tolist())
     return _nearest(binding.unbind(target[rows], positions), lengths.tolist(), index)
 
@@ -53,7 +52,7 @@ def cancellation(order: Tensor, index: UnitIndex, binding: RotaryBinding) -> lis
     Shape: order (B, O); result B lists of unit ids.
     """
     target = F.normalize(order, dim=-1)
-    ends = _ends(index, binding)
+    ends = bound_ends(torch.from_numpy(index.codes), binding)
     codes = torch.from_numpy(index.codes)
     texts = one_shot(order, index, binding)
     moving = list(range(len(texts)))
@@ -93,11 +92,6 @@ def _places(lengths: list[int]) -> tuple[Tensor, Tensor]:
     rows = torch.repeat_interleave(torch.arange(len(lengths)), counts)
     starts = torch.cumsum(counts, 0) - counts
     return rows, torch.arange(len(rows)) - starts[rows]
-
-
-def _ends(index: UnitIndex, binding: RotaryBinding) -> Tensor:
-    positions = torch.arange(binding.positions)
-    return binding.bind(torch.from_numpy(index.codes[END]).float().expand(len(positions), -1), positions)
 
 
 def _nearest(evidence: Tensor, lengths: list[int], index: UnitIndex) -> list[list[int]]:
