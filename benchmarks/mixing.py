@@ -41,8 +41,8 @@ from lexivert.evaluation.metrics import LENGTH_BUCKETS, exact_match, wilson_inte
 from lexivert.evaluation.suite import choose_texts
 from lexivert.model import Lexivert
 
-SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
-NOISE_COSINES = (0.9, 0.8)
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)
+NOISE_COSINES = (0.9, 0.8, 0.7)
 
 log = logging.getLogger(__name__)
 

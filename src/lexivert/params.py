@@ -119,7 +119,7 @@ class CodeParams(_Section):
 
     embed_dim: PositiveInt = 2048
     """Width of the whole vector, D; the order part has D - H dimensions and must be even."""
-    semantic_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    semantic_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.4
     """Energy of the semantic prefix in the vector, a."""
     identity_share: Share = 0.6
     """Energy of the surface string's fixed random part in a unit code."""

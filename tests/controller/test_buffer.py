@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from lexivert.controller.buffer import OPEN, WINDOW, Buffer
@@ -102,3 +103,22 @@ def test_nothing_to_put():
     buffer.put(none, none, none, torch.empty(0))
     buffer.drop(none, none)
     assert torch.equal(buffer.total, before)
+
+
+def test_a_mean_over_candidates_is_subtracted_in_a_guess_place():
+    codes, binding = language()
+    buffer = Buffer(torch.tensor([4]), codes, binding)
+    row, place = torch.tensor([0]), torch.tensor([2])
+    mean = (0.7 * codes[5] + 0.2 * codes[6])[None]
+    buffer.put(row, place, torch.tensor([5]), torch.tensor([0.7]), mean)
+    torch.testing.assert_close(buffer.known(row, place), mean)
+    torch.testing.assert_close(buffer.total[0], buffer.windows[0].sum(dim=0))
+    torch.testing.assert_close(buffer.total[0], codes_at(codes, binding, [(END, 4)]) + binding.bind(mean, place)[0])
+    assert buffer.known_energy().item() == pytest.approx(1.0 + mean.square().sum().item(), rel=1e-5)
+    assert bool(buffer.open()[0, 2])
+    buffer.put(row, place, torch.tensor([6]), torch.tensor([1.0]))  # committed in the guess's place
+    torch.testing.assert_close(buffer.total[0], codes_at(codes, binding, [(END, 4), (6, 2)]))
+
+
+def codes_at(codes, binding, pairs):
+    return sum(binding.bind(codes[unit][None], torch.tensor([place]))[0] for unit, place in pairs)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.controller.buffer import Buffer
-from lexivert.controller.channel import fit, observe, proven
+from lexivert.controller.channel import fit, observe, onsager, proven
 from lexivert.controller.sampling import add_noise
 from lexivert.encoder.composition import superpose
 
@@ -91,3 +91,28 @@ def test_a_vector_with_a_near_twin_in_it_is_not_proven(world):
     for first, certain in ((5, True), (10, False)):
         total = superpose([[first, *text[1:]]], codes, world.language.binding)
         assert proven(fit(target, total), torch.tensor([4]), apart).item() is certain
+
+
+@pytest.mark.parametrize(("remembered", "least", "most"), [(True, 0.9, 1.0), (False, 0.0, 0.6)])
+def test_memory_is_what_makes_parallel_guessing_converge(make_world, remembered, least, most):
+    """AMP as the papers have it, without the decode loop: 32 units in 256 dimensions, means over all 1000 units."""
+    world = make_world(1000, 256)
+    codes, binding, log_prior = world.language.codes.float(), world.language.binding, world.language.log_prior
+    draws = torch.multinomial(log_prior.exp(), 40 * 32, replacement=True, generator=torch.Generator().manual_seed(2))
+    target = world.vectors([row.tolist() for row in draws.view(40, 32)])
+    rows, places = torch.arange(40).repeat_interleave(32), torch.arange(32).repeat(40)
+    buffer = Buffer(torch.full((40,), 32), world.language.codes, binding)
+    memory = torch.zeros_like(target)
+    for turn in range(5):
+        channel = observe(target, buffer.total, buffer.length, buffer.known_energy(), memory)
+        evidence = binding.unbind(channel.residual[rows], places) + buffer.known(rows, places)
+        variance = channel.variance[rows]
+        if remembered and turn < 3:  # the noise that AMP claims is the error that its evidence has
+            ratio = ((evidence - codes[draws]).square().mean(dim=1) / variance).mean()
+            assert ratio.item() == pytest.approx(1.0, abs=0.05)
+        posterior = torch.softmax(evidence @ codes.T / variance[:, None] + log_prior, dim=1)
+        means = posterior @ codes
+        buffer.put(rows, places, draws, torch.full((len(rows),), 0.5), means)
+        spread = torch.zeros(40).index_add_(0, rows, 1.0 - means.square().sum(dim=1))
+        memory = onsager(channel, spread) if remembered else memory
+    assert least <= (posterior.argmax(dim=1) == draws).float().mean().item() <= most

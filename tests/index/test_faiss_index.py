@@ -189,3 +189,31 @@ def test_report_counts_what_the_shortlist_misses():
     narrow = report(index(search_dims=8, shortlist=2), seed=0)
     assert narrow["searched_width"] == 8
     assert 0.0 < narrow["recall_at_1"] < 0.9
+
+
+@pytest.mark.parametrize("factory", ["Flat", "HNSW16"])
+def test_a_bias_is_part_of_the_score(factory):
+    """Against scoring every unit by inner product plus bias; a graph's shortlist is found without it."""
+    codes, queries = random_codes(500), np.random.default_rng(1).standard_normal((20, 64), dtype=np.float32)
+    numbers = IndexParams(factory=factory, search_dims=0, shortlist=500, frequent=100, ef_search=500)
+    searched = UnitIndex(codes, build(codes, numbers), numbers)
+    rng = np.random.default_rng(2)
+    bias = (rng.random(20, dtype=np.float32), rng.standard_normal(500, dtype=np.float32))
+    scores = queries @ codes.astype(np.float32).T + bias[0][:, None] * bias[1]
+    for search, limit in ((searched.search, 500), (searched.search_exact, 500), (searched.search_frequent, 100)):
+        found, ids = search(queries, 5, bias)
+        expected = np.argsort(-scores[:, :limit], axis=1)[:, :5]
+        np.testing.assert_array_equal(ids, expected)
+        np.testing.assert_allclose(found, np.take_along_axis(scores, expected, axis=1), rtol=2e-3, atol=2e-3)
+
+
+def test_a_search_of_few_dimensions_shortlists_by_them():
+    """The shortlist is that of the leading dimensions, its order that of whole codes."""
+    codes, queries = random_codes(300), np.random.default_rng(1).standard_normal((10, 64), dtype=np.float32)
+    numbers = IndexParams(search_dims=48, shortlist=7, frequent=10)
+    wide = codes.astype(np.float32)
+    _, ids = UnitIndex(codes, build(codes, numbers), numbers).search(queries, 3, width=16)
+    for row in range(10):
+        shortlist = np.argsort(-(wide[:, :16] @ queries[row, :16]))[:7]
+        expected = shortlist[np.argsort(-(wide[shortlist] @ queries[row]))][:3]
+        assert ids[row].tolist() == expected.tolist()

@@ -21,8 +21,8 @@ class Buffer:
 
     Attributes:
         units: unit id of every position, ``OPEN`` where nothing is known. Shape: (B, P).
-        weights: how surely, 0 to 1: a guess is subtracted in part, a committed unit (weight 1) in full.
-            Shape: (B, P).
+        weights: how surely, 0 to 1: below 1 it is a guess, in whose place a mean over candidates may be subtracted; a
+            committed unit (weight 1) is subtracted in full. Shape: (B, P).
         length: believed number of units, which is END's position. Shape: (B,).
         windows: sums of bound codes over ``WINDOW`` neighbouring positions. Shape: (B, ceil(P / WINDOW), O).
         total: sum of all windows. Shape: (B, O).
@@ -34,29 +34,40 @@ class Buffer:
         self._binding = binding
         self.units = torch.full((batch, positions), OPEN, dtype=torch.int64)
         self.weights = torch.zeros(batch, positions)
+        self._held = torch.zeros(batch, positions, codes.shape[1])
+        self._energy = torch.zeros(batch, positions)
         self.length = length.clone()
         self.windows = torch.zeros(batch, -(-positions // WINDOW), codes.shape[1])
         self.total = torch.zeros(batch, codes.shape[1])
         self.put(torch.arange(batch), length, torch.full_like(length, END), torch.ones(batch))
 
-    def put(self, rows: Tensor, positions: Tensor, units: Tensor, weights: Tensor) -> None:
+    def put(
+        self, rows: Tensor, positions: Tensor, units: Tensor, weights: Tensor, codes: Tensor | None = None
+    ) -> None:
         """Put a unit at each (row, position) in place of what is there; the pairs are distinct. Weight 0 drops it.
 
-        Shape: four (M,).
+        Args:
+            rows: Shape: (M,).
+            positions: Shape: (M,).
+            units: Shape: (M,).
+            weights: Shape: (M,).
+            codes: what is subtracted for each, such as a mean over several candidates; if None, the weighted code of
+                the unit. Shape: (M, O).
         """
-        bound = self._binding.bind(self._code(units, weights) - self.known(rows, positions), positions)
+        if codes is None:
+            codes = self._codes[units.clamp_min(0)].float() * weights[:, None]
+        bound = self._binding.bind(codes - self._held[rows, positions], positions)
         self.units[rows, positions] = torch.where(weights > 0, units, OPEN)
         self.weights[rows, positions] = weights
+        self._held[rows, positions] = codes
+        self._energy[rows, positions] = codes.square().sum(dim=1)
         self.total.index_add_(0, rows, bound)
         flat = self.windows.view(-1, self.windows.shape[2])
         flat.index_add_(0, rows * self.windows.shape[1] + positions // WINDOW, bound)
 
     def known(self, rows: Tensor, positions: Tensor) -> Tensor:
-        """Weighted codes at some positions, unbound. Shape: rows and positions (M,), result (M, O)."""
-        return self._code(self.units[rows, positions], self.weights[rows, positions])
-
-    def _code(self, units: Tensor, weights: Tensor) -> Tensor:
-        return self._codes[units.clamp_min(0)].float() * weights[:, None]
+        """What is held at some positions, unbound. Shape: rows and positions (M,), result (M, O)."""
+        return self._held[rows, positions]
 
     def drop(self, rows: Tensor, positions: Tensor) -> None:
         """Open positions again. Shape: two (M,)."""
@@ -84,5 +95,5 @@ class Buffer:
         return (self.weights < 1) & self.inside()
 
     def known_energy(self) -> Tensor:
-        """Sum of squared weights, END included: the squared length that ``total`` should have. Shape: (B,)."""
-        return self.weights.square().sum(dim=1)
+        """Summed energy of what is held, END included: the squared length that ``total`` should have. Shape: (B,)."""
+        return self._energy.sum(dim=1)

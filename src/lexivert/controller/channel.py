@@ -34,7 +34,7 @@ class Channel:
     variance: Tensor
 
 
-def observe(target: Tensor, total: Tensor, length: Tensor, known: Tensor) -> Channel:
+def observe(target: Tensor, total: Tensor, length: Tensor, known: Tensor, memory: Tensor | None = None) -> Channel:
     """Work out the channel from a vector and the sum of what is committed.
 
     The clean sum has squared length about n + 1, as codes at different positions are nearly orthogonal. How far the
@@ -44,7 +44,8 @@ def observe(target: Tensor, total: Tensor, length: Tensor, known: Tensor) -> Cha
         target: given order parts, unit length. Shape: (B, O).
         total: weighted sum of the bound codes known so far, END included. Shape: (B, O).
         length: units in the text, END not counted, as now believed. Shape: (B,).
-        known: sum of the squared weights in ``total``; n + 1 when every unit is committed. Shape: (B,).
+        known: energy of what is in ``total``; n + 1 when every unit is committed. Shape: (B,).
+        memory: added to the residual, see ``onsager``. Shape: (B, O).
     """
     width = target.shape[1]
     clean = torch.sqrt(length.float() + 1.0)
@@ -59,8 +60,27 @@ def observe(target: Tensor, total: Tensor, length: Tensor, known: Tensor) -> Cha
     least_squares = energy / (target * total).sum(dim=1).clamp_min(1e-6)
     scale = torch.where(complete, least_squares, clean / cosine.clamp(*_COSINE_RANGE))
     residual = scale[:, None] * target - total
+    if memory is not None:
+        residual = residual + memory
     variance = residual.square().sum(dim=1) / width
     return Channel(scale, residual, variance.clamp_min(1e-7))
+
+
+def onsager(channel: Channel, spread: Tensor) -> Tensor:
+    """Memory for the next residual: how far guesses followed this one, taken back (AMP's Onsager term).
+
+    Guesses are made of evidence, so that subtracting them leaves less in the residual than their errors add. With a
+    posterior mean m of unit codes for a guess, the derivative of the guess by its evidence sums to
+    ``(1 - |m|²) / variance`` (Donoho, Maleki & Montanari 2009; Rush, Greig & Venkataramanan 2017).
+
+    Args:
+        channel: that the guesses were made from.
+        spread: sum of ``1 - |m|²`` over each text's guesses. Shape: (B,).
+
+    Shape: (B, O).
+    """
+    width = channel.residual.shape[1]
+    return channel.residual * (spread / (width * channel.variance)).clamp(0.0, 1.0)[:, None]
 
 
 def fit(target: Tensor, total: Tensor) -> Tensor:

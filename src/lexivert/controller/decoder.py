@@ -15,11 +15,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.controller.buffer import OPEN, Buffer
-from lexivert.controller.channel import Channel, fit, observe, proven
+from lexivert.controller.channel import Channel, fit, observe, onsager, proven
 from lexivert.controller.proposal import Language, Proposal, Proposer, see, window_fit
 from lexivert.controller.trace import Step, TraceRecorder
 from lexivert.encoder.binding import RotaryBinding
 from lexivert.lexicon.units import END
+
+_MEAN_OF = 4
+"""Candidates that a guess is the mean of."""
+_SUREST_GUESS = 0.999
+"""A weight of 1 would make a guess a commit."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class _State:
     searches: Tensor
     revisions: Tensor
     active: Tensor
+    memory: Tensor
     recorder: TraceRecorder | None = field(default=None)
 
 
@@ -128,12 +134,14 @@ class Decoder:
             searches=torch.zeros(buffer.units.shape, dtype=torch.int64),
             revisions=torch.zeros(batch, dtype=torch.int64),
             active=torch.arange(batch),
+            memory=torch.zeros_like(target),
             recorder=recorder,
         )
 
     def _channel(self, state: _State, rows: Tensor) -> Channel:
         buffer = state.buffer
-        return observe(state.target[rows], buffer.total[rows], buffer.length[rows], buffer.known_energy()[rows])
+        known = buffer.known_energy()[rows]
+        return observe(state.target[rows], buffer.total[rows], buffer.length[rows], known, state.memory[rows])
 
     def _find_end(self, state: _State) -> None:
         """Move END where its evidence is better at another position."""
@@ -175,7 +183,8 @@ class Decoder:
         searched = state.searches[rows[where[0]], where[1]]
         quick = still_open[where] & loud & (searched < self.rules.quick_rounds)
         proposal = self.proposer.propose(slots, fits, quick)
-        self._commit(state, rows, proposal, quick, last=last)
+        spread = self._commit(state, rows, proposal, quick, last=last)
+        state.memory[rows] = onsager(channel, spread)
         state.searches[rows[where[0]], where[1]] += 1
 
     def _doubtful(self, state: _State, rows: Tensor, channel: Channel, n: int) -> Tensor:
@@ -192,8 +201,12 @@ class Decoder:
         doubtful[which, positions] = own < 1.0 - self.rules.doubt * channel.variance[which].sqrt()
         return doubtful
 
-    def _commit(self, state: _State, active: Tensor, proposal: Proposal, quick: Tensor, *, last: bool) -> None:
-        """Commit the sure pairs, or the easiest where nothing is sure, and hold the rest as weighted guesses."""
+    def _commit(self, state: _State, active: Tensor, proposal: Proposal, quick: Tensor, *, last: bool) -> Tensor:
+        """Commit the sure pairs, or the easiest where nothing is sure, and hold the rest as guesses.
+
+        Returns:
+            Sum of ``1 - |m|²`` over each text's guesses. Shape: (R,).
+        """
         best, choice = proposal.log_odds.max(dim=1)
         probability = torch.sigmoid(best)
         units = proposal.units.gather(1, choice[:, None])[:, 0]
@@ -201,11 +214,13 @@ class Decoder:
         stuck = torch.ones(len(active), dtype=torch.bool)
         stuck[proposal.rows[commit | quick]] = False
         commit |= _easiest(proposal.rows, probability, self.rules.share) & stuck[proposal.rows]
-        weights = torch.where(commit, 1.0, probability)
         rows = active[proposal.rows]
         state.scores[rows, proposal.positions] = probability
         guess = ~commit
-        state.buffer.put(rows[guess], proposal.positions[guess], units[guess], weights[guess])
+        means, mass = self._means(proposal, guess)
+        below_one = probability[guess].clamp(max=_SUREST_GUESS)
+        state.buffer.put(rows[guess], proposal.positions[guess], units[guess], below_one, means)
+        spread = torch.zeros(len(active)).index_add_(0, proposal.rows[guess], mass - means.square().sum(dim=1))
         order = commit.nonzero()[:, 0]
         order = order[torch.argsort(-probability[order], stable=True)]
         rows, positions, units = rows[order], proposal.positions[order], units[order]
@@ -213,6 +228,16 @@ class Decoder:
             state.recorder.put(state.buffer, rows, positions, units, probability[order])
         else:
             state.buffer.put(rows, positions, units, torch.ones(len(order)))
+        return spread
+
+    def _means(self, proposal: Proposal, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mean of the code at some positions, over the likeliest candidates, and their summed probability.
+
+        Shape: chosen (M,) bool, results (chosen, O) and (chosen,).
+        """
+        probability, places = proposal.probabilities[chosen].topk(min(_MEAN_OF, proposal.units.shape[1]), dim=1)
+        codes = self.language.codes[proposal.units[chosen].gather(1, places)].float()
+        return torch.bmm(probability[:, None, :], codes)[:, 0], probability.sum(dim=1)
 
 
 def bound_ends(codes: Tensor, binding: RotaryBinding) -> Tensor:

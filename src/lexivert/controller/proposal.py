@@ -51,12 +51,14 @@ class Proposal:
         positions: the position. Shape: (M,).
         units: candidate units. Shape: (M, K).
         log_odds: the Placer's log odds that the candidate is right. Shape: (M, K).
+        probabilities: the Selector's posterior. Shape: (M, K).
     """
 
     rows: Tensor
     positions: Tensor
     units: Tensor
     log_odds: Tensor
+    probabilities: Tensor
 
 
 def see(buffer: Buffer, rows: Tensor, channel: Channel, semantic: Tensor, asked: Tensor, language: Language) -> Slots:
@@ -226,4 +228,4 @@ class Proposer:
         products, units = self.retrieve(intention, quick, slots.variance[rows])
         posterior = score(intention, units, products, self.prior, quick)
         log_odds = self.placer(placement(slots, fits, units, products, posterior, self.language.log_prior))
-        return Proposal(rows, positions, units, log_odds)
+        return Proposal(rows, positions, units, log_odds, posterior[0].exp())
