@@ -139,23 +139,23 @@ def by_kind(units: Iterable[Unit]) -> dict[str, Counter[str]]:
     return counts
 
 
-def timed(function: Callable[..., Any], *args: Any) -> tuple[Any, float]:
-    """Result and seconds."""
-    start = time.perf_counter()
-    return function(*args), time.perf_counter() - start
+def timed(function: Callable[..., Any], *args: Any) -> tuple[Any, float, float]:
+    """Result, seconds, and seconds of processor time of all threads."""
+    start, processor = time.perf_counter(), time.process_time()
+    return function(*args), time.perf_counter() - start, time.process_time() - processor
 
 
-def best_of(times: int, function: Callable[..., Any], *args: Any) -> tuple[Any, float]:
-    """Result and fewest seconds; the library may use its second thread, the plain code has one."""
+def best_of(times: int, function: Callable[..., Any], *args: Any) -> tuple[Any, float, float]:
+    """Result and fewest seconds of either clock. The library may use two threads, the plain code has one."""
     results = [timed(function, *args) for _ in range(times)]
-    return results[-1][0], min(seconds for _, seconds in results)
+    return results[-1][0], min(wall for _, wall, _ in results), min(processor for *_, processor in results)
 
 
 def generation_seconds(tokens: int, types: int) -> float:
     """Seconds that making the text takes by itself, measured on a part of it."""
     part = min(tokens, 2_000_000)
-    _, seconds = timed(lambda: sum(1 for _ in zipf_rows(part, types)))
-    return float(seconds) * tokens / part
+    _, seconds, _ = timed(lambda: sum(1 for _ in zipf_rows(part, types)))
+    return seconds * tokens / part
 
 
 def main(
@@ -166,7 +166,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
 ) -> None:
     """Measure, print a table, and write the figures."""
-    counts, seconds = timed(fast_counts, zipf_rows(tokens, types), params_for(min_count))
+    counts, seconds, _ = timed(fast_counts, zipf_rows(tokens, types), params_for(min_count))
     figures = {
         "tokens": tokens,
         "seconds_with_generation": seconds,
@@ -178,13 +178,14 @@ def main(
     del counts
     rows = list(islice(zipf_rows(sample, types), None))
     params = params_for(10)
-    fast, fast_seconds = best_of(3, fast_counts, rows, params)
-    plain, plain_seconds = best_of(2, plain_counts, rows, params)
+    fast, fast_seconds, fast_processor = best_of(3, fast_counts, rows, params)
+    plain, plain_seconds, plain_processor = best_of(3, plain_counts, rows, params)
     figures |= {
         "sample_tokens": sample,
         "sample_seconds": fast_seconds,
         "sample_plain_seconds": plain_seconds,
         "speedup": plain_seconds / fast_seconds,
+        "speedup_in_processor_time": plain_processor / fast_processor,
         "same_counts": by_kind(fast) == plain,
     }
     table = Table("figure", "value", title="Counting tokens and phrases of 2 to 7 words")
@@ -193,7 +194,8 @@ def main(
     Console().print(table)
     if out is not None:
         out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    if figures["speedup"] < BAR_SPEEDUP or not figures["same_counts"] or figures["peak_gb"] > BAR_GB:
+    held = figures["speedup"] >= BAR_SPEEDUP and figures["same_counts"] and figures["peak_gb"] <= BAR_GB
+    if not held:
         raise SystemExit(f"missed: the bars are {BAR_SPEEDUP} times the plain code, same counts, {BAR_GB} GB")
 
 

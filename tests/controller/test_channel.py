@@ -15,7 +15,7 @@ from lexivert.encoder.composition import superpose
 def test_scale_of_a_hardly_known_text_by_hand():
     """Measured cosine .5·2 = 1 of precision 4/4, guessed .95 of precision 1/.2²: 24.75 / 26."""
     target, total = torch.full((1, 4), 0.5), torch.tensor([[1.0, 0.0, 0.0, 0.0]])
-    channel = observe(target, total, torch.tensor([3]), torch.tensor([1.0]))
+    channel = observe(target, total, torch.tensor([3]), torch.tensor([1.0]), torch.tensor([False]))
     scale = 2 / (24.75 / 26)
     rest = [scale / 2 - 1, scale / 2, scale / 2, scale / 2]
     assert channel.scale.item() == pytest.approx(scale, rel=1e-5)
@@ -26,7 +26,7 @@ def test_scale_of_a_hardly_known_text_by_hand():
 def test_a_complete_text_is_scaled_by_least_squares():
     total = torch.tensor([[3.0, 4.0, 0.0, 0.0]])
     target = torch.tensor([[0.6, 0.0, 0.8, 0.0]])
-    channel = observe(target, total, torch.tensor([1]), torch.tensor([2.0]))
+    channel = observe(target, total, torch.tensor([1]), torch.tensor([2.0]), torch.tensor([True]))
     assert channel.scale.item() == pytest.approx(25 / 1.8)
     torch.testing.assert_close(channel.residual, 25 / 1.8 * target - total)
 
@@ -34,7 +34,7 @@ def test_a_complete_text_is_scaled_by_least_squares():
 def test_a_right_text_leaves_nothing(world):
     texts = world.texts([12])
     buffer = committed(world, texts, share=1.0)
-    channel = observe(world.vectors(texts), buffer.total, buffer.length, buffer.known_energy())
+    channel = observe(world.vectors(texts), buffer.total, buffer.length, buffer.known_energy(), buffer.complete())
     assert channel.residual.norm() < 1e-4
     assert channel.variance.item() == pytest.approx(1e-7)
     assert fit(world.vectors(texts), buffer.total).item() == pytest.approx(1.0, abs=1e-6)
@@ -59,7 +59,7 @@ def test_variance_is_that_of_the_evidence(world, cosine, share):
     generator = torch.Generator().manual_seed(0)
     target = add_noise(world.vectors(texts), torch.full((30,), cosine), generator)
     buffer = committed(world, texts, share)
-    channel = observe(target, buffer.total, buffer.length, buffer.known_energy())
+    channel = observe(target, buffer.total, buffer.length, buffer.known_energy(), buffer.complete())
     evidence = world.language.binding.unbind(channel.residual, torch.full((30,), 19))
     codes = world.language.codes[[text[19] for text in texts]].float()
     error = (evidence - codes).square().mean(dim=1) + 1 / 512
@@ -74,7 +74,7 @@ def test_fit_is_a_cosine():
 
 
 def test_what_proves_a_text_by_hand():
-    """Nine units: a twin that is .002 away moves the cosine by .0002, so that a quarter of it is more than enough."""
+    """Nine units: with .6 between twins the tolerance is 2e-5 at most, with 4e-4 it is 4e-4 / 40 = 1e-5."""
     quality, length = torch.tensor([1.0, 1.0 - 1.9e-5, 1.0 - 2.1e-5]), torch.full((3,), 9)
     assert proven(quality, length, 0.6).tolist() == [True, True, False]
     assert proven(quality, length, 4e-4).tolist() == [True, False, False]  # a margin of 1e-5
@@ -82,8 +82,8 @@ def test_what_proves_a_text_by_hand():
 
 
 def test_a_vector_with_a_near_twin_in_it_is_not_proven(world):
-    """Two units whose codes differ by little: the wrong one fits well and must not count as proof."""
-    apart, text = 0.01, [5, 6, 7, 8]
+    """Two units 5e-5 apart: the wrong one fits to 1 - 1e-5, nearer than any fixed tolerance that rounding allows."""
+    apart, text = 5e-5, [5, 6, 7, 8]
     codes = world.language.codes[:20].float()
     other = F.normalize(codes[11] - (codes[11] @ codes[5]) * codes[5], dim=0)
     codes[10] = (1 - apart) * codes[5] + math.sqrt(1 - (1 - apart) ** 2) * other
@@ -104,7 +104,7 @@ def test_memory_is_what_makes_parallel_guessing_converge(make_world, remembered,
     buffer = Buffer(torch.full((40,), 32), world.language.codes, binding)
     memory = torch.zeros_like(target)
     for turn in range(5):
-        channel = observe(target, buffer.total, buffer.length, buffer.known_energy(), memory)
+        channel = observe(target, buffer.total, buffer.length, buffer.known_energy(), buffer.complete(), memory)
         evidence = binding.unbind(channel.residual[rows], places) + buffer.known(rows, places)
         variance = channel.variance[rows]
         if remembered and turn < 3:  # the noise that AMP claims is the error that its evidence has

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from lexivert.controller import decoder
 from lexivert.controller.decoder import Decoder, DecodeRules, _easiest, first_length
 from lexivert.controller.sampling import add_noise
 from lexivert.lexicon.units import END
@@ -114,3 +115,20 @@ def test_the_easiest_are_a_share_and_at_least_one():
     assert _easiest(rows, probability, 0.1).tolist() == [False, True, False, False, True, False, True]
     assert _easiest(rows, probability, 0.5).tolist() == [False, True, False, True, True, False, True]
     assert _easiest(rows, probability, 1.0).all()
+
+
+def test_memory_of_guesses_reads_more_texts(make_world, monkeypatch):
+    """28 units in 256 dimensions, near the limit: more texts come back exactly with the memory than without."""
+    world = make_world(1000, 256, candidates=32)
+    generator = torch.Generator().manual_seed(5)
+    draws = torch.multinomial(world.language.log_prior.exp(), 200 * 28, replacement=True, generator=generator)
+    texts = [row.tolist() for row in draws.clamp_min(1).view(200, 28)]
+
+    def exact():
+        result = Decoder(world.proposer).decode(world.vectors(texts), semantic(200))
+        return sum(units == text for units, text in zip(result.units, texts, strict=True)) / 200
+
+    remembered = exact()
+    monkeypatch.setattr(decoder, "onsager", lambda channel, spread: torch.zeros_like(channel.residual))
+    assert remembered > 0.88
+    assert exact() < remembered - 0.04

@@ -22,7 +22,7 @@ def state(world, texts, committed, cosine=1.0):
     if committed:
         rows, positions, units, weights = zip(*committed, strict=True)
         buffer.put(torch.tensor(rows), torch.tensor(positions), torch.tensor(units), torch.tensor(weights))
-    channel = observe(target, buffer.total, buffer.length, buffer.known_energy())
+    channel = observe(target, buffer.total, buffer.length, buffer.known_energy(), buffer.complete())
     return target, buffer, channel
 
 
@@ -110,6 +110,24 @@ def test_quick_retrieval_is_of_frequent_units(world):
         expected = torch.topk((inner[row] + world.language.log_prior)[:limit], 8)
         assert units[row].tolist() == expected.indices.tolist()
         torch.testing.assert_close(products[row], inner[row, units[row]], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("width", [128, 256, 384, 512])
+def test_a_search_of_few_dimensions_misses_next_to_nothing(make_world, width):
+    """At the noise up to which so few dimensions are searched, against a search in all of them."""
+    world = make_world(20000, 640, candidates=4, frequent=10)
+    variance = (width / 6.5**2 - 1.0) / 640 * 0.999
+    _, intention = intentions(world, variance, rows=600)
+    asked = [
+        search
+        for chosen, search in world.proposer._searches(torch.tensor([False]), torch.tensor([variance]))
+        if chosen
+    ]
+    assert [search.keywords["width"] for search in asked] == [width]
+    _, units = world.proposer.retrieve(intention, torch.zeros(600, dtype=torch.bool), torch.full((600,), variance))
+    best = (intention.raw @ world.language.codes.float().T + world.language.log_prior).argmax(dim=1)
+    missed = (units != best[:, None]).all(dim=1)
+    assert missed.float().mean() <= 0.005
 
 
 @pytest.mark.parametrize("quick", [False, True])

@@ -91,7 +91,7 @@ def test_commits_are_mostly_right_and_of_every_share(example):
     share = committed.sum(dim=1) / buffer.length
     assert share.min() == 0.0
     assert share.max() > 0.8
-    expected = observe(made.target, buffer.total, buffer.length, buffer.known_energy())
+    expected = observe(made.target, buffer.total, buffer.length, buffer.known_energy(), buffer.complete())
     assert torch.equal(made.channel.residual, expected.residual)
 
 

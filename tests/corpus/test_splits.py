@@ -41,6 +41,7 @@ def test_a_draw_depends_on_names_and_seed_only():
 def test_three_documents_give_one_each_and_two_stay_in_train():
     three = assign_splits(sizes([50, 60, 70]), valid_share=0.02, test_share=0.02, seed=0)
     assert three == {"s/0": "test", "s/1": "valid", "s/2": "train"}  # the smallest, for all overshoot
+    assert set(assign_splits(sizes([5, 0, 6]), valid_share=0.4, test_share=0.4, seed=0).values()) == {"train"}
     assert set(assign_splits(sizes([5, 6]), valid_share=0.4, test_share=0.4, seed=0).values()) == {"train"}
 
 

@@ -217,3 +217,13 @@ def test_a_search_of_few_dimensions_shortlists_by_them():
         shortlist = np.argsort(-(wide[:, :16] @ queries[row, :16]))[:7]
         expected = shortlist[np.argsort(-(wide[shortlist] @ queries[row]))][:3]
         assert ids[row].tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(("factory", "scans"), [("Flat", True), ("FlatIPPanorama4", False), ("SQ8", False)])
+def test_only_a_plain_flat_index_is_scanned(factory, scans):
+    """Other kinds may hold the vectors in another layout; FAISS searches those itself."""
+    codes = random_codes(400)
+    numbers = IndexParams(factory=factory, search_dims=0, shortlist=16, frequent=10)
+    searched = UnitIndex(codes, build(codes, numbers), numbers)
+    assert searched.scans is scans
+    assert (searched.search(codes.astype(np.float32), 1)[1][:, 0] == np.arange(400)).mean() > 0.99

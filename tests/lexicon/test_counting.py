@@ -2,6 +2,7 @@ import random
 import runpy
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -58,7 +59,18 @@ ROW = st.text(st.sampled_from("ab,.' é\u2003\x1c\x1f\u0085\n@-日\u0301"), max_
 @settings(max_examples=200, deadline=None)
 @given(st.lists(ROW, max_size=6))
 def test_coded_rows_are_the_tokenised_rows(rows):
-    assert Counter(map(tuple, rows_of(encode_texts(rows)))) == Counter(map(surfaces_of, rows))
+    whole = encode_texts(rows)
+    with mock.patch.object(counting, "_BATCH_CHARACTERS", 8):  # every row or two a batch of its own
+        batched = encode_texts(rows)
+    for text in (whole, batched):
+        assert Counter(map(tuple, rows_of(text))) == Counter(map(surfaces_of, rows))
+        assert text.counts.all()
+
+
+def test_an_invalid_row_of_a_later_batch_is_reported(monkeypatch):
+    monkeypatch.setattr(counting, "_BATCH_CHARACTERS", 8)
+    with pytest.raises(ValueError, match="lone surrogate"):
+        encode_texts(["the cat sat", "the dog", "a \ud800"])
 
 
 def test_phrases_worked_by_hand():

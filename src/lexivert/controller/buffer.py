@@ -94,6 +94,10 @@ class Buffer:
         """Tell which positions before END hold no committed unit. Shape: (B, P) bool."""
         return (self.weights < 1) & self.inside()
 
+    def complete(self) -> Tensor:
+        """Tell which texts have a committed unit at every position before END. Shape: (B,) bool."""
+        return ~self.open().any(dim=1)
+
     def known_energy(self) -> Tensor:
         """Summed energy of what is held, END included: the squared length that ``total`` should have. Shape: (B,)."""
         return self._energy.sum(dim=1)

@@ -34,7 +34,9 @@ class Channel:
     variance: Tensor
 
 
-def observe(target: Tensor, total: Tensor, length: Tensor, known: Tensor, memory: Tensor | None = None) -> Channel:
+def observe(
+    target: Tensor, total: Tensor, length: Tensor, known: Tensor, complete: Tensor, memory: Tensor | None = None
+) -> Channel:
     """Work out the channel from a vector and the sum of what is committed.
 
     The clean sum has squared length about n + 1, as codes at different positions are nearly orthogonal. How far the
@@ -44,7 +46,8 @@ def observe(target: Tensor, total: Tensor, length: Tensor, known: Tensor, memory
         target: given order parts, unit length. Shape: (B, O).
         total: weighted sum of the bound codes known so far, END included. Shape: (B, O).
         length: units in the text, END not counted, as now believed. Shape: (B,).
-        known: energy of what is in ``total``; n + 1 when every unit is committed. Shape: (B,).
+        known: energy of what is in ``total``; about n + 1 when every unit is committed. Shape: (B,).
+        complete: whether every unit is committed, so that least squares give the scale. Shape: (B,) bool.
         memory: added to the residual, see ``onsager``. Shape: (B, O).
     """
     width = target.shape[1]
@@ -56,7 +59,6 @@ def observe(target: Tensor, total: Tensor, length: Tensor, known: Tensor, memory
     cosine = (measured * measured_precision + _COSINE_GUESS * guess_precision) / (
         measured_precision + guess_precision
     )
-    complete = known > length.float() + 0.999
     least_squares = energy / (target * total).sum(dim=1).clamp_min(1e-6)
     scale = torch.where(complete, least_squares, clean / cosine.clamp(*_COSINE_RANGE))
     residual = scale[:, None] * target - total
@@ -71,11 +73,12 @@ def onsager(channel: Channel, spread: Tensor) -> Tensor:
 
     Guesses are made of evidence, so that subtracting them leaves less in the residual than their errors add. With a
     posterior mean m of unit codes for a guess, the derivative of the guess by its evidence sums to
-    ``(1 - |m|²) / variance`` (Donoho, Maleki & Montanari 2009; Rush, Greig & Venkataramanan 2017).
+    ``(p - |m|²) / variance``, p being the summed probability of the units in the mean (Donoho, Maleki & Montanari
+    2009; Rush, Greig & Venkataramanan 2017). That is for exact evidence: what the Selector learns is left out.
 
     Args:
         channel: that the guesses were made from.
-        spread: sum of ``1 - |m|²`` over each text's guesses. Shape: (B,).
+        spread: sum of ``p - |m|²`` over each text's guesses. Shape: (B,).
 
     Shape: (B, O).
     """

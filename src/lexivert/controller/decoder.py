@@ -23,8 +23,6 @@ from lexivert.lexicon.units import END
 
 _MEAN_OF = 4
 """Candidates that a guess is the mean of."""
-_SUREST_GUESS = 0.999
-"""A weight of 1 would make a guess a commit."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +138,14 @@ class Decoder:
 
     def _channel(self, state: _State, rows: Tensor) -> Channel:
         buffer = state.buffer
-        known = buffer.known_energy()[rows]
-        return observe(state.target[rows], buffer.total[rows], buffer.length[rows], known, state.memory[rows])
+        return observe(
+            state.target[rows],
+            buffer.total[rows],
+            buffer.length[rows],
+            buffer.known_energy()[rows],
+            buffer.complete()[rows],
+            state.memory[rows],
+        )
 
     def _find_end(self, state: _State) -> None:
         """Move END where its evidence is better at another position."""
@@ -158,7 +162,7 @@ class Decoder:
     def _finish(self, state: _State) -> None:
         """Retire texts that are complete and proven, or have been examined often enough."""
         rows, buffer = state.active, state.buffer
-        complete = ~buffer.open()[rows].any(dim=1)
+        complete = buffer.complete()[rows]
         quality = fit(state.target[rows], buffer.total[rows])
         certain = proven(quality, buffer.length[rows], self.language.apart)
         examined = state.revisions[rows] >= self.rules.revisions
@@ -205,7 +209,7 @@ class Decoder:
         """Commit the sure pairs, or the easiest where nothing is sure, and hold the rest as guesses.
 
         Returns:
-            Sum of ``1 - |m|²`` over each text's guesses. Shape: (R,).
+            Sum of ``p - |m|²`` over each text's guesses, see ``onsager``. Shape: (R,).
         """
         best, choice = proposal.log_odds.max(dim=1)
         probability = torch.sigmoid(best)
@@ -218,8 +222,7 @@ class Decoder:
         state.scores[rows, proposal.positions] = probability
         guess = ~commit
         means, mass = self._means(proposal, guess)
-        below_one = probability[guess].clamp(max=_SUREST_GUESS)
-        state.buffer.put(rows[guess], proposal.positions[guess], units[guess], below_one, means)
+        state.buffer.put(rows[guess], proposal.positions[guess], units[guess], probability[guess], means)
         spread = torch.zeros(len(active)).index_add_(0, proposal.rows[guess], mass - means.square().sum(dim=1))
         order = commit.nonzero()[:, 0]
         order = order[torch.argsort(-probability[order], stable=True)]
@@ -280,6 +283,6 @@ def _result(state: _State, apart: float) -> Decoded:
     units = [[u for u, k in zip(row, keep, strict=True) if k] for row, keep in zip(units, kept, strict=True)]
     scores = [[s for s, k in zip(row, keep, strict=True) if k] for row, keep in zip(scores, kept, strict=True)]
     quality = fit(state.target, buffer.total)
-    certain = proven(quality, buffer.length, apart) & ~buffer.open().any(dim=1)
+    certain = proven(quality, buffer.length, apart) & buffer.complete()
     steps = state.recorder.steps if state.recorder is not None else [[] for _ in units]
     return Decoded(units, scores, quality, certain, steps)

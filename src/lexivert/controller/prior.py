@@ -36,7 +36,7 @@ class UnitPrior:
         log-normal; one that was not searched weighs ``exp(b + s²/2)``.
 
         Args:
-            units: retrieved. Shape: (M, K).
+            units: retrieved, -1 where there were too few. Shape: (M, K).
             lowest: the lowest logit among them, -inf if fewer than K were found. Shape: (M,).
             variance: s². Shape: (M,).
             weight: factor on the log prior. Shape: ().
@@ -44,7 +44,7 @@ class UnitPrior:
 
         Shape: (M,).
         """
-        found = torch.zeros(len(units), _BINS).scatter_add_(1, self._bin[units], torch.ones(units.shape))
+        found = torch.zeros(len(units), _BINS).scatter_add_(1, self._bin[units], (units >= 0).float())
         searched = torch.where(quick[:, None], self._frequent, self._frequent + self._rare)
         left = (searched - found).clamp_min(0.0)
         deviation = variance.sqrt()[:, None]

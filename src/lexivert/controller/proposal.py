@@ -19,7 +19,7 @@ from lexivert.controller.selector import Intention, Selector, Slots
 from lexivert.encoder.binding import RotaryBinding
 from lexivert.index.faiss_index import UnitIndex
 
-_CLEAR_DEVIATIONS = 6.0
+_CLEAR_DEVIATIONS = 6.5
 """How far the right unit's score must stand out for a search of few dimensions to have it on the shortlist."""
 _WIDTHS = (128, 256, 384, 512, 768, 1024)
 """Numbers of dimensions that all units are searched in."""
@@ -203,12 +203,15 @@ class Proposer:
     def _searches(self, quick: Tensor, variance: Tensor) -> Iterator[tuple[Tensor, Callable[..., tuple[Any, Any]]]]:
         """Tell which positions are searched how: the less noise, the fewer code dimensions tell the units apart.
 
-        In d of O dimensions the right unit's inner product stands ``sqrt(d / O / variance)`` deviations above those
-        of the units that have nothing to do with the evidence.
+        In d of O dimensions the right unit's inner product stands ``sqrt(d / (1 + O·variance))`` deviations above
+        those of the units that have nothing to do with the evidence. An index other than Flat is left to itself.
         """
         index = self.index
-        needed = _CLEAR_DEVIATIONS**2 * self.language.codes.shape[1] * variance
+        needed = _CLEAR_DEVIATIONS**2 * (1.0 + self.language.codes.shape[1] * variance)
         yield quick, index.search_frequent
+        if not index.scans:
+            yield ~quick, index.search
+            return
         enough = 0
         for width in (*(width for width in _WIDTHS if width < index.searched_width), index.searched_width):
             yield ~quick & (needed > enough) & (needed <= width), partial(index.search, width=width)

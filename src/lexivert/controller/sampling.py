@@ -112,7 +112,7 @@ def half_decoded(
     for row, text in enumerate(units):
         truth[row, : len(text)] = torch.tensor(text)
     _commit_some(buffer, truth, generator)
-    channel = observe(target, buffer.total, length, buffer.known_energy())
+    channel = observe(target, buffer.total, length, buffer.known_energy(), buffer.complete())
     return Example(truth, target, add_noise(semantic, cosine, generator), buffer, channel)
 
 

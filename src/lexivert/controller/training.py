@@ -101,7 +101,8 @@ class ControllerStep:
         language = self.proposer.language
         bias = intention.prior_weight * language.log_prior
         own = (intention.raw * language.codes[truth].float()).sum(dim=1) + bias[truth]
-        retrieved = (products + bias[units]).masked_fill(units == truth[:, None], -torch.inf)
+        elsewhere = (units == truth[:, None]) | (units < 0)  # FAISS fills short answers up with -1
+        retrieved = (products + bias[units]).masked_fill(elsewhere, -torch.inf)
         drawn = example.truth[example.truth > END]
         sample = intention.raw @ language.codes[drawn].float().T + (bias - language.log_prior)[drawn]
         counted = (drawn[None, :, None] == units[:, None, :]).any(dim=2) | (drawn[None, :] == truth[:, None])

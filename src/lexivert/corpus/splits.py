@@ -62,7 +62,7 @@ def assign_splits(
 def _assign_source(documents: list[DocumentSize], shares: dict[str, float], seed: int) -> dict[str, str]:
     splits = {document.doc_id: document.split or "train" for document in documents}
     given = set(splits.values())
-    open_documents = [document for document in documents if splits[document.doc_id] == "train"]
+    open_documents = [document for document in documents if splits[document.doc_id] == "train" and document.sentences]
     if len(open_documents) < FEWEST_TO_SPLIT:
         return splits
     total = sum(document.sentences for document in documents)

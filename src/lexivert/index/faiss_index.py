@@ -1,8 +1,9 @@
-"""Nearest units by inner product: a FAISS shortlist, rescored with whole codes.
+"""Nearest units by inner product: a shortlist from the FAISS index, rescored with whole codes.
 
-A code's leading dimensions already tell most units apart, so the FAISS index may hold only those (``search_dims``)
-and be several times faster; every hit is rescored with the whole code. The most frequent units stand in a small index
-of their own: most words of a text are found there, at a tenth of the price.
+A code's leading dimensions already tell most units apart, so the FAISS index may hold only those (``search_dims``);
+every hit is rescored with the whole code. A Flat index is scanned by one matrix product over FAISS's own storage, in
+as few of its dimensions as the caller asks for; any other kind is searched by FAISS. The most frequent units are kept
+apart in full: most words of a text are found there, at a tenth of the price.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -101,6 +103,11 @@ class UnitIndex:
         elif isinstance(base, faiss.IndexHNSW):
             base.hnsw.efSearch = params.ef_search
 
+    @property
+    def scans(self) -> bool:
+        """Whether the index is Flat, so that a search may be of fewer dimensions and knows the bias."""
+        return self._flat is not None
+
     def __len__(self) -> int:
         return len(self.codes)
 
@@ -118,6 +125,7 @@ class UnitIndex:
             queries: Shape: (M, O).
             k: how many.
             bias: of queries (M,) and of units (V,); their product is added to the inner product, such as a log prior.
+                A kind other than Flat draws up the shortlist without it.
             width: leading code dimensions searched, at most ``searched_width``; all of those if None. Flat alone can
                 search fewer.
 
@@ -216,8 +224,8 @@ class UnitIndex:
 
 def _storage(index: faiss.Index) -> torch.Tensor | None:
     """FAISS's own copy of the vectors, not copied again, if it keeps them whole. Shape: (V, d)."""
-    flat = faiss.downcast_index(index)
-    if not isinstance(flat, faiss.IndexFlat):
+    flat: Any = faiss.downcast_index(index)
+    if type(flat) not in {faiss.IndexFlat, faiss.IndexFlatIP}:  # their kin may lay the vectors out differently
         return None
     stored = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)
     return torch.from_numpy(stored.reshape(flat.ntotal, flat.d))

@@ -230,7 +230,7 @@ def count_phrases(
 ) -> list[Phrases]:
     """Count the phrases of 2 to ``longest`` consecutive eligible tokens that occur at least ``min_count`` times.
 
-    Memory is 16 bytes a token, some 32 for each of at most ``key_budget`` keys, and a table of at most 128 MB.
+    Memory is at most 28 bytes a token, some 32 for each of at most ``key_budget`` keys, and a table of 128 MB.
 
     Args:
         text: the rows; phrases never cross a row's end.

@@ -141,7 +141,8 @@ class TokenHeadStep:
         """InfoNCE against the batch, the hard negatives and antonyms of all rows, and the queue.
 
         Hard negatives are of the batch themselves, so the batch's cosines serve to find them and to compare with
-        them: a unit counts once as part of the batch, and once more for every row whose hard negative it is.
+        them: a unit counts once as part of the batch, and once more for every row whose hard negative it is. Both
+        sides of such a pair learn from it; antonyms, mostly no part of the batch, and the queue are fixed.
         """
         excluded = self._excluded(batch, batch).to(self.device)
         hard = hardest(cosines.detach(), excluded, self.params.hard_negatives)
