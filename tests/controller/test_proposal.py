@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lexivert.controller.buffer import Buffer
+from lexivert.controller.buffer import OPEN, Buffer
 from lexivert.controller.channel import observe
 from lexivert.controller.placer import CANDIDATE_FEATURES, SLOT_FEATURES
 from lexivert.controller.prior import UnitPrior
@@ -193,9 +193,31 @@ def test_the_right_unit_is_proposed(world):
     slots = see(buffer, rows, channel, torch.ones(2, 8), buffer.open()[:, :6], world.language)
     fits = window_fit(buffer, rows, channel, target)
     with torch.no_grad():
-        proposal = world.proposer.propose(slots, fits, torch.zeros(9, dtype=torch.bool))
+        proposal = world.proposer.propose(slots, fits, torch.zeros(9, dtype=torch.bool), torch.full((9,), OPEN))
     assert proposal.rows.tolist() == [0] * 6 + [1] * 3
     assert proposal.positions.tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 2]
     best = proposal.units.gather(1, proposal.log_odds.argmax(dim=1)[:, None])[:, 0]
     assert best.tolist() == texts[0] + texts[1]
     assert (proposal.log_odds.amax(dim=1) > 0).all()
+
+
+def test_what_is_held_stays_a_candidate(world):
+    """The quick search can't find a rare unit; held at its position, it is scored all the same."""
+    text, rare = world.texts([6])[0], 1700
+    text[2] = rare
+    target, buffer, channel = state(world, [text], [])
+    slots = see(buffer, torch.tensor([0]), channel, torch.ones(1, 8), buffer.open()[:, :6], world.language)
+    fits, quick = window_fit(buffer, torch.tensor([0]), channel, target), torch.ones(6, dtype=torch.bool)
+    held = torch.full((6,), OPEN)
+    with torch.no_grad():
+        without = world.proposer.propose(slots, fits, quick, held)
+        held[2] = rare
+        proposal = world.proposer.propose(slots, fits, quick, held)
+        raw = world.proposer.selector(slots).raw
+    assert rare not in without.units[2]
+    assert proposal.units[2, -1] == rare
+    assert proposal.units[2, proposal.log_odds[2].argmax()] == rare
+    expected = raw[2] @ world.language.codes[rare].float() + world.language.log_prior[rare]
+    others = raw[2] @ world.language.codes[proposal.units[2, :-1]].float().T
+    assert expected > (others + world.language.log_prior[proposal.units[2, :-1]]).max()
+    torch.testing.assert_close(proposal.units[[0, 1, 3, 4, 5]], without.units[[0, 1, 3, 4, 5]])

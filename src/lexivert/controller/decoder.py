@@ -186,7 +186,8 @@ class Decoder:
         loud = channel.variance[where[0]] * state.target.shape[1] > self.rules.quiet
         searched = state.searches[rows[where[0]], where[1]]
         quick = still_open[where] & loud & (searched < self.rules.quick_rounds)
-        proposal = self.proposer.propose(slots, fits, quick)
+        held = buffer.units[rows[where[0]], where[1]]
+        proposal = self.proposer.propose(slots, fits, quick, held)
         spread = self._commit(state, rows, proposal, quick, last=last)
         state.memory[rows] = onsager(channel, spread)
         state.searches[rows[where[0]], where[1]] += 1

@@ -100,7 +100,8 @@ def score(
     """
     variance = intention.raw.square().sum(dim=1) / intention.raw.shape[1]
     logits = products + intention.prior_weight * prior.log_prior[units]
-    outside = prior.rest(units, logits.amin(dim=1), variance, intention.prior_weight, quick)
+    lowest = logits.topk(2, dim=1, largest=False).values[:, 1]  # the very lowest may be a held unit, far below
+    outside = prior.rest(units, lowest, variance, intention.prior_weight, quick)
     everything = torch.cat((logits, outside[:, None]), dim=1)
     log_posterior = F.log_softmax(everything, dim=1)[:, :-1]
     log_odds = log_posterior - torch.log1p(-log_posterior.exp().clamp(max=1 - 1e-6))
@@ -218,17 +219,31 @@ class Proposer:
             enough = width
         yield ~quick & (needed > enough), index.search_exact
 
-    def propose(self, slots: Slots, fits: Tensor, quick: Tensor) -> Proposal:
+    def _with_held(
+        self, intention: Intention, held: Tensor, products: Tensor, units: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Put what is held at a position in the place of the last candidate, unless it is one.
+
+        A shortlist of few dimensions may miss a unit whose evidence is weak; what was once found must not be lost so.
+        """
+        missed = (held >= 0) & (units != held[:, None]).all(dim=1)
+        products[missed, -1] = (intention.raw[missed] * self.language.codes[held[missed]].float()).sum(dim=1)
+        units[missed, -1] = held[missed]
+        return products, units
+
+    def propose(self, slots: Slots, fits: Tensor, quick: Tensor, held: Tensor) -> Proposal:
         """Score candidates for every asked position.
 
         Args:
             slots: what the Selector sees.
             fits: window fits. Shape: (B, windows).
             quick: positions for which frequent units are enough. Shape: (M,) bool.
+            held: unit that each position holds, as a guess or committed, or -1. Shape: (M,).
         """
         intention = self.selector(slots)
         rows, positions = slots.open.nonzero(as_tuple=True)
-        products, units = self.retrieve(intention, quick, slots.variance[rows])
+        found = self.retrieve(intention, quick, slots.variance[rows])
+        products, units = self._with_held(intention, held, *found)
         posterior = score(intention, units, products, self.prior, quick)
         log_odds = self.placer(placement(slots, fits, units, products, posterior, self.language.log_prior))
         return Proposal(rows, positions, units, log_odds, posterior[0].exp())
