@@ -102,3 +102,32 @@ def test_speed(monkeypatch, caplog, missed, value):
         speed.main()
     assert end.value.exit_code == 1
     assert f"missed: {missed}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "gib", "code"), [(101.0, 5.1, 0), (99.0, 5.1, 1), (101.0, 4.9, 1), (float("nan"), 5.1, 1)]
+)
+def test_token_head_step(monkeypatch, seconds, gib, code):
+    step = load("token_head_step")
+    reports = {
+        "ours": {"seconds": 1.0, "processor_seconds": 1.0, "peak_gib": 1.0},
+        "original": {"seconds": seconds, "processor_seconds": 1.0, "peak_gib": gib},
+    }
+    monkeypatch.setattr(step, "measured", lambda recipe, _: reports[recipe])
+    found = run(step, monkeypatch)
+    assert (found.startswith("missed: ") if code else found == 0) is True
+
+
+@pytest.mark.parametrize(("slower", "right", "code"), [(21, True, 0), (19, True, 1), (21, False, 1)])
+def test_counting(monkeypatch, slower, right, code):
+    counting = load("counting")
+    real = counting.plain_counts
+    monkeypatch.setattr(counting, "plain_counts", lambda *given: real(*given) if right else {})
+    monkeypatch.setattr(counting, "timed", lambda function, *given: (function(*given), 1.0, 1.0))
+    clocks = iter([1.0, float(slower)])
+    monkeypatch.setattr(counting, "best_of", lambda _, function, *given: (function(*given), next(clocks), 1.0))
+    if code:
+        with pytest.raises(SystemExit, match="missed"):
+            counting.main(tokens=2000, sample=2000, types=100, min_count=5, out=None)
+    else:
+        counting.main(tokens=2000, sample=2000, types=100, min_count=5, out=None)
