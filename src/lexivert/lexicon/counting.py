@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,8 @@ _BATCH_CHARACTERS = 1 << 22
 """Text coded at once."""
 _BLOCK = 1 << 22
 """Positions handled at once."""
+_BLOCKS_KEPT = 4
+"""Blocks worked out once and kept (400 MB at most); those of longer texts are worked out for every pass."""
 _MOST_BUCKET_BITS = 24
 KEY_BUDGET = 1 << 25
 """Keys sorted at once (about 1 GB with their places); more are counted in passes over disjoint sets of keys."""
@@ -282,6 +284,14 @@ class _Begins:
         return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
+class _Block(NamedTuple):
+    """Places where two phrases overlap: their rows of ``_Begins``, keys and hash buckets, P of each."""
+
+    rows: npt.NDArray[np.intp]
+    keys: Counts
+    buckets: npt.NDArray[np.int64]
+
+
 class _PairKeys:
     """Keys of the places where two frequent phrases of length n-1 overlap, block by block.
 
@@ -291,44 +301,40 @@ class _PairKeys:
 
     def __init__(self, begins: _Begins, base: int, min_count: int) -> None:
         self._begins, self._base, self.min_count = begins, base, min_count
-        self._shift = np.uint64(64)
-        self._frequent_bucket: npt.NDArray[np.bool_] | None = None
         bits = min(max(len(begins.ids).bit_length(), 8), _MOST_BUCKET_BITS)
         table = np.zeros(1 << bits, dtype=np.int64)
-        self._shift -= np.uint64(bits)
+        self._shift = np.uint64(64 - bits)
+        self._kept: list[_Block] = []
         for start in range(0, len(begins.ids), _BLOCK):
-            table += np.bincount(self._buckets(self.block(start)[1]), minlength=len(table))
+            block = self._block(start)
+            table += np.bincount(block.buckets, minlength=len(table))
+            if start < _BLOCKS_KEPT * _BLOCK:
+                self._kept.append(block)
         self._frequent_bucket = table >= min_count
         self.size = int(table[self._frequent_bucket].sum())
 
-    def block(self, start: int) -> tuple[npt.NDArray[np.intp], Counts]:
-        """Rows of a block of ``begins`` whose key may be frequent, and their keys."""
+    def _block(self, start: int) -> _Block:
         positions = self._begins.positions[start : start + _BLOCK + 1]
         ids = self._begins.ids[start : start + _BLOCK + 1]
         rows = np.flatnonzero(positions[1:] == positions[:-1] + 1)
         keys = ids[rows].astype(np.int64)
         keys *= self._base
         keys += ids[rows + 1]
-        if self._frequent_bucket is not None:
-            kept = self._frequent_bucket[self._buckets(keys)]
-            rows, keys = rows[kept], keys[kept]
-        return rows + start, keys
+        buckets = keys.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # multiplicative hash (Knuth)
+        buckets >>= self._shift
+        return _Block(rows + start, keys, buckets.view(np.int64))
 
     def all(self, residue: int, passes: int) -> tuple[npt.NDArray[np.intp], Counts]:
-        """Rows and keys of the whole text, of those keys that have this residue modulo ``passes``."""
-        blocks = [(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int64))]
-        for start in range(0, len(self._begins.ids), _BLOCK):
-            rows, keys = self.block(start)
-            wanted = keys % passes == residue if passes > 1 else slice(None)
-            blocks.append((rows[wanted], keys[wanted]))
-        rows, keys = (np.concatenate(columns) for columns in zip(*blocks, strict=True))
+        """Rows and keys that may be frequent, of those keys that have this residue modulo ``passes``."""
+        parts = [(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int64))]
+        for number, start in enumerate(range(0, len(self._begins.ids), _BLOCK)):
+            block = self._kept[number] if number < len(self._kept) else self._block(start)
+            wanted = self._frequent_bucket[block.buckets]
+            if passes > 1:
+                wanted &= block.keys % passes == residue
+            parts.append((block.rows[wanted], block.keys[wanted]))
+        rows, keys = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         return rows, keys
-
-    def _buckets(self, keys: Counts) -> npt.NDArray[np.int64]:
-        """Multiplicative hash (Knuth) of each key."""
-        hashed = keys.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        hashed >>= self._shift
-        return hashed.view(np.int64)
 
 
 def _longer_phrases(begins: _Begins, pairs: _PairKeys, budget: int) -> tuple[_Begins, Counts, Counts]:

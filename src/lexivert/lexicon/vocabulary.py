@@ -109,8 +109,8 @@ def unit_kinds(surfaces: Sequence[str], sorts: npt.NDArray[np.int8]) -> dict[int
 
 def phrase_surfaces(surfaces: Sequence[str], phrases: Phrases) -> Iterable[tuple[str, int]]:
     """Write phrases with spaces between their tokens, each with its count."""
-    for codes, count in zip(phrases.tokens.tolist(), phrases.counts.tolist(), strict=True):
-        yield " ".join([surfaces[code] for code in codes]), count
+    columns = [map(surfaces.__getitem__, column) for column in phrases.tokens.T.tolist()]
+    return zip(map(" ".join, zip(*columns, strict=True)), phrases.counts.tolist(), strict=True)
 
 
 def choose(candidates: Iterable[Unit], params: VocabParams) -> list[Unit]:
