@@ -110,6 +110,8 @@ def test_wrong_texts_are_refused(tiny_model):
         tiny_model.encode(["\ud800"])
     with pytest.raises(ValueError, match="give a list of strings"):
         tiny_model.encode("one string")
+    with pytest.raises(ValueError, match="text 1 is of type NoneType"):
+        tiny_model.encode(["a", None])
 
 
 def test_segment_names_units(tiny_model):

@@ -37,6 +37,7 @@ def test_jsonl_is_an_object_a_line(tmp_path):
         ('{"text": 3}', r"line 1: field 'text' is 3, not a string"),
         ('{"text": null}', r"line 1: field 'text' is null, not a string"),
         ("[1]", "line 1: not a JSON object"),
+        ("[" * 100_000, "line 1: not valid JSON"),
         ('{"text": "a"', r"line 1: not valid JSON \(.*\)"),
     ],
 )

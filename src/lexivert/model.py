@@ -112,10 +112,14 @@ class Lexivert:
         Shape: (B, D).
 
         Raises:
-            ValueError: ``texts`` is one string, or a text can't be encoded (see ``segment``).
+            ValueError: ``texts`` is one string or holds something else, or a text can't be encoded (see ``segment``).
         """
         if isinstance(texts, str):
             raise ValueError("texts is one string; give a list of strings")  # noqa: TRY004 documented as ValueError
+        texts = list(texts)
+        for row, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise ValueError(f"text {row} is of type {type(text).__name__}; give strings")  # noqa: TRY004
         return self.encoder.encode(texts, progress=progress)
 
     @overload
@@ -187,7 +191,7 @@ class Lexivert:
         Raises:
             ValueError: ``k`` is not positive, the text is empty, or text or vector are not valid.
         """
-        if k < 1:
+        if not isinstance(k, int) or k < 1:
             raise ValueError(f"k is {k}; ask for at least 1 neighbour")
         text = query if isinstance(query, str) else self.decode(np.asarray(query)[None])[0]
         units = self.encoder.segment([text])[0]

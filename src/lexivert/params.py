@@ -45,6 +45,12 @@ class CorpusParams(_Section):
     max_documents: NonNegativeInt = 0
     """Documents read, from the start; 0 for all."""
 
+    @pydantic.model_validator(mode="after")
+    def _train_is_left(self) -> CorpusParams:
+        if self.valid_share + self.test_share >= 1.0:
+            raise ValueError(f"valid_share {self.valid_share} plus test_share {self.test_share} must be below 1")
+        return self
+
 
 class KindCounts(_Section):
     """One whole number for each unit kind that is counted."""

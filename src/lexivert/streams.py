@@ -115,7 +115,7 @@ def read_texts(path: Path, field: str = "text") -> Iterator[TextLine]:
 def _field(content: str, field: str, where: str) -> str:
     try:
         record = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter from brackets nested too deep
         raise LexivertError(f"{where}: not valid JSON ({error})") from error
     if not isinstance(record, dict):
         raise LexivertError(f"{where}: not a JSON object")
@@ -210,7 +210,7 @@ def _open_npy(path: Path) -> Vectors:
     try:
         array: Vectors = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise LexivertError(f"{path} is no readable .npy file ({str(error).splitlines()[0]})") from error
+        raise LexivertError(f"{path} is no readable .npy file of numbers, as `lexivert encode` writes it") from error
     if array.ndim != 2:
         raise LexivertError(f"{path} holds an array of shape {array.shape}; a row a vector is needed")
     return array
