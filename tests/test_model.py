@@ -153,6 +153,9 @@ def test_neighbours_of_a_sum_ignore_order(tiny_model):
 
 
 def test_neighbours_need_a_text_and_a_count(tiny_model):
+    assert len(tiny_model.neighbors("river", k=np.int64(3))) == 3
+    with pytest.raises(ValueError, match=r"k is 1\.5"):
+        tiny_model.neighbors("river", k=1.5)
     with pytest.raises(ValueError, match="k is 0"):
         tiny_model.neighbors("captain", 0)
     with pytest.raises(ValueError, match="the text is empty"):

@@ -189,10 +189,10 @@ class Lexivert:
             k: how many.
 
         Raises:
-            ValueError: ``k`` is not positive, the text is empty, or text or vector are not valid.
+            ValueError: ``k`` is no positive whole number, the text is empty, or text or vector are not valid.
         """
-        if not isinstance(k, int) or k < 1:
-            raise ValueError(f"k is {k}; ask for at least 1 neighbour")
+        if not isinstance(k, int | np.integer) or k < 1:
+            raise ValueError(f"k is {k}; ask for at least 1 neighbour, a whole number")
         text = query if isinstance(query, str) else self.decode(np.asarray(query)[None])[0]
         units = self.encoder.segment([text])[0]
         if not units:
