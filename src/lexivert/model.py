@@ -11,16 +11,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from lexivert.artifacts import Paths
 from lexivert.controller import store
 from lexivert.controller.decoder import Decoded, Decoder
+from lexivert.controller.meaning import MeaningReader
 from lexivert.controller.trace import Step
 from lexivert.encoder.composition import split_parts
 from lexivert.encoder.encoder import Encoder
 from lexivert.index.faiss_index import UnitIndex
+from lexivert.lexicon.tokenizing import normalize
+from lexivert.lexicon.units import WIKITEXT
 
 _TEXTS_AT_ONCE = 64
+_OPEN_ENDS = 2  # last units of a known beginning that may be spelled otherwise
 
 __all__ = ["Lexivert", "Neighbor", "Reading", "Step"]
 
@@ -47,7 +52,8 @@ class Reading:
     Attributes:
         text: the rebuilt text.
         units: surfaces of the units it was rebuilt from.
-        scores: probability of each unit at its commit, 0 to 1.
+        scores: probability that each unit is right, 0 to 1.
+        confidence: probability that the text is exactly right, 0 to 1; 0 where only the meaning was known.
         fit: cosine of the given order part with the rebuilt one.
         proven: the rebuilt vector equals the given one, so the text is exactly right.
         steps: the rebuild, if ``trace`` was asked for.
@@ -56,6 +62,7 @@ class Reading:
     text: str
     units: tuple[str, ...]
     scores: tuple[float, ...]
+    confidence: float
     fit: float
     proven: bool
     steps: tuple[Step, ...]
@@ -74,6 +81,7 @@ class Lexivert:
         self.encoder = encoder
         self.index = index
         self.decoder = decoder
+        self.meaning = MeaningReader(decoder.proposer.prior, encoder)
 
     @classmethod
     def load(cls, path: Path | str = ".") -> Lexivert:
@@ -86,8 +94,7 @@ class Lexivert:
         encoder = Encoder.load(path)
         index = UnitIndex.load(paths.index, encoder.layout.index)
         lexicon = encoder.segmenter.lexicon
-        proposer = store.load(paths.controller, encoder.layout, lexicon, index)
-        return cls(encoder, index, Decoder(proposer))
+        return cls(encoder, index, store.load(paths.controller, encoder.layout, lexicon, index))
 
     @property
     def embed_dim(self) -> int:
@@ -123,50 +130,147 @@ class Lexivert:
         return self.encoder.encode(texts, progress=progress)
 
     @overload
-    def decode(self, vectors: npt.ArrayLike) -> list[str]: ...
+    def decode(self, vectors: npt.ArrayLike, *, prefix: str = "", banned: Sequence[str] = ()) -> list[str]: ...
 
     @overload
-    def decode(self, vectors: npt.ArrayLike, *, scores: Literal[True], trace: bool = False) -> list[Reading]: ...
+    def decode(
+        self,
+        vectors: npt.ArrayLike,
+        *,
+        scores: Literal[True],
+        trace: bool = False,
+        prefix: str = "",
+        banned: Sequence[str] = (),
+    ) -> list[Reading]: ...
 
     @overload
-    def decode(self, vectors: npt.ArrayLike, *, trace: Literal[True], scores: bool = False) -> list[Reading]: ...
+    def decode(
+        self,
+        vectors: npt.ArrayLike,
+        *,
+        trace: Literal[True],
+        scores: bool = False,
+        prefix: str = "",
+        banned: Sequence[str] = (),
+    ) -> list[Reading]: ...
 
     def decode(
-        self, vectors: npt.ArrayLike, *, scores: bool = False, trace: bool = False
+        self,
+        vectors: npt.ArrayLike,
+        *,
+        scores: bool = False,
+        trace: bool = False,
+        prefix: str = "",
+        banned: Sequence[str] = (),
     ) -> list[str] | list[Reading]:
         """Read texts back.
 
+        A vector whose order part is zero or missing, such as an ordinary sentence embedding, holds no words to be
+        read: it is given a text of like meaning, written by the Selector alone.
+
         Args:
-            vectors: of any positive length. Shape: (B, D).
+            vectors: of any positive length. Shape: (B, D), or (B, S) for semantic prefixes alone.
             scores: give back ``Reading``s, with what is known of each text, in place of strings.
             trace: the same, with every step of the rebuild.
+            prefix: how every text is known to begin.
+            banned: words that no text may hold, in any casing.
 
         Raises:
-            ValueError: wrong shape, a number that is not finite, or a vector whose order part is zero.
+            ValueError: wrong shape, a number that is not finite, a zero vector, or a prefix too long for a vector.
         """
-        readings = self.read(vectors, trace=trace)
+        readings = self.read(vectors, trace=trace, prefix=prefix, banned=banned)
         return readings if scores or trace else [reading.text for reading in readings]
 
-    def read(self, vectors: npt.ArrayLike, *, trace: bool = False) -> list[Reading]:
-        """Read texts back with scores and, on request, every step of the rebuild.
-
-        Args:
-            vectors: Shape: (B, D).
-            trace: record every commit.
-
-        Raises:
-            ValueError: see ``decode``.
-        """
+    def read(
+        self, vectors: npt.ArrayLike, *, trace: bool = False, prefix: str = "", banned: Sequence[str] = ()
+    ) -> list[Reading]:
+        """Read texts back with all that is known of them; arguments and errors as of ``decode``."""
         checked = self._checked(vectors)
+        if isinstance(banned, str):
+            raise ValueError("banned is one string; give a list of words")  # noqa: TRY004 documented as ValueError
+        without = self._units_with(banned)
+        starts = self._starts(prefix)
         readings: list[Reading] = []
         for start in range(0, len(checked), _TEXTS_AT_ONCE):
-            readings += self._read(checked[start : start + _TEXTS_AT_ONCE], trace=trace)
+            readings += self._read(checked[start : start + _TEXTS_AT_ONCE], trace, prefix, starts, without)
         return readings
 
-    def _read(self, vectors: npt.NDArray[np.float32], *, trace: bool) -> list[Reading]:
+    def _read(
+        self,
+        vectors: npt.NDArray[np.float32],
+        trace: bool,
+        prefix: str,
+        starts: list[list[int]],
+        banned: list[int],
+    ) -> list[Reading]:
         semantic, order = split_parts(torch.from_numpy(vectors), self.encoder.layout.semantic_width)
-        decoded = self.decoder.decode(order, semantic, trace=trace)
-        return [self._reading(decoded, row) for row in range(len(vectors))]
+        readings: list[Reading | None] = [None] * len(vectors)
+        ordered = order.any(dim=1)
+        rows = ordered.nonzero()[:, 0]
+        if len(rows):
+            found = self._from_order(order[rows], semantic[rows], trace, prefix, starts, banned)
+            for row, reading in zip(rows.tolist(), found, strict=True):
+                readings[row] = reading
+        rows = (~ordered).nonzero()[:, 0]
+        if len(rows):
+            for row, reading in zip(rows.tolist(), self._from_meaning(semantic[rows], starts, banned), strict=True):
+                readings[row] = reading
+        return [reading for reading in readings if reading is not None]
+
+    def _from_order(
+        self, order: Tensor, semantic: Tensor, trace: bool, prefix: str, starts: list[list[int]], banned: list[int]
+    ) -> list[Reading]:
+        """Read order parts; of several spellings of a prefix the one whose text fits best is taken."""
+        best: list[Reading] = []
+        for start in starts or [[]]:
+            fixed = self._fixed(start, len(order)) if start else None
+            decoded = self.decoder.decode(order, semantic, trace=trace, fixed=fixed, banned=banned)
+            found = [self._reading(decoded, row) for row in range(len(order))]
+            best = [
+                max(pair, key=lambda reading: (_begins(reading.text, prefix), reading.fit))
+                for pair in zip(best or found, found, strict=True)
+            ]
+        return best
+
+    def _from_meaning(self, semantic: Tensor, starts: list[list[int]], banned: list[int]) -> list[Reading]:
+        """Texts of like meaning, of which nothing is certain."""
+        fixed = self._fixed(starts[0], len(semantic)) if starts else None
+        segmenter = self.encoder.segmenter
+        return [
+            Reading(
+                text=segmenter.join(units),
+                units=tuple(segmenter.surface(units)),
+                scores=(0.0,) * len(units),
+                confidence=0.0,
+                fit=0.0,
+                proven=False,
+                steps=(),
+            )
+            for units in self.meaning.read(semantic, fixed, banned)
+        ]
+
+    def _fixed(self, start: list[int], count: int) -> Tensor:
+        """Known units at the beginning of texts, -1 elsewhere. Shape: (B, P)."""
+        fixed = torch.full((count, self.encoder.layout.code.max_units + 1), -1)
+        fixed[:, : len(start)] = torch.tensor(start)
+        return fixed
+
+    def _starts(self, prefix: str) -> list[list[int]]:
+        """Units that a text beginning so may begin with: its last ones may go into longer units with what follows."""
+        if not isinstance(prefix, str):
+            raise ValueError(f"prefix is of type {type(prefix).__name__}; give a string")  # noqa: TRY004
+        units = self.encoder.segment([prefix])[0]
+        starts = [units[: len(units) - fewer] for fewer in range(min(_OPEN_ENDS, max(len(units) - 1, 0)) + 1)]
+        plain = [start for start in starts if start and start[0] != WIKITEXT]
+        return [start for start in starts if start] + [[WIKITEXT, *start] for start in plain]
+
+    def _units_with(self, words: Sequence[str]) -> list[int]:
+        """Units that hold one of some words as a word of their own, in any casing."""
+        if not words:
+            return []
+        wanted = {word.casefold() for word in words}
+        surfaces = self.encoder.segmenter.lexicon.surfaces
+        return [unit for unit, surface in enumerate(surfaces) if not wanted.isdisjoint(surface.casefold().split())]
 
     def _reading(self, decoded: Decoded, row: int) -> Reading:
         segmenter = self.encoder.segmenter
@@ -174,7 +278,8 @@ class Lexivert:
             text=segmenter.join(decoded.units[row]),
             units=tuple(segmenter.surface(decoded.units[row])),
             scores=tuple(decoded.scores[row]),
-            fit=min(float(decoded.fit[row]), 1.0),
+            confidence=float(decoded.confidence[row]),
+            fit=max(min(float(decoded.fit[row]), 1.0), 0.0),
             proven=bool(decoded.proven[row]),
             steps=tuple(decoded.steps[row]),
         )
@@ -207,20 +312,27 @@ class Lexivert:
 
     def _checked(self, vectors: npt.ArrayLike) -> npt.NDArray[np.float32]:
         array = np.asarray(vectors)
-        if array.ndim != 2 or array.shape[1] != self.embed_dim:
-            raise ValueError(f"vectors have shape {array.shape}; (B, {self.embed_dim}) is needed")
+        semantic_width = self.encoder.layout.semantic_width
+        if array.ndim != 2 or array.shape[1] not in {self.embed_dim, semantic_width}:
+            message = f"(B, {self.embed_dim}) is needed, or (B, {semantic_width}) for semantic prefixes alone"
+            raise ValueError(f"vectors have shape {array.shape}; {message}")
         if not np.issubdtype(array.dtype, np.number) or np.issubdtype(array.dtype, np.complexfloating):
             raise ValueError(f"vectors are of type {array.dtype}; real numbers are needed")
         wide = array.astype(np.float64)
         bad = ~np.isfinite(wide).all(axis=1)
         if bad.any():
             raise ValueError(f"vector {int(bad.argmax())} holds NaN or infinity")
-        order = slice(self.encoder.layout.semantic_width, None)
-        empty = ~wide[:, order].any(axis=1)
+        empty = ~wide.any(axis=1)
         if empty.any():
-            raise ValueError(f"the order part of vector {int(empty.argmax())} is zero; there is nothing to read back")
+            raise ValueError(f"vector {int(empty.argmax())} is zero; there is nothing to read back")
+        wide = np.pad(wide, ((0, 0), (0, self.embed_dim - wide.shape[1])))
+        order = slice(semantic_width, None)
         for part in (slice(order.start), order):  # tiny or huge numbers stay finite and above zero in float32
             largest = np.abs(wide[:, part]).max(axis=1, keepdims=True)
             wide[:, part] /= np.where(largest > 0, largest, 1.0)
         checked: npt.NDArray[np.float32] = wide.astype(np.float32)
         return checked
+
+
+def _begins(text: str, prefix: str) -> bool:
+    return text.startswith(normalize(prefix))

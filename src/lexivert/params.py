@@ -203,9 +203,9 @@ class ControllerWeights(_Section):
     """Weights of the controller's losses."""
 
     infonce: NonNegativeFloat = 1.0
-    placer: NonNegativeFloat = 1.0
-    moment: NonNegativeFloat = 1.0e-3
-    variance: NonNegativeFloat = 1.0e-3
+    length: NonNegativeFloat = 0.2
+    partition: NonNegativeFloat = 2.0e-2
+    """Keeps the Selector's log probabilities normalised without being told to (Devlin et al. 2014)."""
 
 
 class ControllerParams(_Section):
@@ -213,7 +213,12 @@ class ControllerParams(_Section):
 
     width: PositiveInt = 256
     """Selector's hidden width."""
+    rank: PositiveInt = 192
+    """Width of the Selector's unit vectors."""
+    free_units: NonNegativeInt = 16384
+    """Frequent units with a vector of their own beside that made of their features."""
     layers: PositiveInt = 2
+    """Transformer layers in each reading direction."""
     heads: PositiveInt = 4
     placer_width: PositiveInt = 64
     placer_layers: PositiveInt = 2
@@ -223,9 +228,16 @@ class ControllerParams(_Section):
     """Longest training text, in units."""
     min_noise_cosine: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
     """Noisiest training target: cosine of the noisy order part with the true one."""
-    batch_size: Annotated[int, Field(ge=4)] = 32
-    steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 250
-    """Optimiser steps, a multiple of ten: the curves have a point for every ten."""
+    topic_batch_size: Annotated[int, Field(ge=4)] = 256
+    topic_steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 400
+    """Optimiser steps in which the Selector learns what the semantic prefix alone tells."""
+    batch_size: Annotated[int, Field(ge=4)] = 64
+    steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 700
+    """The Selector's optimiser steps, a multiple of ten: the curves have a point for every ten."""
+    placer_batch_size: Annotated[int, Field(ge=4)] = 32
+    placer_steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 100
+    calibration_texts: Annotated[int, Field(ge=20)] = 700
+    """Validation texts decoded at several noise levels, on which confidences are calibrated."""
     learning_rate: PositiveFloat = 1.0e-3
     weight_decay: NonNegativeFloat = 1.0e-2
     warmup_share: Share = 0.05
@@ -250,6 +262,21 @@ class EvaluateParams(_Section):
     batch_size: PositiveInt = 64
 
 
+class FrontierParams(_Section):
+    """The small grid of cells at the limit (stage ``frontier``)."""
+
+    texts: PositiveInt = 48
+    """Texts tried in each cell."""
+    widths: list[Annotated[int, Field(ge=2, multiple_of=2)]] = [192, 256, 384]
+    """Order dimensions, no noise, texts of at most 32 units."""
+    cosines: list[Annotated[float, Field(gt=0.0, le=1.0)]] = [0.8, 0.7, 0.6]
+    """Full vectors' cosines with the clean ones, texts of at most 40 units."""
+    lengths: list[Annotated[int, Field(ge=1)]] = [32, 120]
+    """Units a text, no noise."""
+    storages: list[Literal["float32", "float16", "int8", "sign"]] = ["int8", "sign"]
+    """How vectors are kept, texts of at most 32 units."""
+
+
 class Params(_Section):
     """All of ``params.yaml``."""
 
@@ -264,6 +291,7 @@ class Params(_Section):
     index: IndexParams
     controller: ControllerParams
     evaluate: EvaluateParams
+    frontier: FrontierParams
 
 
 class _Yaml12Loader(yaml.SafeLoader):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lexivert.controller.selector import HELD
 from lexivert.encoder.binding import RotaryBinding
 from lexivert.lexicon.units import END
 
@@ -36,6 +37,8 @@ class Buffer:
         self.weights = torch.zeros(batch, positions)
         self._held = torch.zeros(batch, positions, codes.shape[1])
         self._energy = torch.zeros(batch, positions)
+        self._candidates = torch.full((batch, positions, HELD), OPEN)
+        self._shares = torch.zeros(batch, positions, HELD)
         self.length = length.clone()
         self.windows = torch.zeros(batch, -(-positions // WINDOW), codes.shape[1])
         self.total = torch.zeros(batch, codes.shape[1])
@@ -61,9 +64,22 @@ class Buffer:
         self.weights[rows, positions] = weights
         self._held[rows, positions] = codes
         self._energy[rows, positions] = codes.square().sum(dim=1)
+        self._candidates[rows, positions], self._shares[rows, positions] = OPEN, 0.0
+        self._candidates[rows, positions, 0] = torch.where(weights > 0, units, OPEN)
+        self._shares[rows, positions, 0] = weights
         self.total.index_add_(0, rows, bound)
         flat = self.windows.view(-1, self.windows.shape[2])
         flat.index_add_(0, rows * self.windows.shape[1] + positions // WINDOW, bound)
+
+    def note(self, rows: Tensor, positions: Tensor, units: Tensor, shares: Tensor) -> None:
+        """Note the likeliest candidates behind guesses. Shape: rows and positions (M,), the others (M, HELD)."""
+        self._candidates[rows, positions] = units
+        self._shares[rows, positions] = shares
+
+    def held(self, rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        """Candidates at the first n positions, with their probabilities. Shape: rows (R,), result two (R, n, HELD)."""
+        inside = self.inside()[rows, :n, None]
+        return self._candidates[rows, :n].masked_fill(~inside, OPEN), self._shares[rows, :n] * inside
 
     def known(self, rows: Tensor, positions: Tensor) -> Tensor:
         """What is held at some positions, unbound. Shape: rows and positions (M,), result (M, O)."""

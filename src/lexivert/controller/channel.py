@@ -27,11 +27,13 @@ class Channel:
         scale: factor that brings the unit-length vector back to a plain sum of unit codes. Shape: (B,).
         residual: scaled vector less the committed sum. Shape: (B, O).
         variance: noise per dimension that an open position sees. Shape: (B,).
+        cosine: of the given vector with the clean one, as now believed. Shape: (B,).
     """
 
     scale: Tensor
     residual: Tensor
     variance: Tensor
+    cosine: Tensor
 
 
 def observe(
@@ -51,21 +53,51 @@ def observe(
         memory: added to the residual, see ``onsager``. Shape: (B, O).
     """
     width = target.shape[1]
-    clean = torch.sqrt(length.float() + 1.0)
-    energy = total.square().sum(dim=1).clamp_min(1e-6)
-    measured = (target * total).sum(dim=1) * clean / energy
-    measured_precision = known * width / (length.float() + 1.0)
-    guess_precision = 1.0 / _COSINE_SPREAD**2
-    cosine = (measured * measured_precision + _COSINE_GUESS * guess_precision) / (
-        measured_precision + guess_precision
-    )
+    count = length.float() + 1.0
+    cosine = combined_cosine(target, total, count, known)
+    energy = total.square().sum(dim=1)
     least_squares = energy / (target * total).sum(dim=1).clamp_min(1e-6)
-    scale = torch.where(complete, least_squares, clean / cosine.clamp(*_COSINE_RANGE))
+    scale = torch.where(complete, least_squares, count.sqrt() / cosine)
     residual = scale[:, None] * target - total
     if memory is not None:
         residual = residual + memory
     variance = residual.square().sum(dim=1) / width
-    return Channel(scale, residual, variance.clamp_min(1e-7))
+    return Channel(scale, residual, variance.clamp_min(1e-7), (count.sqrt() / scale).clamp(*_COSINE_RANGE))
+
+
+def combined_cosine(target: Tensor, total: Tensor, count: Tensor, known: Tensor) -> Tensor:
+    """Cosine of given vectors with the clean ones: what the known part measures, weighed against a first guess.
+
+    Args:
+        target: given, unit length. Shape: (B, O).
+        total: sum of what is known. Shape: (B, O).
+        count: units of the whole text, END included. Shape: (B,).
+        known: energy of what is known, ``count`` when all is. Shape: (B,).
+
+    Shape: (B,).
+    """
+    energy = total.square().sum(dim=1).clamp_min(1e-6)
+    measured = (target * total).sum(dim=1) * count.sqrt() / energy
+    precision = known * target.shape[1] / count
+    guess = 1.0 / _COSINE_SPREAD**2
+    cosine: Tensor = (measured * precision + _COSINE_GUESS * guess) / (precision + guess)
+    return cosine.clamp(*_COSINE_RANGE)
+
+
+def prefix_cosine(cosine: Tensor, order_width: int, semantic_width: int, semantic_share: float) -> Tensor:
+    """Cosine of a noisy semantic prefix with the clean one, if all dimensions of the vector have the same noise.
+
+    Args:
+        cosine: of the order part with the clean one. Shape: (B,).
+        order_width: O.
+        semantic_width: S.
+        semantic_share: energy of the prefix in the clean vector.
+
+    Shape: (B,).
+    """
+    squared = cosine.clamp(max=1.0).square()
+    noise = (1.0 - semantic_share) * (1.0 - squared) / squared / order_width
+    return torch.sqrt(semantic_share / (semantic_share + semantic_width * noise).clamp_min(1e-12))
 
 
 def onsager(channel: Channel, spread: Tensor) -> Tensor:

@@ -1,51 +1,51 @@
-"""The decode loop: residual, intentions, candidates, commit the easiest, revise, stop.
+"""The controller as a whole: a quick incremental pass, message passing where that was not enough, then proof by retry.
 
-Interference cancellation on a superposition code: what is sure is committed and subtracted, which makes the rest
-surer (Frady, Kleyko & Sommer 2018; compare AMP decoding, Rush, Greig & Venkataramanan 2017). The length is never
-given: END is a unit like any other and its position is found, and moved, by its own evidence. A vanishing residual
-proves that a noise-free vector has been read exactly.
+Most vectors are read by committing the surest units first. What stays doubtful is decoded again by message passing
+over all positions at once. A noise-free vector whose text has been found leaves no residual, so a failure is known to
+be one: other lengths and other units at the least certain positions are tried until one leaves nothing
+(guess and verify).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.controller.buffer import OPEN, Buffer
-from lexivert.controller.channel import Channel, fit, observe, onsager, proven
-from lexivert.controller.proposal import Language, Proposal, Proposer, see, window_fit
+from lexivert.controller.amp import MessagePassing, Settled
+from lexivert.controller.buffer import Buffer
+from lexivert.controller.channel import fit, proven
+from lexivert.controller.confidence import Calibration, text_features
+from lexivert.controller.incremental import Incremental, first_length
+from lexivert.controller.language import bound_ends
+from lexivert.controller.prior import NEVER, Prior
+from lexivert.controller.proposal import Proposer
 from lexivert.controller.trace import Step, TraceRecorder
-from lexivert.encoder.binding import RotaryBinding
-from lexivert.lexicon.units import END
-
-_MEAN_OF = 4
-"""Candidates that a guess is the mean of."""
+from lexivert.encoder.composition import superpose
 
 
 @dataclass(frozen=True)
 class DecodeRules:
-    """When the loop commits, looks again and stops.
+    """When more is tried.
 
     Attributes:
-        sure: probability from which a pair is committed.
-        share: when a round brings nothing sure, this share of a text's open positions is committed, the surest first.
-        quick_rounds: searches of a position among the frequent units before all units are searched.
-        quiet: noise, in unit codes' energy, from which on down all units are searched at once, as few dimensions do.
-        rounds: most rounds a text.
-        doubt: a committed unit is examined again when its evidence falls this many deviations short.
-        revisions: most times that a complete text is examined.
+        clear: order dimensions a unit, from which on the incremental pass is worth while.
+        tight: order dimensions a unit, from which on down a vector without noise may fail, so that trying again helps.
+        sure: a text all of whose units are at least as probable is not decoded again.
+        lengths: lengths tried for a text that is not proven.
+        guesses: rounds of guesses at the least certain units.
+        choices: guesses of each round.
     """
 
-    sure: float = 0.95
-    share: float = 0.1
-    quick_rounds: int = 1
-    quiet: float = 6.0
-    rounds: int = 24
-    doubt: float = 1.5
-    revisions: int = 3
+    clear: float = 24.0
+    tight: float = 16.0
+    sure: float = 0.9
+    lengths: int = 5
+    guesses: int = 1
+    choices: int = 5
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Decoded:
 
     Attributes:
         units: unit ids of each text, END not included.
-        scores: probability that each unit was right when it was committed, beside ``units``.
+        scores: probability that each unit is right, beside ``units``.
+        confidence: probability that the text is exactly right. Shape: (B,).
         fit: cosine of the given order part with the rebuilt one. Shape: (B,).
         proven: whether the rebuilt vector is the given one, so that the text is exactly right. Shape: (B,).
         steps: the rebuild of each text step by step, if it was asked for.
@@ -62,228 +63,216 @@ class Decoded:
 
     units: list[list[int]]
     scores: list[list[float]]
+    confidence: Tensor
     fit: Tensor
     proven: Tensor
     steps: list[list[Step]]
 
 
 @dataclass
-class _State:
-    target: Tensor
-    semantic: Tensor
-    buffer: Buffer
-    scores: Tensor
-    searches: Tensor
-    revisions: Tensor
-    active: Tensor
-    memory: Tensor
-    recorder: TraceRecorder | None = field(default=None)
+class _Found:
+    """The best known text of each vector."""
+
+    units: list[list[int]]
+    scores: list[list[float]]
+    fit: Tensor
+    proven: Tensor
+    likelihood: Tensor
+
+    def take(self, row: int, other: _Found, place: int) -> None:
+        """Take over a text of another finding if it is the better one."""
+        if bool(self.proven[row]) or other.likelihood[place] <= self.likelihood[row]:
+            return
+        self.units[row], self.scores[row] = other.units[place], other.scores[place]
+        self.fit[row], self.proven[row] = other.fit[place], other.proven[place]
+        self.likelihood[row] = other.likelihood[place]
 
 
 class Decoder:
-    """Reads order parts back.
+    """Reads vectors back.
 
     Args:
-        proposer: Selector, index and Placer.
-        rules: when to commit, look again and stop.
+        proposer: Prior, index and Placer.
+        calibration: of the confidences.
+        rules: when more is tried.
     """
 
-    def __init__(self, proposer: Proposer, rules: DecodeRules | None = None) -> None:
+    def __init__(
+        self, proposer: Proposer, calibration: Calibration | None = None, rules: DecodeRules | None = None
+    ) -> None:
         self.proposer = proposer
+        self.language = proposer.language
+        self.calibration = calibration or Calibration.none()
         self.rules = rules or DecodeRules()
-        language = proposer.language
-        self._ends = bound_ends(language.codes, language.binding)
-
-    @property
-    def language(self) -> Language:
-        """Codes, prior and rotations."""
-        return self.proposer.language
+        self.incremental = Incremental(proposer)
+        self.passing = MessagePassing(proposer.index, proposer.language, proposer.prior)
+        self._ends = bound_ends(self.language.codes, self.language.binding)
 
     @torch.inference_mode()
-    def decode(self, order: Tensor, semantic: Tensor, *, trace: bool = False) -> Decoded:
+    def decode(
+        self,
+        order: Tensor,
+        semantic: Tensor,
+        *,
+        trace: bool = False,
+        fixed: Tensor | None = None,
+        banned: Sequence[int] = (),
+    ) -> Decoded:
         """Read texts back.
 
         Args:
-            order: order parts, any positive length. Shape: (B, O).
-            semantic: semantic prefixes. Shape: (B, S).
-            trace: record every commit.
+            order: order parts, any positive length, or zero where nothing is known of the order. Shape: (B, O).
+            semantic: semantic prefixes, zero where there is none. Shape: (B, S).
+            trace: record the rebuild.
+            fixed: units known beforehand, -1 elsewhere. Shape: (B, P).
+            banned: units that no text may hold.
         """
-        state = self._start(F.normalize(order, dim=-1), F.normalize(semantic, dim=-1), trace=trace)
-        for step in range(self.rules.rounds):
-            self._find_end(state)
-            self._finish(state)
-            if not len(state.active):
-                break
-            self._round(state, last=step == self.rules.rounds - 1)
-        return _result(state, self.language.apart)
-
-    def _start(self, target: Tensor, semantic: Tensor, *, trace: bool) -> _State:
-        length = first_length(target, self._ends)
-        buffer = Buffer(length, self.language.codes, self.language.binding)
+        target, semantic = F.normalize(order, dim=-1), F.normalize(semantic, dim=-1)
         batch = len(target)
-        recorder = TraceRecorder(target) if trace else None
-        if recorder is not None:
-            recorder.record_ends(buffer, torch.arange(batch))
-        return _State(
-            target=target,
-            semantic=semantic,
-            buffer=buffer,
-            scores=torch.zeros(buffer.units.shape),
-            searches=torch.zeros(buffer.units.shape, dtype=torch.int64),
-            revisions=torch.zeros(batch, dtype=torch.int64),
-            active=torch.arange(batch),
-            memory=torch.zeros_like(target),
-            recorder=recorder,
-        )
+        steps: list[list[Step]] = [[] for _ in range(batch)]
+        found = _Found([[] for _ in range(batch)], [[] for _ in range(batch)], *torch.full((3, batch), -torch.inf))
+        found.proven = torch.zeros(batch, dtype=torch.bool)
+        passing = self.passing
+        if banned:
+            passing = MessagePassing(passing.index, self.language, passing.prior.without(banned))
+        easy = torch.zeros(batch, dtype=torch.bool)
+        if fixed is None and not banned:
+            easy = (first_length(target, self._ends) + 1) * self.rules.clear <= target.shape[1]
+            easy &= target.any(dim=1)
+        rows = easy.nonzero()[:, 0]
+        if len(rows):
+            quick = self.incremental.decode(target[rows], semantic[rows], trace=trace)
+            self._note(found, rows, quick.units, quick.scores, target)
+            for row, taken in zip(rows.tolist(), quick.steps, strict=True):
+                steps[row] = taken
+        sure = torch.tensor([min(scores, default=0.0) >= self.rules.sure for scores in found.scores])
+        hard = (~found.proven & ~(sure & easy)).nonzero()[:, 0]
+        before = [list(units) for units in found.units]
+        if len(hard):
+            self._settle(found, hard, target, semantic, passing, fixed)
+        if trace:
+            for row in range(batch):
+                if not steps[row] or found.units[row] != before[row]:
+                    steps[row] = self._replay(target[row : row + 1], found.units[row], found.scores[row])
+        return self._decoded(found, target, steps)
 
-    def _channel(self, state: _State, rows: Tensor) -> Channel:
-        buffer = state.buffer
-        return observe(
-            state.target[rows],
-            buffer.total[rows],
-            buffer.length[rows],
-            buffer.known_energy()[rows],
-            buffer.complete()[rows],
-            state.memory[rows],
-        )
+    def _note(
+        self, found: _Found, rows: Tensor, units: list[list[int]], scores: list[list[float]], target: Tensor
+    ) -> None:
+        other = self._judged(units, scores, target[rows])
+        for place, row in enumerate(rows.tolist()):
+            found.take(row, other, place)
 
-    def _find_end(self, state: _State) -> None:
-        """Move END where its evidence is better at another position."""
-        rows, buffer = state.active, state.buffer
-        channel = self._channel(state, rows)
-        without = channel.residual + self._ends[buffer.length[rows]]
-        found = (without @ self._ends.T).argmax(dim=1)
-        moved = found != buffer.length[rows]
-        if moved.any():
-            buffer.move_end(rows[moved], found[moved])
-            if state.recorder is not None:
-                state.recorder.record_ends(buffer, rows[moved])
+    def _judged(self, units: list[list[int]], scores: list[list[float]], target: Tensor) -> _Found:
+        """Fit, proof and log likelihood (with the unigram prior) of texts."""
+        total = superpose(units, self.language.codes, self.language.binding)
+        quality = fit(target, total)
+        lengths = torch.tensor([len(text) for text in units])
+        certain = proven(quality, lengths, self.language.apart)
+        prior = torch.tensor([float(self.language.log_prior[text].sum()) if text else 0.0 for text in units])
+        unexplained = (1.0 - quality.square()).clamp_min(1e-6)
+        likelihood = prior - 0.5 * target.shape[1] * unexplained.log()
+        return _Found(list(units), list(scores), quality, certain, likelihood)
 
-    def _finish(self, state: _State) -> None:
-        """Retire texts that are complete and proven, or have been examined often enough."""
-        rows, buffer = state.active, state.buffer
-        complete = buffer.complete()[rows]
-        quality = fit(state.target[rows], buffer.total[rows])
-        certain = proven(quality, buffer.length[rows], self.language.apart)
-        examined = state.revisions[rows] >= self.rules.revisions
-        state.active = rows[~(complete & (certain | examined))]
+    def _settle(
+        self,
+        found: _Found,
+        rows: Tensor,
+        target: Tensor,
+        semantic: Tensor,
+        passing: MessagePassing,
+        fixed: Tensor | None,
+    ) -> None:
+        """Message passing; then, where nothing is proven, other lengths and other units at doubtful places."""
+        pinned = None if fixed is None else fixed[rows]
+        settled = passing.decode(target[rows], semantic[rows], fixed=pinned)
+        self._note(found, rows, settled.units, settled.scores, target)
+        for tries in (self._other_lengths, *[self._guesses] * self.rules.guesses):
+            keep = self._worth_while(found, rows, settled, target)
+            if not keep.any():
+                return
+            rows, settled = rows[keep], _some(settled, keep)
+            which, length_prior, known = tries(settled, fixed[rows] if fixed is not None else None)
+            again = passing.decode(target[rows[which]], semantic[rows[which]], length_prior, known)
+            self._note(found, rows[which], again.units, again.scores, target)
+            settled = _best_of(settled, again, which)
 
-    def _round(self, state: _State, *, last: bool) -> None:
-        rows, buffer = state.active, state.buffer
-        channel = self._channel(state, rows)
-        n = max(int(buffer.length[rows].max()), 1)
-        still_open = buffer.open()[rows, :n]
-        complete = ~still_open.any(dim=1)
-        asked = still_open | (self._doubtful(state, rows, channel, n) & complete[:, None])
-        state.revisions[rows[complete]] += 1
-        settled = complete & ~asked.any(dim=1)
-        state.revisions[rows[settled]] = self.rules.revisions
-        if not asked.any():
-            return
-        slots = see(buffer, rows, channel, state.semantic[rows], asked, self.language)
-        fits = window_fit(buffer, rows, channel, state.target[rows])
-        where = asked.nonzero(as_tuple=True)
-        loud = channel.variance[where[0]] * state.target.shape[1] > self.rules.quiet
-        searched = state.searches[rows[where[0]], where[1]]
-        quick = still_open[where] & loud & (searched < self.rules.quick_rounds)
-        held = buffer.units[rows[where[0]], where[1]]
-        proposal = self.proposer.propose(slots, fits, quick, held)
-        spread = self._commit(state, rows, proposal, quick, last=last)
-        state.memory[rows] = onsager(channel, spread)
-        state.searches[rows[where[0]], where[1]] += 1
+    def _worth_while(self, found: _Found, rows: Tensor, settled: Settled, target: Tensor) -> Tensor:
+        """Tell which texts are neither proven nor settled, and so tight that the fault may be ours. Shape: (R,) bool."""
+        sure = torch.tensor([min(scores, default=0.0) >= self.rules.sure for scores in settled.scores])
+        lengths = torch.tensor([len(units) for units in settled.units])
+        tight = (lengths + 1) * self.rules.tight > target.shape[1]
+        return ~found.proven[rows] & ~sure & tight
 
-    def _doubtful(self, state: _State, rows: Tensor, channel: Channel, n: int) -> Tensor:
-        """Tell which committed units have too little evidence of their own. Shape: (R, n) bool."""
-        buffer = state.buffer
-        committed = (buffer.weights[rows, :n] == 1) & buffer.inside()[rows, :n]
-        complete = committed.sum(dim=1) == buffer.length[rows]
-        committed &= complete[:, None]
-        which, positions = committed.nonzero(as_tuple=True)
-        codes = self.language.codes[buffer.units[rows[which], positions]].float()
-        bound = self.language.binding.bind(codes, positions)
-        own = 1.0 + (bound * channel.residual[which]).sum(dim=1)
-        doubtful = torch.zeros_like(committed)
-        doubtful[which, positions] = own < 1.0 - self.rules.doubt * channel.variance[which].sqrt()
-        return doubtful
+    def _other_lengths(self, settled: Settled, fixed: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Each text once for every one of its likeliest lengths."""
+        ends = settled.end_evidence
+        count = min(self.rules.lengths, ends.shape[1])
+        lengths = ends.topk(count, dim=1).indices
+        which = torch.arange(len(ends)).repeat_interleave(count)
+        length_prior = torch.full((len(which), ends.shape[1]), NEVER)
+        length_prior[torch.arange(len(which)), lengths.flatten()] = 0.0
+        return which, length_prior, fixed[which] if fixed is not None else None
 
-    def _commit(self, state: _State, active: Tensor, proposal: Proposal, quick: Tensor, *, last: bool) -> Tensor:
-        """Commit the sure pairs, or the easiest where nothing is sure, and hold the rest as guesses.
+    def _guesses(self, settled: Settled, fixed: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Each text several times, with what is sure in it and one guess at a doubtful place held fixed."""
+        positions = settled.lengths.shape[1]
+        which, known = [], []
+        for row, (units, scores) in enumerate(zip(settled.units, settled.scores, strict=True)):
+            order = sorted(range(len(units)), key=lambda place: -scores[place])
+            doubtful = [place for place in order if scores[place] < self.rules.sure][: self.rules.choices]
+            for place in doubtful or order[:1]:
+                line = torch.full((positions,), -1) if fixed is None else fixed[row].clone()
+                line[place] = units[place]
+                which.append(row)
+                known.append(line)
+        length_prior = torch.full((len(which), positions), 0.0)
+        for place, row in enumerate(which):
+            n = len(settled.units[row])
+            length_prior[place] = NEVER
+            length_prior[place, n] = 0.0
+        return torch.tensor(which), length_prior, torch.stack(known)
 
-        Returns:
-            Sum of ``p - |m|²`` over each text's guesses, see ``onsager``. Shape: (R,).
-        """
-        best, choice = proposal.log_odds.max(dim=1)
-        probability = torch.sigmoid(best)
-        units = proposal.units.gather(1, choice[:, None])[:, 0]
-        commit = (probability >= self.rules.sure) | torch.full_like(quick, last)
-        stuck = torch.ones(len(active), dtype=torch.bool)
-        stuck[proposal.rows[commit | quick]] = False
-        commit |= _easiest(proposal.rows, probability, self.rules.share) & stuck[proposal.rows]
-        rows = active[proposal.rows]
-        state.scores[rows, proposal.positions] = probability
-        guess = ~commit
-        means, mass = self._means(proposal, guess)
-        state.buffer.put(rows[guess], proposal.positions[guess], units[guess], probability[guess], means)
-        spread = torch.zeros(len(active)).index_add_(0, proposal.rows[guess], mass - means.square().sum(dim=1))
-        order = commit.nonzero()[:, 0]
-        order = order[torch.argsort(-probability[order], stable=True)]
-        rows, positions, units = rows[order], proposal.positions[order], units[order]
-        if state.recorder is not None:
-            state.recorder.put(state.buffer, rows, positions, units, probability[order])
-        else:
-            state.buffer.put(rows, positions, units, torch.ones(len(order)))
-        return spread
+    def _replay(self, target: Tensor, units: list[int], scores: list[float]) -> list[Step]:
+        """Rebuild a text that was found as a whole, its surest units first."""
+        recorder = TraceRecorder(target)
+        buffer = Buffer(torch.tensor([len(units)]), self.language.codes, self.language.binding)
+        recorder.record_ends(buffer, torch.tensor([0]))
+        order = sorted(range(len(units)), key=lambda place: -scores[place])
+        rows = torch.zeros(len(order), dtype=torch.int64)
+        chosen = torch.tensor([units[place] for place in order], dtype=torch.int64)
+        surety = torch.tensor([scores[place] for place in order])
+        recorder.put(buffer, rows, torch.tensor(order, dtype=torch.int64), chosen, surety)
+        return recorder.steps[0]
 
-    def _means(self, proposal: Proposal, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Posterior mean of the code at some positions, over the likeliest candidates, and their summed probability.
-
-        Shape: chosen (M,) bool, results (chosen, O) and (chosen,).
-        """
-        probability, places = proposal.probabilities[chosen].topk(min(_MEAN_OF, proposal.units.shape[1]), dim=1)
-        codes = self.language.codes[proposal.units[chosen].gather(1, places)].float()
-        return torch.bmm(probability[:, None, :], codes)[:, 0], probability.sum(dim=1)
-
-
-def bound_ends(codes: Tensor, binding: RotaryBinding) -> Tensor:
-    """END's code at every position. Shape: codes (V, O), result (P, O)."""
-    positions = torch.arange(binding.positions)
-    return binding.bind(codes[END].float().expand(len(positions), -1), positions)
+    def _decoded(self, found: _Found, target: Tensor, steps: list[list[Step]]) -> Decoded:
+        features = text_features(found.scores, found.fit, target.shape[1])
+        confidence, scores = self.calibration(features, found.scores, found.proven)
+        return Decoded(found.units, scores, confidence, found.fit, found.proven, steps)
 
 
-def first_length(target: Tensor, ends: Tensor) -> Tensor:
-    """Most likely length before anything is decoded, by END's evidence at every position.
-
-    At position n a vector of n + 1 units shows END with inner product near ``1 / sqrt(n + 1)``, in noise of
-    deviation ``1 / sqrt(O)``: the largest log likelihood ratio against plain noise wins.
-
-    Shape: target (B, O), ends (P, O), result (B,) int64.
-    """
-    expected = 1.0 / torch.sqrt(torch.arange(1, len(ends) + 1, dtype=target.dtype))
-    evidence = target @ ends.T
-    return (evidence * expected - expected.square() / 2).argmax(dim=1)
-
-
-def _easiest(rows: Tensor, probability: Tensor, share: float) -> Tensor:
-    """Mark ``share`` of each text's pairs, and at least one, the most probable first. Shape: (M,) bool."""
-    order = torch.argsort(-probability, stable=True)
-    order = order[torch.argsort(rows[order], stable=True)]
-    counts = torch.bincount(rows)
-    starts = torch.cumsum(counts, 0) - counts
-    place = torch.arange(len(rows)) - starts[rows[order]]
-    chosen = torch.zeros(len(rows), dtype=torch.bool)
-    chosen[order] = place < torch.ceil(share * counts)[rows[order]]
-    return chosen
+def _some(settled: Settled, keep: Tensor) -> Settled:
+    chosen = keep.nonzero()[:, 0].tolist()
+    return Settled(
+        [settled.units[row] for row in chosen],
+        [settled.scores[row] for row in chosen],
+        settled.lengths[keep],
+        settled.end_evidence[keep],
+        settled.fit[keep],
+        settled.proven[keep],
+        settled.noise[keep],
+    )
 
 
-def _result(state: _State, apart: float) -> Decoded:
-    buffer = state.buffer
-    lengths = buffer.length.tolist()
-    units = [row[:n] for row, n in zip(buffer.units.tolist(), lengths, strict=True)]
-    scores = [row[:n] for row, n in zip(state.scores.tolist(), lengths, strict=True)]
-    kept = [[unit != OPEN for unit in row] for row in units]
-    units = [[u for u, k in zip(row, keep, strict=True) if k] for row, keep in zip(units, kept, strict=True)]
-    scores = [[s for s, k in zip(row, keep, strict=True) if k] for row, keep in zip(scores, kept, strict=True)]
-    quality = fit(state.target, buffer.total)
-    certain = proven(quality, buffer.length, apart) & buffer.complete()
-    steps = state.recorder.steps if state.recorder is not None else [[] for _ in units]
-    return Decoded(units, scores, quality, certain, steps)
+def _best_of(settled: Settled, again: Settled, which: Tensor) -> Settled:
+    """For each text the run with the best fit."""
+    units, scores, fits = list(settled.units), list(settled.scores), settled.fit.clone()
+    for place, row in enumerate(which.tolist()):
+        if again.fit[place] > fits[row]:
+            units[row], scores[row], fits[row] = again.units[place], again.scores[place], again.fit[place]
+    return replace(settled, units=units, scores=scores, fit=fits)
+
+
+def with_prior(proposer: Proposer, prior: Prior) -> Proposer:
+    """The same proposer with another prior."""
+    return Proposer(prior, proposer.placer, proposer.index, proposer.language, proposer.candidates)

@@ -1,16 +1,66 @@
-"""The unigram prior in coarse steps: what the units that were not retrieved weigh in a posterior."""
+"""Priors over units: flat, unigram, or the Selector's; and what the units that were not retrieved weigh."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from lexivert.controller.selector import Context, Selector
+from lexivert.lexicon.units import END
+
+NEVER = -1.0e4
+"""Log probability of what is ruled out: finite, so that products with 0 stay 0."""
 _BINS = 32
 _FAR = 8.0  # deviations beyond which a tail counts as empty
 
 
+@dataclass(frozen=True)
+class Prior:
+    """Log prior ``<q, g(u)>`` of every unit at every position, the query's last entry being 1 and the unit's its bias.
+
+    Attributes:
+        table: unit vectors with their biases. Shape: (V, R + 1).
+        selector: gives the queries; None where nothing is known but the biases (R = 0).
+    """
+
+    table: Tensor
+    selector: Selector | None = None
+
+    @classmethod
+    def fixed(cls, log_prior: Tensor) -> Prior:
+        """The same at every position. Shape: (V,)."""
+        return cls(log_prior[:, None].clone()).without([END])
+
+    @classmethod
+    def learned(cls, selector: Selector) -> Prior:
+        """The Selector's."""
+        return cls(torch.cat((selector.table, selector.bias[:, None]), dim=1), selector).without([END])
+
+    def without(self, units: Sequence[int]) -> Prior:
+        """Rule some units out."""
+        table = self.table.clone()
+        table[list(units), -1] = NEVER
+        return Prior(table, self.selector)
+
+    def queries(self, context: Context) -> Tensor:
+        """One for every position. Shape: (B, N, R + 1)."""
+        ones = torch.ones(*context.shares.shape[:2], 1)
+        if self.selector is None:
+            return ones
+        return torch.cat((self.selector(context), ones), dim=2)
+
+    def log_length(self, context: Context, positions: int) -> Tensor:
+        """Log probability of every length. Shape: (B, positions)."""
+        if self.selector is None:
+            return torch.zeros(len(context.length), positions)
+        return self.selector.log_length(context)
+
+
 class UnitPrior:
-    """Log prior of all units, and how many units there are at each of its levels.
+    """Log unigram prior of all units, and how many units there are at each of its levels.
 
     Args:
         log_prior: of all units. Shape: (V,).
@@ -27,19 +77,18 @@ class UnitPrior:
         self._frequent = torch.bincount(self._bin[:frequent], minlength=_BINS).float()
         self._rare = counts - self._frequent
 
-    def rest(self, units: Tensor, lowest: Tensor, variance: Tensor, weight: Tensor, quick: Tensor) -> Tensor:
+    def rest(self, units: Tensor, lowest: Tensor, variance: Tensor, quick: Tensor) -> Tensor:
         """Log of the summed ``exp(logit)`` of all units that were not retrieved, as expected.
 
         The inner product of an intention with a unit that has nothing to do with it is normal, of variance s². The
         searched units that were not retrieved have a logit below the lowest retrieved one, t, so that such a unit of
-        weighted log prior b weighs ``exp(b + s²/2) Φ((t - b - s²)/s) / Φ((t - b)/s)``, the mean of a truncated
-        log-normal; one that was not searched weighs ``exp(b + s²/2)``.
+        log prior b weighs ``exp(b + s²/2) Φ((t - b - s²)/s) / Φ((t - b)/s)``, the mean of a truncated log-normal;
+        one that was not searched weighs ``exp(b + s²/2)``.
 
         Args:
             units: retrieved, -1 where there were too few. Shape: (M, K).
             lowest: the lowest logit among them, -inf if fewer than K were found. Shape: (M,).
             variance: s². Shape: (M,).
-            weight: factor on the log prior. Shape: ().
             quick: whether only frequent units were searched. Shape: (M,) bool.
 
         Shape: (M,).
@@ -48,10 +97,9 @@ class UnitPrior:
         searched = torch.where(quick[:, None], self._frequent, self._frequent + self._rare)
         left = (searched - found).clamp_min(0.0)
         deviation = variance.sqrt()[:, None]
-        level = weight * self._level
-        reach = torch.maximum((lowest[:, None] - level) / deviation, torch.tensor(-_FAR))
+        reach = ((lowest[:, None] - self._level) / deviation).clamp_min(-_FAR)
         below = torch.special.log_ndtr(reach - deviation) - torch.special.log_ndtr(reach)
-        unsearched = torch.where(quick, 1.0, 0.0)[:, None] * self._rare
-        weights = torch.log(left) + torch.minimum(below, torch.tensor(0.0))
-        everything = torch.logaddexp(weights, torch.log(unsearched)) + level
+        unsearched = quick[:, None] * self._rare
+        weights = torch.log(left) + below.clamp_max(0.0)
+        everything = torch.logaddexp(weights, torch.log(unsearched)) + self._level
         return torch.logsumexp(everything, dim=1) + variance / 2

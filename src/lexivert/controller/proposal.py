@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.controller.buffer import WINDOW, Buffer
-from lexivert.controller.channel import Channel
+from lexivert.controller.channel import Channel, prefix_cosine
+from lexivert.controller.language import Language
 from lexivert.controller.placer import Placement, Placer
-from lexivert.controller.prior import UnitPrior
-from lexivert.controller.selector import Intention, Selector, Slots
-from lexivert.encoder.binding import RotaryBinding
+from lexivert.controller.prior import Prior, UnitPrior
+from lexivert.controller.selector import Context
 from lexivert.index.faiss_index import UnitIndex
 
 _CLEAR_DEVIATIONS = 6.5
@@ -26,20 +26,33 @@ _WIDTHS = (128, 256, 384, 512, 768, 1024)
 
 
 @dataclass(frozen=True)
-class Language:
-    """What is known about units before any vector is seen.
+class Slots:
+    """M positions to be decoded, of B texts padded to N positions.
 
     Attributes:
-        codes: unit codes. Shape: (V, O) float16.
-        log_prior: log unigram probability. Shape: (V,).
-        binding: position rotations.
-        apart: one minus the cosine of two codes that only the spelling tells apart: the identity part's energy.
+        asked: which positions. Shape: (B, N) bool.
+        inside: positions before END; the first always. Shape: (B, N) bool.
+        rows: text of each. Shape: (M,).
+        positions: the position. Shape: (M,).
+        evidence: noisy copy of the code there. Shape: (M, O).
+        queries: the prior's, see ``Prior``. Shape: (M, R + 1).
+        variance: noise per dimension of each text's evidence. Shape: (B,).
+        length: units before END. Shape: (B,).
     """
 
-    codes: Tensor
-    log_prior: Tensor
-    binding: RotaryBinding
-    apart: float = 1.0
+    asked: Tensor
+    inside: Tensor
+    rows: Tensor
+    positions: Tensor
+    evidence: Tensor
+    queries: Tensor
+    variance: Tensor
+    length: Tensor
+
+    @property
+    def intentions(self) -> Tensor:
+        """Evidence over variance: inner product with a code plus log prior is a log posterior. Shape: (M, O)."""
+        return self.evidence / self.variance[self.rows, None]
 
 
 @dataclass(frozen=True)
@@ -61,47 +74,22 @@ class Proposal:
     probabilities: Tensor
 
 
-def see(buffer: Buffer, rows: Tensor, channel: Channel, semantic: Tensor, asked: Tensor, language: Language) -> Slots:
-    """Collect what the Selector sees of some texts of a buffer.
-
-    Args:
-        buffer: decoded so far.
-        rows: the texts, R of them. Shape: (R,).
-        channel: their channel.
-        semantic: their semantic prefix. Shape: (R, S).
-        asked: positions to predict, open or to be examined again. Shape: (R, N) bool.
-        language: codes and rotations.
-    """
-    n = asked.shape[1]
-    inside = buffer.inside()[rows, :n]
-    evidence = torch.zeros(len(rows), n, language.codes.shape[1])
-    held = inside.nonzero(as_tuple=True)
-    evidence[held] = buffer.known(rows[held[0]], held[1])
-    which = asked.nonzero(as_tuple=True)
-    evidence[which] += language.binding.unbind(channel.residual[which[0]], which[1])
-    inside[:, 0] = True  # attention needs something to look at, in an empty text too
-    return Slots(evidence, asked, inside, semantic, channel.variance, buffer.length[rows])
-
-
-def score(
-    intention: Intention, units: Tensor, products: Tensor, prior: UnitPrior, quick: Tensor
-) -> tuple[Tensor, Tensor]:
+def score(slots: Slots, units: Tensor, logits: Tensor, unigram: UnitPrior, quick: Tensor) -> tuple[Tensor, Tensor]:
     """Posterior over candidates, leaving room for the units that were not retrieved (see ``UnitPrior.rest``).
 
     Args:
-        intention: of M positions.
+        slots: M positions.
         units: candidates, those of most logit among the searched. Shape: (M, K).
-        products: inner products of raw intention and candidate codes. Shape: (M, K).
-        prior: of all units.
+        logits: log likelihood ratio plus log prior of each. Shape: (M, K).
+        unigram: of all units.
         quick: whether only frequent units were searched. Shape: (M,) bool.
 
     Returns:
         log posterior and log odds, both (M, K).
     """
-    variance = intention.raw.square().sum(dim=1) / intention.raw.shape[1]
-    logits = products + intention.prior_weight * prior.log_prior[units]
+    variance = slots.intentions.square().sum(dim=1) / slots.evidence.shape[1]
     lowest = logits.topk(2, dim=1, largest=False).values[:, 1]  # the very lowest may be a held unit, far below
-    outside = prior.rest(units, lowest, variance, intention.prior_weight, quick)
+    outside = unigram.rest(units, lowest, variance, quick)
     everything = torch.cat((logits, outside[:, None]), dim=1)
     log_posterior = F.log_softmax(everything, dim=1)[:, :-1]
     log_odds = log_posterior - torch.log1p(-log_posterior.exp().clamp(max=1 - 1e-6))
@@ -120,36 +108,44 @@ def window_fit(buffer: Buffer, rows: Tensor, channel: Channel, target: Tensor) -
 
 
 def placement(
-    slots: Slots, fits: Tensor, units: Tensor, products: Tensor, posterior: tuple[Tensor, Tensor], log_prior: Tensor
+    slots: Slots, fits: Tensor, products: Tensor, log_prior: Tensor, posterior: tuple[Tensor, Tensor]
 ) -> Placement:
-    """Turn a posterior into the Placer's features; see ``Placement`` for shapes."""
+    """Turn a posterior into the Placer's features; see ``Placement`` for shapes.
+
+    Args:
+        slots: M positions.
+        fits: window fits. Shape: (B, windows).
+        products: log likelihood ratio of each candidate, the prior left out. Shape: (M, K).
+        log_prior: the prior alone. Shape: (M, K).
+        posterior: from ``score``.
+    """
     log_posterior, log_odds = posterior
-    which, where = slots.open.nonzero(as_tuple=True)
-    rows = (which, where)
-    batch, n = slots.open.shape
+    rows = (slots.rows, slots.positions)
+    batch, n = slots.asked.shape
     best = torch.zeros(batch, n)
     best[rows] = log_posterior.amax(dim=1).clamp_min(-20.0)
     positions = torch.arange(n)
     features = torch.stack(
         (
-            (torch.log(slots.variance * slots.evidence.shape[2]) / 4.0)[:, None].expand(batch, n),
+            (torch.log(slots.variance * slots.evidence.shape[1]) / 4.0)[:, None].expand(batch, n),
             (torch.log1p(slots.length.float()) / 4.0)[:, None].expand(batch, n),
             positions[None, :] / slots.length.clamp_min(1)[:, None],
-            slots.open.float(),
+            slots.asked.float(),
             best / 5.0,
             fits[:, positions // WINDOW].clamp(-1.0, 3.0),
         ),
         dim=2,
     )
-    agreement = products * slots.variance[rows[0], None]
-    surprise = (agreement - 1.0) / slots.variance[rows[0], None].sqrt()
+    variance = slots.variance[rows[0], None]
+    agreement = products * variance
+    surprise = (agreement - 1.0) / variance.sqrt()
     candidates = torch.stack(
         (
             log_posterior.clamp_min(-20.0) / 5.0,
             (products - products.amax(dim=1, keepdim=True)).clamp_min(-50.0) / 10.0,
             agreement.clamp(-3.0, 3.0),
             surprise.clamp(-10.0, 10.0) / 5.0,
-            log_prior[units] / 10.0,
+            log_prior.clamp_min(-20.0) / 10.0,
         ),
         dim=2,
     )
@@ -157,49 +153,64 @@ def placement(
 
 
 class Proposer:
-    """Selector, index and Placer in a row.
+    """Prior, index and Placer in a row.
 
     Args:
-        selector: the Selector.
+        prior: the Selector's, or a fixed one.
         placer: the Placer.
         index: nearest units.
-        language: codes, prior, rotations.
+        language: codes, unigram prior, rotations.
         candidates: K.
     """
 
-    def __init__(
-        self, selector: Selector, placer: Placer, index: UnitIndex, language: Language, candidates: int
-    ) -> None:
-        self.selector = selector
+    def __init__(self, prior: Prior, placer: Placer, index: UnitIndex, language: Language, candidates: int) -> None:
+        self.prior = prior
         self.placer = placer
         self.index = index
         self.language = language
         self.candidates = candidates
-        self.prior = UnitPrior(language.log_prior, index.frequent)
+        self.unigram = UnitPrior(language.log_prior, index.frequent)
 
-    def retrieve(self, intention: Intention, quick: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    def see(self, buffer: Buffer, rows: Tensor, channel: Channel, semantic: Tensor, asked: Tensor) -> Slots:
+        """Collect what is known of some texts of a buffer.
+
+        Args:
+            buffer: decoded so far.
+            rows: the texts, R of them. Shape: (R,).
+            channel: their channel.
+            semantic: their semantic prefix. Shape: (R, S).
+            asked: positions to predict, open or to be examined again. Shape: (R, N) bool.
+        """
+        n = asked.shape[1]
+        inside = buffer.inside()[rows, :n]
+        which, positions = asked.nonzero(as_tuple=True)
+        evidence = self.language.binding.unbind(channel.residual[which], positions)
+        evidence += buffer.known(rows[which], positions)
+        width = evidence.shape[1]
+        cosine = prefix_cosine(channel.cosine, width, semantic.shape[1], self.language.semantic_share)
+        units, shares = buffer.held(rows, n)
+        context = Context(units, shares, buffer.length[rows], semantic, cosine * semantic.norm(dim=1))
+        queries = self.prior.queries(context)[which, positions]
+        inside[:, 0] = True  # attention needs something to look at, in an empty text too
+        return Slots(asked, inside, which, positions, evidence, queries, channel.variance, context.length)
+
+    def retrieve(self, slots: Slots, quick: Tensor) -> Tensor:
         """Find the candidates of most inner product plus log prior: among the frequent units or among all.
 
         Args:
-            intention: of M positions.
+            slots: M positions.
             quick: positions for which frequent units are enough. Shape: (M,) bool.
-            variance: noise per dimension. Shape: (M,).
 
-        Returns:
-            Inner products with the raw intention, and units. Shape: two (M, K).
+        Shape: (M, K).
         """
-        length = intention.raw.norm(dim=1)
         count = min(self.candidates, self.index.frequent)
-        products = torch.empty(len(quick), count)
         units = torch.empty(len(quick), count, dtype=torch.int64)
-        log_prior = self.language.log_prior
-        bias = (intention.prior_weight / length.clamp_min(1e-6)).detach()
-        for chosen, search in self._searches(quick, variance):
+        intentions = slots.intentions
+        for chosen, search in self._searches(quick, slots.variance[slots.rows]):
             if chosen.any():
-                biases = (bias[chosen].numpy(), log_prior.numpy())
-                found, ids = search(intention.normalised[chosen].numpy(), count, biases)
-                products[chosen], units[chosen] = torch.from_numpy(found), torch.from_numpy(ids)
-        return (products - bias[:, None] * log_prior[units]) * length[:, None], units
+                bias = (slots.queries[chosen], self.prior.table)
+                units[chosen] = torch.from_numpy(search(intentions[chosen].numpy(), count, bias)[1])
+        return units
 
     def _searches(self, quick: Tensor, variance: Tensor) -> Iterator[tuple[Tensor, Callable[..., tuple[Any, Any]]]]:
         """Tell which positions are searched how: the less noise, the fewer code dimensions tell the units apart.
@@ -219,31 +230,32 @@ class Proposer:
             enough = width
         yield ~quick & (needed > enough), index.search_exact
 
-    def _with_held(
-        self, intention: Intention, held: Tensor, products: Tensor, units: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Put what is held at a position in the place of the last candidate, unless it is one.
-
-        A shortlist of few dimensions may miss a unit whose evidence is weak; what was once found must not be lost so.
-        """
-        missed = (held >= 0) & (units != held[:, None]).all(dim=1)
-        products[missed, -1] = (intention.raw[missed] * self.language.codes[held[missed]].float()).sum(dim=1)
-        units[missed, -1] = held[missed]
-        return products, units
-
-    def propose(self, slots: Slots, fits: Tensor, quick: Tensor, held: Tensor) -> Proposal:
-        """Score candidates for every asked position.
+    def candidates_of(
+        self, slots: Slots, fits: Tensor, quick: Tensor, held: Tensor
+    ) -> tuple[Placement, Tensor, Tensor]:
+        """Candidates of every position, as the Placer sees them.
 
         Args:
-            slots: what the Selector sees.
+            slots: M positions.
             fits: window fits. Shape: (B, windows).
             quick: positions for which frequent units are enough. Shape: (M,) bool.
             held: unit that each position holds, as a guess or committed, or -1. Shape: (M,).
+
+        Returns:
+            Placement, units (M, K) and log posterior (M, K).
         """
-        intention = self.selector(slots)
-        rows, positions = slots.open.nonzero(as_tuple=True)
-        found = self.retrieve(intention, quick, slots.variance[rows])
-        products, units = self._with_held(intention, held, *found)
-        posterior = score(intention, units, products, self.prior, quick)
-        log_odds = self.placer(placement(slots, fits, units, products, posterior, self.language.log_prior))
-        return Proposal(rows, positions, units, log_odds, posterior[0].exp())
+        units = self.retrieve(slots, quick)
+        # A shortlist of few dimensions may miss a unit whose evidence is weak; what was once found must not be lost so.
+        missed = (held >= 0) & (units != held[:, None]).all(dim=1)
+        units[missed, -1] = held[missed]
+        known = units.clamp_min(0)
+        products = torch.bmm(self.language.codes[known].float(), slots.intentions[:, :, None])[:, :, 0]
+        log_prior = torch.bmm(self.prior.table[known], slots.queries[:, :, None])[:, :, 0]
+        logits = (products + log_prior).masked_fill(units < 0, -torch.inf)
+        posterior = score(slots, units, logits, self.unigram, quick)
+        return placement(slots, fits, products, log_prior, posterior), units, posterior[0]
+
+    def propose(self, slots: Slots, fits: Tensor, quick: Tensor, held: Tensor) -> Proposal:
+        """Score candidates for every asked position; see ``candidates_of``."""
+        seen, units, log_posterior = self.candidates_of(slots, fits, quick, held)
+        return Proposal(slots.rows, slots.positions, units, self.placer(seen), log_posterior.exp())

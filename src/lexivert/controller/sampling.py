@@ -13,11 +13,16 @@ from torch import Tensor
 
 from lexivert.controller.buffer import Buffer
 from lexivert.controller.channel import Channel, observe
-from lexivert.controller.proposal import Language
+from lexivert.controller.language import Language
+from lexivert.controller.selector import HELD, Context
 from lexivert.encoder.composition import superpose
 
 _WRONG_COMMITS = 0.02  # share of committed units that training states get wrong, as decoding sometimes does
 _CLEAN_SHARE = 0.25  # share of training vectors without noise
+_RESPELLED_SHARE = 0.4
+_CHAINED_BATCHES = 0.2
+_CLEAN_PREFIXES = 0.4
+_MISSING_PREFIXES = 0.08
 
 
 @dataclass(frozen=True)
@@ -26,14 +31,29 @@ class Texts:
 
     Attributes:
         units: T lists of unit ids.
+        respelled: the same sentences as ``Respeller`` writes them.
         semantic: normalised backbone embeddings. Shape: (T, S) float16.
     """
 
     units: Sequence[Sequence[int]]
+    respelled: Sequence[Sequence[int]]
     semantic: npt.NDArray[np.float16]
 
     def __len__(self) -> int:
         return len(self.units)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A batch for the Selector: texts of which something is known.
+
+    Attributes:
+        truth: right unit of every position, -1 beyond. Shape: (B, N).
+        context: what is known of them.
+    """
+
+    truth: Tensor
+    context: Context
 
 
 @dataclass(frozen=True)
@@ -62,20 +82,94 @@ def draw_texts(texts: Texts, batch: int, max_units: int, rng: np.random.Generato
 
     Shape: B lists of 1 to ``max_units`` unit ids, and (B, S).
     """
+    starts = rng.integers(len(texts), size=batch)
+    wanted = np.where(np.arange(batch) % 2, rng.integers(1, max_units + 1, size=batch), 1)
+    return _chained(texts, starts, wanted, max_units, rng)
+
+
+def _chained(
+    texts: Texts, starts: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64], most: int, rng: np.random.Generator
+) -> tuple[list[list[int]], Tensor]:
+    """Sentences from each start on until there are as many units as wanted, each chain as written or respelled."""
     chosen, prefixes = [], []
-    for row in range(batch):
-        start = int(rng.integers(len(texts)))
-        wanted = int(rng.integers(1, max_units + 1)) if row % 2 else 1
-        units = list(texts.units[start])
-        prefix = texts.semantic[start].astype(np.float32) * len(units)
-        following = start + 1
-        while len(units) < wanted and following < len(texts):
-            units += texts.units[following]
-            prefix += texts.semantic[following].astype(np.float32) * len(texts.units[following])
-            following += 1
-        chosen.append(units[:max_units])
+    for start, enough in zip(starts.tolist(), wanted.tolist(), strict=True):
+        spelled = texts.respelled if rng.random() < _RESPELLED_SHARE else texts.units
+        units: list[int] = []
+        prefix = np.zeros(texts.semantic.shape[1], dtype=np.float32)
+        for place in range(start, len(texts)):
+            units += spelled[place]
+            prefix += texts.semantic[place].astype(np.float32) * len(spelled[place])
+            if len(units) >= enough:
+                break
+        chosen.append(units[:most])
         prefixes.append(prefix)
     return chosen, F.normalize(torch.from_numpy(np.stack(prefixes)), dim=-1)
+
+
+def draw_lesson(
+    texts: Texts,
+    by_length: npt.NDArray[np.int64],
+    shape: tuple[int, int],
+    min_cosine: float,
+    unigram: Tensor,
+    rng: np.random.Generator,
+) -> Lesson:
+    """Texts of nearly one length, so that little is padding; every fourth batch is of chains.
+
+    Args:
+        texts: sentences to draw from.
+        by_length: their rows, shortest first. Shape: (T,).
+        shape: texts a batch, and most units a text.
+        min_cosine: of the noisiest prefix with the clean one.
+        unigram: cumulated probabilities of units, from which wrong candidates are drawn. Shape: (V,).
+        rng: source of everything random.
+    """
+    batch, most = shape
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    if rng.random() < _CHAINED_BATCHES:
+        starts, wanted = rng.integers(len(texts), size=batch), np.full(batch, rng.integers(1, most + 1))
+    else:
+        first = int(rng.integers(max(len(texts) - batch, 0) + 1))
+        starts, wanted = by_length[first : first + batch], np.ones(batch, dtype=np.int64)
+    units, semantic = _chained(texts, starts, wanted[: len(starts)], most, rng)
+    length = torch.tensor([len(text) for text in units])
+    truth = torch.full((len(units), int(length.max())), -1)
+    for row, text in enumerate(units):
+        truth[row, : len(text)] = torch.tensor(text)
+    cosine = torch.from_numpy(rng.uniform(min_cosine, 1.0, len(units)).astype(np.float32))
+    cosine[torch.from_numpy(rng.random(len(units)) < _CLEAN_PREFIXES)] = 1.0
+    semantic = add_noise(semantic, cosine, generator)
+    cosine[torch.from_numpy(rng.random(len(units)) < _MISSING_PREFIXES)] = 0.0
+    held, shares = calibrated_candidates(truth, unigram, generator)
+    return Lesson(truth, Context(held, shares, length, semantic, cosine))
+
+
+def calibrated_candidates(truth: Tensor, unigram: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Candidates with probabilities that are right: a candidate of probability p is the true unit that often.
+
+    That is how a decoder's posteriors look to the Selector, without a decoder: a random share of each text is known,
+    some of it surely; the wrong candidates are draws from the unigram distribution.
+
+    Shape: truth (B, N), unigram (V,), result (B, N, HELD) int64 and float32.
+    """
+    shape = truth.shape
+    known = torch.rand(shape[0], 1, generator=generator) * 1.3 - 0.15
+    mass = (known + 0.35 * torch.randn(shape, generator=generator)).clamp(0.0, 1.0)
+    hard = torch.rand(shape, generator=generator) < 0.5
+    left = torch.where(hard, (mass > 0.5).float(), mass)
+    shares = torch.zeros(*shape, HELD)
+    for place in range(HELD):
+        least = 0.5 if place == 0 else 0.0
+        part = torch.rand(shape, generator=generator) * (1.0 - least) + least
+        shares[:, :, place] = torch.where(hard & (place == 0), left, left * part)
+        left = left - shares[:, :, place]
+    drawn = torch.rand(*shape, HELD, generator=generator)
+    units = torch.searchsorted(unigram, drawn).clamp(max=len(unigram) - 1)
+    chosen = (torch.rand(*shape, 1, generator=generator) > shares.cumsum(dim=2)).sum(dim=2)
+    right = torch.arange(HELD) == chosen[:, :, None]
+    units = torch.where(right, truth[:, :, None], units)
+    inside = (truth >= 0)[:, :, None]
+    return torch.where(inside, units, -1), shares * inside
 
 
 def add_noise(vectors: Tensor, cosine: Tensor, generator: torch.Generator) -> Tensor:

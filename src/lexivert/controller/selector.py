@@ -1,9 +1,11 @@
-"""The Selector: the intention vector of each position, from evidence, neighbouring units and the semantic prefix.
+"""The Selector: which units are likely at a position, given the units around it and the semantic prefix.
 
-In Gaussian noise of variance ``v`` the log posterior of unit u given evidence e is ``<e, c(u)> / v + log p(u)``. That
-part is exact and stays so. The network adds what physics does not know, ``<m, c(u)>``: the log odds of units here
-given the units around and the meaning of the whole. Both are inner products with unit codes, so one intention vector
-``e / v + m`` retrieves candidates from the index.
+In Gaussian noise of variance ``v`` the log posterior of unit u given evidence e is ``<e, c(u)> / v + log p(u)`` up to a
+constant. The first part is exact and nothing is learned about it. The Selector is the second, the prior: a log-bilinear
+language model (Mnih & Hinton 2007) that says ``log p(u) = <q, g(u)> + b(u)`` with a query q for every position. A
+position's query never sees what is held at that position itself: one causal transformer reads what stands before it,
+another what stands after it (ELMo, Peters et al. 2018). So prior and evidence stay independent, may be multiplied,
+and the loop's divergence remains that of the evidence alone. Nothing in it depends on the order part's width.
 """
 
 from __future__ import annotations
@@ -14,103 +16,167 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+HELD = 3
+"""Candidates by which the Selector sees what is held at a position."""
+_NEAR = 64  # places counted from either end of a text; those further inside look alike
+_PREFIX_SCALE = 8.0  # brings a unit vector's entries to the order of 1
+_LENGTH_FLOOR = 0.02  # share of the length prior that is spread evenly, so that no length is ruled out
+
 
 @dataclass(frozen=True)
-class Slots:
+class Context:
     """What the Selector sees of B half-decoded texts, padded to N positions.
 
     Attributes:
-        evidence: code of a committed unit; noisy copy of the code at an open position. Shape: (B, N, O).
-        open: positions to predict. Shape: (B, N) bool.
-        inside: positions before END; the rest is padding. Shape: (B, N) bool.
-        semantic: given semantic prefix, unit length, or zeros. Shape: (B, S).
-        variance: noise per dimension of open evidence. Shape: (B,).
-        length: units before END. Shape: (B,).
+        units: candidates held at each position, -1 for none. Shape: (B, N, HELD).
+        shares: probability of each, 1 for a committed unit, 0 for none. Shape: (B, N, HELD).
+        length: units before END, as now believed. Shape: (B,).
+        semantic: given semantic prefixes, unit length. Shape: (B, S).
+        cosine: expected cosine of each with the clean one; 0 if there is none. Shape: (B,).
     """
 
-    evidence: Tensor
-    open: Tensor
-    inside: Tensor
-    semantic: Tensor
-    variance: Tensor
+    units: Tensor
+    shares: Tensor
     length: Tensor
+    semantic: Tensor
+    cosine: Tensor
 
 
-@dataclass(frozen=True)
-class Intention:
-    """The Selector's two outputs for M open positions.
+class UnitSpace(nn.Module):
+    """Unit vectors g(u) and biases b(u) while they are trained: projected features, and free vectors for frequent ones.
 
-    Attributes:
-        raw: an intention whose inner product with a code, plus the weighted log prior, is a log posterior up to a
-            constant: its length is the certainty. Shape: (M, O).
-        normalised: its direction, for retrieval by cosine. Shape: (M, O).
-        prior_weight: factor on the log unigram prior. Shape: ().
+    Args:
+        features: backbone features of all units. Shape: (V, H).
+        log_prior: log unigram probability, where the biases begin. Shape: (V,).
+        rank: R.
+        free: the first so many units have a free vector beside the projected one.
     """
 
-    raw: Tensor
-    normalised: Tensor
-    prior_weight: Tensor
+    features: Tensor
+
+    def __init__(self, features: Tensor, log_prior: Tensor, rank: int, free: int) -> None:
+        super().__init__()
+        scaled = F.normalize(features.float(), dim=-1) * _PREFIX_SCALE
+        self.register_buffer("features", scaled, persistent=False)
+        self.project = nn.Linear(features.shape[1], rank, bias=False)
+        nn.init.normal_(self.project.weight, std=0.04)
+        self.free = nn.Parameter(torch.zeros(min(free, len(features)), rank))
+        self.bias = nn.Parameter(log_prior.clone())
+
+    def forward(self, units: Tensor) -> Tensor:
+        """Vectors of some units. Shape: (M,) to (M, R)."""
+        count = len(self.free)
+        own = F.embedding(units.clamp(max=count - 1), self.free)
+        vectors: Tensor = self.project(self.features[units])
+        return vectors + own * (units < count)[:, None]
 
 
 class Selector(nn.Module):
-    """Evidence plus a learned prior over which units are likely here.
+    """Prior over units for every position, and over lengths.
 
     Args:
-        order_width: O.
+        units: V.
         semantic_width: S.
+        rank: R, width of unit vectors.
         width: hidden width.
-        layers: transformer layers.
+        layers: transformer layers in each direction.
         heads: attention heads.
-        positions: most positions of a text.
+        positions: most positions of a text, END's included.
     """
 
+    table: Tensor
+    bias: Tensor
+
     def __init__(
-        self, order_width: int, semantic_width: int, width: int, layers: int, heads: int, positions: int
+        self, units: int, semantic_width: int, rank: int, width: int, layers: int, heads: int, positions: int
     ) -> None:
         super().__init__()
-        self.read = nn.Linear(order_width, width)
-        self.meaning = nn.Linear(semantic_width, width)
-        self.state = nn.Linear(_STATE_FEATURES, width)
-        self.place = nn.Embedding(positions, width)
-        self.kind = nn.Embedding(2, width)
-        self.enter = nn.LayerNorm(width)
-        layer = nn.TransformerEncoderLayer(
-            width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        self.positions = positions
+        self.register_buffer("table", torch.zeros(units, rank))
+        self.register_buffer("bias", torch.zeros(units))
+        self.read = nn.Linear(rank, width)
+        self.surety = nn.Linear(2, width)
+        self.meaning = nn.Linear(semantic_width + 1, width)
+        self.place = nn.Embedding(_NEAR, width)
+        self.place_from_end = nn.Embedding(_NEAR, width)
+        self.forwards = _causal(width, layers, heads)
+        self.backwards = _causal(width, layers, heads)
+        self.leave_forwards = nn.LayerNorm(width)
+        self.leave_backwards = nn.LayerNorm(width)
+        self.query = nn.Sequential(
+            nn.Linear(4 * width, 2 * width), nn.GELU(), nn.LayerNorm(2 * width), nn.Linear(2 * width, rank)
         )
-        self.body = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-        self.leave = nn.LayerNorm(width)
-        self.prior = nn.Linear(width, order_width)
-        self.gain = nn.Linear(_STATE_FEATURES, 1)
-        self.prior_weight = nn.Parameter(torch.ones(()))
-        for start_at_physics in (self.prior, self.gain):
-            nn.init.zeros_(start_at_physics.weight)
-            nn.init.zeros_(start_at_physics.bias)
+        self.topic = nn.Sequential(nn.Linear(semantic_width + 1, 2 * width), nn.GELU(), nn.Linear(2 * width, rank))
+        self.length = nn.Sequential(nn.Linear(semantic_width + 1, width), nn.GELU(), nn.Linear(width, positions))
+        for network in (self.query, self.topic):  # where untrained, the prior is the unigram one
+            for parameter in network[-1].parameters():
+                nn.init.zeros_(parameter)
 
-    def forward(self, slots: Slots) -> Intention:
-        """Predict the intention of every open position, row by row.
+    def settle(self, table: Tensor, bias: Tensor) -> None:
+        """Take over trained unit vectors and biases, for decoding. Shape: (V, R), (V,)."""
+        self.table.copy_(table)
+        self.bias.copy_(bias)
 
-        Shape: result raw and normalised (M, O), M = ``slots.open.sum()``, in row-major order.
+    def forward(self, context: Context, held: Tensor | None = None) -> Tensor:
+        """Queries of every position.
+
+        Args:
+            context: what is known.
+            held: vectors of ``context.units``, looked up in the settled table if None. Shape: (B, N, HELD, R).
+
+        Shape: (B, N, R).
         """
-        state = _state_features(slots)
-        signal = 1.0 / (1.0 + slots.variance * slots.evidence.shape[2])
-        weight = torch.where(slots.open, signal.sqrt()[:, None], 1.0)
-        hidden = self.read(slots.evidence * weight[:, :, None])
-        hidden = hidden + (self.meaning(slots.semantic) + self.state(state))[:, None, :]
-        hidden = hidden + self.place.weight[: hidden.shape[1]] + self.kind(slots.open.long())
-        hidden = self.body(self.enter(hidden), src_key_padding_mask=~slots.inside)
-        rows = slots.open.nonzero(as_tuple=True)
-        learned = self.prior(self.leave(hidden[rows]))
-        precision = torch.exp(self.gain(state)[:, 0]) / slots.variance
-        raw = slots.evidence[rows] * precision[rows[0], None] + learned
-        return Intention(raw, F.normalize(raw, dim=-1), self.prior_weight)
+        if held is None:
+            held = self.table[context.units.clamp_min(0)]
+        shares = context.shares
+        seen = self.read((held * shares[:, :, :, None]).sum(dim=2))
+        seen = seen + self.surety(torch.stack((shares[:, :, 0], shares.sum(dim=2)), dim=2))
+        n = shares.shape[1]
+        positions = torch.arange(n)
+        mirrored = (context.length[:, None] - 1 - positions).clamp(0, n - 1)
+        meaning = self.meaning(_prefix(context))[:, None, :]
+        place = self.place(positions.clamp(max=_NEAR - 1)) + self.place_from_end(mirrored.clamp(max=_NEAR - 1))
+        place = place + meaning
+        seen = seen + place
+        before = _read(self.forwards, meaning, seen)
+        swap = mirrored[:, :, None].expand_as(seen)
+        after = _read(self.backwards, meaning, seen.gather(1, swap)).gather(1, swap)
+        hidden = (self.leave_forwards(before), self.leave_backwards(after), place, meaning.expand_as(seen))
+        queries: Tensor = self.topic_query(context)[:, None, :] + self.query(torch.cat(hidden, dim=2))
+        return queries
+
+    def topic_query(self, context: Context) -> Tensor:
+        """What the semantic prefix alone makes likely, wherever in the text. Shape: (B, R)."""
+        query: Tensor = self.topic(_prefix(context))
+        return query
+
+    def length_logits(self, context: Context) -> Tensor:
+        """Unnormalised log probability of every length, for training. Shape: (B, positions)."""
+        logits: Tensor = self.length(_prefix(context))
+        return logits
+
+    def log_length(self, context: Context) -> Tensor:
+        """Log probability of every length, none ruled out. Shape: (B, positions)."""
+        learned = self.length_logits(context).softmax(dim=1)
+        return torch.log((1.0 - _LENGTH_FLOOR) * learned + _LENGTH_FLOOR / self.positions)
 
 
-_STATE_FEATURES = 3
+def _causal(width: int, layers: int, heads: int) -> nn.TransformerEncoder:
+    layer = nn.TransformerEncoderLayer(
+        width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+    )
+    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
 
 
-def _state_features(slots: Slots) -> Tensor:
-    """Log noise-to-signal ratio, log length, share still open. Shape: (B, 3)."""
-    ratio = torch.log(slots.variance * slots.evidence.shape[2])
-    length = torch.log1p(slots.length.float())
-    still_open = slots.open.sum(dim=1) / slots.length.clamp_min(1)
-    return torch.stack((ratio / 4.0, length / 4.0, still_open), dim=1)
+def _prefix(context: Context) -> Tensor:
+    """Semantic prefix as its noise leaves it believable, and that cosine. Shape: (B, S + 1)."""
+    cosine = context.cosine[:, None]
+    return torch.cat((context.semantic * cosine * _PREFIX_SCALE, cosine), dim=1)
+
+
+def _read(body: nn.TransformerEncoder, start: Tensor, seen: Tensor) -> Tensor:
+    """What has been read before each position, itself left out. Shape: start (B, 1, W), seen (B, N, W)."""
+    shifted = torch.cat((start, seen[:, :-1]), dim=1)
+    mask = nn.Transformer.generate_square_subsequent_mask(shifted.shape[1])
+    result: Tensor = body(shifted, mask=mask, is_causal=True)
+    return result

@@ -1,18 +1,28 @@
-"""The ``controller`` stage as a function: texts in, trained controller, curves and held-out losses out."""
+"""The ``controller`` stage as a function: texts in; trained controller, curves and held-out figures out."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.controller import store
+from lexivert.controller.calibrating import calibrate
+from lexivert.controller.decoder import Decoder
+from lexivert.controller.prior import Prior
+from lexivert.controller.proposal import Proposer
 from lexivert.controller.sampling import Texts
-from lexivert.controller.training import STEPS_A_POINT, train_controller, validate
+from lexivert.controller.selector import UnitSpace
+from lexivert.controller.training import STEPS_A_POINT, train_placer, train_selector
+from lexivert.controller.validation import cross_entropies
 from lexivert.encoder.layout import Layout
 from lexivert.errors import LexivertError
 from lexivert.index.faiss_index import UnitIndex
+from lexivert.lexicon.respelling import Respeller
 from lexivert.lexicon.segmentation import Segmenter
 from lexivert.lexicon.units import Lexicon
 from lexivert.params import Params
@@ -20,7 +30,7 @@ from lexivert.training.checkpoint import Checkpoint, fingerprint
 from lexivert.training.curves import write_curves
 
 
-def read_texts(paths: Paths, segmenter: Segmenter, split: str, max_units: int) -> Texts:
+def read_texts(paths: Paths, lexicon: Lexicon, split: str, max_units: int, seed: int) -> Texts:
     """Sentences of a split that have features, in units; those longer than ``max_units`` are left out.
 
     Raises:
@@ -30,12 +40,17 @@ def read_texts(paths: Paths, segmenter: Segmenter, split: str, max_units: int) -
     rows = artifacts.read_array(paths.sentence_rows)
     features = artifacts.read_array(paths.sentence_features, mmap=True)
     splits, texts = corpus["split"].to_numpy(zero_copy_only=False), corpus["text"]
-    chosen = np.flatnonzero(splits[rows] == split)
-    units, kept = [], []
-    for place in tqdm(chosen, desc=f"segmenting {split}", unit="sentence", mininterval=1.0):
-        ids = segmenter.segment(texts[int(rows[place])].as_py())
+    segmenter, respeller = Segmenter(lexicon), Respeller(lexicon, seed)
+    units, respelled, kept = [], [], []
+    for place in tqdm(
+        np.flatnonzero(splits[rows] == split), desc=f"segmenting {split}", unit="sentence", mininterval=1.0
+    ):
+        text = texts[int(rows[place])].as_py()
+        ids = segmenter.segment(text)
         if 0 < len(ids) <= max_units:
+            other = respeller.segment(text)
             units.append(ids)
+            respelled.append(other if len(other) <= max_units else ids)
             kept.append(place)
     if not units:
         raise LexivertError(
@@ -43,28 +58,38 @@ def read_texts(paths: Paths, segmenter: Segmenter, split: str, max_units: int) -
         )
     semantic = features[kept].astype(np.float32)
     semantic /= np.linalg.norm(semantic, axis=1, keepdims=True)
-    return Texts(units, semantic.astype(np.float16))
+    return Texts(units, respelled, semantic.astype(np.float16))
 
 
 def run_controller(paths: Paths, params: Params) -> None:
-    """Train on the training split, measure on the validation split, write model, metrics and curves."""
+    """Train on the training split, calibrate and measure on the validation split; write model, metrics and curves."""
     lexicon = Lexicon.load(paths.vocab)
     layout = Layout.load(artifacts.require(paths.index))
     index = UnitIndex.load(paths.index, layout.index)
-    shape = store.ControllerShape.of(layout, params.controller)
-    proposer = store.new_proposer(shape, layout, lexicon, index, params.seed)
-    segmenter = Segmenter(lexicon)
+    features = torch.from_numpy(artifacts.read_array(paths.unit_features).astype(np.float32))
+    shape, seed = store.ControllerShape.of(layout, len(lexicon), params.controller), params.seed
+    language = store.language_of(layout, lexicon, index)
     longest = min(params.controller.max_train_units, layout.code.max_units)
-    train = read_texts(paths, segmenter, "train", longest)
-    valid = read_texts(paths, segmenter, "valid", longest)
-    before = validate(proposer, valid, params.controller, params.seed)
-    prior = lexicon.log_prior()
-    mark = fingerprint(params.controller, params.seed, layout, index.codes, prior, train.units, train.semantic)
-    checkpoint = Checkpoint(paths.checkpoints / "controller", mark)
-    history = train_controller(proposer, train, params.controller, params.seed, checkpoint)
-    after = validate(proposer, valid, params.controller, params.seed)
-    store.save(proposer, shape, paths.controller)
-    metrics = {"train_sentences": len(train), "last": history[-1], "valid_physics": before, "valid": after}
+    train = read_texts(paths, lexicon, "train", longest, seed)
+    valid = read_texts(paths, lexicon, "valid", longest, seed)
+    mark = fingerprint(
+        params.controller, seed, layout, index.codes, language.log_prior, train.units, train.respelled, train.semantic
+    )
+    selector, placer = store.new_selector(shape, language.log_prior, seed), store.new_placer(shape, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        space = UnitSpace(features, language.log_prior, params.controller.rank, params.controller.free_units)
+    metrics: dict[str, Any] = {"train_sentences": len(train)}
+    topic, context, placing = (Checkpoint(paths.checkpoints / name, mark) for name in ("topic", "selector", "placer"))
+    curves = train_selector(selector, space, train, language.log_prior, params.controller, seed, (topic, context))
+    proposer = Proposer(Prior.learned(selector), placer, index, language, params.controller.candidates)
+    placer_curves = train_placer(proposer, train, params.controller, seed, placing)
+    metrics["last"] = {**curves[-1], **placer_curves[-1]}
+    metrics["valid_nats_a_unit"] = cross_entropies(selector, language.log_prior, valid)
+    calibration, metrics["calibration"] = calibrate(Decoder(proposer), valid, params, seed)
+    store.save(selector, placer, calibration, shape, paths.controller)
     artifacts.write_metrics(paths.metrics("controller"), metrics)
-    write_curves(paths.plots / "controller.csv", history, "step", STEPS_A_POINT)
-    checkpoint.clear()
+    write_curves(paths.plots / "controller.csv", curves, "step", STEPS_A_POINT)
+    write_curves(paths.plots / "placer.csv", placer_curves, "step", STEPS_A_POINT)
+    for checkpoint in (topic, context, placing):
+        checkpoint.clear()

@@ -9,10 +9,15 @@ from typing import Any
 import safetensors
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from lexivert import artifacts
+from lexivert.controller.confidence import Calibration
+from lexivert.controller.decoder import Decoder
+from lexivert.controller.language import Language
 from lexivert.controller.placer import Placer
-from lexivert.controller.proposal import Language, Proposer
+from lexivert.controller.prior import Prior
+from lexivert.controller.proposal import Proposer
 from lexivert.controller.selector import Selector
 from lexivert.encoder.layout import Layout
 from lexivert.errors import DamagedArtifactError
@@ -31,6 +36,8 @@ class ControllerShape:
     order_width: int
     semantic_width: int
     positions: int
+    units: int
+    rank: int
     width: int
     layers: int
     heads: int
@@ -39,12 +46,14 @@ class ControllerShape:
     candidates: int
 
     @classmethod
-    def of(cls, layout: Layout, params: ControllerParams) -> ControllerShape:
+    def of(cls, layout: Layout, units: int, params: ControllerParams) -> ControllerShape:
         """Collect the shape of a run's controller."""
         return cls(
             order_width=layout.order_width,
             semantic_width=layout.semantic_width,
             positions=layout.code.max_units + 1,
+            units=units,
+            rank=params.rank,
             width=params.width,
             layers=params.layers,
             heads=params.heads,
@@ -54,33 +63,49 @@ class ControllerShape:
         )
 
 
-def new_proposer(shape: ControllerShape, layout: Layout, lexicon: Lexicon, index: UnitIndex, seed: int) -> Proposer:
-    """Untrained Selector and Placer, which decode by exact physics and unigram prior alone."""
+def language_of(layout: Layout, lexicon: Lexicon, index: UnitIndex) -> Language:
+    """What decoders know of units."""
+    return Language(
+        torch.from_numpy(index.codes),
+        torch.from_numpy(lexicon.log_prior()),
+        layout.binding(),
+        apart=layout.code.identity_share,
+        semantic_share=layout.code.semantic_share,
+    )
+
+
+def new_selector(shape: ControllerShape, log_prior: Tensor, seed: int) -> Selector:
+    """Untrained Selector: its prior is the unigram one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         selector = Selector(
-            shape.order_width, shape.semantic_width, shape.width, shape.layers, shape.heads, shape.positions
+            shape.units, shape.semantic_width, shape.rank, shape.width, shape.layers, shape.heads, shape.positions
         )
-        placer = Placer(shape.placer_width, shape.placer_layers, shape.heads)
-    codes, log_prior = torch.from_numpy(index.codes), torch.from_numpy(lexicon.log_prior())
-    language = Language(codes, log_prior, layout.binding(), apart=layout.code.identity_share)
-    return Proposer(selector.eval(), placer.eval(), index, language, shape.candidates)
+    selector.settle(selector.table, log_prior)
+    return selector.eval()
 
 
-def save(proposer: Proposer, shape: ControllerShape, folder: Path) -> None:
-    """Write ``controller.safetensors`` and ``config.json``, whole or not at all."""
+def new_placer(shape: ControllerShape, seed: int) -> Placer:
+    """Untrained Placer: it leaves the posterior's log odds as they are."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Placer(shape.placer_width, shape.placer_layers, shape.heads).eval()
+
+
+def save(selector: Selector, placer: Placer, calibration: Calibration, shape: ControllerShape, folder: Path) -> None:
+    """Write ``controller.safetensors`` and ``config.json``, whole or not at all. Unit vectors are kept as half floats."""
     state = {
-        f"{name}.{key}": value.detach().contiguous()
-        for name, module in (("selector", proposer.selector), ("placer", proposer.placer))
+        f"{name}.{key}": (value.half() if key == "table" else value).detach().contiguous()
+        for name, module in (("selector", selector), ("placer", placer))
         for key, value in module.state_dict().items()
     }
     with artifacts.atomic_path(folder) as temporary:
         temporary.mkdir()
         save_file(state, temporary / WEIGHTS)
-        artifacts.write_json(temporary / CONFIG, asdict(shape))
+        artifacts.write_json(temporary / CONFIG, {"shape": asdict(shape), "calibration": calibration.to_dict()})
 
 
-def load(folder: Path, layout: Layout, lexicon: Lexicon, index: UnitIndex) -> Proposer:
+def load(folder: Path, layout: Layout, lexicon: Lexicon, index: UnitIndex) -> Decoder:
     """Read what ``save`` wrote.
 
     Raises:
@@ -88,19 +113,33 @@ def load(folder: Path, layout: Layout, lexicon: Lexicon, index: UnitIndex) -> Pr
     """
     content: Any = artifacts.read_json(artifacts.require(folder) / CONFIG)
     weights = artifacts.require(folder / WEIGHTS)
+    language = language_of(layout, lexicon, index)
     try:
-        shape = ControllerShape(**content)
-        proposer = new_proposer(shape, layout, lexicon, index, seed=0)
+        shape = ControllerShape(**content["shape"])
+        calibration = Calibration(**{name: tuple(values) for name, values in content["calibration"].items()})
+        selector, placer = new_selector(shape, torch.zeros(shape.units), seed=0), new_placer(shape, seed=0)
         state = load_file(weights)
-        for name, module in (("selector", proposer.selector), ("placer", proposer.placer)):
+        for name, module in (("selector", selector), ("placer", placer)):
             prefix = f"{name}."
             module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    except (TypeError, ValueError, AssertionError, RuntimeError, OSError, safetensors.SafetensorError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AssertionError,
+        RuntimeError,
+        OSError,
+        safetensors.SafetensorError,
+    ) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DamagedArtifactError(f"{weights} is damaged ({reason}); run `dvc repro controller`") from error
-    trained_for = (shape.order_width, shape.semantic_width, shape.positions)
-    needed = (layout.order_width, layout.semantic_width, layout.code.max_units + 1)
+    trained_for = (shape.order_width, shape.semantic_width, shape.positions, shape.units)
+    needed = (layout.order_width, layout.semantic_width, layout.code.max_units + 1, len(lexicon))
     if trained_for != needed:
-        message = f"{folder} was trained for order width, semantic width and positions {trained_for}, not {needed}"
+        message = (
+            f"{folder} was trained for order width, semantic width, positions and units {trained_for}, not {needed}"
+        )
         raise DamagedArtifactError(f"{message}; run `dvc repro`")
-    return proposer
+    proposer = Proposer(Prior.learned(selector), placer, index, language, shape.candidates)
+    return Decoder(proposer, calibration)

@@ -1,8 +1,7 @@
-"""Trains Selector and Placer on composed targets: InfoNCE over retrieved candidates, moment and variance terms."""
+"""Trains the Selector as a language model of half-known texts, then the Placer on what the Selector proposes."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,31 +10,175 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexivert.controller.proposal import Proposer, placement, score, see, window_fit
-from lexivert.controller.sampling import Example, Texts, draw_texts, half_decoded
-from lexivert.controller.selector import Intention
-from lexivert.lexicon.units import END
+from lexivert.controller.proposal import Proposer, window_fit
+from lexivert.controller.sampling import Example, Lesson, Texts, draw_lesson, draw_texts, half_decoded
+from lexivert.controller.selector import Selector, UnitSpace
 from lexivert.params import STEP_UNIT, ControllerParams
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.loop import History, LoopConfig, Progress, train
-from lexivert.training.losses import moment_matching, variance_floor
-
-logger = logging.getLogger(__name__)
 
 STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
+_ALWAYS = 4096  # most probable units, negatives of every step
+_DRAWN = 2048  # further negatives a step, drawn from the rest
 _FULL_SEARCHES = 0.15  # share of positions whose candidates come from the whole index
 _VALIDATION_BATCHES = 8
 
 
+class TopicStep:
+    """One lesson to the cross-entropy of its words given the prefix, wherever they stand, over all units.
+
+    One distribution serves a whole text, so that nothing needs to be sampled.
+
+    Args:
+        selector: to be trained.
+        space: unit vectors, trained with it.
+        params: weights of the losses.
+    """
+
+    def __init__(self, selector: Selector, space: UnitSpace, params: ControllerParams) -> None:
+        self.selector = selector
+        self.space = space
+        self.params = params
+
+    def __call__(self, lesson: Lesson, progress: Progress) -> Mapping[str, Tensor]:
+        """Return ``loss`` and its components."""
+        del progress
+        inside = lesson.truth >= 0
+        vectors = self.space(torch.arange(len(self.space.bias)))
+        logits = torch.addmm(self.space.bias, self.selector.topic_query(lesson.context), vectors.T)
+        partition = torch.logsumexp(logits, dim=1)
+        own = logits.gather(1, lesson.truth.clamp_min(0))
+        infonce = ((partition[:, None] - own) * inside).sum() / inside.sum()
+        length = F.cross_entropy(self.selector.length_logits(lesson.context), lesson.context.length)
+        scale = partition.square().mean()
+        weight = self.params.weight
+        loss = weight.infonce * infonce + weight.length * length + weight.partition * scale
+        return {"loss": loss, "infonce": infonce, "length": length, "partition": scale}
+
+
+class SelectorStep:
+    """One lesson to losses.
+
+    Args:
+        selector: to be trained.
+        space: unit vectors, trained with it.
+        log_prior: log unigram probability. Shape: (V,).
+        params: weights of the losses.
+    """
+
+    def __init__(self, selector: Selector, space: UnitSpace, log_prior: Tensor, params: ControllerParams) -> None:
+        self.selector = selector
+        self.space = space
+        self.params = params
+        order = log_prior.argsort(descending=True, stable=True)
+        self._always, self._rest = order[:_ALWAYS], order[_ALWAYS:]
+        spread = (log_prior[self._rest] / 2).softmax(dim=0)
+        self._spread = spread if len(self._rest) else torch.ones(0)
+
+    def __call__(self, lesson: Lesson, progress: Progress) -> Mapping[str, Tensor]:
+        """Return ``loss`` and its components.
+
+        InfoNCE (van den Oord et al. 2018) of the right unit against negatives that are shared by the batch; each
+        weighs as many units as it stands for, so that this is the cross-entropy over all units, in nats.
+        """
+        del progress
+        inside = lesson.truth >= 0
+        truth = lesson.truth[inside]
+        negatives, times = self._negatives()
+        held = lesson.context.units.clamp_min(0)
+        wanted, places = torch.cat((negatives, truth, held.flatten())).unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        vectors = self.space(wanted)[places]
+        sizes = (len(negatives), len(truth), held.numel())
+        others, own, seen = vectors.split(sizes)
+        queries = self.selector(lesson.context, seen.view(*held.shape, -1))[inside]
+        own_logits = (queries * own).sum(dim=1) + self.space.bias[truth]
+        logits = torch.addmm(self.space.bias[negatives] + times.log(), queries, others.T)
+        elsewhere = torch.logsumexp(logits.masked_fill(truth[:, None] == negatives, -torch.inf), dim=1)
+        partition = torch.logaddexp(elsewhere, own_logits)
+        infonce, scale = (partition - own_logits).mean(), partition.square().mean()
+        length = F.cross_entropy(self.selector.length_logits(lesson.context), lesson.context.length)
+        weight = self.params.weight
+        loss = weight.infonce * infonce + weight.length * length + weight.partition * scale
+        return {"loss": loss, "infonce": infonce, "length": length, "partition": scale}
+
+    def _negatives(self) -> tuple[Tensor, Tensor]:
+        """Units, and how many each stands for: the partition function's importance sample (Bengio & Senécal 2008)."""
+        if not len(self._rest):
+            return self._always, torch.ones(len(self._always))
+        drawn = torch.multinomial(self._spread, _DRAWN, replacement=True)
+        times = 1.0 / (_DRAWN * self._spread[drawn])
+        return torch.cat((self._always, self._rest[drawn])), torch.cat((torch.ones(len(self._always)), times))
+
+
 @dataclass(frozen=True)
-class ExampleBatches:
-    """Batch of an epoch and a number, the same whenever it is asked for.
+class Lessons:
+    """Lesson of an epoch and a number, the same whenever it is asked for.
+
+    Attributes:
+        texts: sentences to draw from.
+        by_length: their rows, shortest first. Shape: (T,).
+        unigram: cumulated unit probabilities. Shape: (V,).
+        params: lengths, noise and batch size.
+        seed: of the draw.
+    """
+
+    texts: Texts
+    by_length: np.ndarray[tuple[int], np.dtype[np.int64]]
+    unigram: Tensor
+    params: ControllerParams
+    batch_size: int
+    seed: int
+
+    @classmethod
+    def of(cls, texts: Texts, log_prior: Tensor, params: ControllerParams, batch_size: int, seed: int) -> Lessons:
+        """Sort the texts by length."""
+        lengths = np.array([len(units) for units in texts.units])
+        by_length = np.argsort(lengths, kind="stable")
+        return cls(texts, by_length, log_prior.exp().cumsum(dim=0), params, batch_size, seed)
+
+    def __call__(self, epoch: int, batch: int) -> Lesson:
+        """Draw the lesson."""
+        rng = np.random.default_rng((self.seed, epoch, batch))
+        shape = (self.batch_size, self.params.max_train_units)
+        return draw_lesson(self.texts, self.by_length, shape, self.params.min_noise_cosine, self.unigram, rng)
+
+
+class PlacerStep:
+    """One half-decoded batch to the Placer's loss; the Selector is not changed.
+
+    Args:
+        proposer: Selector, Placer, index.
+    """
+
+    def __init__(self, proposer: Proposer) -> None:
+        self.proposer = proposer
+
+    def __call__(self, example: Example, progress: Progress) -> Mapping[str, Tensor]:
+        """Return ``loss``: binary cross-entropy of each candidate being right where it is proposed."""
+        del progress
+        rows = torch.arange(len(example.target))
+        n = max(int(example.buffer.length.max()), 1)
+        asked = example.buffer.open()[:, :n]
+        with torch.no_grad():
+            slots = self.proposer.see(example.buffer, rows, example.channel, example.semantic, asked)
+            quick = torch.rand(len(slots.rows)) >= _FULL_SEARCHES
+            held = torch.full((len(slots.rows),), -1)
+            fits = window_fit(example.buffer, rows, example.channel, example.target)
+            seen, units, _ = self.proposer.candidates_of(slots, fits, quick, held)
+        right = (units == example.truth[slots.rows, slots.positions][:, None]).float()
+        loss = F.binary_cross_entropy_with_logits(self.proposer.placer(seen), right)
+        return {"loss": loss, "placer": loss}
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Half-decoded batch of an epoch and a number, the same whenever it is asked for.
 
     Attributes:
         texts: sentences to draw from.
         proposer: gives codes and rotations.
-        params: lengths, noise and batch size.
+        params: lengths and noise.
         seed: of the draw.
     """
 
@@ -45,106 +188,68 @@ class ExampleBatches:
     seed: int
 
     def __call__(self, epoch: int, batch: int) -> Example:
-        """Compose the example."""
+        """Compose the batch."""
         rng = np.random.default_rng((self.seed, epoch, batch))
-        units, semantic = draw_texts(self.texts, self.params.batch_size, self.params.max_train_units, rng)
+        units, semantic = draw_texts(self.texts, self.params.placer_batch_size, self.params.max_train_units, rng)
         return half_decoded(units, semantic, self.params.min_noise_cosine, self.proposer.language, rng)
 
 
-class ControllerStep:
-    """One batch to losses.
-
-    Args:
-        proposer: Selector, Placer, index.
-        params: weights of the losses.
-    """
-
-    def __init__(self, proposer: Proposer, params: ControllerParams) -> None:
-        self.proposer = proposer
-        self.params = params
-
-    def __call__(self, example: Example, progress: Progress) -> Mapping[str, Tensor]:
-        """Return ``loss`` and its components."""
-        del progress
-        language, rows = self.proposer.language, torch.arange(len(example.target))
-        n = max(int(example.buffer.length.max()), 1)
-        asked = example.buffer.open()[:, :n]
-        slots = see(example.buffer, rows, example.channel, example.semantic, asked, language)
-        where = asked.nonzero(as_tuple=True)
-        truth = example.truth[where]
-        intention = self.proposer.selector(slots)
-        quick = torch.rand(len(truth)) >= _FULL_SEARCHES
-        with torch.no_grad():
-            _, units = self.proposer.retrieve(intention, quick, slots.variance[where[0]])
-        products = torch.einsum("mo,mko->mk", intention.raw, language.codes[units].float())
-        infonce = self._infonce(intention, units, products, truth, example)
-        with torch.no_grad():
-            posterior = score(intention, units, products, self.proposer.prior, quick)
-        fits = window_fit(example.buffer, rows, example.channel, example.target)
-        seen = placement(slots, fits, units, products.detach(), posterior, language.log_prior)
-        right = (units == truth[:, None]).float()
-        placer = F.binary_cross_entropy_with_logits(self.proposer.placer(seen), right)
-        moment, variance = self._moments(intention, slots.variance[where[0]], truth)
-        weight = self.params.weight
-        loss = weight.infonce * infonce + weight.placer * placer + weight.moment * moment + weight.variance * variance
-        return {"loss": loss, "infonce": infonce, "placer": placer, "moment": moment, "variance": variance}
-
-    def _infonce(
-        self, intention: Intention, units: Tensor, products: Tensor, truth: Tensor, example: Example
-    ) -> Tensor:
-        """Cross-entropy of the right unit against the retrieved candidates and a sample of all others.
-
-        The retrieved ones are the hard negatives. What the rest of the lexicon adds to the partition function is
-        estimated from the batch's own units, which are draws from the unigram distribution (importance sampling;
-        Bengio & Senécal 2008): each stands for ``1 / p(u)`` of the sample.
-        """
-        language = self.proposer.language
-        bias = intention.prior_weight * language.log_prior
-        own = (intention.raw * language.codes[truth].float()).sum(dim=1) + bias[truth]
-        elsewhere = (units == truth[:, None]) | (units < 0)  # FAISS fills short answers up with -1
-        retrieved = (products + bias[units]).masked_fill(elsewhere, -torch.inf)
-        drawn = example.truth[example.truth > END]
-        sample = intention.raw @ language.codes[drawn].float().T + (bias - language.log_prior)[drawn]
-        counted = (drawn[None, :, None] == units[:, None, :]).any(dim=2) | (drawn[None, :] == truth[:, None])
-        sample = sample.masked_fill(counted, -torch.inf) - float(np.log(max(len(drawn), 1)))
-        everything = torch.cat((own[:, None], retrieved, sample), dim=1)
-        return (torch.logsumexp(everything, dim=1) - own).mean()
-
-    def _moments(self, intention: Intention, variance: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-        """Moments of the raw output, brought to the codes' scale, against theirs; variance of the normalised one.
-
-        Both are counted in units of ``1 / sqrt(O)``, a code's own deviation per dimension.
-        """
-        if len(truth) < 2:
-            return variance.new_zeros(()), variance.new_zeros(())
-        width = intention.raw.shape[1]
-        shrink = variance / (1.0 + variance * width)
-        estimate = intention.raw * (shrink * width**0.5)[:, None]
-        codes = self.proposer.language.codes[truth].float() * width**0.5
-        return moment_matching(estimate, codes), variance_floor(intention.normalised * width**0.5, 1.0)
-
-
-def train_controller(
-    proposer: Proposer,
+def train_selector(
+    selector: Selector,
+    space: UnitSpace,
     texts: Texts,
+    log_prior: Tensor,
     params: ControllerParams,
     seed: int,
-    checkpoint: Checkpoint | None = None,
+    checkpoints: tuple[Checkpoint | None, Checkpoint | None] = (None, None),
 ) -> History:
-    """Train Selector and Placer in place.
+    """Train the Selector in place, first on topics and then on whole contexts, and settle its unit vectors.
 
     Args:
-        proposer: untrained Selector and Placer with the index they will work on.
+        selector: untrained.
+        space: untrained unit vectors; used up.
         texts: training sentences.
+        log_prior: log unigram probability. Shape: (V,).
         params: numbers of the run.
         seed: of initial draws and batches.
-        checkpoint: resumable state.
+        checkpoints: resumable state of either phase.
 
     Returns:
         Mean of every component over each ``STEPS_A_POINT`` steps.
     """
-    config = LoopConfig(
-        epochs=params.steps // STEPS_A_POINT,
+    modules: dict[str, nn.Module] = {"selector": selector.train(), "space": space}
+    topics = Lessons.of(texts, log_prior, params, params.topic_batch_size, seed)
+    config = _config(params, params.topic_steps, seed)
+    history = train(TopicStep(selector, space, params), modules, topics, config, checkpoints[0], "topic")
+    step = SelectorStep(selector, space, log_prior, params)
+    lessons = Lessons.of(texts, log_prior, params, params.batch_size, seed + 1)
+    history += train(step, modules, lessons, _config(params, params.steps, seed), checkpoints[1], "selector")
+    selector.eval()
+    settle(selector, space)
+    return history
+
+
+@torch.no_grad()
+def settle(selector: Selector, space: UnitSpace) -> None:
+    """Hand the unit vectors over; control units such as END keep the bias they were trained to."""
+    selector.settle(space(torch.arange(len(space.bias))), space.bias)
+
+
+def train_placer(
+    proposer: Proposer, texts: Texts, params: ControllerParams, seed: int, checkpoint: Checkpoint | None = None
+) -> History:
+    """Train the Placer in place; arguments and result as of ``train_selector``."""
+    modules: dict[str, nn.Module] = {"placer": proposer.placer.train()}
+    examples = Examples(texts, proposer, params, seed)
+    config = _config(params, params.placer_steps, seed)
+    history = train(PlacerStep(proposer), modules, examples, config, checkpoint, "placer")
+    proposer.placer.eval()
+    return history
+
+
+def _config(params: ControllerParams, steps: int, seed: int) -> LoopConfig:
+    return LoopConfig(
+        epochs=steps // STEPS_A_POINT,
         batches=STEPS_A_POINT,
         learning_rate=params.learning_rate,
         weight_decay=params.weight_decay,
@@ -152,22 +257,3 @@ def train_controller(
         clip_norm=params.clip_norm,
         seed=seed,
     )
-    modules: dict[str, nn.Module] = {"selector": proposer.selector.train(), "placer": proposer.placer.train()}
-    batches = ExampleBatches(texts, proposer, params, seed)
-    history = train(ControllerStep(proposer, params), modules, batches, config, checkpoint, "controller")
-    for module in modules.values():
-        module.eval()
-    return history
-
-
-@torch.no_grad()
-def validate(proposer: Proposer, texts: Texts, params: ControllerParams, seed: int) -> dict[str, float]:
-    """Mean of every loss over fixed batches of validation sentences."""
-    batches = ExampleBatches(texts, proposer, params, seed)
-    step = ControllerStep(proposer, params)
-    torch.manual_seed(seed)
-    sums: dict[str, float] = {}
-    for number in range(_VALIDATION_BATCHES):
-        for name, value in step(batches(0, number), Progress(0, 0, 0.0, 0.0)).items():
-            sums[name] = sums.get(name, 0.0) + float(value) / _VALIDATION_BATCHES
-    return sums

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.controller.decoder import bound_ends, first_length
+from lexivert.controller.incremental import first_length
+from lexivert.controller.language import bound_ends
 from lexivert.encoder.binding import RotaryBinding
 from lexivert.encoder.composition import superpose
 from lexivert.index.faiss_index import UnitIndex

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TypeVar
 
+import numpy as np
 import torch
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
+from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
 from torch import Tensor
 
 LENGTH_BUCKETS = ((1, 10), (11, 20), (21, 40))
@@ -163,3 +165,28 @@ def by_length(texts: Sequence[str], buckets: Iterable[tuple[int, int]] = LENGTH_
         bucket_name((low, high)): [row for row, length in enumerate(lengths) if low <= length <= high]
         for low, high in buckets
     }
+
+
+def reliability(confidence: Sequence[float], right: Sequence[bool], bins: int = 10) -> list[tuple[float, float, int]]:
+    """Mean confidence, share that is right, and count of each bin of equal width that holds anything."""
+    values, hits = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=np.float64)
+    place = np.minimum((values * bins).astype(int), bins - 1)
+    return [
+        (float(values[place == number].mean()), float(hits[place == number].mean()), int((place == number).sum()))
+        for number in range(bins)
+        if (place == number).any()
+    ]
+
+
+def expected_calibration_error(confidence: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
+    """Mean distance of confidence and share of right ones over bins of equal width (Guo et al. 2017)."""
+    table = reliability(confidence, right, bins)
+    total = sum(count for _, _, count in table)
+    return sum(count * abs(mean - share) for mean, share, count in table) / max(total, 1)
+
+
+def auroc(confidence: Sequence[float], right: Sequence[bool]) -> float:
+    """Area under the ROC curve of confidence as a test for being right; 0.5 where all came out alike."""
+    if all(right) or not any(right):
+        return 0.5
+    return float(roc_auc_score(right, confidence))

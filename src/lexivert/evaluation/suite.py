@@ -21,6 +21,11 @@ from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.controller import store
 from lexivert.controller.decoder import Decoder
+from lexivert.controller.incremental import Incremental
+from lexivert.controller.meaning import MeaningReader
+from lexivert.controller.placer import Placer
+from lexivert.controller.prior import Prior
+from lexivert.controller.proposal import Proposer
 from lexivert.controller.sampling import add_noise
 from lexivert.encoder.composition import split_parts
 from lexivert.encoder.encoder import Encoder
@@ -31,6 +36,8 @@ from lexivert.lexicon.tokenizing import normalize
 from lexivert.params import Params
 
 Units = list[list[int]]
+_NOISE_MIX = (1.0, 0.8, 0.7, 0.65, 0.6, 0.55, 0.5)
+_NOISY_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Suite:
         self,
         encoder: Encoder,
         decoder: Decoder,
-        physics: Decoder,
+        physics: Incremental,
         index: UnitIndex,
         held: Held,
         train: tuple[Sequence[str], npt.NDArray[np.float16]],
@@ -191,7 +198,7 @@ def run_evaluation(paths: Paths, params: Params) -> None:
     """Write metrics/evaluate.json, metrics/plots/exact_match.csv and metrics/plots/trace.csv."""
     encoder = Encoder.load(paths.root)
     index = UnitIndex.load(paths.index, encoder.layout.index)
-    decoder = Decoder(store.load(paths.controller, encoder.layout, encoder.segmenter.lexicon, index))
+    decoder = store.load(paths.controller, encoder.layout, encoder.segmenter.lexicon, index)
     corpus = artifacts.read_parquet(paths.corpus, ["split", "text"])
     splits, texts = corpus["split"].to_pylist(), corpus["text"].to_pylist()
     test = [text for text, split in zip(texts, splits, strict=True) if split == "test"]
@@ -202,9 +209,8 @@ def run_evaluation(paths: Paths, params: Params) -> None:
             "no test text of 1 to 40 words fits code.max_units; check corpus.test_share and the corpus"
         )
     held, encode_rate = hold(encoder, fitting)
-    shape = store.ControllerShape.of(encoder.layout, params.controller)
-    untrained = store.new_proposer(shape, encoder.layout, encoder.segmenter.lexicon, index, params.seed)
-    suite = Suite(encoder, decoder, Decoder(untrained), index, held, _training_sentences(paths, texts, splits))
+    train = _training_sentences(paths, texts, splits)
+    suite = Suite(encoder, decoder, Incremental(untrained(decoder, params)), index, held, train)
     report: dict[str, Any] = {
         "texts": len(fitting),
         "texts_too_long": len(chosen) - len(fitting),
@@ -221,10 +227,63 @@ def run_evaluation(paths: Paths, params: Params) -> None:
             matches[f"{name}_{condition}"] = [a == b for a, b in zip(held.texts, rebuilt, strict=True)]
             if condition == "clean":
                 report["rates"][f"{name}_texts_per_second"] = rate
+    report["meaning_only"] = _meaning_only(suite, params.evaluate.batch_size)
+    report["confidence"], bins = _confidence(suite, params)
+    _write_table(paths.plots / "reliability.csv", ["confidence", "observed", "perfect", "texts"], bins)
     report["semantic_prefix_cosine"] = metrics.mean_cosine(held.features, held.vectors[:, : held.features.shape[1]])
     artifacts.write_metrics(paths.metrics("evaluate"), report)
     _write_matches(paths, held.texts, matches)
     _write_trace(paths, suite)
+
+
+def untrained(decoder: Decoder, params: Params) -> Proposer:
+    """The same index and language with the unigram prior and a Placer that changes nothing."""
+    known = decoder.proposer
+    placer = Placer(params.controller.placer_width, params.controller.placer_layers, params.controller.heads).eval()
+    return Proposer(Prior.fixed(known.language.log_prior), placer, known.index, known.language, known.candidates)
+
+
+def _meaning_only(suite: Suite, batch: int) -> dict[str, Any]:
+    """Texts from the semantic prefix alone, beside the nearest training sentence and one guess for all texts."""
+    held, semantic_width = suite.held, suite.held.features.shape[1]
+    prefixes = held.vectors[:, :semantic_width].clone()
+    mean = F.normalize(torch.from_numpy(suite.train[1].astype(np.float32)).mean(dim=0, keepdim=True), dim=-1)
+    reader = MeaningReader(suite.decoder.proposer.prior, suite.encoder)
+    rows = {
+        "nearest": suite.nearest(held.vectors),
+        "mean_vector": reader.read(mean) * len(held.texts),
+        "controller": suite.run(reader.read, prefixes, batch, "meaning only")[0],
+    }
+    wanted = ("token_f1", "backbone_cosine", "bleu", "exact_match")
+    scores = {name: suite.score(units) for name, units in rows.items()}
+    return {name: {key: row[key] for key in wanted} for name, row in scores.items()}
+
+
+def _confidence(suite: Suite, params: Params) -> tuple[dict[str, float], list[list[object]]]:
+    """How well confidences tell right texts from wrong ones, over a mix of noise levels; bins of the plot."""
+    held = suite.held
+    cosine = torch.tensor([_NOISE_MIX[row % len(_NOISE_MIX)] for row in range(len(held.texts))])
+    noisy = add_noise(held.vectors, cosine, torch.Generator().manual_seed(params.seed + 1))
+    confidence, right, unit_confidence, unit_right = [], [], [], []
+    for start in tqdm(range(0, len(noisy), _NOISY_AT_ONCE), desc="confidence", unit="batch", mininterval=1.0):
+        semantic, order = suite._parts(noisy[start : start + _NOISY_AT_ONCE])
+        decoded = suite.decoder.decode(order, semantic)
+        confidence += decoded.confidence.tolist()
+        for truth, units, scores in zip(held.units[start:], decoded.units, decoded.scores, strict=False):
+            right.append(truth == units)
+            unit_confidence += scores
+            unit_right += [at < len(truth) and truth[at] == unit for at, unit in enumerate(units)]
+    report = {
+        "texts": len(right),
+        "exact_match": float(np.mean(right)),
+        "expected_calibration_error": metrics.expected_calibration_error(confidence, right),
+        "auroc": metrics.auroc(confidence, right),
+        "unit_expected_calibration_error": metrics.expected_calibration_error(unit_confidence, unit_right),
+        "unit_auroc": metrics.auroc(unit_confidence, unit_right),
+    }
+    bins = metrics.reliability(confidence, right)
+    rows: list[list[object]] = [[*map(_four_places, (mean, share, mean)), count] for mean, share, count in bins]
+    return report, rows
 
 
 def _training_sentences(

@@ -12,22 +12,25 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from lexivert import artifacts
 from lexivert.errors import DamagedArtifactError, LexivertError
 from lexivert.params import IndexParams
 
 # FAISS scans vector by vector below this many queries; a matrix product is several times faster from the first on.
+# It serves the lists of IVF, which FAISS searches; a Flat index is scanned here.
 faiss.cvar.distance_compute_blas_threshold = 1
 
 Scores = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
+Bias = tuple[Tensor, Tensor]
 
 INDEX_FILE = "units.faiss"
 _GRAPH = re.compile("HNSW|NSG|NNDescent")
@@ -71,6 +74,22 @@ def build(codes: npt.NDArray[np.float16], params: IndexParams) -> faiss.Index:
         message = f"params.yaml: index.factory {params.factory!r} does not work for {len(codes)} units: {reason}"
         raise LexivertError(message) from error
     return index
+
+
+class Posterior(NamedTuple):
+    """Where M queries point.
+
+    Attributes:
+        mean: probability-weighted sum of the codes of the k likeliest units. Shape: (M, O).
+        units: those units, the likeliest first. Shape: (M, k).
+        shares: their probabilities; what is missing to 1 is that of all others. Shape: (M, k).
+        whole: log of the mean exponential of the inner product under the bias's own distribution. Shape: (M,).
+    """
+
+    mean: Tensor
+    units: Tensor
+    shares: Tensor
+    whole: Tensor
 
 
 class UnitIndex:
@@ -117,88 +136,123 @@ class UnitIndex:
         return int(self._index.d)
 
     def search(
-        self, queries: Scores, k: int, bias: tuple[Scores, Scores] | None = None, width: int | None = None
+        self, queries: Scores, k: int, bias: Bias | None = None, width: int | None = None
     ) -> tuple[Scores, Ids]:
         """Return the k best units of all: exact scores of the shortlisted, best first.
 
         Args:
             queries: Shape: (M, O).
             k: how many.
-            bias: of queries (M,) and of units (V,); their product is added to the inner product, such as a log prior.
-                A kind other than Flat draws up the shortlist without it.
+            bias: of queries (M, R) and of units (V, R); their inner products are added to those of the codes, such as
+                a log prior. A kind other than Flat draws up the shortlist without it.
             width: leading code dimensions searched, at most ``searched_width``; all of those if None. Flat alone can
                 search fewer.
 
         Shape: result two (M, k).
         """
         k = min(k, len(self))
+        wanted = _float(queries)
+        width = min(width or self.searched_width, self.searched_width)
+        best, ids = torch.empty(len(wanted), k), torch.empty(len(wanted), k, dtype=torch.int64)
+        for rows in _parts(len(wanted), _QUERIES_AT_ONCE):
+            some = bias and (bias[0][rows], bias[1])
+            shortlist = self._shortlisted(wanted[rows], max(k, self._shortlist), some, width)
+            scores = self._rescored(wanted[rows], shortlist, some)[0]
+            best[rows], places = scores.topk(k, dim=1)
+            ids[rows] = shortlist.gather(1, places)
+        return best.numpy(), ids.numpy()
+
+    def posterior(self, queries: Tensor, k: int, bias: Bias) -> Posterior:
+        """Softmax of inner product plus bias over all units, with the mean code of the k best.
+
+        Units that are not among them keep their probability as a whole: of what a scan of all units in
+        ``searched_width`` dimensions gives, and of their expectation in the others (a log-normal mean).
+
+        Args:
+            queries: evidence over noise variance. Shape: (M, O).
+            k: units that make up the mean.
+            bias: see ``search``.
+        """
+        k = min(k, len(self))
+        parts = []
+        for rows in _parts(len(queries), _RESCORED_AT_ONCE):
+            some = (bias[0][rows], bias[1])
+            units, rest, normaliser = self._weighed(queries[rows], k, some)
+            logits, codes = self._rescored(queries[rows], units, some)
+            whole = torch.logaddexp(logits.logsumexp(dim=1), rest)
+            shares = torch.exp(logits - whole[:, None])
+            ordered, places = shares.sort(dim=1, descending=True)
+            mean = torch.bmm(shares[:, None, :], codes)[:, 0]
+            parts.append(Posterior(mean, units.gather(1, places), ordered, whole - normaliser))
+        return Posterior(*(torch.cat([getattr(part, name) for part in parts]) for name in Posterior._fields))
+
+    def _shortlisted(self, wanted: Tensor, count: int, bias: Bias | None, width: int) -> Tensor:
+        """Likely best units by the leading dimensions.
+
+        A Flat index is scanned by one matrix product over FAISS's own storage: three times as fast as FAISS's scan.
+
+        Shape: wanted (M, O), result (M, count).
+        """
+        count = min(count, len(self))
         if self._flat is None:
-            _, ids = self._index.search(self._leading(queries), min(max(k, self._shortlist), len(self)))
-        else:
-            ids = self._scan(queries, min(width or self.searched_width, self.searched_width), k, bias)
-        scores = self._rescore(queries, ids)
+            return torch.from_numpy(self._index.search(_leading(wanted, self.searched_width), count)[1])
+        scores = _scored(wanted[:, :width], self._flat[:, :width], bias)
+        return scores.topk(count, dim=1, sorted=False).indices
+
+    def _weighed(self, wanted: Tensor, count: int, bias: Bias) -> tuple[Tensor, Tensor, Tensor]:
+        """Likely best units; log summed exponentials of all other units' scores; the same of all units' biases.
+
+        Shape: wanted (M, O), result (M, count), (M,) and (M,).
+        """
+        count = min(count, len(self))
+        unseen = wanted.square().sum(dim=1) / (2 * wanted.shape[1])
+        scores = bias[0] @ bias[1].T
+        normaliser = scores.logsumexp(dim=1)
+        if self._flat is None:
+            units = torch.from_numpy(self._index.search(_leading(wanted, self.searched_width), count)[1])
+            return units, normaliser + unseen, normaliser
+        width = self.searched_width
+        scores.addmm_(wanted[:, :width], self._flat.T)
+        top, units = scores.topk(count, dim=1, sorted=False)
+        whole = scores.logsumexp(dim=1)
+        share = torch.exp(top.logsumexp(dim=1) - whole).clamp(max=1.0 - 1e-6)
+        unseen = wanted[:, width:].square().sum(dim=1) / (2 * wanted.shape[1])
+        return units, whole + torch.log1p(-share) + unseen, normaliser
+
+    def _rescored(self, wanted: Tensor, units: Tensor, bias: Bias | None) -> tuple[Tensor, Tensor]:
+        """Whole inner products with some units, -inf where FAISS found none, and their codes. Shape: (M, k)."""
+        known = units.clamp_min(0)
+        codes = self._half[known].float()
+        scores = torch.bmm(codes, wanted[:, :, None])[:, :, 0]
         if bias is not None:
-            scores += bias[0][:, None] * bias[1][ids]
-        return _best(scores, ids, k)
+            scores += torch.bmm(bias[1][known], bias[0][:, :, None])[:, :, 0]
+        return scores.masked_fill(units < 0, -torch.inf), codes
 
-    def _leading(self, queries: Scores) -> Scores:
-        return np.ascontiguousarray(queries[:, : self.searched_width], dtype=np.float32)
-
-    def _scan(self, queries: Scores, width: int, k: int, bias: tuple[Scores, Scores] | None) -> Ids:
-        """Shortlist by one matrix product over FAISS's own storage: three times as fast as FAISS's scan of it."""
-        assert self._flat is not None
-        wanted = torch.from_numpy(np.ascontiguousarray(queries[:, :width], dtype=np.float32))
-        count = min(max(k, self._shortlist), len(self))
-        parts = [np.empty((0, count), dtype=np.int64)]
-        for start in range(0, len(wanted), _QUERIES_AT_ONCE):
-            rows = slice(start, start + _QUERIES_AT_ONCE)
-            scores = wanted[rows] @ self._flat[:, :width].T
-            if bias is not None:
-                scores.addr_(torch.from_numpy(bias[0][rows]), torch.from_numpy(bias[1]))
-            parts.append(scores.topk(count, dim=1, sorted=False).indices.numpy())
-        return np.concatenate(parts)
-
-    def search_frequent(
-        self, queries: Scores, k: int, bias: tuple[Scores, Scores] | None = None
-    ) -> tuple[Scores, Ids]:
+    def search_frequent(self, queries: Scores, k: int, bias: Bias | None = None) -> tuple[Scores, Ids]:
         """Return the k best among the ``frequent`` most used units, exactly; see ``search``.
 
         Shape: queries (M, O), result two (M, k).
         """
-        scores = torch.from_numpy(np.ascontiguousarray(queries, dtype=np.float32)) @ self._frequent.T
-        if bias is not None:
-            scores.addr_(torch.from_numpy(bias[0]), torch.from_numpy(bias[1][: self.frequent]))
-        best, ids = scores.topk(min(k, self.frequent), dim=1)
+        some = bias and (bias[0], bias[1][: self.frequent])
+        best, ids = _scored(_float(queries), self._frequent, some).topk(min(k, self.frequent), dim=1)
         return best.numpy(), ids.numpy()
 
-    def search_exact(self, queries: Scores, k: int, bias: tuple[Scores, Scores] | None = None) -> tuple[Scores, Ids]:
+    def search_exact(self, queries: Scores, k: int, bias: Bias | None = None) -> tuple[Scores, Ids]:
         """Return the k best units of all by scoring every whole code: slow, for loud noise and single look-ups.
 
         Args and shapes: see ``search``.
         """
         k = min(k, len(self))
-        wanted = torch.from_numpy(np.ascontiguousarray(queries, dtype=np.float32))
+        wanted = _float(queries)
         best, ids = torch.empty(len(wanted), 0), torch.empty(len(wanted), 0, dtype=torch.int64)
-        for start in range(0, len(self), _SCORED_AT_ONCE):
-            codes = self._half[start : start + _SCORED_AT_ONCE].float()
-            products = wanted @ codes.T
-            if bias is not None:
-                some = bias[1][start : start + _SCORED_AT_ONCE]
-                products.addr_(torch.from_numpy(bias[0]), torch.from_numpy(some))
-            scores, places = products.topk(min(k, len(codes)), dim=1)
+        for part in _parts(len(self), _SCORED_AT_ONCE):
+            codes = self._half[part].float()
+            scores = _scored(wanted, codes, bias and (bias[0], bias[1][part]))
+            scores, places = scores.topk(min(k, len(codes)), dim=1)
             best, order = torch.cat((best, scores), dim=1).sort(dim=1, descending=True, stable=True)
-            ids = torch.cat((ids, places + start), dim=1).gather(1, order)[:, :k]
+            ids = torch.cat((ids, places + part.start), dim=1).gather(1, order)[:, :k]
             best = best[:, :k]
         return best.numpy(), ids.numpy()
-
-    def _rescore(self, queries: Scores, ids: Ids) -> Scores:
-        scores = np.full(ids.shape, -np.inf, dtype=np.float32)
-        for start in range(0, len(ids), _RESCORED_AT_ONCE):
-            part = slice(start, start + _RESCORED_AT_ONCE)
-            codes = self._half[torch.from_numpy(ids[part].clip(0))].float()  # torch widens half floats much faster
-            scores[part] = torch.bmm(codes, torch.from_numpy(queries[part, :, None]))[:, :, 0].numpy()
-        scores[ids < 0] = -np.inf  # FAISS pads short answers with -1
-        return scores
 
     def save(self, folder: Path) -> None:
         """Write index and codes into an existing folder."""
@@ -222,18 +276,30 @@ class UnitIndex:
         return cls(codes, index, params)
 
 
-def _storage(index: faiss.Index) -> torch.Tensor | None:
+def _float(queries: Scores) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(queries, dtype=np.float32))
+
+
+def _leading(wanted: Tensor, width: int) -> Scores:
+    return np.ascontiguousarray(wanted[:, :width].numpy())
+
+
+def _parts(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, count, size))
+
+
+def _scored(wanted: Tensor, codes: Tensor, bias: Bias | None) -> Tensor:
+    scores = wanted @ codes.T
+    return scores if bias is None else scores.addmm_(bias[0], bias[1].T)
+
+
+def _storage(index: faiss.Index) -> Tensor | None:
     """FAISS's own copy of the vectors, not copied again, if it keeps them whole. Shape: (V, d)."""
     flat: Any = faiss.downcast_index(index)
     if type(flat) not in {faiss.IndexFlat, faiss.IndexFlatIP}:  # their kin may lay the vectors out differently
         return None
     stored = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)
     return torch.from_numpy(stored.reshape(flat.ntotal, flat.d))
-
-
-def _best(scores: Scores, ids: Ids, k: int) -> tuple[Scores, Ids]:
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1).astype(np.int64)
 
 
 def report(index: UnitIndex, seed: int, probes: int = 512) -> dict[str, float]:

@@ -60,7 +60,10 @@ _INNER_APOSTROPHE = regex.compile(r"(?<=[\p{L}\p{M}])'(?=[\p{L}\p{N}])")
 _STARTS_ALNUM, _ENDS_ALNUM = regex.compile(r"[\p{L}\p{N}]"), regex.compile(r"(?r)[\p{L}\p{N}\p{M}]$")
 _STARTS_DIGIT, _ENDS_DIGIT = regex.compile(r"\p{N}"), regex.compile(r"(?r)\p{N}$")
 _MARK = regex.compile(r"(?<!\S)@[-,.]@(?!\S)")
-WIKITEXT_SIGNS = frozenset({",", ";", "(", '"', "'s", ".", "?", "!", "=", *_MARKS})
+_INNER_SIGNS, _FINAL_SIGNS, _HEADING_SIGN = (",", ";", "(", '"', "'s"), (".", "?", "!"), "="
+_SPACED_SIGNS = tuple(f" {sign} " for sign in _INNER_SIGNS)
+_SPACED_ENDS = tuple(f" {sign}" for sign in _FINAL_SIGNS)
+WIKITEXT_SIGNS = frozenset({*_INNER_SIGNS, *_FINAL_SIGNS, _HEADING_SIGN, *_MARKS})
 """A text without any of these between white space is not in WikiText's convention."""
 _ATTACHED = regex.compile(r"[\p{L}\p{N})\]\"'’”][,;:?!]|[\p{Ll}\p{N}]{3}\.|[\"“(]\p{L}|\p{L}[\"”)]")
 
@@ -173,6 +176,6 @@ def looks_like_wikitext(text: str) -> bool:
     """Guess cheaply whether text is in WikiText's convention: marks spaced out, none attached to a word."""
     if "@" in text and _MARK.search(text):
         return True
-    spaced = " , " in text or " ; " in text or " ( " in text or ' " ' in text or " 's " in text
-    marked = spaced or text.endswith((" .", " ?", " !")) or text.strip().startswith("= ")
+    spaced = any(sign in text for sign in _SPACED_SIGNS) or text.endswith(_SPACED_ENDS)
+    marked = spaced or text.strip().startswith(f"{_HEADING_SIGN} ")
     return marked and not _ATTACHED.search(text)

@@ -1,0 +1,265 @@
+"""Approximate message passing: all positions at once, soft to the end, with the length as one more unknown.
+
+Each round unbinds every position from what the others leave of the vector, takes the posterior over units, and puts
+their mean in the place of the position; the Onsager term keeps what is left Gaussian (Donoho, Maleki & Montanari 2009;
+for superposition codes Rush, Greig & Venkataramanan 2017). END's position has a posterior of its own, from END's
+evidence, the evidence that units stand before it and none behind, and the prior over lengths. The prior over units is
+whatever is given: flat, unigram, or the Selector's, which never sees a position's own evidence, so that the
+divergence stays that of the posterior mean alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lexivert.controller.channel import combined_cosine, fit, prefix_cosine, proven
+from lexivert.controller.language import Language, bound_ends
+from lexivert.controller.prior import NEVER, Prior
+from lexivert.controller.selector import HELD, Context
+from lexivert.encoder.composition import superpose
+from lexivert.index.faiss_index import UnitIndex
+
+_GONE = 1.0e-3  # a position that lies before END with less probability than this is left out
+_STILL = 1.0e-3  # largest change of any mean, from which on nothing more will happen
+_LEAST_ROUNDS = 5
+_VARIANCE_FLOOR = 1.0e-5
+
+
+@dataclass(frozen=True)
+class AmpRules:
+    """How long and how boldly.
+
+    Attributes:
+        rounds: most rounds.
+        damping: share of the former mean that is kept in each round.
+        candidates: units whose codes make up a posterior mean.
+    """
+
+    rounds: int = 24
+    damping: float = 0.3
+    candidates: int = 48
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Where B texts came to rest.
+
+    Attributes:
+        units: likeliest units of each text.
+        scores: their probabilities.
+        lengths: probability of every length. Shape: (B, P).
+        end_evidence: log likelihood of END at every position, its prior included. Shape: (B, P).
+        fit: cosine of the given order part with the rebuilt one. Shape: (B,).
+        proven: whether that proves the text. Shape: (B,).
+        noise: energy of what was left over, in unit codes. Shape: (B,).
+    """
+
+    units: list[list[int]]
+    scores: list[list[float]]
+    lengths: Tensor
+    end_evidence: Tensor
+    fit: Tensor
+    proven: Tensor
+    noise: Tensor
+
+
+@dataclass
+class _State:
+    target: Tensor  # (B, O)
+    semantic: Tensor  # (B, S)
+    length_prior: Tensor  # (B, P)
+    lengths: Tensor  # (B, P)
+    means: Tensor  # (B, N, O)
+    units: Tensor  # (B, N, HELD)
+    shares: Tensor  # (B, N, HELD)
+    residual: Tensor  # (B, O)
+    onsager: Tensor  # (B,)
+    fixed: Tensor  # (B, P), -1 where free
+    end_evidence: Tensor  # (B, P)
+    fit: Tensor
+    noise: Tensor
+    best: list[list[int]]
+    scores: list[list[float]]
+
+
+class MessagePassing:
+    """Decodes order parts by AMP.
+
+    Args:
+        index: nearest units.
+        language: codes and rotations.
+        prior: over units and lengths.
+        rules: rounds, damping, candidates.
+    """
+
+    def __init__(self, index: UnitIndex, language: Language, prior: Prior, rules: AmpRules | None = None) -> None:
+        self.index = index
+        self.language = language
+        self.prior = prior
+        self.rules = rules or AmpRules()
+        self._ends = bound_ends(language.codes, language.binding)
+
+    @torch.inference_mode()
+    def decode(
+        self, order: Tensor, semantic: Tensor, length_prior: Tensor | None = None, fixed: Tensor | None = None
+    ) -> Settled:
+        """Read texts back.
+
+        Args:
+            order: order parts, any positive length. Shape: (B, O).
+            semantic: semantic prefixes, zero where there is none. Shape: (B, S).
+            length_prior: log probabilities added to those of the prior. Shape: (B, P).
+            fixed: units known beforehand, -1 where nothing is known. Shape: (B, P).
+        """
+        state = self._start(F.normalize(order, dim=-1), F.normalize(semantic, dim=-1), length_prior, fixed)
+        active = torch.arange(len(order))
+        for number in range(self.rules.rounds):
+            still = self._round(state, active, first=number == 0)
+            self._read_out(state, active)
+            lengths = torch.tensor([len(state.best[row]) for row in active.tolist()])
+            certain = proven(state.fit[active], lengths, self.language.apart)
+            active = active[~(certain | (still & (number >= _LEAST_ROUNDS)))]
+            if not len(active):
+                break
+        lengths = torch.tensor([len(text) for text in state.best])
+        certain = proven(state.fit, lengths, self.language.apart)
+        return Settled(state.best, state.scores, state.lengths, state.end_evidence, state.fit, certain, state.noise)
+
+    def _start(self, target: Tensor, semantic: Tensor, length_prior: Tensor | None, fixed: Tensor | None) -> _State:
+        batch, positions = len(target), self.language.binding.positions
+        if length_prior is None:
+            length_prior = torch.zeros(batch, positions)
+        else:
+            length_prior = length_prior.clone()
+        if fixed is not None:
+            known = (fixed >= 0).sum(dim=1)
+            length_prior[torch.arange(positions)[None, :] < known[:, None]] = NEVER
+        nothing = torch.zeros(batch, 1, HELD)
+        cosine = semantic.norm(dim=1)
+        context = Context(nothing.long(), nothing, torch.zeros(batch, dtype=torch.int64), semantic, cosine)
+        length_prior = length_prior + self.prior.log_length(context, positions)
+        count = torch.arange(1, positions + 1)
+        evidence = (target @ self._ends.T - 0.5 / count.sqrt()) / count.sqrt() * target.shape[1]
+        lengths = torch.softmax(evidence + length_prior, dim=1)
+        return _State(
+            target,
+            semantic,
+            length_prior,
+            lengths,
+            means=torch.zeros(batch, 0, target.shape[1]),
+            units=torch.full((batch, 0, HELD), -1),
+            shares=torch.zeros(batch, 0, HELD),
+            residual=torch.zeros_like(target),
+            onsager=torch.zeros(batch),
+            fixed=torch.full((batch, positions), -1) if fixed is None else fixed,
+            end_evidence=evidence + length_prior,
+            fit=torch.zeros(batch),
+            noise=torch.zeros(batch),
+            best=[[] for _ in range(batch)],
+            scores=[[] for _ in range(batch)],
+        )
+
+    def _reach(self, state: _State, rows: Tensor) -> Tensor:
+        """Probability that each position lies before END; arrays are widened to hold all that matter. Shape: (R, N)."""
+        before = 1.0 - state.lengths[rows].cumsum(dim=1)
+        n = max(int((before > _GONE).sum(dim=1).max()), state.means.shape[1], 1)
+        more = n - state.means.shape[1]
+        if more:
+            state.means = F.pad(state.means, (0, 0, 0, more))
+            state.units = F.pad(state.units, (0, 0, 0, more), value=-1)
+            state.shares = F.pad(state.shares, (0, 0, 0, more))
+        return before[:, :n]
+
+    def _round(self, state: _State, rows: Tensor, *, first: bool) -> Tensor:
+        """One round for some texts; tells which stood still. Shape: (R,) bool."""
+        before = self._reach(state, rows)
+        residual, variance, cosine = self._observe(state, rows, first=first)
+        alive = before > _GONE
+        alive[:, 0] = True
+        which, positions = alive.nonzero(as_tuple=True)
+        evidence = self.language.binding.unbind(residual[which], positions)
+        evidence += state.means[rows[which], positions]
+        context = Context(
+            state.units[rows],
+            state.shares[rows],
+            state.lengths[rows].argmax(dim=1),
+            state.semantic[rows],
+            cosine,
+        )
+        queries = self.prior.queries(context)[which, positions]
+        means, units, shares, support = self._posterior(evidence, variance[which], queries)
+        given = state.fixed[rows[which], positions]
+        pinned = given >= 0
+        means[pinned] = self.language.codes[given[pinned]].float()
+        units[pinned], shares[pinned], support[pinned] = -1, 0.0, 0.0
+        units[pinned, 0], shares[pinned, 0] = given[pinned], 1.0
+        lengths = self._lengths(state, rows, (which, positions), (residual, variance), support)
+        damping = self.rules.damping
+        lengths = damping * state.lengths[rows] + (1.0 - damping) * lengths
+        inside = (1.0 - lengths.cumsum(dim=1)).clamp(0.0, 1.0)[which, positions]
+        new = torch.zeros(len(rows), *state.means.shape[1:])
+        new[which, positions] = (1.0 - damping) * inside[:, None] * means
+        new += damping * state.means[rows]
+        free = torch.where(pinned, 0.0, inside - new[which, positions].square().sum(dim=1))
+        spread = torch.zeros(len(rows)).index_add_(0, which, free)
+        spread += (lengths - lengths.square()).sum(dim=1)
+        width = residual.shape[1]
+        state.onsager[rows] = spread.clamp_min(0.0) / (width * variance) * (1.0 - damping)
+        still = (new - state.means[rows]).abs().amax(dim=(1, 2)) < _STILL
+        state.means[rows], state.lengths[rows] = new, lengths
+        state.residual[rows], state.noise[rows] = residual, variance * width
+        state.shares[rows] = 0.0
+        state.units[rows[which], positions] = units
+        state.shares[rows[which], positions] = shares * inside[:, None]
+        return still
+
+    def _observe(self, state: _State, rows: Tensor, *, first: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Residual with its memory, noise per dimension, and the semantic prefix's expected cosine."""
+        width, lengths, target = state.target.shape[1], state.lengths[rows], state.target[rows]
+        count = torch.arange(1, lengths.shape[1] + 1, dtype=torch.float32)
+        expected = lengths @ count
+        means = state.means[rows]
+        bound = self.language.binding.bind(means, torch.arange(means.shape[1]).expand(len(rows), -1))
+        total = bound.sum(dim=1) + lengths @ self._ends
+        known = means.square().sum(dim=(1, 2)) + lengths.square().sum(dim=1)
+        cosine = combined_cosine(target, total, expected, known)
+        residual = (expected.sqrt() / cosine)[:, None] * target - total
+        if not first:
+            residual = residual + state.residual[rows] * state.onsager[rows][:, None]
+        variance = (residual.square().sum(dim=1) / width).clamp_min(_VARIANCE_FLOOR)
+        prefix = prefix_cosine(cosine, width, state.semantic.shape[1], self.language.semantic_share)
+        return residual, variance, prefix * state.semantic[rows].norm(dim=1)
+
+    def _posterior(self, evidence: Tensor, variance: Tensor, queries: Tensor) -> tuple[Tensor, ...]:
+        """Mean code, likeliest units with their probabilities, and log evidence that a unit stands there.
+
+        Shape: evidence (M, O), result (M, O), (M, HELD), (M, HELD) and (M,).
+        """
+        raw = evidence / variance[:, None]
+        found = self.index.posterior(raw, self.rules.candidates, (queries, self.prior.table))
+        return found.mean, found.units[:, :HELD], found.shares[:, :HELD], found.whole - 0.5 / variance
+
+    def _lengths(
+        self, state: _State, rows: Tensor, where: tuple[Tensor, Tensor], seen: tuple[Tensor, Tensor], support: Tensor
+    ) -> Tensor:
+        """Posterior over lengths: END's evidence at n, units' evidence before it. Shape: (R, P)."""
+        residual, variance = seen
+        lengths = state.lengths[rows]
+        supports = torch.full(lengths.shape, NEVER)
+        supports[where] = support
+        before = torch.cat((torch.zeros(len(rows), 1), supports[:, :-1].cumsum(dim=1)), dim=1)
+        evidence = residual @ self._ends.T + lengths - 0.5
+        return torch.softmax(state.length_prior[rows] + evidence / variance[:, None] + before, dim=1)
+
+    def _read_out(self, state: _State, rows: Tensor) -> None:
+        """Note the likeliest text of each row, and how well it fits."""
+        lengths = state.lengths[rows].argmax(dim=1).clamp(max=state.units.shape[1]).tolist()
+        for row, n in zip(rows.tolist(), lengths, strict=True):
+            state.best[row] = state.units[row, :n, 0].clamp_min(0).tolist()
+            state.scores[row] = state.shares[row, :n, 0].tolist()
+        total = superpose([state.best[row] for row in rows.tolist()], self.language.codes, self.language.binding)
+        state.fit[rows] = fit(state.target[rows], total)

@@ -1,0 +1,106 @@
+"""How sure a decode is: calibrated probabilities that a text, and each of its units, is right.
+
+Unit scores are probabilities under the model that made them, which are right only as far as the model is. A logistic
+regression on validation documents over a mix of noise levels (Platt 1999) brings them to what is observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import expit, logit  # type: ignore[import-untyped]
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+from torch import Tensor
+
+from lexivert.errors import LexivertError
+
+_EDGE = 1.0e-6  # scores are kept this far from 0 and 1
+_PROVEN = 1.0 - 1.0e-6
+FEATURES = 5
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Two logistic regressions.
+
+    Attributes:
+        text: weights of ``text_features``, the constant last.
+        unit: weights of a unit's log odds, of the text's mean log odds, and the constant.
+    """
+
+    text: tuple[float, ...]
+    unit: tuple[float, ...]
+
+    @classmethod
+    def none(cls) -> Calibration:
+        """Take scores as they are: a text is right if all its units are."""
+        return cls((1.0, *[0.0] * FEATURES), (1.0, 0.0, 0.0))
+
+    def __call__(
+        self, features: npt.NDArray[np.float64], scores: Sequence[Sequence[float]], proven: Tensor
+    ) -> tuple[Tensor, list[list[float]]]:
+        """Calibrated probabilities of texts (B,) and of their units; a proven text is certain."""
+        confidence = expit(_with_constant(features) @ np.array(self.text))
+        confidence = torch.where(proven, _PROVEN, torch.from_numpy(confidence).float())
+        units: list[list[float]] = []
+        for row, certain in zip(scores, proven.tolist(), strict=True):
+            units.append([_PROVEN] * len(row) if certain else self._units(row))
+        return confidence, units
+
+    def _units(self, scores: Sequence[float]) -> list[float]:
+        if not scores:
+            return []
+        calibrated: list[float] = expit(_with_constant(unit_features(scores)) @ np.array(self.unit)).tolist()
+        return calibrated
+
+    def to_dict(self) -> dict[str, tuple[float, ...]]:
+        """Contents for JSON."""
+        return asdict(self)
+
+
+def text_features(scores: Sequence[Sequence[float]], fit: Tensor, order_width: int) -> npt.NDArray[np.float64]:
+    """What tells right texts from wrong ones.
+
+    Columns: log odds that all units are right, taken together; lowest log odds of a unit; log of the summed expected
+    errors; noise that the text leaves, as the log of unexplained over explained energy; log length.
+
+    Shape: fit (B,), result (B, FEATURES).
+    """
+    rows = []
+    for row, quality in zip(scores, fit.tolist(), strict=True):
+        probabilities = np.clip(np.array(row or [1.0]), _EDGE, 1.0 - _EDGE)
+        together = float(np.log(probabilities).sum())
+        odds = together - np.log(max(-np.expm1(together), _EDGE))
+        squared = min(max(quality, 0.01) ** 2, 1.0 - 1e-5)
+        noise = np.log((1.0 - squared) / squared * order_width / 1000.0)
+        lowest = float(logit(probabilities.min()))
+        wrong = float(np.log((1.0 - probabilities).sum() + 1e-3))
+        rows.append([odds, lowest, wrong, noise, np.log1p(len(row))])
+    return np.array(rows, dtype=np.float64).reshape(-1, FEATURES)
+
+
+def unit_features(scores: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Log odds of each unit, and their mean over the text. Shape: (n, 2)."""
+    odds = logit(np.clip(np.array(scores), _EDGE, 1.0 - _EDGE))
+    return np.stack((odds, np.full(len(odds), odds.mean())), axis=1)
+
+
+def fit_logistic(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tuple[float, ...]:
+    """Weights of a logistic regression, the constant last. Shape: (M, F) and (M,).
+
+    Raises:
+        LexivertError: all of them are right, or none is: nothing can be calibrated.
+    """
+    if right.all() or not right.any():
+        raise LexivertError("every text of the calibration set came out alike; lower controller.calibration_cosine")
+    scale = features.std(axis=0) + 1e-9
+    model = LogisticRegression(C=10.0, max_iter=1000).fit(features / scale, right)
+    return (*(float(weight) for weight in model.coef_[0] / scale), float(model.intercept_[0]))
+
+
+def _with_constant(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.concatenate((features, np.ones((len(features), 1))), axis=1)

@@ -1,0 +1,142 @@
+"""Texts for semantic prefixes alone: the same Selector, with no evidence of any unit.
+
+Positions are filled one at a time, the surest first (mask-predict, Ghazvininejad et al. 2019). Nothing tells the words
+but what the prefix makes likely, so this is a guess at the meaning, not a reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lexivert.controller.prior import NEVER, Prior
+from lexivert.controller.selector import HELD, Context
+from lexivert.encoder.encoder import Encoder
+
+_REPEATABLE = 48
+"""So many most probable units may occur more than once in a text: commas and articles, not what it is about."""
+_LONGEST = 64
+
+
+_DRAFTS = 12
+_DRAFT_TEMPERATURE = 0.7
+
+
+class MeaningReader:
+    """Drafts several texts for each prefix and keeps the one whose own embedding comes nearest.
+
+    Comparing drafts by the backbone is what vec2text does with its corrections (Morris et al. 2023), here once.
+
+    Args:
+        prior: the Selector's.
+        encoder: backbone and lexicon.
+    """
+
+    def __init__(self, prior: Prior, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self._drafter = MeaningDecoder(prior, encoder.layout.code.max_units + 1)
+
+    def read(self, semantic: Tensor, fixed: Tensor | None = None, banned: Sequence[int] = ()) -> list[list[int]]:
+        """One text in units for each prefix.
+
+        Args:
+            semantic: prefixes of any positive length. Shape: (B, S).
+            fixed: units known beforehand, -1 elsewhere. Shape: (B, P).
+            banned: units that no text may hold.
+        """
+        drafter = self._drafter
+        if banned:
+            drafter = MeaningDecoder(drafter.prior.without(banned), drafter.positions)
+        drafts = [
+            drafter.decode(semantic, fixed, _DRAFT_TEMPERATURE if number else 0.0, number)
+            for number in range(_DRAFTS)
+        ]
+        texts = [self.encoder.segmenter.join(units) for draft in drafts for units in draft]
+        embedded = torch.from_numpy(self.encoder.backbone.encode(texts)).view(_DRAFTS, len(semantic), -1)
+        nearest = F.cosine_similarity(embedded, semantic[None], dim=2).argmax(dim=0).tolist()
+        return [drafts[draft][row] for row, draft in enumerate(nearest)]
+
+
+class MeaningDecoder:
+    """Fills texts in from what their prefix makes likely.
+
+    Args:
+        prior: the Selector's.
+        positions: most units a text holds, plus one.
+    """
+
+    def __init__(self, prior: Prior, positions: int) -> None:
+        self.prior = prior
+        self.positions = positions
+        bias = prior.table[:, -1]
+        self._once = torch.ones(len(bias), dtype=torch.bool)
+        self._once[bias.topk(min(_REPEATABLE, len(bias))).indices] = False
+
+    @torch.inference_mode()
+    def decode(self, semantic: Tensor, fixed: Tensor | None, temperature: float, seed: int) -> list[list[int]]:
+        """One text for each prefix.
+
+        Args:
+            semantic: prefixes. Shape: (B, S).
+            fixed: units known beforehand, -1 elsewhere. Shape: (B, P).
+            temperature: of the draw among units and lengths; 0 takes the likeliest.
+            seed: of the draw.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        semantic = F.normalize(semantic, dim=-1)
+        known = torch.zeros(len(semantic), dtype=torch.int64) if fixed is None else (fixed >= 0).sum(dim=1)
+        length = self._lengths(semantic, known, temperature, generator)
+        n = max(int(length.max()), 1)
+        units = torch.full((len(semantic), n), -1)
+        if fixed is not None:
+            units = torch.where(torch.arange(n) < length[:, None], fixed[:, :n], -1)
+        used = torch.zeros(len(semantic), len(self._once), dtype=torch.bool)
+        inside = torch.arange(n) < length[:, None]
+        while bool((inside & (units < 0)).any()):
+            self._fill_one(units, inside, used, (semantic, length), temperature, generator)
+        return [row[:count].tolist() for row, count in zip(units, length.tolist(), strict=True)]
+
+    def _lengths(self, semantic: Tensor, known: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+        nothing = torch.zeros(len(semantic), 1, HELD)
+        context = Context(nothing.long(), nothing, known, semantic, torch.ones(len(semantic)))
+        logits = self.prior.log_length(context, self.positions)
+        places = torch.arange(self.positions)
+        logits = logits.masked_fill((places < known[:, None]) | (places > _LONGEST) | (places < 1), NEVER)
+        return _pick(logits, temperature, generator)
+
+    def _fill_one(
+        self,
+        units: Tensor,
+        inside: Tensor,
+        used: Tensor,
+        given: tuple[Tensor, Tensor],
+        temperature: float,
+        generator: torch.Generator,
+    ) -> None:
+        """Fill each text's surest open position."""
+        semantic, length = given
+        held = torch.full((*units.shape, HELD), -1)
+        held[:, :, 0] = units
+        shares = torch.zeros(held.shape)
+        shares[:, :, 0] = (units >= 0).float()
+        queries = self.prior.queries(Context(held, shares, length, semantic, torch.ones(len(units))))
+        for row in (inside & (units < 0)).any(dim=1).nonzero()[:, 0].tolist():
+            positions = (inside[row] & (units[row] < 0)).nonzero()[:, 0]
+            logits = queries[row, positions] @ self.prior.table.T
+            logits[:, used[row] & self._once] = NEVER
+            best = logits.log_softmax(dim=1)
+            surest = int(best.amax(dim=1).argmax())
+            unit = int(_pick(best[surest : surest + 1], temperature, generator))
+            units[row, positions[surest]] = unit
+            used[row, unit] = True
+
+
+def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """Likeliest entry of each row at temperature 0, else a draw. Shape: (B, M) to (B,)."""
+    if temperature == 0.0:
+        return logits.argmax(dim=1)
+    noise = -torch.log(-torch.log(torch.rand(logits.shape, generator=generator).clamp(1e-9, 1 - 1e-7)))
+    return (logits / temperature + noise).argmax(dim=1)

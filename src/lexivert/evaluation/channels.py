@@ -1,0 +1,116 @@
+"""What may happen to a vector between writing and reading: a narrower order part, noise, storage in few bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lexivert.controller.decoder import Decoder
+from lexivert.controller.language import Language
+from lexivert.controller.prior import Prior
+from lexivert.controller.proposal import Proposer
+from lexivert.controller.sampling import add_noise
+from lexivert.encoder.binding import RotaryBinding
+from lexivert.encoder.composition import join_parts, superpose
+from lexivert.index import faiss_index
+from lexivert.index.faiss_index import UnitIndex
+from lexivert.params import IndexParams
+
+
+def sign_bits(vectors: Tensor) -> Tensor:
+    """One bit a dimension: the sign alone. Shape: (B, D)."""
+    return torch.where(vectors >= 0, 1.0, -1.0) / vectors.shape[1] ** 0.5
+
+
+def int8(vectors: Tensor) -> Tensor:
+    """Eight bits a dimension, scaled by each vector's largest entry. Shape: (B, D)."""
+    step = vectors.abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / 127.0
+    rounded: Tensor = (vectors / step).round().clamp(-127, 127) * step
+    return rounded
+
+
+STORAGE: dict[str, Callable[[Tensor], Tensor]] = {
+    "float32": lambda vectors: vectors,
+    "float16": lambda vectors: vectors.half().float(),
+    "int8": int8,
+    "sign": sign_bits,
+}
+"""Ways to keep a vector, and what is left of it."""
+
+
+def at_width(codes: Tensor, width: int) -> Tensor:
+    """Unit codes of a narrower order part: leading dimensions, at unit length again. Shape: (V, O) to (V, width)."""
+    return codes if width == codes.shape[1] else F.normalize(codes[:, :width].float(), dim=-1).half()
+
+
+def with_codes(
+    decoder: Decoder, codes: Tensor, params: IndexParams, seed: int, prior: Prior | None = None
+) -> Decoder:
+    """The same controller for other unit codes, of any width.
+
+    Args:
+        decoder: Selector, Placer, unigram prior and rules are taken over.
+        codes: Shape: (V, width) float16.
+        params: of the index; a Flat one is built.
+        seed: of the rotations.
+        prior: in place of the decoder's.
+    """
+    known = decoder.language
+    width = codes.shape[1]
+    flat = params.model_copy(update={"factory": "Flat", "search_dims": min(params.search_dims or width, width)})
+    array = codes.numpy()
+    index = UnitIndex(array, faiss_index.build(array, flat), flat)
+    binding = RotaryBinding(width, known.binding.positions, seed)
+    language = Language(codes, known.log_prior, binding, known.apart, known.semantic_share)
+    proposer = Proposer(
+        prior or decoder.proposer.prior, decoder.proposer.placer, index, language, decoder.proposer.candidates
+    )
+    return Decoder(proposer, decoder.calibration, decoder.rules)
+
+
+def with_lexicon(decoder: Decoder, units: int, params: IndexParams, seed: int) -> Decoder:
+    """The same controller for a lexicon of another size: the most used units, or all and units that no text has.
+
+    The further units have random codes and the prior of a unit that was never met.
+    """
+    known, prior = decoder.language, decoder.proposer.prior
+    count = len(known.codes)
+    more = max(units - count, 0)
+    generator = torch.Generator().manual_seed(seed)
+    random = F.normalize(torch.randn(more, known.codes.shape[1], generator=generator), dim=-1).half()
+    codes = torch.cat((known.codes[:units], random))
+    log_prior = torch.cat((known.log_prior[:units], known.log_prior.min().expand(more)))
+    table = torch.cat((prior.table[:units], torch.zeros(more, prior.table.shape[1])))
+    table[count:, -1] = prior.table[:, -1].quantile(0.05)
+    language = Language(codes, log_prior, known.binding, known.apart, known.semantic_share)
+    flat = params.model_copy(update={"factory": "Flat"})
+    index = UnitIndex(codes.numpy(), faiss_index.build(codes.numpy(), flat), flat)
+    proposer = Proposer(
+        Prior(table, prior.selector), decoder.proposer.placer, index, language, decoder.proposer.candidates
+    )
+    return Decoder(proposer, decoder.calibration, decoder.rules)
+
+
+def send(
+    units: Sequence[Sequence[int]], semantic: Tensor, language: Language, cosine: float, storage: str, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Write texts as full vectors, add noise, store them, and split what comes back.
+
+    Args:
+        units: B texts.
+        semantic: clean prefixes. Shape: (B, S).
+        language: codes and rotations.
+        cosine: of the noisy full vector with the clean one.
+        storage: a key of ``STORAGE``.
+        seed: of the noise.
+
+    Shape: order parts (B, O) and prefixes (B, S), unit length.
+    """
+    clean = join_parts(semantic, superpose(units, language.codes, language.binding), language.semantic_share)
+    noisy = add_noise(clean, torch.full((len(clean),), cosine), torch.Generator().manual_seed(seed))
+    stored = STORAGE[storage](noisy)
+    width = semantic.shape[1]
+    return F.normalize(stored[:, width:], dim=-1), F.normalize(stored[:, :width], dim=-1)
