@@ -44,6 +44,12 @@ TOLERANCES = (
     Rule("vocab.*"),
     Rule("lexical_maps.*"),
     Rule("features.*"),
+    # A few dozen texts at the edge of what can be read: one that falls on the other side is 4 points of a cell.
+    Rule("frontier.*.texts"),
+    Rule("frontier.*", absolute=0.17),
+    Rule("evaluate.confidence.*", absolute=0.06),
+    Rule("controller.calibration.*", absolute=0.06),
+    Rule("controller.last.*", relative=0.3),  # means of ten steps that a rounding error in the first has changed
     # Trained and measured.
     Rule("*loss*", relative=0.05),
     Rule("evaluate.clean.controller.*exact*", absolute=0.01),

@@ -149,16 +149,24 @@ def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: lis
         "token_head": {"hidden": 64, "batch_size": 64, "epochs": 2, "queue_size": 128},
         "controller": {
             "width": 32,
+            "rank": 8,
+            "free_units": 100,
             "placer_width": 16,
             "layers": 1,
             "heads": 2,
             "placer_layers": 1,
             "candidates": 4,
             "max_train_units": 24,
+            "topic_batch_size": 8,
+            "topic_steps": 20,
             "batch_size": 8,
             "steps": 30,
+            "placer_batch_size": 8,
+            "placer_steps": 20,
+            "calibration_texts": 60,
         },
         "evaluate": {"texts_per_bucket": 5, "batch_size": 8},
+        "frontier": {"texts": 3, "widths": [128], "cosines": [0.7], "lengths": [8, 48], "storages": ["sign"]},
     }
     for section, values in changes.items():
         content[section].update(values)

@@ -86,17 +86,46 @@ def changed(vectors, row, value):
 
 def test_wrong_vectors_are_refused(tiny_model, vectors):
     for wrong, message in [
-        (vectors[:, :255], r"shape \(8, 255\); \(B, 256\) is needed"),
+        (vectors[:, :255], r"shape \(8, 255\); \(B, 256\) is needed, or \(B, 32\)"),
         (vectors[0], r"shape \(256,\)"),
         (changed(vectors, (3, 200), np.nan), "vector 3 holds NaN or infinity"),
         (changed(vectors, (4, 0), -np.inf), "vector 4 holds NaN or infinity"),
-        (changed(vectors, 5, 0.0), "order part of vector 5 is zero"),
-        (changed(vectors, (6, slice(32, None)), 0.0), "order part of vector 6 is zero"),
+        (changed(vectors, 5, 0.0), "vector 5 is zero"),
+        (changed(vectors, 6, 0.0)[:, :32], "vector 6 is zero"),
         (vectors.astype(np.complex64), "complex64"),
         (vectors.astype(str), "real numbers are needed"),
     ]:
         with pytest.raises(ValueError, match=message):
             tiny_model.decode(wrong)
+
+
+def test_a_prefix_alone_is_given_a_text_of_which_nothing_is_certain(tiny_model, vectors):
+    without_order = changed(vectors, (slice(None), slice(32, None)), 0.0)
+    for given in (vectors[:2, :32], without_order[:2]):
+        readings = tiny_model.read(given)
+        assert all(reading.text for reading in readings)
+        assert {(reading.confidence, reading.proven) for reading in readings} == {(0.0, False)}
+        assert all(len(reading.scores) == len(reading.units) for reading in readings)
+    mixed = tiny_model.decode(np.concatenate((vectors[:2], without_order[:1], vectors[6:7])))
+    assert [mixed[0], mixed[1], mixed[3]] == [normalize(TEXTS[row]) for row in (0, 1, 6)]
+
+
+def test_a_known_beginning_is_a_beginning(tiny_model, vectors):
+    for prefix in ("The old", "The  old captain saw the river."):
+        assert tiny_model.decode(vectors[:1], prefix=prefix) == [TEXTS[0]]
+        assert tiny_model.read(vectors[:1], prefix=prefix)[0].proven
+    assert tiny_model.decode(vectors[:1], prefix="The young")[0].startswith("The young")
+    assert tiny_model.decode(vectors[:1, :32], prefix="The young")[0].startswith("The young")
+    with pytest.raises(ValueError, match="prefix is of type int"):
+        tiny_model.decode(vectors, prefix=3)
+
+
+def test_banned_words_are_not_written(tiny_model, vectors):
+    for given in (vectors[:1], vectors[:1, :32]):
+        (text,) = tiny_model.decode(given, banned=["Captain", "RIVER"])
+        assert not {"captain", "river"} & set(text.lower().replace(".", " ").split())
+    with pytest.raises(ValueError, match="one string"):
+        tiny_model.decode(vectors, banned="captain")
 
 
 def test_wrong_texts_are_refused(tiny_model):
@@ -169,10 +198,11 @@ def test_neighbours_need_a_text_and_a_count(tiny_model):
 def test_saved_again_it_is_the_same_model(tiny_project, tiny_model, vectors, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(tiny_project, copy)
-    paths, proposer = artifacts.Paths(copy), tiny_model.decoder.proposer
-    shape = store.ControllerShape(**artifacts.read_json(paths.controller / store.CONFIG))
+    paths, decoder = artifacts.Paths(copy), tiny_model.decoder
+    shape = store.ControllerShape(**artifacts.read_json(paths.controller / store.CONFIG)["shape"])
     before = {path.name: path.read_bytes() for path in paths.controller.iterdir()}
-    store.save(proposer, shape, paths.controller)
+    selector, placer = decoder.proposer.prior.selector, decoder.proposer.placer
+    store.save(selector, placer, decoder.calibration, shape, paths.controller)
     assert {path.name: path.read_bytes() for path in paths.controller.iterdir()} == before
     again = Lexivert.load(copy)
     np.testing.assert_array_equal(again.encode(TEXTS), vectors)
@@ -219,7 +249,8 @@ def test_files_of_different_runs_do_not_mix(tiny_project, tmp_path):
         Lexivert.load(copy)
     artifacts.write_array(paths.index / artifacts.UNIT_CODES, codes)
     content = artifacts.read_json(paths.controller / store.CONFIG)
-    (paths.controller / store.CONFIG).write_text(json.dumps(content | {"surprise": 1}), encoding="utf-8")
+    content["shape"]["surprise"] = 1
+    (paths.controller / store.CONFIG).write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(LexivertError, match="dvc repro controller"):
         Lexivert.load(copy)
 

@@ -262,7 +262,8 @@ class Lexivert:
         units = self.encoder.segment([prefix])[0]
         starts = [units[: len(units) - fewer] for fewer in range(min(_OPEN_ENDS, max(len(units) - 1, 0)) + 1)]
         plain = [start for start in starts if start and start[0] != WIKITEXT]
-        return [start for start in starts if start] + [[WIKITEXT, *start] for start in plain]
+        limit = self.encoder.layout.code.max_units
+        return [s for s in (*starts, *([WIKITEXT, *start] for start in plain)) if 0 < len(s) <= limit]
 
     def _units_with(self, words: Sequence[str]) -> list[int]:
         """Units that hold one of some words as a word of their own, in any casing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,15 +11,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lexivert.controller.language import Language
 from lexivert.controller.placer import Placer
-from lexivert.controller.proposal import Language, Proposer
+from lexivert.controller.prior import Prior
+from lexivert.controller.proposal import Proposer, Slots
 from lexivert.controller.selector import Selector
 from lexivert.encoder.binding import RotaryBinding
 from lexivert.encoder.composition import superpose
 from lexivert.index.faiss_index import UnitIndex, build
 from lexivert.params import IndexParams
 
-SEMANTIC_WIDTH = 8
+SEMANTIC_WIDTH, RANK = 8, 6
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,30 @@ class World:
         """Order parts of unit length. Shape: (B, O)."""
         return F.normalize(superpose(texts, self.language.codes, self.language.binding), dim=1)
 
+    def drawn(self, count: int, length: int, seed: int) -> list[list[int]]:
+        """Texts of one length, every unit but END as often as the unigram prior says."""
+        weights = self.language.log_prior.exp()
+        weights[0] = 0.0
+        generator = torch.Generator().manual_seed(seed)
+        draws = torch.multinomial(weights, count * length, replacement=True, generator=generator)
+        return draws.view(count, length).tolist()
+
+    def slots(self, variance: float, rows: int, seed: int = 0) -> tuple[torch.Tensor, Slots]:
+        """One position of each of some texts: a unit drawn from the prior, and its code in noise."""
+        truth = torch.tensor(self.drawn(1, rows, seed)[0])
+        codes = self.language.codes[truth].float()
+        noise = torch.randn(codes.shape, generator=torch.Generator().manual_seed(seed))
+        queries = torch.zeros(rows, RANK + 1)
+        queries[:, -1] = 1.0
+        asked, zeros = torch.ones(rows, 1, dtype=torch.bool), torch.zeros(rows, dtype=torch.int64)
+        evidence, variances = codes + math.sqrt(variance) * noise, torch.full((rows,), variance)
+        return truth, Slots(asked, asked, torch.arange(rows), zeros, evidence, queries, variances, zeros + 1)
+
+    def log_posterior(self, slots: Slots) -> torch.Tensor:
+        """Over all units, by a softmax over all of them. Shape: (M, V)."""
+        prior = slots.queries @ self.proposer.prior.table.T
+        return torch.log_softmax(slots.intentions @ self.language.codes.float().T + prior, dim=1)
+
 
 @pytest.fixture(scope="session")
 def make_world() -> Callable[..., World]:
@@ -50,9 +77,11 @@ def make_world() -> Callable[..., World]:
         index = UnitIndex(codes.numpy(), build(codes.numpy(), params), params)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            selector = Selector(width, SEMANTIC_WIDTH, 16, 1, 2, positions).eval()
+            selector = Selector(units, SEMANTIC_WIDTH, RANK, 16, 1, 2, positions).eval()
             placer = Placer(8, 1, 2).eval()
-        return World(language, index, Proposer(selector, placer, index, language, candidates))
+        selector.settle(torch.randn(units, RANK, generator=generator), language.log_prior)
+        proposer = Proposer(Prior.learned(selector), placer, index, language, candidates)
+        return World(language, index, proposer)
 
     return make
 

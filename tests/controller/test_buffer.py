@@ -120,5 +120,24 @@ def test_a_mean_over_candidates_is_subtracted_in_a_guess_place():
     torch.testing.assert_close(buffer.total[0], codes_at(codes, binding, [(END, 4), (6, 2)]))
 
 
+def test_what_is_held_with_its_candidates_by_hand():
+    """A committed unit, a guess with three candidates, and one replaced by a commit; END is not among them."""
+    codes, binding = language()
+    buffer = Buffer(torch.tensor([4, 1]), codes, binding)
+    rows, places = torch.zeros(3, dtype=torch.int64), torch.tensor([0, 1, 2])
+    buffer.put(rows, places, torch.tensor([5, 6, 7]), torch.tensor([1.0, 0.5, 0.4]))
+    shares = torch.tensor([[0.5, 0.25, 0.125], [0.4, 0.3, 0.2]])
+    buffer.note(rows[1:], places[1:], torch.tensor([[6, 8, 9], [7, 10, 11]]), shares)
+    buffer.put(rows[2:], places[2:], torch.tensor([10]), torch.ones(1))
+    units, shares = buffer.held(torch.tensor([1, 0]), 5)
+    assert units[0].tolist() == [[OPEN] * 3] * 5
+    assert units[1].tolist() == [[5, OPEN, OPEN], [6, 8, 9], [10, OPEN, OPEN], [OPEN] * 3, [OPEN] * 3]
+    assert shares[1].tolist() == [[1.0, 0.0, 0.0], [0.5, 0.25, 0.125], [1.0, 0.0, 0.0], [0.0] * 3, [0.0] * 3]
+    buffer.drop(rows[:1], places[:1])
+    units, shares = buffer.held(torch.tensor([0]), 1)
+    assert units.tolist() == [[[OPEN] * 3]]
+    assert not shares.any()
+
+
 def codes_at(codes, binding, pairs):
     return sum(binding.bind(codes[unit][None], torch.tensor([place]))[0] for unit, place in pairs)

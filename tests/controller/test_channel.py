@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.controller.buffer import Buffer
-from lexivert.controller.channel import fit, observe, onsager, proven
+from lexivert.controller.channel import combined_cosine, fit, observe, onsager, prefix_cosine, proven
 from lexivert.controller.sampling import add_noise
 from lexivert.encoder.composition import superpose
 
@@ -64,6 +64,28 @@ def test_variance_is_that_of_the_evidence(world, cosine, share):
     codes = world.language.codes[[text[19] for text in texts]].float()
     error = (evidence - codes).square().mean(dim=1) + 1 / 512
     assert (error / channel.variance).mean().item() == pytest.approx(1.0, abs=0.1)
+
+
+def test_combined_cosine_by_hand():
+    """Four units of six known in eight dimensions: .5·√6/4 of precision 16/3 against .95 of precision 25."""
+    target, total = torch.zeros(1, 8), torch.zeros(1, 8)
+    target[0, :2], total[0, 1] = torch.tensor([math.sqrt(0.9375), 0.25]), 2.0
+    cosine = combined_cosine(target, total, torch.tensor([6.0]), torch.tensor([4.0]))
+    measured, precision = 0.5 * math.sqrt(6) / 4, 16 / 3
+    assert cosine.item() == pytest.approx((measured * precision + 0.95 * 25) / (precision + 25), rel=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4])
+def test_a_prefix_is_as_noisy_as_the_order_part_tells(share):
+    """Against noise that is the same in all 40 + 400 dimensions."""
+    generator = torch.Generator().manual_seed(0)
+    energies = torch.tensor([share / 40] * 40 + [(1 - share) / 400] * 400)
+    clean = energies.sqrt().expand(300, -1)
+    noisy = clean + 0.03 * torch.randn(clean.shape, generator=generator)
+    prefix, order = (F.cosine_similarity(noisy[:, part], clean[:, part]) for part in (slice(40), slice(40, None)))
+    told = prefix_cosine(order, 400, 40, share)
+    assert told.mean().item() == pytest.approx(prefix.mean().item(), abs=0.01)
+    assert prefix_cosine(torch.ones(1), 400, 40, share).item() == pytest.approx(1.0)
 
 
 def test_fit_is_a_cosine():

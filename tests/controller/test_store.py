@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lexivert.controller import store
+from lexivert.controller.confidence import Calibration
 from lexivert.encoder.identity import identity_codes
 from lexivert.encoder.layout import Layout
 from lexivert.errors import LexivertError
@@ -28,11 +29,22 @@ def parts(tiny_params):
 
 @pytest.fixture
 def shape(parts, tiny_params):
-    return store.ControllerShape.of(parts[0], tiny_params.controller)
+    return store.ControllerShape.of(parts[0], len(parts[1]), tiny_params.controller)
 
 
-def weights(proposer):
-    modules = {"selector": proposer.selector, "placer": proposer.placer}
+CALIBRATION = Calibration((0.1, 0.2, 0.3, 0.4, 0.5, 0.6), (1.0, 2.0, 3.0))
+
+
+def made(shape, lexicon, seed=3):
+    """Selector and Placer, with a table as if trained."""
+    selector = store.new_selector(shape, torch.from_numpy(lexicon.log_prior()), seed)
+    torch.nn.init.normal_(selector.table, generator=torch.Generator().manual_seed(seed))
+    torch.nn.init.normal_(selector.query[3].weight, generator=torch.Generator().manual_seed(seed))
+    return selector, store.new_placer(shape, seed)
+
+
+def weights(selector, placer):
+    modules = {"selector": selector, "placer": placer}
     return {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
 
 
@@ -41,6 +53,8 @@ def test_shape_of_a_run(shape):
         "order_width": 224,
         "semantic_width": 32,
         "positions": 97,
+        "units": 265,
+        "rank": 8,
         "width": 32,
         "layers": 1,
         "heads": 2,
@@ -54,25 +68,40 @@ def test_the_seed_fixes_a_new_controller_and_leaves_others_draws_alone(parts, sh
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    one, same, other = (weights(store.new_proposer(shape, *parts, seed=seed)) for seed in (0, 0, 1))
+    log_prior = torch.from_numpy(parts[1].log_prior())
+    one, same, other = (
+        weights(store.new_selector(shape, log_prior, seed), store.new_placer(shape, seed)) for seed in (0, 0, 1)
+    )
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_new_controller_is_the_unigram_prior(parts, shape):
+    log_prior = torch.from_numpy(parts[1].log_prior())
+    selector = store.new_selector(shape, log_prior, seed=0)
+    assert torch.equal(selector.bias, log_prior)
+    assert not selector.table.any()
+
+
 def test_saved_and_loaded_it_is_the_same(parts, shape, tmp_path):
-    proposer = store.new_proposer(shape, *parts, seed=3)
-    torch.nn.init.normal_(proposer.selector.prior.weight)
+    """Unit vectors are kept as half floats."""
+    selector, placer = made(shape, parts[1])
     folder = tmp_path / "models" / "controller"
-    store.save(proposer, shape, folder)
+    store.save(selector, placer, CALIBRATION, shape, folder)
     loaded = store.load(folder, *parts)
-    before, after = weights(proposer), weights(loaded)
+    before = weights(selector, placer)
+    after = weights(loaded.proposer.prior.selector, loaded.proposer.placer)
+    before["selector.table"] = before["selector.table"].half().float()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert loaded.candidates == 4
-    assert not loaded.selector.training
+    assert loaded.calibration == CALIBRATION
+    assert loaded.proposer.candidates == 4
+    assert not loaded.proposer.prior.selector.training
+    assert loaded.language.apart == parts[0].code.identity_share
     first = {file.name: file.read_bytes() for file in folder.iterdir()}
-    store.save(loaded, shape, folder)  # in place of the old one
+    again = loaded.proposer
+    store.save(again.prior.selector, again.placer, loaded.calibration, shape, folder)  # in place of the old one
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == first
     assert [path.name for path in folder.parent.iterdir()] == ["controller"]
 
@@ -81,7 +110,7 @@ def test_damage_gives_one_line(parts, shape, tmp_path):
     folder = tmp_path / "controller"
     with pytest.raises(LexivertError, match="controller is missing; run `dvc repro controller` first"):
         store.load(folder, *parts)
-    store.save(store.new_proposer(shape, *parts, seed=3), shape, folder)
+    store.save(*made(shape, parts[1]), CALIBRATION, shape, folder)
     whole, config = (folder / store.WEIGHTS).read_bytes(), (folder / store.CONFIG).read_text()
     for content in (b"", b"rubbish", whole[: len(whole) // 2]):
         (folder / store.WEIGHTS).write_bytes(content)
@@ -91,8 +120,12 @@ def test_damage_gives_one_line(parts, shape, tmp_path):
             store.load(folder, *parts)
         assert "\n" not in str(caught.value)
     (folder / store.WEIGHTS).write_bytes(whole)
-    for change in ({"width": 64}, {"width": "wide"}, {"heads": 3}, {"colour": 1}, {"layers": 2}, {"layers": 0}):
-        (folder / store.CONFIG).write_text(json.dumps(json.loads(config) | change))
+    content = json.loads(config)
+    shapes = ({"width": 64}, {"width": "wide"}, {"heads": 3}, {"colour": 1}, {"layers": 2}, {"layers": 0})
+    changes = [content | {"shape": content["shape"] | change} for change in (*shapes, {"rank": 9})]
+    changes += [{}, [], {"shape": content["shape"]}, content | {"calibration": {"text": [1.0]}}]
+    for change in changes:
+        (folder / store.CONFIG).write_text(json.dumps(change))
         with pytest.raises(LexivertError, match="dvc repro controller") as caught:
             store.load(folder, *parts)
         assert "\n" not in str(caught.value)
@@ -100,10 +133,24 @@ def test_damage_gives_one_line(parts, shape, tmp_path):
 
 @pytest.mark.parametrize("changes", [{"embed_dim": 230}, {"max_units": 95}])
 def test_a_controller_of_another_layout_is_refused(parts, shape, tiny_params, tmp_path, changes):
-    store.save(store.new_proposer(shape, *parts, seed=3), shape, tmp_path / "controller")
+    store.save(*made(shape, parts[1]), CALIBRATION, shape, tmp_path / "controller")
     code = tiny_params.code.model_copy(update=changes)
     layout = Layout.of(tiny_params.model_copy(update={"code": code}), 32)
     codes = parts[2].codes[:, : layout.order_width]
     index = UnitIndex(codes, build(codes, tiny_params.index.model_copy(update={"search_dims": 0})), tiny_params.index)
     with pytest.raises(LexivertError, match="run `dvc repro"):
         store.load(tmp_path / "controller", layout, parts[1], index)
+
+
+def test_a_controller_of_another_lexicon_is_refused(parts, shape, tiny_params, tmp_path):
+    layout, lexicon, index = parts
+    store.save(*made(shape, lexicon), CALIBRATION, shape, tmp_path / "controller")
+    fewer = Lexicon(lexicon.surfaces[:-1], lexicon.kinds[:-1], lexicon.counts[:-1], lexicon.usage[:-1])
+    codes = index.codes[:-1]
+    with pytest.raises(LexivertError, match="run `dvc repro"):
+        store.load(
+            tmp_path / "controller",
+            layout,
+            fewer,
+            UnitIndex(codes, build(codes, tiny_params.index), tiny_params.index),
+        )

@@ -1,14 +1,26 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from lexivert.controller.proposal import see
+from lexivert.controller import training
 from lexivert.controller.sampling import Texts
-from lexivert.controller.training import ControllerStep, ExampleBatches, train_controller, validate
+from lexivert.controller.selector import Selector, UnitSpace
+from lexivert.controller.training import (
+    Examples,
+    Lessons,
+    PlacerStep,
+    SelectorStep,
+    TopicStep,
+    train_placer,
+    train_selector,
+)
+from lexivert.controller.validation import cross_entropies, known_context, padded
 from lexivert.params import ControllerParams
 from lexivert.training.loop import Progress
 
@@ -16,7 +28,17 @@ NOW = Progress(0, 0, 0.0, 0.0)
 
 
 def params(**changes):
-    small = {"max_train_units": 12, "batch_size": 6, "steps": 50, "warmup_share": 0.1, "min_noise_cosine": 0.6}
+    small = {
+        "max_train_units": 12,
+        "batch_size": 6,
+        "steps": 50,
+        "topic_batch_size": 6,
+        "topic_steps": 50,
+        "placer_batch_size": 6,
+        "placer_steps": 50,
+        "warmup_share": 0.1,
+        "min_noise_cosine": 0.6,
+    }
     return ControllerParams(**(small | changes))
 
 
@@ -25,75 +47,185 @@ def texts_of(world, count=60):
     rng = np.random.default_rng(0)
     chains = [rng.integers(1, len(world.language.codes), size=6).tolist() for _ in range(12)]
     chosen = rng.integers(12, size=count)
-    return Texts([chains[i] for i in chosen], np.eye(12, 8, dtype=np.float16)[chosen] + np.float16(0.1))
+    units = [chains[i] for i in chosen]
+    semantic = np.eye(12, 8, dtype=np.float16)[chosen] + np.float16(0.1)
+    return Texts(units, units, (semantic / np.linalg.norm(semantic, axis=1, keepdims=True)).astype(np.float16))
 
 
 @pytest.fixture
 def small(make_world):
     """A new world for every test: training changes it."""
-    return make_world(120, 32, positions=16, candidates=120)
+    return make_world(120, 32, positions=16, candidates=16)
 
 
-def test_batches_are_the_same_whenever_asked_for(small):
-    batches = ExampleBatches(texts_of(small), small.proposer, params(), seed=3)
-    one, again, other = batches(1, 2), batches(1, 2), batches(1, 3)
+def learner(world, *, trained=True):
+    """Selector and unit vectors, as if in the midst of training."""
+    units = len(world.language.codes)
+    torch.manual_seed(0)
+    selector = Selector(units, 8, 6, 16, 1, 2, 16)
+    space = UnitSpace(torch.randn(units, 10), world.language.log_prior, rank=6, free=50)
+    if trained:
+        torch.nn.init.normal_(space.free, std=0.5)
+        torch.nn.init.normal_(selector.query[3].weight, std=0.3)
+        torch.nn.init.normal_(selector.topic[2].weight, std=0.3)
+    return selector, space
+
+
+def lessons(world, **changes):
+    numbers = params(**changes)
+    return Lessons.of(texts_of(world), world.language.log_prior, numbers, numbers.batch_size, seed=3)
+
+
+def test_lessons_are_the_same_whenever_asked_for(small):
+    drawn = lessons(small)
+    one, again, other = drawn(1, 2), drawn(1, 2), drawn(1, 3)
+    assert torch.equal(one.truth, again.truth)
+    for field in dataclasses.fields(one.context):
+        assert torch.equal(getattr(one.context, field.name), getattr(again.context, field.name))
+    assert not torch.equal(one.context.semantic, other.context.semantic)
+
+
+def test_examples_are_the_same_whenever_asked_for(small):
+    drawn = Examples(texts_of(small), small.proposer, params(), seed=3)
+    one, again, other = drawn(1, 2), drawn(1, 2), drawn(1, 3)
     assert torch.equal(one.target, again.target)
     assert torch.equal(one.buffer.units, again.buffer.units)
     assert one.target.shape == (6, 32)
     assert not torch.equal(one.target, other.target)
 
 
-def test_infonce_over_all_units_is_the_full_cross_entropy(small):
-    example = ExampleBatches(texts_of(small), small.proposer, params(), seed=0)(0, 0)
-    losses = ControllerStep(small.proposer, params())(example, NOW)
-    asked = example.buffer.open()[:, : int(example.buffer.length.max())]
-    slots = see(example.buffer, torch.arange(6), example.channel, example.semantic, asked, small.language)
-    raw = small.proposer.selector(slots).raw
-    logits = raw @ small.language.codes.float().T + small.language.log_prior
-    expected = torch.nn.functional.cross_entropy(logits, example.truth[asked.nonzero(as_tuple=True)])
+def dense_logits(selector, space, context):
+    table = space(torch.arange(len(space.bias)))
+    queries = selector(context, table[context.units.clamp_min(0)])
+    return queries @ table.T + space.bias
+
+
+def test_the_selectors_loss_over_all_units_is_the_full_cross_entropy(small):
+    """120 units are all negatives of every step."""
+    selector, space = learner(small)
+    lesson = lessons(small)(0, 0)
+    losses = SelectorStep(selector, space, small.language.log_prior, params())(lesson, NOW)
+    inside = lesson.truth >= 0
+    logits = dense_logits(selector, space, lesson.context)[inside]
+    expected = F.cross_entropy(logits, lesson.truth[inside])
     assert losses["infonce"].item() == pytest.approx(expected.item(), rel=1e-4)
+    assert losses["partition"].item() == pytest.approx(logits.logsumexp(dim=1).square().mean().item(), rel=1e-4)
+    length = F.cross_entropy(selector.length_logits(lesson.context), lesson.context.length)
+    assert losses["length"].item() == pytest.approx(length.item(), rel=1e-5)
 
 
-def test_infonce_over_a_few_candidates_is_near_the_full_one(make_world):
-    world = make_world(600, 64, positions=16, candidates=8)
-    rng = np.random.default_rng(0)
-    prior = world.language.log_prior.exp().numpy()[1:]
-    units = [(1 + rng.choice(599, size=8, p=prior / prior.sum())).tolist() for _ in range(100)]
-    texts = Texts(units, np.ones((100, 8), dtype=np.float16))
-    numbers = params(batch_size=48, max_train_units=8)
-    example = ExampleBatches(texts, world.proposer, numbers, seed=0)(0, 0)
-    torch.manual_seed(0)
-    estimate = ControllerStep(world.proposer, numbers)(example, NOW)["infonce"].item()
-    asked = example.buffer.open()[:, :8]
-    slots = see(example.buffer, torch.arange(48), example.channel, example.semantic, asked, world.language)
-    logits = world.proposer.selector(slots).raw @ world.language.codes.float().T + world.language.log_prior
-    exact = torch.nn.functional.cross_entropy(logits, example.truth[asked.nonzero(as_tuple=True)]).item()
-    assert estimate == pytest.approx(exact, rel=0.15)
+def test_the_selectors_loss_over_few_negatives_is_near_the_full_one(small, monkeypatch):
+    """Ten units always and forty draws of the others, which stand for them all, over many steps."""
+    monkeypatch.setattr(training, "_ALWAYS", 10)
+    monkeypatch.setattr(training, "_DRAWN", 40)
+    selector, space = learner(small)
+    with torch.no_grad():
+        for weight in (space.free, selector.query[3].weight, selector.topic[2].weight):
+            weight.mul_(0.3)
+    lesson = lessons(small)(0, 0)
+    inside = lesson.truth >= 0
+    with torch.no_grad():
+        exact = F.cross_entropy(dense_logits(selector, space, lesson.context)[inside], lesson.truth[inside]).item()
+        torch.manual_seed(0)
+        step = SelectorStep(selector, space, small.language.log_prior, params())
+        drawn = [step(lesson, NOW)["infonce"].item() for _ in range(100)]
+    assert len({round(value, 6) for value in drawn}) > 50
+    assert np.mean(drawn) == pytest.approx(exact, rel=0.03)
 
 
-def test_the_loss_is_the_weighted_sum_of_finite_parts(small):
-    weight = {"infonce": 1.0, "placer": 2.0, "moment": 0.5, "variance": 0.25}
+def test_the_topics_loss_is_the_cross_entropy_given_the_prefix_alone(small):
+    selector, space = learner(small)
+    lesson = lessons(small)(0, 0)
+    losses = TopicStep(selector, space, params())(lesson, NOW)
+    inside = lesson.truth >= 0
+    logits = selector.topic_query(lesson.context) @ space(torch.arange(120)).T + space.bias
+    each = logits[:, None, :].expand(-1, lesson.truth.shape[1], -1)[inside]
+    assert losses["infonce"].item() == pytest.approx(F.cross_entropy(each, lesson.truth[inside]).item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["topic", "selector"])
+def test_the_loss_is_the_weighted_sum_of_finite_parts(small, kind):
+    weight = {"infonce": 1.0, "length": 2.0, "partition": 0.5}
     numbers = params(weight=weight)
-    example = ExampleBatches(texts_of(small), small.proposer, numbers, seed=0)(0, 0)
-    losses = {name: loss.item() for name, loss in ControllerStep(small.proposer, numbers)(example, NOW).items()}
+    selector, space = learner(small)
+    step = (
+        TopicStep(selector, space, numbers)
+        if kind == "topic"
+        else SelectorStep(selector, space, small.language.log_prior, numbers)
+    )
+    losses = {name: loss.item() for name, loss in step(lessons(small)(0, 0), NOW).items()}
     assert all(math.isfinite(loss) for loss in losses.values())
     assert losses["loss"] == pytest.approx(sum(share * losses[name] for name, share in weight.items()), rel=1e-5)
 
 
-def test_training_learns_and_is_the_same_twice(make_world):
+def test_the_placers_loss_is_of_its_own_weights_alone(small):
+    example = Examples(texts_of(small), small.proposer, params(), seed=0)(0, 0)
+    torch.manual_seed(0)
+    loss = PlacerStep(small.proposer)(example, NOW)["loss"]
+    loss.backward()
+    assert 0 < loss.item() < 5
+    assert any(weight.grad is not None and weight.grad.any() for weight in small.proposer.placer.parameters())
+    assert all(weight.grad is None for weight in small.proposer.prior.selector.parameters())
+
+
+def test_held_out_figures_are_exact(small):
+    """Against logits text by text; untrained, the Selector costs what the unigram prior costs."""
+    texts = texts_of(small, 20)
+    selector, log_prior = small.proposer.prior.selector, small.language.log_prior
+    plain = cross_entropies(selector, log_prior, texts)
+    unigram = -log_prior[[unit for text in texts.units for unit in text]].mean().item()
+    assert plain == pytest.approx(dict.fromkeys(plain, unigram), rel=1e-4)
+    torch.nn.init.normal_(selector.query[3].weight, std=0.3)
+    with torch.no_grad():
+        costs = []
+        for units, prefix in zip(texts.units, texts.semantic, strict=True):
+            truth, length = padded([units])
+            semantic = torch.from_numpy(prefix[None].astype(np.float32))
+            context = known_context(truth, length, semantic, prefix=True, known=True)
+            logits = selector(context)[0] @ selector.table.T + selector.bias
+            costs.append(F.cross_entropy(logits, truth[0], reduction="sum"))
+    expected = (sum(costs) / sum(map(len, texts.units))).item()
+    assert cross_entropies(selector, log_prior, texts)["prefix_and_neighbours"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_selector_learns_and_is_the_same_twice(make_world):
     states, histories = [], []
     for _ in range(2):
-        world = make_world(120, 32, positions=16, candidates=16)
-        before = validate(world.proposer, texts_of(world), params(), seed=9)
-        history = train_controller(world.proposer, texts_of(world), params(learning_rate=1e-2), seed=1)
-        after = validate(world.proposer, texts_of(world), params(), seed=9)
-        assert after == validate(world.proposer, texts_of(world), params(), seed=9)
-        assert after["infonce"] < 0.95 * before["infonce"]
-        assert not world.proposer.selector.training
-        assert not world.proposer.placer.training
-        modules = (world.proposer.selector, world.proposer.placer)
-        states.append([weight.clone() for module in modules for weight in module.state_dict().values()])
+        world = make_world(120, 32, positions=16)
+        texts, log_prior = texts_of(world), world.language.log_prior
+        selector, space = learner(world, trained=False)
+        history = train_selector(selector, space, texts, log_prior, params(learning_rate=1e-2), seed=1)
+        cost = cross_entropies(selector, log_prior, texts)
+        assert cost["prefix"] < 0.8 * cost["unigram"]
+        assert cost["neighbours"] < 0.95 * cost["unigram"]
+        assert cost["prefix_and_neighbours"] < 0.9 * cost["neighbours"]
+        assert not selector.training
+        with torch.no_grad():
+            assert torch.equal(selector.table, space(torch.arange(120)))
+            assert torch.equal(selector.bias, space.bias)
+        states.append([weight.clone() for weight in selector.state_dict().values()])
         histories.append(history)
-    assert len(histories[0]) == 5  # 50 steps, 10 a point
+    assert len(histories[0]) == 10  # 50 + 50 steps, 10 a point
     assert histories[0] == histories[1]
     assert all(torch.equal(one, other) for one, other in zip(*states, strict=True))
+
+
+def placer_loss(world, texts):
+    """Mean over 30 examples that are always the same and that no training sees."""
+    examples, step = Examples(texts, world.proposer, params(), seed=99), PlacerStep(world.proposer)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        return np.mean([step(examples(0, number), NOW)["loss"].item() for number in range(30)])
+
+
+def test_the_placer_learns_and_the_selector_stays(small):
+    texts = texts_of(small)
+    before = [weight.clone() for weight in small.proposer.prior.selector.state_dict().values()]
+    loss_before = placer_loss(small, texts)
+    history = train_placer(small.proposer, texts, params(learning_rate=1e-2), seed=1)
+    assert len(history) == 5
+    assert placer_loss(small, texts) < loss_before
+    assert small.proposer.placer.correction.weight.any()
+    assert not small.proposer.placer.training
+    after = small.proposer.prior.selector.state_dict().values()
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import faiss
 import numpy as np
 import pytest
+import torch
 
 from lexivert.errors import LexivertError
 from lexivert.index.faiss_index import INDEX_FILE, UnitIndex, build, report
@@ -198,8 +199,8 @@ def test_a_bias_is_part_of_the_score(factory):
     numbers = IndexParams(factory=factory, search_dims=0, shortlist=500, frequent=100, ef_search=500)
     searched = UnitIndex(codes, build(codes, numbers), numbers)
     rng = np.random.default_rng(2)
-    bias = (rng.random(20, dtype=np.float32), rng.standard_normal(500, dtype=np.float32))
-    scores = queries @ codes.astype(np.float32).T + bias[0][:, None] * bias[1]
+    bias = tuple(torch.from_numpy(rng.standard_normal((count, 3), dtype=np.float32)) for count in (20, 500))
+    scores = queries @ codes.astype(np.float32).T + (bias[0] @ bias[1].T).numpy()
     for search, limit in ((searched.search, 500), (searched.search_exact, 500), (searched.search_frequent, 100)):
         found, ids = search(queries, 5, bias)
         expected = np.argsort(-scores[:, :limit], axis=1)[:, :5]
@@ -217,6 +218,72 @@ def test_a_search_of_few_dimensions_shortlists_by_them():
         shortlist = np.argsort(-(wide[:, :16] @ queries[row, :16]))[:7]
         expected = shortlist[np.argsort(-(wide[shortlist] @ queries[row]))][:3]
         assert ids[row].tolist() == expected.tolist()
+
+
+def evidence(count=300, strength=20.0, seed=5):
+    """Codes in noise over its variance, with a bias of low rank."""
+    rng = np.random.default_rng(seed)
+    chosen = torch.from_numpy(CODES[rng.integers(600, size=count)].astype(np.float32))
+    noise = torch.from_numpy(rng.standard_normal((count, 64), dtype=np.float32))
+    bias = tuple(torch.from_numpy(rng.standard_normal((rows, 3), dtype=np.float32)) for rows in (count, 600))
+    return strength * chosen + strength**0.5 * noise, bias
+
+
+def dense(queries, bias):
+    """Softmax over all units, and log mean exponential of the products under the bias's own distribution."""
+    codes, prior = torch.from_numpy(CODES).float(), bias[0] @ bias[1].T
+    logits = queries @ codes.T + prior
+    return logits.softmax(dim=1), logits.logsumexp(dim=1) - prior.logsumexp(dim=1)
+
+
+def test_a_posterior_over_all_units_is_the_softmax():
+    queries, bias = evidence()
+    exact, whole = dense(queries, bias)
+    found = index().posterior(queries, 600, bias)
+    ordered, units = exact.sort(dim=1, descending=True)
+    torch.testing.assert_close(found.shares, ordered, atol=1e-5, rtol=1e-3)
+    torch.testing.assert_close(found.shares, exact.gather(1, found.units), atol=1e-5, rtol=1e-3)
+    assert torch.equal(found.units[:, 0], units[:, 0])
+    torch.testing.assert_close(found.mean, exact @ torch.from_numpy(CODES).float(), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(found.whole, whole, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("factory", "search_dims", "tolerance"), [("Flat", 0, 1e-5), ("Flat", 56, 0.03)])
+def test_a_posterior_of_few_units_leaves_the_others_their_probability(factory, search_dims, tolerance):
+    """The mean is of the six best alone; what they lack to 1 is the others'."""
+    queries, bias = evidence()
+    exact, whole = dense(queries, bias)
+    found = index(factory=factory, search_dims=search_dims).posterior(queries, 6, bias)
+    assert found.shares.shape == found.units.shape == (300, 6)
+    assert (found.shares.diff(dim=1) <= 0).all()
+    own = exact.gather(1, found.units)
+    assert (found.shares - own).abs().mean() < tolerance
+    assert (found.whole - whole).abs().mean() < 10 * tolerance
+    assert (found.whole - whole).mean().abs() < max(tolerance / 2, 1e-4)  # unbiased
+    codes = torch.from_numpy(CODES).float()[found.units]
+    torch.testing.assert_close(found.mean, (found.shares[:, :, None] * codes).sum(dim=1), atol=1e-5, rtol=1e-4)
+    assert (found.shares.sum(dim=1) < 0.9).any()
+    if not search_dims:
+        torch.testing.assert_close(found.shares, exact.topk(6, dim=1).values, atol=1e-5, rtol=1e-3)
+
+
+def test_a_posterior_of_a_graph_knows_clear_units():
+    queries, bias = evidence(strength=60.0)
+    exact, _ = dense(queries, bias)
+    found = index(factory="HNSW16", ef_search=200).posterior(queries, 40, bias)
+    clear = exact.amax(dim=1) > 0.9
+    assert clear.sum() > 100
+    assert (found.units[clear, 0] == exact[clear].argmax(dim=1)).float().mean() > 0.95
+
+
+def test_a_unit_that_is_ruled_out_has_no_share():
+    queries, (rows, units) = evidence(count=40)
+    ones, table = torch.cat((rows, torch.ones(40, 1)), dim=1), torch.cat((units, torch.zeros(600, 1)), dim=1)
+    best = index().posterior(queries, 3, (ones, table)).units[0, 0]
+    table[best, -1] = -1e4
+    found = index().posterior(queries, 3, (ones, table))
+    assert not found.shares[found.units == best].any()
+    assert torch.isfinite(found.whole).all()
 
 
 @pytest.mark.parametrize(("factory", "scans"), [("Flat", True), ("FlatIPPanorama4", False), ("SQ8", False)])

@@ -1,10 +1,10 @@
 """Approximate message passing: all positions at once, soft to the end, with the length as one more unknown.
 
 Each round unbinds every position from what the others leave of the vector, takes the posterior over units, and puts
-their mean in the place of the position; the Onsager term keeps what is left Gaussian (Donoho, Maleki & Montanari 2009;
-for superposition codes Rush, Greig & Venkataramanan 2017). END's position has a posterior of its own, from END's
-evidence, the evidence that units stand before it and none behind, and the prior over lengths. The prior over units is
-whatever is given: flat, unigram, or the Selector's, which never sees a position's own evidence, so that the
+their mean in the place of the position; the Onsager term keeps what is left Gaussian (Donoho, Maleki & Montanari
+2009; for superposition codes Rush, Greig & Venkataramanan 2017). END's position has a posterior of its own, from
+END's evidence, the evidence that units stand before it and none behind, and the prior over lengths. The prior over
+units is whatever is given: flat, unigram, or the Selector's, which never sees a position's own evidence, so that the
 divergence stays that of the posterior mean alone.
 """
 
@@ -37,11 +37,14 @@ class AmpRules:
         rounds: most rounds.
         damping: share of the former mean that is kept in each round.
         candidates: units whose codes make up a posterior mean.
+        caution: factor on the noise that the residual shows; above 1 guesses stay soft for longer,
+            below 1 they are bolder, and settle elsewhere.
     """
 
     rounds: int = 24
     damping: float = 0.3
     candidates: int = 48
+    caution: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,10 @@ class MessagePassing:
         self.rules = rules or AmpRules()
         self._ends = bound_ends(language.codes, language.binding)
 
+    def with_rules(self, rules: AmpRules) -> MessagePassing:
+        """The same for other rules."""
+        return MessagePassing(self.index, self.language, self.prior, rules)
+
     @torch.inference_mode()
     def decode(
         self, order: Tensor, semantic: Tensor, length_prior: Tensor | None = None, fixed: Tensor | None = None
@@ -131,10 +138,7 @@ class MessagePassing:
 
     def _start(self, target: Tensor, semantic: Tensor, length_prior: Tensor | None, fixed: Tensor | None) -> _State:
         batch, positions = len(target), self.language.binding.positions
-        if length_prior is None:
-            length_prior = torch.zeros(batch, positions)
-        else:
-            length_prior = length_prior.clone()
+        length_prior = torch.zeros(batch, positions) if length_prior is None else length_prior.clone()
         if fixed is not None:
             known = (fixed >= 0).sum(dim=1)
             length_prior[torch.arange(positions)[None, :] < known[:, None]] = NEVER
@@ -164,7 +168,10 @@ class MessagePassing:
         )
 
     def _reach(self, state: _State, rows: Tensor) -> Tensor:
-        """Probability that each position lies before END; arrays are widened to hold all that matter. Shape: (R, N)."""
+        """Probability that each position lies before END; arrays are widened to hold all that matter.
+
+        Shape: (R, N).
+        """
         before = 1.0 - state.lengths[rows].cumsum(dim=1)
         n = max(int((before > _GONE).sum(dim=1).max()), state.means.shape[1], 1)
         more = n - state.means.shape[1]
@@ -230,7 +237,7 @@ class MessagePassing:
         residual = (expected.sqrt() / cosine)[:, None] * target - total
         if not first:
             residual = residual + state.residual[rows] * state.onsager[rows][:, None]
-        variance = (residual.square().sum(dim=1) / width).clamp_min(_VARIANCE_FLOOR)
+        variance = (residual.square().sum(dim=1) * (self.rules.caution / width)).clamp_min(_VARIANCE_FLOOR)
         prefix = prefix_cosine(cosine, width, state.semantic.shape[1], self.language.semantic_share)
         return residual, variance, prefix * state.semantic[rows].norm(dim=1)
 

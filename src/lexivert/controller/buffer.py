@@ -77,7 +77,10 @@ class Buffer:
         self._shares[rows, positions] = shares
 
     def held(self, rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
-        """Candidates at the first n positions, with their probabilities. Shape: rows (R,), result two (R, n, HELD)."""
+        """Candidates at the first n positions, with their probabilities.
+
+        Shape: rows (R,), result two (R, n, HELD).
+        """
         inside = self.inside()[rows, :n, None]
         return self._candidates[rows, :n].masked_fill(~inside, OPEN), self._shares[rows, :n] * inside
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from lexivert.controller.sampling import Texts, add_noise
 from lexivert.encoder.composition import join_parts, split_parts, superpose
 from lexivert.params import Params
 
+logger = logging.getLogger(__name__)
 _COSINES = (1.0, 0.8, 0.7, 0.65, 0.6, 0.55, 0.5)
 _AT_ONCE = 32
 
@@ -27,7 +30,7 @@ def calibrate(decoder: Decoder, texts: Texts, params: Params, seed: int) -> tupl
         seed: of the choice of texts and the noise.
 
     Returns:
-        The calibration, and how many texts and units of the set were right.
+        The calibration; how many texts there were, and shares that were right and proven.
     """
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(texts))[: params.controller.calibration_texts].tolist()
@@ -49,13 +52,16 @@ def calibrate(decoder: Decoder, texts: Texts, params: Params, seed: int) -> tupl
         [_right(a, b) for a, b, use in zip(units, decoded, unproven, strict=True) if use and b] or [np.zeros(0, bool)]
     )
     unit_inputs = [unit_features(row) for row, use in zip(scores, unproven, strict=True) if use and row]
-    calibration = Calibration(
-        fit_logistic(features[unproven], right[unproven]), fit_logistic(np.concatenate(unit_inputs), unit_right)
-    )
+    calibration = Calibration.none()
+    if 0 < right[unproven].sum() < unproven.sum() and 0 < unit_right.sum() < len(unit_right):
+        text = fit_logistic(features[unproven], right[unproven])
+        calibration = Calibration(text, fit_logistic(np.concatenate(unit_inputs), unit_right))
+    else:
+        logger.warning("all texts of the calibration came out alike; confidences stay as the model has them")
     return calibration, {
         "texts": len(units),
         "exact_match": float(right.mean()),
-        "units_right": float(unit_right.mean()),
+        "proven": float(1.0 - unproven.mean()),
     }
 
 

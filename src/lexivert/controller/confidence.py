@@ -16,8 +16,6 @@ from scipy.special import expit, logit  # type: ignore[import-untyped]
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 from torch import Tensor
 
-from lexivert.errors import LexivertError
-
 _EDGE = 1.0e-6  # scores are kept this far from 0 and 1
 _PROVEN = 1.0 - 1.0e-6
 FEATURES = 5
@@ -93,10 +91,10 @@ def fit_logistic(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]
     """Weights of a logistic regression, the constant last. Shape: (M, F) and (M,).
 
     Raises:
-        LexivertError: all of them are right, or none is: nothing can be calibrated.
+        ValueError: all of them are right, or none is: nothing can be calibrated.
     """
     if right.all() or not right.any():
-        raise LexivertError("every text of the calibration set came out alike; lower controller.calibration_cosine")
+        raise ValueError("all came out alike; a calibration needs right ones and wrong ones")
     scale = features.std(axis=0) + 1e-9
     model = LogisticRegression(C=10.0, max_iter=1000).fit(features / scale, right)
     return (*(float(weight) for weight in model.coef_[0] / scale), float(model.intercept_[0]))

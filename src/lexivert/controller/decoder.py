@@ -1,27 +1,27 @@
-"""The controller as a whole: a quick incremental pass, message passing where that was not enough, then proof by retry.
+"""The controller as a whole: incremental where dimensions abound, else message passing, then proof by retry.
 
-Most vectors are read by committing the surest units first. What stays doubtful is decoded again by message passing
-over all positions at once. A noise-free vector whose text has been found leaves no residual, so a failure is known to
-be one: other lengths and other units at the least certain positions are tried until one leaves nothing
-(guess and verify).
+Vectors with many dimensions a unit are read by committing the surest units first, which is quick and, measured, best
+in noise. Where dimensions are scarce, message passing over all positions at once reads more. A noise-free vector
+whose text has been found leaves no residual, so a failure is known to be one: other lengths are guessed, and other
+ways of passing messages tried, until one is verified to leave nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.controller.amp import MessagePassing, Settled
+from lexivert.controller.amp import AmpRules, MessagePassing, Settled
 from lexivert.controller.buffer import Buffer
 from lexivert.controller.channel import fit, proven
 from lexivert.controller.confidence import Calibration, text_features
 from lexivert.controller.incremental import Incremental, first_length
 from lexivert.controller.language import bound_ends
-from lexivert.controller.prior import NEVER, Prior
+from lexivert.controller.prior import NEVER
 from lexivert.controller.proposal import Proposer
 from lexivert.controller.trace import Step, TraceRecorder
 from lexivert.encoder.composition import superpose
@@ -33,19 +33,18 @@ class DecodeRules:
 
     Attributes:
         clear: order dimensions a unit, from which on the incremental pass is worth while.
-        tight: order dimensions a unit, from which on down a vector without noise may fail, so that trying again helps.
+        tight: order dimensions a unit, from which on down a vector without noise may fail, so that trying again
+        helps.
         sure: a text all of whose units are at least as probable is not decoded again.
         lengths: lengths tried for a text that is not proven.
-        guesses: rounds of guesses at the least certain units.
-        choices: guesses of each round.
+        retries: how message passing is run for each of these lengths, one way after the other.
     """
 
     clear: float = 24.0
     tight: float = 16.0
     sure: float = 0.9
     lengths: int = 5
-    guesses: int = 1
-    choices: int = 5
+    retries: tuple[AmpRules, ...] = (AmpRules(caution=0.8), AmpRules(caution=0.65, damping=0.5))
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class Decoder:
         """Read texts back.
 
         Args:
-            order: order parts, any positive length, or zero where nothing is known of the order. Shape: (B, O).
+            order: order parts, any positive length. Shape: (B, O).
             semantic: semantic prefixes, zero where there is none. Shape: (B, S).
             trace: record the rebuild.
             fixed: units known beforehand, -1 elsewhere. Shape: (B, P).
@@ -145,8 +144,7 @@ class Decoder:
             self._note(found, rows, quick.units, quick.scores, target)
             for row, taken in zip(rows.tolist(), quick.steps, strict=True):
                 steps[row] = taken
-        sure = torch.tensor([min(scores, default=0.0) >= self.rules.sure for scores in found.scores])
-        hard = (~found.proven & ~(sure & easy)).nonzero()[:, 0]
+        hard = (~easy).nonzero()[:, 0]
         before = [list(units) for units in found.units]
         if len(hard):
             self._settle(found, hard, target, semantic, passing, fixed)
@@ -183,55 +181,45 @@ class Decoder:
         passing: MessagePassing,
         fixed: Tensor | None,
     ) -> None:
-        """Message passing; then, where nothing is proven, other lengths and other units at doubtful places."""
+        """Message passing; then, where nothing is proven, other lengths in other ways."""
         pinned = None if fixed is None else fixed[rows]
         settled = passing.decode(target[rows], semantic[rows], fixed=pinned)
         self._note(found, rows, settled.units, settled.scores, target)
-        for tries in (self._other_lengths, *[self._guesses] * self.rules.guesses):
+        for rules in self.rules.retries:
             keep = self._worth_while(found, rows, settled, target)
             if not keep.any():
                 return
             rows, settled = rows[keep], _some(settled, keep)
-            which, length_prior, known = tries(settled, fixed[rows] if fixed is not None else None)
-            again = passing.decode(target[rows[which]], semantic[rows[which]], length_prior, known)
+            which, length_prior = self._other_lengths(settled)
+            known = None if fixed is None else fixed[rows[which]]
+            other = passing.with_rules(rules)
+            again = other.decode(target[rows[which]], semantic[rows[which]], length_prior, known)
             self._note(found, rows[which], again.units, again.scores, target)
-            settled = _best_of(settled, again, which)
 
     def _worth_while(self, found: _Found, rows: Tensor, settled: Settled, target: Tensor) -> Tensor:
-        """Tell which texts are neither proven nor settled, and so tight that the fault may be ours. Shape: (R,) bool."""
-        sure = torch.tensor([min(scores, default=0.0) >= self.rules.sure for scores in settled.scores])
+        """Tell which texts are neither proven nor settled, and so tight that the fault may be ours.
+
+        Shape: (R,) bool.
+        """
+        sure = torch.tensor(
+            [min(scores, default=0.0) >= self.rules.sure for scores in settled.scores], dtype=torch.bool
+        )
         lengths = torch.tensor([len(units) for units in settled.units])
         tight = (lengths + 1) * self.rules.tight > target.shape[1]
         return ~found.proven[rows] & ~sure & tight
 
-    def _other_lengths(self, settled: Settled, fixed: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Each text once for every one of its likeliest lengths."""
+    def _other_lengths(self, settled: Settled) -> tuple[Tensor, Tensor]:
+        """Each text once for every one of its likeliest lengths: which text, and a length prior that leaves no other.
+
+        Shape: (B·L,) and (B·L, P).
+        """
         ends = settled.end_evidence
         count = min(self.rules.lengths, ends.shape[1])
         lengths = ends.topk(count, dim=1).indices
         which = torch.arange(len(ends)).repeat_interleave(count)
         length_prior = torch.full((len(which), ends.shape[1]), NEVER)
         length_prior[torch.arange(len(which)), lengths.flatten()] = 0.0
-        return which, length_prior, fixed[which] if fixed is not None else None
-
-    def _guesses(self, settled: Settled, fixed: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Each text several times, with what is sure in it and one guess at a doubtful place held fixed."""
-        positions = settled.lengths.shape[1]
-        which, known = [], []
-        for row, (units, scores) in enumerate(zip(settled.units, settled.scores, strict=True)):
-            order = sorted(range(len(units)), key=lambda place: -scores[place])
-            doubtful = [place for place in order if scores[place] < self.rules.sure][: self.rules.choices]
-            for place in doubtful or order[:1]:
-                line = torch.full((positions,), -1) if fixed is None else fixed[row].clone()
-                line[place] = units[place]
-                which.append(row)
-                known.append(line)
-        length_prior = torch.full((len(which), positions), 0.0)
-        for place, row in enumerate(which):
-            n = len(settled.units[row])
-            length_prior[place] = NEVER
-            length_prior[place, n] = 0.0
-        return torch.tensor(which), length_prior, torch.stack(known)
+        return which, length_prior
 
     def _replay(self, target: Tensor, units: list[int], scores: list[float]) -> list[Step]:
         """Rebuild a text that was found as a whole, its surest units first."""
@@ -262,17 +250,3 @@ def _some(settled: Settled, keep: Tensor) -> Settled:
         settled.proven[keep],
         settled.noise[keep],
     )
-
-
-def _best_of(settled: Settled, again: Settled, which: Tensor) -> Settled:
-    """For each text the run with the best fit."""
-    units, scores, fits = list(settled.units), list(settled.scores), settled.fit.clone()
-    for place, row in enumerate(which.tolist()):
-        if again.fit[place] > fits[row]:
-            units[row], scores[row], fits[row] = again.units[place], again.scores[place], again.fit[place]
-    return replace(settled, units=units, scores=scores, fit=fits)
-
-
-def with_prior(proposer: Proposer, prior: Prior) -> Proposer:
-    """The same proposer with another prior."""
-    return Proposer(prior, proposer.placer, proposer.index, proposer.language, proposer.candidates)

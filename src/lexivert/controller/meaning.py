@@ -1,7 +1,7 @@
 """Texts for semantic prefixes alone: the same Selector, with no evidence of any unit.
 
-Positions are filled one at a time, the surest first (mask-predict, Ghazvininejad et al. 2019). Nothing tells the words
-but what the prefix makes likely, so this is a guess at the meaning, not a reading.
+Positions are filled one at a time, the surest first (mask-predict, Ghazvininejad et al. 2019). Nothing tells the
+words but what the prefix makes likely, so this is a guess at the meaning, not a reading.
 """
 
 from __future__ import annotations

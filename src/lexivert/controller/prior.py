@@ -11,7 +11,7 @@ from torch import Tensor
 from lexivert.controller.selector import Context, Selector
 from lexivert.lexicon.units import END
 
-NEVER = -1.0e4
+NEVER = -1.0e6
 """Log probability of what is ruled out: finite, so that products with 0 stay 0."""
 _BINS = 32
 _FAR = 8.0  # deviations beyond which a tail counts as empty
@@ -19,7 +19,7 @@ _FAR = 8.0  # deviations beyond which a tail counts as empty
 
 @dataclass(frozen=True)
 class Prior:
-    """Log prior ``<q, g(u)>`` of every unit at every position, the query's last entry being 1 and the unit's its bias.
+    """Log prior ``<q, g(u)>`` of every unit at every position; a query's last entry is 1, a unit's its bias.
 
     Attributes:
         table: unit vectors with their biases. Shape: (V, R + 1).
@@ -50,7 +50,8 @@ class Prior:
         ones = torch.ones(*context.shares.shape[:2], 1)
         if self.selector is None:
             return ones
-        return torch.cat((self.selector(context), ones), dim=2)
+        held = self.table[context.units.clamp_min(0)][:, :, :, :-1]
+        return torch.cat((self.selector(context, held), ones), dim=2)
 
     def log_length(self, context: Context, positions: int) -> Tensor:
         """Log probability of every length. Shape: (B, positions)."""

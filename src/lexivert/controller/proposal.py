@@ -245,7 +245,7 @@ class Proposer:
             Placement, units (M, K) and log posterior (M, K).
         """
         units = self.retrieve(slots, quick)
-        # A shortlist of few dimensions may miss a unit whose evidence is weak; what was once found must not be lost so.
+        # A shortlist of few dimensions may miss a unit whose evidence is weak: what was found must not be lost so.
         missed = (held >= 0) & (units != held[:, None]).all(dim=1)
         units[missed, -1] = held[missed]
         known = units.clamp_min(0)

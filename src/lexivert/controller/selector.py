@@ -1,11 +1,12 @@
 """The Selector: which units are likely at a position, given the units around it and the semantic prefix.
 
-In Gaussian noise of variance ``v`` the log posterior of unit u given evidence e is ``<e, c(u)> / v + log p(u)`` up to a
-constant. The first part is exact and nothing is learned about it. The Selector is the second, the prior: a log-bilinear
-language model (Mnih & Hinton 2007) that says ``log p(u) = <q, g(u)> + b(u)`` with a query q for every position. A
-position's query never sees what is held at that position itself: one causal transformer reads what stands before it,
-another what stands after it (ELMo, Peters et al. 2018). So prior and evidence stay independent, may be multiplied,
-and the loop's divergence remains that of the evidence alone. Nothing in it depends on the order part's width.
+In Gaussian noise of variance ``v`` the log posterior of unit u given evidence e is ``<e, c(u)> / v + log p(u)`` up to
+a constant. The first part is exact and nothing is learned about it. The Selector is the second, the prior: a
+log-bilinear language model (Mnih & Hinton 2007) that says ``log p(u) = <q, g(u)> + b(u)`` with a query q for every
+position. A position's query never sees what is held at that position itself: one causal transformer reads what stands
+before it, another what stands after it (ELMo, Peters et al. 2018). So prior and evidence stay independent, may be
+multiplied, and the loop's divergence remains that of the evidence alone. Nothing in it depends on the order part's
+width.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Context:
 
 
 class UnitSpace(nn.Module):
-    """Unit vectors g(u) and biases b(u) while they are trained: projected features, and free vectors for frequent ones.
+    """Unit vectors g(u) and biases b(u) in training: projected features, and free vectors for frequent units.
 
     Args:
         features: backbone features of all units. Shape: (V, H).

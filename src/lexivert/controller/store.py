@@ -93,7 +93,7 @@ def new_placer(shape: ControllerShape, seed: int) -> Placer:
 
 
 def save(selector: Selector, placer: Placer, calibration: Calibration, shape: ControllerShape, folder: Path) -> None:
-    """Write ``controller.safetensors`` and ``config.json``, whole or not at all. Unit vectors are kept as half floats."""
+    """Write ``controller.safetensors`` and ``config.json``, whole or not at all; unit vectors as half floats."""
     state = {
         f"{name}.{key}": (value.half() if key == "table" else value).detach().contiguous()
         for name, module in (("selector", selector), ("placer", placer))

@@ -22,7 +22,8 @@ from lexivert.params import IndexParams
 
 def sign_bits(vectors: Tensor) -> Tensor:
     """One bit a dimension: the sign alone. Shape: (B, D)."""
-    return torch.where(vectors >= 0, 1.0, -1.0) / vectors.shape[1] ** 0.5
+    signs: Tensor = torch.where(vectors >= 0, 1.0, -1.0) / vectors.shape[1] ** 0.5
+    return signs
 
 
 def int8(vectors: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -131,8 +132,8 @@ class Frontier:
         """Decode one cell's texts with each of its rows.
 
         Returns:
-            For every row: ``texts``, ``exact_match`` with its 95 % interval (``exact_match_low``, ``exact_match_high``;
-            Wilson 1927), and ``unit_accuracy``.
+            For every row: ``texts``, ``exact_match`` with its 95 % interval (``exact_match_low``,
+            ``exact_match_high``; Wilson 1927), and ``unit_accuracy``.
         """
         decoder = self._decoder(cell)
         chosen = material.of_length(cell.length, texts, len(decoder.language.codes))
@@ -168,12 +169,14 @@ class Frontier:
 
 
 def scored(truth: Sequence[Sequence[int]], found: Sequence[Sequence[int]]) -> dict[str, float]:
-    """Exact match with its interval, and unit accuracy."""
+    """Exact match with its interval, and unit accuracy; without texts only their number."""
+    if not truth:
+        return {"texts": 0}
     right = sum(list(a) == list(b) for a, b in zip(truth, found, strict=True))
     low, high = metrics.wilson_interval(right, len(truth))
     return {
         "texts": len(truth),
-        "exact_match": right / max(len(truth), 1),
+        "exact_match": right / len(truth),
         "exact_match_low": low,
         "exact_match_high": high,
         "unit_accuracy": metrics.unit_accuracy(truth, found),
@@ -203,9 +206,9 @@ def rows_of(decoder: Decoder) -> dict[str, Decode]:
 def by_dimensions(matches: Sequence[tuple[str, float, bool]], nats: float, units: int) -> list[dict[str, float]]:
     """Exact match by order dimensions a unit, with what theory asks for.
 
-    The limits are steps from 0 to 1. ``limit_flat``: a unit's evidence beats all V others at once, ``2 ln V`` dimensions
-    (Frady, Kleyko & Sommer 2018). ``limit_prior``: it beats what the prior makes likely, ``2 H`` with H nats a unit.
-    ``limit_soft``: half of that, where the interference of soft decoding is on average half gone.
+    The limits are steps from 0 to 1. ``limit_flat``: a unit's evidence beats all V others at once, ``2 ln V``
+    dimensions (Frady, Kleyko & Sommer 2018). ``limit_prior``: it beats what the prior makes likely, ``2 H`` with H
+    nats a unit. ``limit_soft``: half of that, where the interference of soft decoding is on average half gone.
 
     Args:
         matches: see ``Frontier.matches``.
@@ -215,7 +218,7 @@ def by_dimensions(matches: Sequence[tuple[str, float, bool]], nats: float, units
     edges = [2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 20.0, 24.0, 32.0, 48.0, 64.0, 128.0]
     limits = {"limit_flat": 2.0 * math.log(units), "limit_prior": 2.0 * nats, "limit_soft": nats}
     table: list[dict[str, float]] = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         inside = [match for match in matches if low <= match[1] < high]
         if not inside:
             continue

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lexivert.controller.amp import AmpRules, MessagePassing
+from lexivert.controller.prior import NEVER, Prior
+from lexivert.controller.sampling import add_noise
+from lexivert.lexicon.units import END
+
+DAMPING = 0.3
+
+
+def semantic(count):
+    return torch.zeros(count, 8)
+
+
+def flat(world):
+    return Prior.fixed(torch.full_like(world.language.log_prior, -math.log(len(world.language.log_prior))))
+
+
+def unigram(world):
+    return Prior.fixed(world.language.log_prior)
+
+
+def bound(world, code, position):
+    return world.language.binding.bind(code[None], torch.tensor([position]))[0]
+
+
+def naive(world, target, log_prior, rounds, caution):
+    """Message passing for one text, position by position, with posteriors over all units.
+
+    Returns:
+        Means (N, O), probabilities of lengths (P,), and what is left of the vector (O,).
+    """
+    codes, positions, width = world.language.codes.float(), world.language.binding.positions, len(target)
+    log_prior = log_prior.clone()
+    log_prior[END] = -torch.inf
+    log_prior -= log_prior.logsumexp(dim=0)
+    ends = [bound(world, codes[END], n) for n in range(positions)]
+    start = [((target @ ends[n]) / math.sqrt(n + 1) - 0.5 / (n + 1)) * width for n in range(positions)]
+    lengths = torch.stack(start).softmax(dim=0)
+    means, residual, onsager = torch.zeros(positions, width), torch.zeros(width), 0.0
+    for _ in range(rounds):
+        alive = [n for n in range(positions) if n == 0 or 1 - lengths[: n + 1].sum() > 1e-3]
+        expected = sum(float(lengths[n]) * (n + 1) for n in range(positions))
+        total = sum(bound(world, means[n], n) + lengths[n] * ends[n] for n in range(positions))
+        known = float(means.square().sum() + lengths.square().sum())
+        measured = float(target @ total) * math.sqrt(expected) / float(total @ total)
+        precision = known * width / expected
+        cosine = min(max((measured * precision + 0.95 * 25) / (precision + 25), 0.2), 1.05)
+        residual = math.sqrt(expected) / cosine * target - total + onsager * residual
+        variance = caution * float(residual @ residual) / width
+        posterior_means, support = torch.zeros_like(means), torch.full((positions,), NEVER)
+        for n in alive:
+            evidence = world.language.binding.unbind(residual[None], torch.tensor([n]))[0] + means[n]
+            logits = codes @ evidence / variance + log_prior
+            posterior_means[n] = logits.softmax(dim=0) @ codes
+            support[n] = logits.logsumexp(dim=0) - 0.5 / variance
+        ahead = torch.stack([(residual @ ends[n] + lengths[n] - 0.5) / variance for n in range(positions)])
+        behind = torch.stack([support[:n].sum() for n in range(positions)])
+        lengths = DAMPING * lengths + (1 - DAMPING) * (ahead + behind).softmax(dim=0)
+        spread = float((lengths - lengths.square()).sum())
+        for n in range(positions):
+            inside = max(1 - float(lengths[: n + 1].sum()), 0.0) if n in alive else 0.0
+            means[n] = DAMPING * means[n] + (1 - DAMPING) * inside * posterior_means[n]
+            spread += inside - float(means[n].square().sum()) if n in alive else 0.0
+        onsager = (1 - DAMPING) * max(spread, 0.0) / (width * variance)
+    return means, lengths, residual
+
+
+@pytest.mark.parametrize(("rounds", "caution"), [(1, 1.0), (3, 1.0), (3, 0.7)])
+@pytest.mark.parametrize("prior", [flat, unigram])
+def test_rounds_with_all_units_equal_a_naive_implementation(make_world, prior, rounds, caution):
+    world = make_world(60, 64, positions=12)
+    target = add_noise(
+        world.vectors(world.texts([2, 7, 4])), torch.tensor([1.0, 0.95, 0.8]), torch.Generator().manual_seed(0)
+    )
+    rules = AmpRules(candidates=60, damping=DAMPING, caution=caution)
+    passing = MessagePassing(world.index, world.language, prior(world)).with_rules(rules)
+    state = passing._start(target, semantic(3), None, None)
+    for number in range(rounds):
+        passing._round(state, torch.arange(3), first=number == 0)
+    for row in range(3):
+        means, lengths, residual = naive(world, target[row], prior(world).table[:, 0], rounds, caution)
+        n = state.means.shape[1]
+        torch.testing.assert_close(state.means[row], means[:n], atol=2e-4, rtol=1e-3)
+        assert not means[n:].any()
+        torch.testing.assert_close(state.lengths[row], lengths, atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(state.residual[row], residual, atol=1e-3, rtol=1e-3)
+
+
+def test_texts_of_every_length_are_read_without_being_told_it(world):
+    texts = world.texts(list(range(25)))
+    settled = MessagePassing(world.index, world.language, unigram(world)).decode(world.vectors(texts), semantic(25))
+    assert settled.units == texts
+    assert settled.proven.all()
+    assert settled.lengths.argmax(dim=1).tolist() == list(range(25))
+    assert settled.fit.min() > 0.9999
+    assert [len(scores) for scores in settled.scores] == list(range(25))
+    assert min(min(scores) for scores in settled.scores if scores) > 0.5
+
+
+def test_a_text_does_not_depend_on_its_batch(world):
+    texts = world.texts([7, 25, 1, 0, 33], seed=4)
+    target = add_noise(world.vectors(texts), torch.full((5,), 0.9), torch.Generator().manual_seed(1))
+    passing = MessagePassing(world.index, world.language, unigram(world))
+    together = passing.decode(target, semantic(5))
+    for row in range(5):
+        alone = passing.decode(3.0 * target[row : row + 1], semantic(1))
+        assert alone.units[0] == together.units[row]
+        torch.testing.assert_close(alone.lengths[0], together.lengths[row], atol=1e-3, rtol=0)
+
+
+def test_scores_in_noise_are_no_bolder_than_right(make_world):
+    world = make_world(1000, 256)
+    texts = world.drawn(100, 12, seed=3)
+    target = add_noise(world.vectors(texts), torch.full((100,), 0.75), torch.Generator().manual_seed(1))
+    settled = MessagePassing(world.index, world.language, unigram(world)).decode(target, semantic(100))
+    pairs = [
+        (score, place < 12 and truth[place] == unit)
+        for truth, text, scores in zip(texts, settled.units, settled.scores, strict=True)
+        for place, (unit, score) in enumerate(zip(text, scores, strict=True))
+    ]
+    assert not settled.proven.any()
+    right = np.mean([hit for _, hit in pairs])
+    assert 0.3 < right < 0.99
+    assert np.mean([score for score, _ in pairs]) < right + 0.1
+
+
+def test_known_units_are_kept(world):
+    """Even wrong ones; right ones are no hindrance."""
+    texts = world.texts([6, 9])
+    fixed = torch.full((2, 65), -1)
+    fixed[0, :2] = torch.tensor([texts[0][0], 1 + texts[0][1] % 1999])
+    fixed[1, :3] = torch.tensor(texts[1][:3])
+    settled = MessagePassing(world.index, world.language, unigram(world)).decode(
+        world.vectors(texts), semantic(2), fixed=fixed
+    )
+    assert settled.units[0] == [*fixed[0, :2].tolist(), *texts[0][2:]]
+    assert settled.units[1] == texts[1]
+    assert settled.proven.tolist() == [False, True]
+
+
+def test_known_units_are_subtracted_from_the_first_round_on(world):
+    """Units 5 and 6 in place of what the vector says: seven tenths of their codes after one round."""
+    fixed = torch.full((1, 65), -1)
+    fixed[0, :2] = torch.tensor([5, 6])
+    passing = MessagePassing(world.index, world.language, unigram(world), AmpRules(damping=DAMPING))
+    state = passing._start(world.vectors([[9, 10, 11]]), semantic(1), None, fixed)
+    passing._round(state, torch.tensor([0]), first=True)
+    inside = 1 - state.lengths[0].cumsum(dim=0)[:2, None]
+    expected = (1 - DAMPING) * inside * world.language.codes[[5, 6]].float()
+    torch.testing.assert_close(state.means[0, :2], expected, atol=1e-4, rtol=1e-3)
+    assert inside.min() > 0.5
+
+
+def test_a_text_is_no_shorter_than_what_is_known_of_it(world):
+    fixed = torch.full((1, 65), -1)
+    fixed[0, :4] = torch.tensor([5, 6, 7, 8])
+    settled = MessagePassing(world.index, world.language, unigram(world)).decode(
+        world.vectors([[9, 10]]), semantic(1), fixed=fixed
+    )
+    assert settled.units[0][:4] == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("wanted", [3, 8, 9, 20])
+def test_a_length_can_be_forced(world, wanted):
+    text = world.texts([8])
+    length_prior = torch.full((1, 65), NEVER)
+    length_prior[0, wanted] = 0.0
+    settled = MessagePassing(world.index, world.language, unigram(world)).decode(
+        world.vectors(text), semantic(1), length_prior
+    )
+    assert len(settled.units[0]) == wanted
+    assert bool(settled.proven[0]) == (wanted == 8)
+    assert (length_prior == NEVER).sum() == 64  # the caller's own is not written to
+
+
+def test_near_the_limit_a_prior_reads_more_texts(make_world):
+    """20 units of 1000 in 150 dimensions: a flat prior needs 14 a unit, the unigram prior tells some of it."""
+    world = make_world(1000, 150)
+    texts = world.drawn(80, 20, seed=1)
+    exact = {}
+    for prior in (flat, unigram):
+        settled = MessagePassing(world.index, world.language, prior(world)).decode(world.vectors(texts), semantic(80))
+        exact[prior] = sum(units == text for units, text in zip(settled.units, texts, strict=True)) / 80
+    assert exact[unigram] > exact[flat] + 0.1
+    assert exact[flat] < 0.9
+
+
+def test_a_prior_that_knows_the_text_reads_it_from_less(make_world):
+    """A Selector that says at every position what stands there, in a vector far too narrow to tell."""
+
+    class Knowing(Prior):
+        def queries(self, context):
+            return F.one_hot(torch.tensor([text])[:, : context.shares.shape[1]], 300).float() * 8.0
+
+        def log_length(self, context, positions):
+            return torch.zeros(1, positions)
+
+    world = make_world(300, 64, positions=21)
+    text = world.drawn(1, 20, seed=1)[0]
+    assert MessagePassing(world.index, world.language, unigram(world)).decode(
+        world.vectors([text]), semantic(1)
+    ).units != [text]
+    settled = MessagePassing(world.index, world.language, Knowing(torch.eye(300))).decode(
+        world.vectors([text]), semantic(1)
+    )
+    assert settled.units == [text]

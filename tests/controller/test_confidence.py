@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit, logit
+
+from lexivert.controller.confidence import FEATURES, Calibration, fit_logistic, text_features, unit_features
+
+
+def test_logistic_regression_finds_the_weights_that_made_the_data():
+    """Features of very unlike scales, 20 000 draws."""
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((20000, 3)) * [1.0, 50.0, 0.02]
+    truth = np.array([1.5, -0.02, 20.0, 0.7])
+    right = rng.random(20000) < expit(features @ truth[:3] + truth[3])
+    assert fit_logistic(features, right) == pytest.approx(truth, rel=0.15)
+
+
+@pytest.mark.parametrize("right", [[True] * 4, [False] * 4, []])
+def test_nothing_to_calibrate_on_gives_one_line(right):
+    with pytest.raises(ValueError, match="all came out alike") as caught:
+        fit_logistic(np.ones((len(right), 2)), np.array(right, dtype=bool))
+    assert "\n" not in str(caught.value)
+
+
+def test_features_of_a_text_by_hand():
+    """Units of .9 and .5: .45 together, .6 errors expected; cosine .8 leaves 9/16 of the energy."""
+    (row,) = text_features([[0.9, 0.5]], torch.tensor([0.8]), 2000)
+    expected = [math.log(0.45 / 0.55), 0.0, math.log(0.601), math.log(9 / 16 * 2), math.log(3)]
+    assert row.tolist() == pytest.approx(expected, abs=1e-6)
+    assert text_features([], torch.empty(0), 2000).shape == (0, FEATURES)
+    assert np.isfinite(text_features([[], [0.0, 1.0]], torch.tensor([-1.0, 1.0]), 2000)).all()
+
+
+def test_features_of_units_by_hand():
+    odds = [math.log(9), 0.0, -math.log(4)]
+    expected = [[own, sum(odds) / 3] for own in odds]
+    np.testing.assert_allclose(unit_features([0.9, 0.5, 0.2]), expected, atol=1e-9)
+
+
+def test_without_calibration_a_text_is_right_if_all_its_units_are():
+    scores = [[0.9, 0.5], [0.7], []]
+    features = text_features(scores, torch.tensor([0.5, 0.9, 0.3]), 500)
+    confidence, units = Calibration.none()(features, scores, torch.zeros(3, dtype=torch.bool))
+    assert confidence[:2].tolist() == pytest.approx([0.45, 0.7], rel=1e-5)
+    assert units[0] == pytest.approx([0.9, 0.5])
+    assert units[1:] == [pytest.approx([0.7]), []]
+
+
+def test_proven_texts_are_certain_and_others_are_weighed():
+    calibration = Calibration((0.0, 0.0, 0.0, 0.0, 1.0, -2.0), (0.5, 0.25, 1.0))
+    scores = [[0.9, 0.2], [0.6, 0.5]]
+    features = text_features(scores, torch.tensor([1.0, 0.7]), 500)
+    confidence, units = calibration(features, scores, torch.tensor([True, False]))
+    assert confidence[0].item() == pytest.approx(1.0, abs=2e-6)
+    assert units[0] == pytest.approx([1.0, 1.0], abs=2e-6)
+    assert confidence[1].item() == pytest.approx(expit(math.log(3) - 2), rel=1e-5)
+    mean = logit(0.6) / 2
+    assert units[1] == pytest.approx([expit(0.5 * logit(0.6) + 0.25 * mean + 1), expit(0.25 * mean + 1)], rel=1e-6)
+
+
+def test_what_is_written_is_read_again():
+    calibration = Calibration((0.1, 0.2, 0.3, 0.4, 0.5, 0.6), (1.0, 2.0, 3.0))
+    assert Calibration(**calibration.to_dict()) == calibration
