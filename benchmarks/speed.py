@@ -49,7 +49,7 @@ SHOWN_MISSES = 3
 BARS = {
     "units": 75_000.0,
     "encode_to_backbone": 0.8,
-    "controller_texts_per_second": 50.0,
+    "controller_texts_per_second": 150.0,
     "prefix_cosine_min": 0.9999,
     "wikitext_clean_exact_match": 0.99,
     "wikitext_clean_unit_accuracy": 0.999,

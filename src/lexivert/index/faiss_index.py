@@ -110,7 +110,7 @@ class UnitIndex:
         self._shortlist = params.shortlist
         self._set_search_width(params)
         self.frequent = min(params.frequent, len(codes))
-        self._frequent = self._half[: self.frequent].float()
+        self._frequent = self._half[: self.frequent, : self.searched_width].float()
         self._flat = _storage(index)
 
     def _set_search_width(self, params: IndexParams) -> None:
@@ -229,13 +229,17 @@ class UnitIndex:
         return scores.masked_fill(units < 0, -torch.inf), codes
 
     def search_frequent(self, queries: Scores, k: int, bias: Bias | None = None) -> tuple[Scores, Ids]:
-        """Return the k best among the ``frequent`` most used units, exactly; see ``search``.
+        """Return the k best among the ``frequent`` most used units in ``searched_width`` dimensions; see ``search``.
 
-        Shape: queries (M, O), result two (M, k).
+        Their scores are exact. Shape: queries (M, O), result two (M, k).
         """
-        some = bias and (bias[0], bias[1][: self.frequent])
-        best, ids = _scored(_float(queries), self._frequent, some).topk(min(k, self.frequent), dim=1)
-        return best.numpy(), ids.numpy()
+        wanted = _float(queries)
+        scores = _scored(
+            wanted[:, : self.searched_width], self._frequent, bias and (bias[0], bias[1][: self.frequent])
+        )
+        units = scores.topk(min(k, self.frequent), dim=1, sorted=False).indices
+        best, places = self._rescored(wanted, units, bias)[0].sort(dim=1, descending=True)
+        return best.numpy(), units.gather(1, places).numpy()
 
     def search_exact(self, queries: Scores, k: int, bias: Bias | None = None) -> tuple[Scores, Ids]:
         """Return the k best units of all by scoring every whole code: slow, for loud noise and single look-ups.
