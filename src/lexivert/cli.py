@@ -118,7 +118,7 @@ def decode(
 ) -> None:
     """Read the texts of a file's vectors back.
 
-    IN is .npy or .parquet; OUT is .txt, .jsonl (text, fit, proven, score), or - for lines on standard output.
+    IN is .npy or .parquet; OUT is .txt, .jsonl (text, fit, proven, confidence, score), or - for lines on standard output.
     """
     from lexivert import streams  # noqa: PLC0415
 
@@ -245,7 +245,8 @@ def _one_row(text: str) -> str:
 
 def _record(reading: Reading) -> str:
     score = _mean(reading.scores)
-    content = {"text": reading.text, "fit": reading.fit, "proven": reading.proven, "score": score}
+    content: dict[str, object] = {"text": reading.text, "fit": reading.fit, "proven": reading.proven}
+    content |= {"confidence": reading.confidence, "score": score}
     return json.dumps(content, ensure_ascii=False)
 
 
