@@ -125,7 +125,7 @@ def test_files_there_and_back(lexivert, notes, tmp_path, tiny_model, vectors, te
     else:
         records = [json.loads(line) for line in content]
         assert [record["text"] for record in records] == TEXTS
-        assert all(record.keys() == {"text", "fit", "proven", "score"} for record in records)
+        assert all(record.keys() == {"text", "fit", "proven", "confidence", "score"} for record in records)
         assert all(record["proven"] and 0 <= record["score"] <= 1 for record in records)
     if vectors == "v.npy":
         np.testing.assert_allclose(np.load(tmp_path / vectors), tiny_model.encode(TEXTS), atol=1e-5)
