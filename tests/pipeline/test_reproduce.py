@@ -52,7 +52,7 @@ CHANGES = [
     ({"token_head__weight__synonym": 0.2}, {"token_head"}),
     ({"controller__weight__length": 0.1}, {"controller", "evaluate"}),
     ({"evaluate__noise_cosine": 0.8}, {"evaluate"}),
-    ({"frontier__texts": 3}, {"frontier"}),
+    ({"frontier__texts": 2}, {"frontier"}),
 ]
 
 
