@@ -118,7 +118,8 @@ def decode(
 ) -> None:
     """Read the texts of a file's vectors back.
 
-    IN is .npy or .parquet; OUT is .txt, .jsonl (text, fit, proven, confidence, score), or - for lines on standard output.
+    IN is .npy or .parquet; OUT is .txt, .jsonl (text, fit, proven, confidence, score), or - for lines on
+    standard output.
     """
     from lexivert import streams  # noqa: PLC0415
 

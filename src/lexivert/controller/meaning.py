@@ -21,7 +21,8 @@ _REPEATABLE = 48
 _LONGEST = 64
 
 
-_DRAFTS = 12
+_DRAFTS = 6
+_CONSIDERED = 2048  # units a draft is made of
 _DRAFT_TEMPERATURE = 0.7
 
 
@@ -90,14 +91,30 @@ class MeaningDecoder:
         known = torch.zeros(len(semantic), dtype=torch.int64) if fixed is None else (fixed >= 0).sum(dim=1)
         length = self._lengths(semantic, known, temperature, generator)
         n = max(int(length.max()), 1)
+        inside = torch.arange(n) < length[:, None]
         units = torch.full((len(semantic), n), -1)
         if fixed is not None:
-            units = torch.where(torch.arange(n) < length[:, None], fixed[:, :n], -1)
-        used = torch.zeros(len(semantic), len(self._once), dtype=torch.bool)
-        inside = torch.arange(n) < length[:, None]
+            units = torch.where(inside, fixed[:, :n], -1)
+        likely = self._likely(units, (semantic, length))
+        vectors = self.prior.table[likely].transpose(1, 2).contiguous()
+        used = torch.zeros(likely.shape, dtype=torch.bool)
         while bool((inside & (units < 0)).any()):
-            self._fill_one(units, inside, used, (semantic, length), temperature, generator)
+            queries = self.prior.queries(_context(units, semantic, length))
+            logits = torch.bmm(queries, vectors)
+            logits.masked_fill_((used & self._once[likely])[:, None, :], NEVER)
+            logits = logits.log_softmax(dim=2)
+            is_open = inside & (units < 0)
+            rows = is_open.any(dim=1).nonzero()[:, 0]
+            surest = logits.amax(dim=2).masked_fill(~is_open, -torch.inf).argmax(dim=1)[rows]
+            place = _pick(logits[rows, surest], temperature, generator)
+            units[rows, surest] = likely[rows, place]
+            used[rows, place] = True
         return [row[:count].tolist() for row, count in zip(units, length.tolist(), strict=True)]
+
+    def _likely(self, units: Tensor, given: tuple[Tensor, Tensor]) -> Tensor:
+        """Units that each prefix makes likeliest before anything is filled in. Shape: (B, at most _CONSIDERED)."""
+        queries = self.prior.queries(_context(units, *given)).mean(dim=1)
+        return (queries @ self.prior.table.T).topk(min(_CONSIDERED, len(self._once)), dim=1).indices
 
     def _lengths(self, semantic: Tensor, known: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
         nothing = torch.zeros(len(semantic), 1, HELD)
@@ -107,31 +124,14 @@ class MeaningDecoder:
         logits = logits.masked_fill((places < known[:, None]) | (places > _LONGEST) | (places < 1), NEVER)
         return _pick(logits, temperature, generator)
 
-    def _fill_one(
-        self,
-        units: Tensor,
-        inside: Tensor,
-        used: Tensor,
-        given: tuple[Tensor, Tensor],
-        temperature: float,
-        generator: torch.Generator,
-    ) -> None:
-        """Fill each text's surest open position."""
-        semantic, length = given
-        held = torch.full((*units.shape, HELD), -1)
-        held[:, :, 0] = units
-        shares = torch.zeros(held.shape)
-        shares[:, :, 0] = (units >= 0).float()
-        queries = self.prior.queries(Context(held, shares, length, semantic, torch.ones(len(units))))
-        for row in (inside & (units < 0)).any(dim=1).nonzero()[:, 0].tolist():
-            positions = (inside[row] & (units[row] < 0)).nonzero()[:, 0]
-            logits = queries[row, positions] @ self.prior.table.T
-            logits[:, used[row] & self._once] = NEVER
-            best = logits.log_softmax(dim=1)
-            surest = int(best.amax(dim=1).argmax())
-            unit = int(_pick(best[surest : surest + 1], temperature, generator))
-            units[row, positions[surest]] = unit
-            used[row, unit] = True
+
+def _context(units: Tensor, semantic: Tensor, length: Tensor) -> Context:
+    """What is filled in counts as certain. Shape: units (B, N), -1 where open."""
+    held = torch.full((*units.shape, HELD), -1)
+    held[:, :, 0] = units
+    shares = torch.zeros(held.shape)
+    shares[:, :, 0] = (units >= 0).float()
+    return Context(held, shares, length, semantic, torch.ones(len(units)))
 
 
 def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:

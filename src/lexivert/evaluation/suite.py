@@ -38,6 +38,7 @@ from lexivert.params import Params
 Units = list[list[int]]
 _NOISE_MIX = (1.0, 0.8, 0.7, 0.65, 0.6, 0.55, 0.5)
 _NOISY_AT_ONCE = 32
+_MIXED_TEXTS = 210
 
 
 @dataclass(frozen=True)
@@ -262,14 +263,16 @@ def _meaning_only(suite: Suite, batch: int) -> dict[str, Any]:
 def _confidence(suite: Suite, params: Params) -> tuple[dict[str, float], list[list[object]]]:
     """How well confidences tell right texts from wrong ones, over a mix of noise levels; bins of the plot."""
     held = suite.held
-    cosine = torch.tensor([_NOISE_MIX[row % len(_NOISE_MIX)] for row in range(len(held.texts))])
-    noisy = add_noise(held.vectors, cosine, torch.Generator().manual_seed(params.seed + 1))
+    rows = np.random.default_rng(params.seed).permutation(len(held.texts))[:_MIXED_TEXTS].tolist()
+    truths = [held.units[row] for row in rows]
+    cosine = torch.tensor([_NOISE_MIX[place % len(_NOISE_MIX)] for place in range(len(rows))])
+    noisy = add_noise(held.vectors[rows], cosine, torch.Generator().manual_seed(params.seed + 1))
     confidence, right, unit_confidence, unit_right = [], [], [], []
     for start in tqdm(range(0, len(noisy), _NOISY_AT_ONCE), desc="confidence", unit="batch", mininterval=1.0):
         semantic, order = suite._parts(noisy[start : start + _NOISY_AT_ONCE])
         decoded = suite.decoder.decode(order, semantic)
         confidence += decoded.confidence.tolist()
-        for truth, units, scores in zip(held.units[start:], decoded.units, decoded.scores, strict=False):
+        for truth, units, scores in zip(truths[start:], decoded.units, decoded.scores, strict=False):
             right.append(truth == units)
             unit_confidence += scores
             unit_right += [at < len(truth) and truth[at] == unit for at, unit in enumerate(units)]
@@ -282,8 +285,8 @@ def _confidence(suite: Suite, params: Params) -> tuple[dict[str, float], list[li
         "unit_auroc": metrics.auroc(unit_confidence, unit_right),
     }
     bins = metrics.reliability(confidence, right)
-    rows: list[list[object]] = [[*map(_four_places, (mean, share, mean)), count] for mean, share, count in bins]
-    return report, rows
+    table: list[list[object]] = [[*map(_four_places, (mean, share, mean)), count] for mean, share, count in bins]
+    return report, table
 
 
 def _training_sentences(
