@@ -38,7 +38,7 @@ from lexivert.params import Params
 Units = list[list[int]]
 _NOISE_MIX = (1.0, 0.8, 0.7, 0.65, 0.6, 0.55, 0.5)
 _NOISY_AT_ONCE = 32
-_MIXED_TEXTS = 210
+_MIXED_TEXTS = 140
 
 
 @dataclass(frozen=True)
