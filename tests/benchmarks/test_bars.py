@@ -82,7 +82,7 @@ def test_segmentation(monkeypatch, tmp_path, tiny_project, capsys):
     assert run(segmentation, monkeypatch, *common, "--file", empty) == f"{empty} holds no line without <unk>"
 
 
-SPEED = {"encode_to_backbone": 0.9, "controller_texts_per_second": 60.0, "prefix_cosine_min": 1.0}
+SPEED = {"encode_to_backbone": 0.9, "controller_texts_per_second": 160.0, "prefix_cosine_min": 1.0}
 
 
 @pytest.mark.parametrize("missed", [None, "units", *SPEED])
