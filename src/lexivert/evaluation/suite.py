@@ -38,7 +38,8 @@ from lexivert.params import Params
 Units = list[list[int]]
 _NOISE_MIX = (1.0, 0.8, 0.7, 0.65, 0.6, 0.55, 0.5)
 _NOISY_AT_ONCE = 32
-_MIXED_TEXTS = 140
+_MIXED_TEXTS = 96
+_DRAFTED_TEXTS = 48
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,14 @@ def untrained(decoder: Decoder, params: Params) -> Proposer:
 
 def _meaning_only(suite: Suite, batch: int) -> dict[str, Any]:
     """Texts from the semantic prefix alone, beside the nearest training sentence and one guess for all texts."""
-    held, semantic_width = suite.held, suite.held.features.shape[1]
+    whole = suite.held
+    rows_of = np.random.default_rng(0).permutation(len(whole.texts))[:_DRAFTED_TEXTS].tolist()
+    texts, units = [whole.texts[row] for row in rows_of], [whole.units[row] for row in rows_of]
+    held, semantic_width = (
+        Held(texts, units, whole.vectors[rows_of], whole.features[rows_of]),
+        whole.features.shape[1],
+    )
+    suite = Suite(suite.encoder, suite.decoder, suite.physics, suite.index, held, suite.train)
     prefixes = held.vectors[:, :semantic_width].clone()
     mean = F.normalize(torch.from_numpy(suite.train[1].astype(np.float32)).mean(dim=0, keepdim=True), dim=-1)
     reader = MeaningReader(suite.decoder.proposer.prior, suite.encoder)
@@ -257,7 +265,8 @@ def _meaning_only(suite: Suite, batch: int) -> dict[str, Any]:
     }
     wanted = ("token_f1", "backbone_cosine", "bleu", "exact_match")
     scores = {name: suite.score(units) for name, units in rows.items()}
-    return {name: {key: row[key] for key in wanted} for name, row in scores.items()}
+    report: dict[str, Any] = {name: {key: row[key] for key in wanted} for name, row in scores.items()}
+    return report | {"texts": len(held.texts)}
 
 
 def _confidence(suite: Suite, params: Params) -> tuple[dict[str, float], list[list[object]]]:
