@@ -248,8 +248,8 @@ def untrained(decoder: Decoder, params: Params) -> Proposer:
 def _meaning_only(suite: Suite, batch: int) -> dict[str, Any]:
     """Texts from the semantic prefix alone, beside the nearest training sentence and one guess for all texts."""
     whole = suite.held
-    rows_of = np.random.default_rng(0).permutation(len(whole.texts))[:_DRAFTED_TEXTS].tolist()
-    texts, units = [whole.texts[row] for row in rows_of], [whole.units[row] for row in rows_of]
+    drawn = np.random.default_rng(0).permutation(len(whole.texts))[:_DRAFTED_TEXTS].tolist()
+    texts, units = [whole.texts[row] for row in drawn], [whole.units[row] for row in drawn]
     held, semantic_width = (
         Held(texts, units, whole.vectors[rows_of], whole.features[rows_of]),
         whole.features.shape[1],
