@@ -251,7 +251,7 @@ def _meaning_only(suite: Suite, batch: int) -> dict[str, Any]:
     drawn = np.random.default_rng(0).permutation(len(whole.texts))[:_DRAFTED_TEXTS].tolist()
     texts, units = [whole.texts[row] for row in drawn], [whole.units[row] for row in drawn]
     held, semantic_width = (
-        Held(texts, units, whole.vectors[rows_of], whole.features[rows_of]),
+        Held(texts, units, whole.vectors[drawn], whole.features[drawn]),
         whole.features.shape[1],
     )
     suite = Suite(suite.encoder, suite.decoder, suite.physics, suite.index, held, suite.train)
