@@ -52,7 +52,7 @@ def test_every_stage_has_a_section(content):
         (("vocab", "ngram_max"), 8, r"vocab.ngram_max: .*less than or equal to 7, not 8"),
         (("corpus", "test_share"), 0.98, r"corpus: valid_share 0\.02 plus test_share 0\.98 must be below 1$"),
         (("vocab", "ngram_min"), 8, r"vocab: ngram_min 8 must be at most ngram_max 7$"),
-        (("controller", "heads"), 3, r"controller: width 256 must be a multiple of heads 3$"),
+        (("controller", "placer_heads"), 3, r"controller: placer_width 64 must be a multiple of placer_heads 3$"),
         (("vocab", "min_count", "word"), 0, r"vocab.min_count.word: .*greater than or equal to 1, not 0"),
         (("code", "semantic_share"), 0.0, r"code.semantic_share: .*greater than 0, not 0.0"),
         (("token_head", "learning_rate"), "fast", r"token_head.learning_rate: .*valid number.*, not 'fast'"),

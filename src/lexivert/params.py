@@ -217,11 +217,11 @@ class ControllerParams(_Section):
     """Width of the Selector's unit vectors."""
     free_units: NonNegativeInt = 16384
     """Frequent units with a vector of their own beside that made of their features."""
-    layers: PositiveInt = 2
-    """Transformer layers in each reading direction."""
-    heads: PositiveInt = 4
+    reach: PositiveInt = 4
+    """Neighbours on either side that the Selector sees one by one."""
     placer_width: PositiveInt = 64
     placer_layers: PositiveInt = 2
+    placer_heads: PositiveInt = 4
     candidates: Annotated[int, Field(ge=2)] = 16
     """Candidate units a position, K."""
     max_train_units: PositiveInt = 64
@@ -245,10 +245,9 @@ class ControllerParams(_Section):
     weight: ControllerWeights = ControllerWeights()
 
     @pydantic.model_validator(mode="after")
-    def _heads_divide_widths(self) -> ControllerParams:
-        for name, width in (("width", self.width), ("placer_width", self.placer_width)):
-            if width % self.heads:
-                raise ValueError(f"{name} {width} must be a multiple of heads {self.heads}")
+    def _heads_divide_the_width(self) -> ControllerParams:
+        if self.placer_width % self.placer_heads:
+            raise ValueError(f"placer_width {self.placer_width} must be a multiple of placer_heads {self.placer_heads}")
         return self
 
 

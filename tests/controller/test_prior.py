@@ -24,7 +24,7 @@ def selector():
     torch.manual_seed(0)
     network = Selector(4, 5, 6, 8, 1, 2, 7).eval()
     network.settle(torch.randn(4, 6), LOG_PRIOR)
-    torch.nn.init.normal_(network.query[3].weight)
+    torch.nn.init.normal_(network.query[-1].weight)
     return network
 
 

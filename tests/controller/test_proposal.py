@@ -47,7 +47,7 @@ def test_queries_are_the_priors_for_what_is_held(make_world):
     """Of a trained Selector: committed units with share 1, guesses with theirs, the prefix's cosine by its noise."""
     world = make_world(50, 64, positions=8)
     selector = world.proposer.prior.selector
-    torch.nn.init.normal_(selector.query[3].weight, generator=torch.Generator().manual_seed(0))
+    torch.nn.init.normal_(selector.query[-1].weight, generator=torch.Generator().manual_seed(0))
     _, buffer, channel = state(world, [[5, 6, 7]], [(0, 0, 5, 1.0), (0, 2, 9, 0.25)])
     semantic = torch.nn.functional.normalize(torch.ones(1, 8), dim=1)
     asked = torch.tensor([[False, True, True]])

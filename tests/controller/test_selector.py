@@ -26,10 +26,10 @@ def context():
 
 def selector(*, trained=True):
     torch.manual_seed(0)
-    network = Selector(30, 3, 6, 8, 2, 2, 9).eval()
+    network = Selector(30, 3, 6, 8, 2, 9).eval()
     network.settle(torch.randn(30, 6), torch.randn(30).log_softmax(dim=0))
     if trained:
-        for layer in (network.query[3], network.topic[2]):
+        for layer in (network.query[-1], network.topic[-1]):
             nn.init.normal_(layer.weight, std=0.5)
     return network
 

@@ -39,7 +39,7 @@ def made(shape, lexicon, seed=3):
     """Selector and Placer, with a table as if trained."""
     selector = store.new_selector(shape, torch.from_numpy(lexicon.log_prior()), seed)
     torch.nn.init.normal_(selector.table, generator=torch.Generator().manual_seed(seed))
-    torch.nn.init.normal_(selector.query[3].weight, generator=torch.Generator().manual_seed(seed))
+    torch.nn.init.normal_(selector.query[-1].weight, generator=torch.Generator().manual_seed(seed))
     return selector, store.new_placer(shape, seed)
 
 
@@ -56,10 +56,10 @@ def test_shape_of_a_run(shape):
         "units": 265,
         "rank": 8,
         "width": 32,
-        "layers": 1,
-        "heads": 2,
+        "reach": 2,
         "placer_width": 16,
         "placer_layers": 1,
+        "placer_heads": 2,
         "candidates": 4,
     }
 
@@ -121,7 +121,7 @@ def test_damage_gives_one_line(parts, shape, tmp_path):
         assert "\n" not in str(caught.value)
     (folder / store.WEIGHTS).write_bytes(whole)
     content = json.loads(config)
-    shapes = ({"width": 64}, {"width": "wide"}, {"heads": 3}, {"colour": 1}, {"layers": 2}, {"layers": 0})
+    shapes = ({"width": 64}, {"width": "wide"}, {"placer_heads": 3}, {"colour": 1}, {"reach": 3}, {"reach": 0})
     changes = [content | {"shape": content["shape"] | change} for change in (*shapes, {"rank": 9})]
     changes += [{}, [], {"shape": content["shape"]}, content | {"calibration": {"text": [1.0]}}]
     for change in changes:

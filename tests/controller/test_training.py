@@ -62,12 +62,12 @@ def learner(world, *, trained=True):
     """Selector and unit vectors, as if in the midst of training."""
     units = len(world.language.codes)
     torch.manual_seed(0)
-    selector = Selector(units, 8, 6, 16, 1, 2, 16)
+    selector = Selector(units, 8, 6, 16, 2, 16)
     space = UnitSpace(torch.randn(units, 10), world.language.log_prior, rank=6, free=50)
     if trained:
         torch.nn.init.normal_(space.free, std=0.5)
-        torch.nn.init.normal_(selector.query[3].weight, std=0.3)
-        torch.nn.init.normal_(selector.topic[2].weight, std=0.3)
+        torch.nn.init.normal_(selector.query[-1].weight, std=0.3)
+        torch.nn.init.normal_(selector.topic[-1].weight, std=0.3)
     return selector, space
 
 
@@ -120,7 +120,7 @@ def test_the_selectors_loss_over_few_negatives_is_near_the_full_one(small, monke
     monkeypatch.setattr(training, "_DRAWN", 40)
     selector, space = learner(small)
     with torch.no_grad():
-        for weight in (space.free, selector.query[3].weight, selector.topic[2].weight):
+        for weight in (space.free, selector.query[-1].weight, selector.topic[-1].weight):
             weight.mul_(0.3)
     lesson = lessons(small)(0, 0)
     inside = lesson.truth >= 0
@@ -175,7 +175,7 @@ def test_held_out_figures_are_exact(small):
     plain = cross_entropies(selector, log_prior, texts)
     unigram = -log_prior[[unit for text in texts.units for unit in text]].mean().item()
     assert plain == pytest.approx(dict.fromkeys(plain, unigram), rel=1e-4)
-    torch.nn.init.normal_(selector.query[3].weight, std=0.3)
+    torch.nn.init.normal_(selector.query[-1].weight, std=0.3)
     with torch.no_grad():
         costs = []
         for units, prefix in zip(texts.units, texts.semantic, strict=True):

@@ -202,22 +202,37 @@ def test_a_bias_is_part_of_the_score(factory):
     bias = tuple(torch.from_numpy(rng.standard_normal((count, 3), dtype=np.float32)) for count in (20, 500))
     scores = queries @ codes.astype(np.float32).T + (bias[0] @ bias[1].T).numpy()
     for search, limit in ((searched.search, 500), (searched.search_exact, 500), (searched.search_frequent, 100)):
-        found, ids = search(queries, 5, bias)
+        found, ids = (part[:, :5] for part in search(queries, 50, bias))
         expected = np.argsort(-scores[:, :limit], axis=1)[:, :5]
         np.testing.assert_array_equal(ids, expected)
         np.testing.assert_allclose(found, np.take_along_axis(scores, expected, axis=1), rtol=2e-3, atol=2e-3)
 
 
 def test_a_search_of_few_dimensions_shortlists_by_them():
-    """The shortlist is that of the leading dimensions, its order that of whole codes."""
-    codes, queries = random_codes(300), np.random.default_rng(1).standard_normal((10, 64), dtype=np.float32)
+    """The shortlist is that of the leading dimensions but for what rounding moves, its order that of whole codes."""
+    codes, queries = random_codes(300), np.random.default_rng(1).standard_normal((50, 64), dtype=np.float32)
     numbers = IndexParams(search_dims=48, shortlist=7, frequent=10)
     wide = codes.astype(np.float32)
-    _, ids = UnitIndex(codes, build(codes, numbers), numbers).search(queries, 3, width=16)
-    for row in range(10):
-        shortlist = np.argsort(-(wide[:, :16] @ queries[row, :16]))[:7]
-        expected = shortlist[np.argsort(-(wide[shortlist] @ queries[row]))][:3]
-        assert ids[row].tolist() == expected.tolist()
+    scores, ids = UnitIndex(codes, build(codes, numbers), numbers).search(queries, 7, width=16)
+    shared = 0
+    for row in range(50):
+        exact = wide @ queries[row]
+        np.testing.assert_allclose(scores[row], np.sort(exact[ids[row]])[::-1], rtol=1e-4, atol=1e-4)
+        shared += len(np.intersect1d(ids[row], np.argsort(-(wide[:, :16] @ queries[row, :16]))[:7]))
+    assert shared > 0.95 * 50 * 7
+
+
+def test_a_search_of_few_dimensions_leaves_the_bias_to_the_rescoring():
+    codes, queries = random_codes(300), np.random.default_rng(1).standard_normal((20, 64), dtype=np.float32)
+    numbers = IndexParams(search_dims=48, shortlist=30, frequent=10)
+    searched = UnitIndex(codes, build(codes, numbers), numbers)
+    bias = torch.ones(20, 1), torch.from_numpy(np.random.default_rng(2).standard_normal((300, 1), dtype=np.float32))
+    plain, biased = searched.search(queries, 30, width=48), searched.search(queries, 30, bias, width=48)
+    for row in range(20):
+        assert set(plain[1][row]) == set(biased[1][row])
+        expected = codes[biased[1][row]].astype(np.float32) @ queries[row] + bias[1][biased[1][row], 0].numpy()
+        np.testing.assert_allclose(biased[0][row], expected, rtol=1e-4, atol=1e-4)
+        assert (np.diff(biased[0][row]) <= 0).all()
 
 
 def evidence(count=300, strength=20.0, seed=5):

@@ -16,9 +16,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.controller.channel import combined_cosine, fit, prefix_cosine, proven
-from lexivert.controller.language import Language, bound_ends
+from lexivert.controller.channel import (
+    combined_cosine,
+    fit,
+    length_evidence,
+    onsager_share,
+    prefix_cosine,
+    proven,
+)
+from lexivert.controller.language import Language
 from lexivert.controller.prior import NEVER, Prior
+from lexivert.controller.results import Settled
 from lexivert.controller.selector import HELD, Context
 from lexivert.encoder.composition import superpose
 from lexivert.index.faiss_index import UnitIndex
@@ -47,29 +55,6 @@ class AmpRules:
     caution: float = 1.0
 
 
-@dataclass(frozen=True)
-class Settled:
-    """Where B texts came to rest.
-
-    Attributes:
-        units: likeliest units of each text.
-        scores: their probabilities.
-        lengths: probability of every length. Shape: (B, P).
-        end_evidence: log likelihood of END at every position, its prior included. Shape: (B, P).
-        fit: cosine of the given order part with the rebuilt one. Shape: (B,).
-        proven: whether that proves the text. Shape: (B,).
-        noise: energy of what was left over, in unit codes. Shape: (B,).
-    """
-
-    units: list[list[int]]
-    scores: list[list[float]]
-    lengths: Tensor
-    end_evidence: Tensor
-    fit: Tensor
-    proven: Tensor
-    noise: Tensor
-
-
 @dataclass
 class _State:
     target: Tensor  # (B, O)
@@ -82,9 +67,9 @@ class _State:
     residual: Tensor  # (B, O)
     onsager: Tensor  # (B,)
     fixed: Tensor  # (B, P), -1 where free
-    end_evidence: Tensor  # (B, P)
+    length_evidence: Tensor  # (B, P)
     fit: Tensor
-    noise: Tensor
+    proven: Tensor
     best: list[list[int]]
     scores: list[list[float]]
 
@@ -104,7 +89,6 @@ class MessagePassing:
         self.language = language
         self.prior = prior
         self.rules = rules or AmpRules()
-        self._ends = bound_ends(language.codes, language.binding)
 
     def with_rules(self, rules: AmpRules) -> MessagePassing:
         """The same for other rules."""
@@ -127,14 +111,10 @@ class MessagePassing:
         for number in range(self.rules.rounds):
             still = self._round(state, active, first=number == 0)
             self._read_out(state, active)
-            lengths = torch.tensor([len(state.best[row]) for row in active.tolist()])
-            certain = proven(state.fit[active], lengths, self.language.apart)
-            active = active[~(certain | (still & (number >= _LEAST_ROUNDS)))]
+            active = active[~(state.proven[active] | (still & (number >= _LEAST_ROUNDS)))]
             if not len(active):
                 break
-        lengths = torch.tensor([len(text) for text in state.best])
-        certain = proven(state.fit, lengths, self.language.apart)
-        return Settled(state.best, state.scores, state.lengths, state.end_evidence, state.fit, certain, state.noise)
+        return Settled(state.best, state.scores, state.fit, state.proven, state.length_evidence)
 
     def _start(self, target: Tensor, semantic: Tensor, length_prior: Tensor | None, fixed: Tensor | None) -> _State:
         batch, positions = len(target), self.language.binding.positions
@@ -142,27 +122,24 @@ class MessagePassing:
         if fixed is not None:
             known = (fixed >= 0).sum(dim=1)
             length_prior[torch.arange(positions)[None, :] < known[:, None]] = NEVER
-        nothing = torch.zeros(batch, 1, HELD)
-        cosine = semantic.norm(dim=1)
-        context = Context(nothing.long(), nothing, torch.zeros(batch, dtype=torch.int64), semantic, cosine)
+        nothing = torch.full((batch, 1), -1)
+        context = Context.certain(nothing, torch.zeros(batch, dtype=torch.int64), semantic, semantic.norm(dim=1))
         length_prior = length_prior + self.prior.log_length(context, positions)
-        count = torch.arange(1, positions + 1)
-        evidence = (target @ self._ends.T - 0.5 / count.sqrt()) / count.sqrt() * target.shape[1]
-        lengths = torch.softmax(evidence + length_prior, dim=1)
+        evidence = length_evidence(target, self.language.ends) + length_prior
         return _State(
             target,
             semantic,
             length_prior,
-            lengths,
+            lengths=evidence.softmax(dim=1),
             means=torch.zeros(batch, 0, target.shape[1]),
             units=torch.full((batch, 0, HELD), -1),
             shares=torch.zeros(batch, 0, HELD),
             residual=torch.zeros_like(target),
             onsager=torch.zeros(batch),
             fixed=torch.full((batch, positions), -1) if fixed is None else fixed,
-            end_evidence=evidence + length_prior,
+            length_evidence=evidence,
             fit=torch.zeros(batch),
-            noise=torch.zeros(batch),
+            proven=torch.zeros(batch, dtype=torch.bool),
             best=[[] for _ in range(batch)],
             scores=[[] for _ in range(batch)],
         )
@@ -214,11 +191,10 @@ class MessagePassing:
         free = torch.where(pinned, 0.0, inside - new[which, positions].square().sum(dim=1))
         spread = torch.zeros(len(rows)).index_add_(0, which, free)
         spread += (lengths - lengths.square()).sum(dim=1)
-        width = residual.shape[1]
-        state.onsager[rows] = spread.clamp_min(0.0) / (width * variance) * (1.0 - damping)
+        state.onsager[rows] = onsager_share(spread, residual.shape[1], variance) * (1.0 - damping)
         still = (new - state.means[rows]).abs().amax(dim=(1, 2)) < _STILL
         state.means[rows], state.lengths[rows] = new, lengths
-        state.residual[rows], state.noise[rows] = residual, variance * width
+        state.residual[rows] = residual
         state.shares[rows] = 0.0
         state.units[rows[which], positions] = units
         state.shares[rows[which], positions] = shares * inside[:, None]
@@ -231,7 +207,7 @@ class MessagePassing:
         expected = lengths @ count
         means = state.means[rows]
         bound = self.language.binding.bind(means, torch.arange(means.shape[1]).expand(len(rows), -1))
-        total = bound.sum(dim=1) + lengths @ self._ends
+        total = bound.sum(dim=1) + lengths @ self.language.ends
         known = means.square().sum(dim=(1, 2)) + lengths.square().sum(dim=1)
         cosine = combined_cosine(target, total, expected, known)
         residual = (expected.sqrt() / cosine)[:, None] * target - total
@@ -259,14 +235,17 @@ class MessagePassing:
         supports = torch.full(lengths.shape, NEVER)
         supports[where] = support
         before = torch.cat((torch.zeros(len(rows), 1), supports[:, :-1].cumsum(dim=1)), dim=1)
-        evidence = residual @ self._ends.T + lengths - 0.5
+        evidence = residual @ self.language.ends.T + lengths - 0.5
         return torch.softmax(state.length_prior[rows] + evidence / variance[:, None] + before, dim=1)
 
     def _read_out(self, state: _State, rows: Tensor) -> None:
-        """Note the likeliest text of each row, and how well it fits."""
+        """Note the likeliest text of each row, as far as there are units, and how well it fits."""
         lengths = state.lengths[rows].argmax(dim=1).clamp(max=state.units.shape[1]).tolist()
         for row, n in zip(rows.tolist(), lengths, strict=True):
-            state.best[row] = state.units[row, :n, 0].clamp_min(0).tolist()
-            state.scores[row] = state.shares[row, :n, 0].tolist()
-        total = superpose([state.best[row] for row in rows.tolist()], self.language.codes, self.language.binding)
-        state.fit[rows] = fit(state.target[rows], total)
+            units = state.units[row, :n, 0].tolist()
+            n = units.index(-1) if -1 in units else n
+            state.best[row], state.scores[row] = units[:n], state.shares[row, :n, 0].tolist()
+        texts = [state.best[row] for row in rows.tolist()]
+        state.fit[rows] = fit(state.target[rows], superpose(texts, self.language.codes, self.language.binding))
+        counts = torch.tensor([len(text) for text in texts])
+        state.proven[rows] = proven(state.fit[rows], counts, self.language.apart)

@@ -7,6 +7,7 @@ the difference of two bound codes to its window and to the total, so the residua
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.controller.selector import HELD
@@ -25,7 +26,8 @@ class Buffer:
         weights: how surely, 0 to 1: below 1 it is a guess, in whose place a mean over candidates may be subtracted; a
             committed unit (weight 1) is subtracted in full. Shape: (B, P).
         length: believed number of units, which is END's position. Shape: (B,).
-        windows: sums of bound codes over ``WINDOW`` neighbouring positions. Shape: (B, ceil(P / WINDOW), O).
+        windows: sums of bound codes over ``WINDOW`` neighbouring positions, as far as anything was put. Shape: (B, at
+            most ceil(P / WINDOW), O).
         total: sum of all windows. Shape: (B, O).
     """
 
@@ -35,12 +37,12 @@ class Buffer:
         self._binding = binding
         self.units = torch.full((batch, positions), OPEN, dtype=torch.int64)
         self.weights = torch.zeros(batch, positions)
-        self._held = torch.zeros(batch, positions, codes.shape[1])
+        self._held = torch.zeros(batch, 0, codes.shape[1])
         self._energy = torch.zeros(batch, positions)
         self._candidates = torch.full((batch, positions, HELD), OPEN)
         self._shares = torch.zeros(batch, positions, HELD)
         self.length = length.clone()
-        self.windows = torch.zeros(batch, -(-positions // WINDOW), codes.shape[1])
+        self.windows = torch.zeros(batch, 0, codes.shape[1])
         self.total = torch.zeros(batch, codes.shape[1])
         self.put(torch.arange(batch), length, torch.full_like(length, END), torch.ones(batch))
 
@@ -57,6 +59,7 @@ class Buffer:
             codes: what is subtracted for each, such as a mean over several candidates; if None, the weighted code of
                 the unit. Shape: (M, O).
         """
+        self._widen(int(positions.max()) + 1 if len(positions) else 0)
         if codes is None:
             codes = self._codes[units.clamp_min(0)].float() * weights[:, None]
         bound = self._binding.bind(codes - self._held[rows, positions], positions)
@@ -70,6 +73,14 @@ class Buffer:
         self.total.index_add_(0, rows, bound)
         flat = self.windows.view(-1, self.windows.shape[2])
         flat.index_add_(0, rows * self.windows.shape[1] + positions // WINDOW, bound)
+
+    def _widen(self, positions: int) -> None:
+        """Make room for codes up to a position: most texts are far shorter than the longest allowed."""
+        windows = -(-positions // WINDOW)
+        more = windows - self.windows.shape[1]
+        if more > 0:
+            self.windows = F.pad(self.windows, (0, 0, 0, more))
+            self._held = F.pad(self._held, (0, 0, 0, windows * WINDOW - self._held.shape[1]))
 
     def note(self, rows: Tensor, positions: Tensor, units: Tensor, shares: Tensor) -> None:
         """Note the likeliest candidates behind guesses. Shape: rows and positions (M,), the others (M, HELD)."""

@@ -65,6 +65,23 @@ def observe(
     return Channel(scale, residual, variance.clamp_min(1e-7), (count.sqrt() / scale).clamp(*_COSINE_RANGE))
 
 
+def length_evidence(target: Tensor, ends: Tensor) -> Tensor:
+    """Log likelihood ratio of every length against plain noise, before anything is decoded.
+
+    A vector of n units shows END at position n with inner product near ``1 / sqrt(n + 1)``, in noise of deviation
+    ``1 / sqrt(O)``.
+
+    Args:
+        target: order parts, unit length. Shape: (B, O).
+        ends: END's code at every position. Shape: (P, O).
+
+    Shape: (B, P).
+    """
+    expected = torch.arange(1, len(ends) + 1, dtype=target.dtype).rsqrt()
+    evidence: Tensor = (target @ ends.T - expected / 2) * expected * target.shape[1]
+    return evidence
+
+
 def combined_cosine(target: Tensor, total: Tensor, count: Tensor, known: Tensor) -> Tensor:
     """Cosine of given vectors with the clean ones: what the known part measures, weighed against a first guess.
 
@@ -114,8 +131,12 @@ def onsager(channel: Channel, spread: Tensor) -> Tensor:
 
     Shape: (B, O).
     """
-    width = channel.residual.shape[1]
-    return channel.residual * (spread / (width * channel.variance)).clamp(0.0, 1.0)[:, None]
+    return channel.residual * onsager_share(spread, channel.residual.shape[1], channel.variance)[:, None]
+
+
+def onsager_share(spread: Tensor, width: int, variance: Tensor) -> Tensor:
+    """Share of the residual that is kept: the guesses' mean derivative by their evidence, at most 1. Shape: (B,)."""
+    return (spread / (width * variance)).clamp(0.0, 1.0)
 
 
 def fit(target: Tensor, total: Tensor) -> Tensor:

@@ -14,17 +14,20 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from tqdm import tqdm
 
-from lexivert.controller.amp import AmpRules, MessagePassing, Settled
+from lexivert.controller.amp import AmpRules, MessagePassing
 from lexivert.controller.buffer import Buffer
-from lexivert.controller.channel import fit, proven
+from lexivert.controller.channel import length_evidence
 from lexivert.controller.confidence import Calibration, text_features
-from lexivert.controller.incremental import Incremental, first_length
-from lexivert.controller.language import bound_ends
-from lexivert.controller.prior import NEVER
+from lexivert.controller.incremental import Incremental
+from lexivert.controller.language import Language
+from lexivert.controller.placer import Placer
+from lexivert.controller.prior import NEVER, Prior
 from lexivert.controller.proposal import Proposer
+from lexivert.controller.results import Decoded, Found, Settled
 from lexivert.controller.trace import Step, TraceRecorder
-from lexivert.encoder.composition import superpose
+from lexivert.index.faiss_index import UnitIndex
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class DecodeRules:
     Attributes:
         clear: order dimensions a unit, from which on the incremental pass is worth while.
         tight: order dimensions a unit, from which on down a vector without noise may fail, so that trying again
-        helps.
+            helps.
         sure: a text all of whose units are at least as probable is not decoded again.
         lengths: lengths tried for a text that is not proven.
         retries: how message passing is run for each of these lengths, one way after the other.
@@ -47,44 +50,36 @@ class DecodeRules:
     retries: tuple[AmpRules, ...] = (AmpRules(caution=0.8), AmpRules(caution=0.65, damping=0.5))
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """Texts read back from B vectors.
+class _Best:
+    """The likeliest text found so far for each of B vectors."""
 
-    Attributes:
-        units: unit ids of each text, END not included.
-        scores: probability that each unit is right, beside ``units``.
-        confidence: probability that the text is exactly right. Shape: (B,).
-        fit: cosine of the given order part with the rebuilt one. Shape: (B,).
-        proven: whether the rebuilt vector is the given one, so that the text is exactly right. Shape: (B,).
-        steps: the rebuild of each text step by step, if it was asked for.
-    """
+    def __init__(self, target: Tensor, log_prior: Tensor) -> None:
+        batch = len(target)
+        self.units: list[list[int]] = [[] for _ in range(batch)]
+        self.scores: list[list[float]] = [[] for _ in range(batch)]
+        self.fit = torch.zeros(batch)
+        self.proven = torch.zeros(batch, dtype=torch.bool)
+        self.likelihood = torch.full((batch,), -torch.inf)
+        self._log_prior = log_prior
+        self._width = target.shape[1]
 
-    units: list[list[int]]
-    scores: list[list[float]]
-    confidence: Tensor
-    fit: Tensor
-    proven: Tensor
-    steps: list[list[Step]]
+    def offer(self, rows: Tensor, found: Found) -> None:
+        """Take over texts that are likelier than what is known of their vectors; what is proven stays.
 
+        The log likelihood is that of Gaussian noise of unknown strength, with the unigram prior.
 
-@dataclass
-class _Found:
-    """The best known text of each vector."""
-
-    units: list[list[int]]
-    scores: list[list[float]]
-    fit: Tensor
-    proven: Tensor
-    likelihood: Tensor
-
-    def take(self, row: int, other: _Found, place: int) -> None:
-        """Take over a text of another finding if it is the better one."""
-        if bool(self.proven[row]) or other.likelihood[place] <= self.likelihood[row]:
-            return
-        self.units[row], self.scores[row] = other.units[place], other.scores[place]
-        self.fit[row], self.proven[row] = other.fit[place], other.proven[place]
-        self.likelihood[row] = other.likelihood[place]
+        Args:
+            rows: vectors that the texts were found for; may repeat. Shape: (R,).
+            found: R texts.
+        """
+        unexplained = (1.0 - found.fit.square()).clamp_min(1e-6)
+        prior = torch.tensor([float(self._log_prior[text].sum()) for text in found.units])
+        likelihood = prior - 0.5 * self._width * unexplained.log()
+        for place, row in enumerate(rows.tolist()):
+            if not self.proven[row] and likelihood[place] > self.likelihood[row]:
+                self.units[row], self.scores[row] = found.units[place], found.scores[place]
+                self.fit[row], self.proven[row] = found.fit[place], found.proven[place]
+                self.likelihood[row] = likelihood[place]
 
 
 class Decoder:
@@ -105,17 +100,33 @@ class Decoder:
         self.rules = rules or DecodeRules()
         self.incremental = Incremental(proposer)
         self.passing = MessagePassing(proposer.index, proposer.language, proposer.prior)
-        self._ends = bound_ends(self.language.codes, self.language.binding)
+
+    def changed(
+        self,
+        *,
+        prior: Prior | None = None,
+        placer: Placer | None = None,
+        index: UnitIndex | None = None,
+        language: Language | None = None,
+    ) -> Decoder:
+        """The same decoder with some parts replaced."""
+        known = self.proposer
+        proposer = Proposer(
+            prior or known.prior,
+            placer or known.placer,
+            index or known.index,
+            language or known.language,
+            known.candidates,
+        )
+        return Decoder(proposer, self.calibration, self.rules)
+
+    def without(self, units: Sequence[int]) -> Decoder:
+        """The same decoder for texts that hold none of some units."""
+        return self.changed(prior=self.proposer.prior.without(units))
 
     @torch.inference_mode()
     def decode(
-        self,
-        order: Tensor,
-        semantic: Tensor,
-        *,
-        trace: bool = False,
-        fixed: Tensor | None = None,
-        banned: Sequence[int] = (),
+        self, order: Tensor, semantic: Tensor, *, trace: bool = False, fixed: Tensor | None = None
     ) -> Decoded:
         """Read texts back.
 
@@ -124,101 +135,81 @@ class Decoder:
             semantic: semantic prefixes, zero where there is none. Shape: (B, S).
             trace: record the rebuild.
             fixed: units known beforehand, -1 elsewhere. Shape: (B, P).
-            banned: units that no text may hold.
         """
         target, semantic = F.normalize(order, dim=-1), F.normalize(semantic, dim=-1)
-        batch = len(target)
-        steps: list[list[Step]] = [[] for _ in range(batch)]
-        found = _Found([[] for _ in range(batch)], [[] for _ in range(batch)], *torch.full((3, batch), -torch.inf))
-        found.proven = torch.zeros(batch, dtype=torch.bool)
-        passing = self.passing
-        if banned:
-            passing = MessagePassing(passing.index, self.language, passing.prior.without(banned))
-        easy = torch.zeros(batch, dtype=torch.bool)
-        if fixed is None and not banned:
-            easy = (first_length(target, self._ends) + 1) * self.rules.clear <= target.shape[1]
-            easy &= target.any(dim=1)
-        rows = easy.nonzero()[:, 0]
+        best = _Best(target, self.language.log_prior)
+        steps: list[list[Step]] = [[] for _ in target]
+        clear = self._clear(target) if fixed is None else torch.zeros(len(target), dtype=torch.bool)
+        rows = clear.nonzero()[:, 0]
         if len(rows):
             quick = self.incremental.decode(target[rows], semantic[rows], trace=trace)
-            self._note(found, rows, quick.units, quick.scores, target)
+            best.offer(rows, quick)
             for row, taken in zip(rows.tolist(), quick.steps, strict=True):
                 steps[row] = taken
-        hard = (~easy).nonzero()[:, 0]
-        before = [list(units) for units in found.units]
-        if len(hard):
-            self._settle(found, hard, target, semantic, passing, fixed)
-        if trace:
-            for row in range(batch):
-                if not steps[row] or found.units[row] != before[row]:
-                    steps[row] = self._replay(target[row : row + 1], found.units[row], found.scores[row])
-        return self._decoded(found, target, steps)
+        rows = (~clear).nonzero()[:, 0]
+        if len(rows):
+            self._settle(best, rows, target, semantic, fixed)
+            if trace:
+                for row in rows.tolist():
+                    steps[row] = self._replay(target[row : row + 1], best.units[row], best.scores[row])
+        features = text_features(best.scores, best.fit, target.shape[1])
+        confidence, scores = self.calibration(features, best.scores, best.proven)
+        return Decoded(best.units, scores, best.fit, best.proven, steps, confidence)
 
-    def _note(
-        self, found: _Found, rows: Tensor, units: list[list[int]], scores: list[list[float]], target: Tensor
-    ) -> None:
-        other = self._judged(units, scores, target[rows])
-        for place, row in enumerate(rows.tolist()):
-            found.take(row, other, place)
+    def decode_all(self, order: Tensor, semantic: Tensor, batch: int, label: str) -> Decoded:
+        """Read any number of texts back in batches, with a progress bar; arguments and shapes as of ``decode``."""
+        parts = []
+        with tqdm(total=len(order), desc=label, unit="text", mininterval=1.0) as bar:
+            for start in range(0, len(order), batch):
+                rows = slice(start, start + batch)
+                parts.append(self.decode(order[rows], semantic[rows]))
+                bar.update(len(order[rows]))
+        return Decoded(
+            [text for part in parts for text in part.units],
+            [scores for part in parts for scores in part.scores],
+            torch.cat([part.fit for part in parts]),
+            torch.cat([part.proven for part in parts]),
+            [steps for part in parts for steps in part.steps],
+            torch.cat([part.confidence for part in parts]),
+        )
 
-    def _judged(self, units: list[list[int]], scores: list[list[float]], target: Tensor) -> _Found:
-        """Fit, proof and log likelihood (with the unigram prior) of texts."""
-        total = superpose(units, self.language.codes, self.language.binding)
-        quality = fit(target, total)
-        lengths = torch.tensor([len(text) for text in units])
-        certain = proven(quality, lengths, self.language.apart)
-        prior = torch.tensor([float(self.language.log_prior[text].sum()) if text else 0.0 for text in units])
-        unexplained = (1.0 - quality.square()).clamp_min(1e-6)
-        likelihood = prior - 0.5 * target.shape[1] * unexplained.log()
-        return _Found(list(units), list(scores), quality, certain, likelihood)
+    def _clear(self, target: Tensor) -> Tensor:
+        """Tell which vectors have dimensions in plenty for the length they seem to have. Shape: (B,) bool."""
+        length = length_evidence(target, self.language.ends).argmax(dim=1)
+        return ((length + 1) * self.rules.clear <= target.shape[1]) & target.any(dim=1)
 
     def _settle(
-        self,
-        found: _Found,
-        rows: Tensor,
-        target: Tensor,
-        semantic: Tensor,
-        passing: MessagePassing,
-        fixed: Tensor | None,
+        self, best: _Best, rows: Tensor, target: Tensor, semantic: Tensor, fixed: Tensor | None
     ) -> None:
         """Message passing; then, where nothing is proven, other lengths in other ways."""
-        pinned = None if fixed is None else fixed[rows]
-        settled = passing.decode(target[rows], semantic[rows], fixed=pinned)
-        self._note(found, rows, settled.units, settled.scores, target)
+        settled = self.passing.decode(target[rows], semantic[rows], fixed=None if fixed is None else fixed[rows])
+        best.offer(rows, settled)
+        hopeful = self._hopeful(settled, target.shape[1])
         for rules in self.rules.retries:
-            keep = self._worth_while(found, rows, settled, target)
-            if not keep.any():
+            left = (hopeful & ~best.proven[rows]).nonzero()[:, 0]
+            if not len(left):
                 return
-            rows, settled = rows[keep], _some(settled, keep)
-            which, length_prior = self._other_lengths(settled)
-            known = None if fixed is None else fixed[rows[which]]
-            other = passing.with_rules(rules)
-            again = other.decode(target[rows[which]], semantic[rows[which]], length_prior, known)
-            self._note(found, rows[which], again.units, again.scores, target)
+            which, length_prior = self._other_lengths(settled.length_evidence[left])
+            again = rows[left[which]]
+            known = None if fixed is None else fixed[again]
+            other = self.passing.with_rules(rules)
+            best.offer(again, other.decode(target[again], semantic[again], length_prior, known))
 
-    def _worth_while(self, found: _Found, rows: Tensor, settled: Settled, target: Tensor) -> Tensor:
-        """Tell which texts are neither proven nor settled, and so tight that the fault may be ours.
+    def _hopeful(self, settled: Settled, width: int) -> Tensor:
+        """Tell which texts are so unsure, and their vectors so tight, that the fault may be ours. Shape: (R,) bool."""
+        unsure = [min(scores, default=0.0) < self.rules.sure for scores in settled.scores]
+        tight = [(len(units) + 1) * self.rules.tight > width for units in settled.units]
+        return torch.tensor(unsure) & torch.tensor(tight)
 
-        Shape: (R,) bool.
-        """
-        sure = torch.tensor(
-            [min(scores, default=0.0) >= self.rules.sure for scores in settled.scores], dtype=torch.bool
-        )
-        lengths = torch.tensor([len(units) for units in settled.units])
-        tight = (lengths + 1) * self.rules.tight > target.shape[1]
-        return ~found.proven[rows] & ~sure & tight
-
-    def _other_lengths(self, settled: Settled) -> tuple[Tensor, Tensor]:
+    def _other_lengths(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
         """Each text once for every one of its likeliest lengths: which text, and a length prior that leaves no other.
 
-        Shape: (B·L,) and (B·L, P).
+        Shape: evidence (B, P), result (M,) and (M, P).
         """
-        ends = settled.end_evidence
-        count = min(self.rules.lengths, ends.shape[1])
-        lengths = ends.topk(count, dim=1).indices
-        which = torch.arange(len(ends)).repeat_interleave(count)
-        length_prior = torch.full((len(which), ends.shape[1]), NEVER)
-        length_prior[torch.arange(len(which)), lengths.flatten()] = 0.0
+        values, lengths = evidence.topk(min(self.rules.lengths, evidence.shape[1]), dim=1)
+        which, place = (values > NEVER / 2).nonzero(as_tuple=True)
+        length_prior = torch.full((len(which), evidence.shape[1]), NEVER)
+        length_prior[torch.arange(len(which)), lengths[which, place]] = 0.0
         return which, length_prior
 
     def _replay(self, target: Tensor, units: list[int], scores: list[float]) -> list[Step]:
@@ -232,21 +223,3 @@ class Decoder:
         surety = torch.tensor([scores[place] for place in order])
         recorder.put(buffer, rows, torch.tensor(order, dtype=torch.int64), chosen, surety)
         return recorder.steps[0]
-
-    def _decoded(self, found: _Found, target: Tensor, steps: list[list[Step]]) -> Decoded:
-        features = text_features(found.scores, found.fit, target.shape[1])
-        confidence, scores = self.calibration(features, found.scores, found.proven)
-        return Decoded(found.units, scores, confidence, found.fit, found.proven, steps)
-
-
-def _some(settled: Settled, keep: Tensor) -> Settled:
-    chosen = keep.nonzero()[:, 0].tolist()
-    return Settled(
-        [settled.units[row] for row in chosen],
-        [settled.scores[row] for row in chosen],
-        settled.lengths[keep],
-        settled.end_evidence[keep],
-        settled.fit[keep],
-        settled.proven[keep],
-        settled.noise[keep],
-    )

@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.controller.buffer import OPEN, Buffer
-from lexivert.controller.channel import Channel, fit, observe, onsager, proven
-from lexivert.controller.language import Language, bound_ends
+from lexivert.controller.channel import Channel, fit, length_evidence, observe, onsager, proven
 from lexivert.controller.proposal import Proposal, Proposer, window_fit
+from lexivert.controller.results import Rebuilt
 from lexivert.controller.selector import HELD
-from lexivert.controller.trace import Step, TraceRecorder
+from lexivert.controller.trace import TraceRecorder
 
 _MEAN_OF = 4
 """Candidates that a guess is the mean of."""
@@ -48,25 +48,6 @@ class IncrementalRules:
     revisions: int = 3
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """Texts read back from B vectors.
-
-    Attributes:
-        units: unit ids of each text, END not included.
-        scores: probability that each unit was right when it was committed, beside ``units``.
-        fit: cosine of the given order part with the rebuilt one. Shape: (B,).
-        proven: whether the rebuilt vector is the given one, so that the text is exactly right. Shape: (B,).
-        steps: the rebuild of each text step by step, if it was asked for.
-    """
-
-    units: list[list[int]]
-    scores: list[list[float]]
-    fit: Tensor
-    proven: Tensor
-    steps: list[list[Step]]
-
-
 @dataclass
 class _State:
     target: Tensor
@@ -91,16 +72,10 @@ class Incremental:
     def __init__(self, proposer: Proposer, rules: IncrementalRules | None = None) -> None:
         self.proposer = proposer
         self.rules = rules or IncrementalRules()
-        language = proposer.language
-        self._ends = bound_ends(language.codes, language.binding)
-
-    @property
-    def language(self) -> Language:
-        """Codes, prior and rotations."""
-        return self.proposer.language
+        self.language = proposer.language
 
     @torch.inference_mode()
-    def decode(self, order: Tensor, semantic: Tensor, *, trace: bool = False) -> Decoded:
+    def decode(self, order: Tensor, semantic: Tensor, *, trace: bool = False) -> Rebuilt:
         """Read texts back.
 
         Args:
@@ -118,7 +93,7 @@ class Incremental:
         return _result(state, self.language.apart)
 
     def _start(self, target: Tensor, semantic: Tensor, *, trace: bool) -> _State:
-        length = first_length(target, self._ends)
+        length = length_evidence(target, self.language.ends).argmax(dim=1)
         buffer = Buffer(length, self.language.codes, self.language.binding)
         batch = len(target)
         recorder = TraceRecorder(target) if trace else None
@@ -151,8 +126,8 @@ class Incremental:
         """Move END where its evidence is better at another position."""
         rows, buffer = state.active, state.buffer
         channel = self._channel(state, rows)
-        without = channel.residual + self._ends[buffer.length[rows]]
-        found = (without @ self._ends.T).argmax(dim=1)
+        without = channel.residual + self.language.ends[buffer.length[rows]]
+        found = (without @ self.language.ends.T).argmax(dim=1)
         moved = found != buffer.length[rows]
         if moved.any():
             buffer.move_end(rows[moved], found[moved])
@@ -246,19 +221,6 @@ class Incremental:
         return torch.bmm(probability[:, None, :], codes)[:, 0], probability.sum(dim=1)
 
 
-def first_length(target: Tensor, ends: Tensor) -> Tensor:
-    """Most likely length before anything is decoded, by END's evidence at every position.
-
-    At position n a vector of n + 1 units shows END with inner product near ``1 / sqrt(n + 1)``, in noise of
-    deviation ``1 / sqrt(O)``: the largest log likelihood ratio against plain noise wins.
-
-    Shape: target (B, O), ends (P, O), result (B,) int64.
-    """
-    expected = 1.0 / torch.sqrt(torch.arange(1, len(ends) + 1, dtype=target.dtype))
-    evidence = target @ ends.T
-    return (evidence * expected - expected.square() / 2).argmax(dim=1)
-
-
 def _easiest(rows: Tensor, probability: Tensor, share: float) -> Tensor:
     """Mark ``share`` of each text's pairs, and at least one, the most probable first. Shape: (M,) bool."""
     order = torch.argsort(-probability, stable=True)
@@ -271,7 +233,7 @@ def _easiest(rows: Tensor, probability: Tensor, share: float) -> Tensor:
     return chosen
 
 
-def _result(state: _State, apart: float) -> Decoded:
+def _result(state: _State, apart: float) -> Rebuilt:
     buffer = state.buffer
     lengths = buffer.length.tolist()
     units = [row[:n] for row, n in zip(buffer.units.tolist(), lengths, strict=True)]
@@ -282,4 +244,4 @@ def _result(state: _State, apart: float) -> Decoded:
     quality = fit(state.target, buffer.total)
     certain = proven(quality, buffer.length, apart) & buffer.complete()
     steps = state.recorder.steps if state.recorder is not None else [[] for _ in units]
-    return Decoded(units, scores, quality, certain, steps)
+    return Rebuilt(units, scores, quality, certain, steps)

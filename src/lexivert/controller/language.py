@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -28,6 +29,11 @@ class Language:
     binding: RotaryBinding
     apart: float = 1.0
     semantic_share: float = 0.5
+
+    @cached_property
+    def ends(self) -> Tensor:
+        """END's code at every position. Shape: (P, O)."""
+        return bound_ends(self.codes, self.binding)
 
 
 def bound_ends(codes: Tensor, binding: RotaryBinding) -> Tensor:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.controller.prior import NEVER, Prior
-from lexivert.controller.selector import HELD, Context
+from lexivert.controller.selector import Context
 from lexivert.encoder.encoder import Encoder
 
 _REPEATABLE = 48
@@ -95,11 +95,12 @@ class MeaningDecoder:
         units = torch.full((len(semantic), n), -1)
         if fixed is not None:
             units = torch.where(inside, fixed[:, :n], -1)
-        likely = self._likely(units, (semantic, length))
+        context = Context.certain(units, length, semantic, torch.ones(len(units)))
+        likely = self._likely(context)
         vectors = self.prior.table[likely].transpose(1, 2).contiguous()
         used = torch.zeros(likely.shape, dtype=torch.bool)
         while bool((inside & (units < 0)).any()):
-            queries = self.prior.queries(_context(units, semantic, length))
+            queries = self.prior.queries(Context.certain(units, length, semantic, torch.ones(len(units))))
             logits = torch.bmm(queries, vectors)
             logits.masked_fill_((used & self._once[likely])[:, None, :], NEVER)
             logits = logits.log_softmax(dim=2)
@@ -111,27 +112,17 @@ class MeaningDecoder:
             used[rows, place] = True
         return [row[:count].tolist() for row, count in zip(units, length.tolist(), strict=True)]
 
-    def _likely(self, units: Tensor, given: tuple[Tensor, Tensor]) -> Tensor:
+    def _likely(self, context: Context) -> Tensor:
         """Units that each prefix makes likeliest before anything is filled in. Shape: (B, at most _CONSIDERED)."""
-        queries = self.prior.queries(_context(units, *given)).mean(dim=1)
+        queries = self.prior.queries(context).mean(dim=1)
         return (queries @ self.prior.table.T).topk(min(_CONSIDERED, len(self._once)), dim=1).indices
 
     def _lengths(self, semantic: Tensor, known: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-        nothing = torch.zeros(len(semantic), 1, HELD)
-        context = Context(nothing.long(), nothing, known, semantic, torch.ones(len(semantic)))
+        context = Context.certain(torch.full((len(semantic), 1), -1), known, semantic, torch.ones(len(semantic)))
         logits = self.prior.log_length(context, self.positions)
         places = torch.arange(self.positions)
         logits = logits.masked_fill((places < known[:, None]) | (places > _LONGEST) | (places < 1), NEVER)
         return _pick(logits, temperature, generator)
-
-
-def _context(units: Tensor, semantic: Tensor, length: Tensor) -> Context:
-    """What is filled in counts as certain. Shape: units (B, N), -1 where open."""
-    held = torch.full((*units.shape, HELD), -1)
-    held[:, :, 0] = units
-    shares = torch.zeros(held.shape)
-    shares[:, :, 0] = (units >= 0).float()
-    return Context(held, shares, length, semantic, torch.ones(len(units)))
 
 
 def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -49,7 +49,7 @@ class Slots:
     variance: Tensor
     length: Tensor
 
-    @property
+    @cached_property
     def intentions(self) -> Tensor:
         """Evidence over variance: inner product with a code plus log prior is a log posterior. Shape: (M, O)."""
         return self.evidence / self.variance[self.rows, None]
@@ -194,23 +194,33 @@ class Proposer:
         inside[:, 0] = True  # attention needs something to look at, in an empty text too
         return Slots(asked, inside, which, positions, evidence, queries, channel.variance, context.length)
 
-    def retrieve(self, slots: Slots, quick: Tensor) -> Tensor:
+    def retrieve(self, slots: Slots, quick: Tensor, held: Tensor) -> tuple[Tensor, Tensor]:
         """Find the candidates of most inner product plus log prior: among the frequent units or among all.
 
         Args:
             slots: M positions.
             quick: positions for which frequent units are enough. Shape: (M,) bool.
+            held: unit that each position holds, as a guess or committed, or -1; always among the candidates, as a
+                shortlist of few dimensions may miss a unit whose evidence is weak. Shape: (M,).
 
-        Shape: (M, K).
+        Returns:
+            Units and their inner products plus log priors, -inf for unit -1, both (M, K).
         """
         count = min(self.candidates, self.index.frequent)
         units = torch.empty(len(quick), count, dtype=torch.int64)
+        scores = torch.empty(len(quick), count)
         intentions = slots.intentions
         for chosen, search in self._searches(quick, slots.variance[slots.rows]):
             if chosen.any():
                 bias = (slots.queries[chosen], self.prior.table)
-                units[chosen] = torch.from_numpy(search(intentions[chosen].numpy(), count, bias)[1])
-        return units
+                found = search(intentions[chosen].numpy(), count, bias)
+                scores[chosen], units[chosen] = (torch.from_numpy(part) for part in found)
+        missed = (held >= 0) & (units != held[:, None]).all(dim=1)
+        lost = held[missed]
+        units[missed, -1] = lost
+        products = (self.language.codes[lost].float() * intentions[missed]).sum(dim=1)
+        scores[missed, -1] = products + (self.prior.table[lost] * slots.queries[missed]).sum(dim=1)
+        return units, scores
 
     def _searches(self, quick: Tensor, variance: Tensor) -> Iterator[tuple[Tensor, Callable[..., tuple[Any, Any]]]]:
         """Tell which positions are searched how: the less noise, the fewer code dimensions tell the units apart.
@@ -239,21 +249,15 @@ class Proposer:
             slots: M positions.
             fits: window fits. Shape: (B, windows).
             quick: positions for which frequent units are enough. Shape: (M,) bool.
-            held: unit that each position holds, as a guess or committed, or -1. Shape: (M,).
+            held: see ``retrieve``. Shape: (M,).
 
         Returns:
             Placement, units (M, K) and log posterior (M, K).
         """
-        units = self.retrieve(slots, quick)
-        # A shortlist of few dimensions may miss a unit whose evidence is weak: what was found must not be lost so.
-        missed = (held >= 0) & (units != held[:, None]).all(dim=1)
-        units[missed, -1] = held[missed]
-        known = units.clamp_min(0)
-        products = torch.bmm(self.language.codes[known].float(), slots.intentions[:, :, None])[:, :, 0]
-        log_prior = torch.bmm(self.prior.table[known], slots.queries[:, :, None])[:, :, 0]
-        logits = (products + log_prior).masked_fill(units < 0, -torch.inf)
+        units, logits = self.retrieve(slots, quick, held)
+        log_prior = torch.bmm(self.prior.table[units.clamp_min(0)], slots.queries[:, :, None])[:, :, 0]
         posterior = score(slots, units, logits, self.unigram, quick)
-        return placement(slots, fits, products, log_prior, posterior), units, posterior[0]
+        return placement(slots, fits, logits - log_prior, log_prior, posterior), units, posterior[0]
 
     def propose(self, slots: Slots, fits: Tensor, quick: Tensor, held: Tensor) -> Proposal:
         """Score candidates for every asked position; see ``candidates_of``."""

@@ -132,10 +132,7 @@ def draw_lesson(
         first = int(rng.integers(max(len(texts) - batch, 0) + 1))
         starts, wanted = by_length[first : first + batch], np.ones(batch, dtype=np.int64)
     units, semantic = _chained(texts, starts, wanted[: len(starts)], most, rng)
-    length = torch.tensor([len(text) for text in units])
-    truth = torch.full((len(units), int(length.max())), -1)
-    for row, text in enumerate(units):
-        truth[row, : len(text)] = torch.tensor(text)
+    truth, length = padded(units)
     cosine = torch.from_numpy(rng.uniform(min_cosine, 1.0, len(units)).astype(np.float32))
     cosine[torch.from_numpy(rng.random(len(units)) < _CLEAN_PREFIXES)] = 1.0
     semantic = add_noise(semantic, cosine, generator)
@@ -170,6 +167,15 @@ def calibrated_candidates(truth: Tensor, unigram: Tensor, generator: torch.Gener
     units = torch.where(right, truth[:, :, None], units)
     inside = (truth >= 0)[:, :, None]
     return torch.where(inside, units, -1), shares * inside
+
+
+def padded(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Units of texts, -1 beyond their ends, and their lengths. Shape: (B, N), at least one wide, and (B,)."""
+    length = torch.tensor([len(text) for text in texts])
+    truth = torch.full((len(texts), max(int(length.max()), 1)), -1)
+    for row, text in enumerate(texts):
+        truth[row, : len(text)] = torch.tensor(text, dtype=torch.int64)
+    return truth, length
 
 
 def add_noise(vectors: Tensor, cosine: Tensor, generator: torch.Generator) -> Tensor:

@@ -3,10 +3,10 @@
 In Gaussian noise of variance ``v`` the log posterior of unit u given evidence e is ``<e, c(u)> / v + log p(u)`` up to
 a constant. The first part is exact and nothing is learned about it. The Selector is the second, the prior: a
 log-bilinear language model (Mnih & Hinton 2007) that says ``log p(u) = <q, g(u)> + b(u)`` with a query q for every
-position. A position's query never sees what is held at that position itself: one causal transformer reads what stands
-before it, another what stands after it (ELMo, Peters et al. 2018). So prior and evidence stay independent, may be
+position, made of the semantic prefix, of the nearest neighbours on either side and of all other units together. A
+position's query never sees what is held at that position itself. So prior and evidence stay independent, may be
 multiplied, and the loop's divergence remains that of the evidence alone. Nothing in it depends on the order part's
-width.
+width. Reading a window, not the whole text with transformers, is what makes training on enough texts affordable.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 HELD = 3
 """Candidates by which the Selector sees what is held at a position."""
 _NEAR = 64  # places counted from either end of a text; those further inside look alike
+_SURETY = 2  # probability of the likeliest candidate, and of all candidates together
 _PREFIX_SCALE = 8.0  # brings a unit vector's entries to the order of 1
 _LENGTH_FLOOR = 0.02  # share of the length prior that is spread evenly, so that no length is ruled out
 
@@ -41,6 +42,15 @@ class Context:
     length: Tensor
     semantic: Tensor
     cosine: Tensor
+
+    @classmethod
+    def certain(cls, units: Tensor, length: Tensor, semantic: Tensor, cosine: Tensor) -> Context:
+        """What is held is certain; nothing is known where it is -1. Shape: units (B, N), the others as above."""
+        held = torch.full((*units.shape, HELD), -1)
+        held[:, :, 0] = units
+        shares = torch.zeros(held.shape)
+        shares[:, :, 0] = (units >= 0).float()
+        return cls(held, shares, length, semantic, cosine)
 
 
 class UnitSpace(nn.Module):
@@ -80,8 +90,7 @@ class Selector(nn.Module):
         semantic_width: S.
         rank: R, width of unit vectors.
         width: hidden width.
-        layers: transformer layers in each direction.
-        heads: attention heads.
+        reach: neighbours seen one by one on either side.
         positions: most positions of a text, END's included.
     """
 
@@ -89,23 +98,26 @@ class Selector(nn.Module):
     bias: Tensor
 
     def __init__(
-        self, units: int, semantic_width: int, rank: int, width: int, layers: int, heads: int, positions: int
+        self, units: int, semantic_width: int, rank: int, width: int, reach: int, positions: int
     ) -> None:
         super().__init__()
+        self.reach = reach
         self.positions = positions
         self.register_buffer("table", torch.zeros(units, rank))
         self.register_buffer("bias", torch.zeros(units))
-        self.read = nn.Linear(rank, width)
-        self.surety = nn.Linear(2, width)
+        self.edges = nn.Parameter(torch.randn(2, rank + _SURETY) / 2)
+        self.neighbours = nn.Linear(2 * reach * (rank + _SURETY), width)
+        self.others = nn.Linear(rank, width)
         self.meaning = nn.Linear(semantic_width + 1, width)
         self.place = nn.Embedding(_NEAR, width)
         self.place_from_end = nn.Embedding(_NEAR, width)
-        self.forwards = _causal(width, layers, heads)
-        self.backwards = _causal(width, layers, heads)
-        self.leave_forwards = nn.LayerNorm(width)
-        self.leave_backwards = nn.LayerNorm(width)
         self.query = nn.Sequential(
-            nn.Linear(4 * width, 2 * width), nn.GELU(), nn.LayerNorm(2 * width), nn.Linear(2 * width, rank)
+            nn.GELU(),
+            nn.LayerNorm(width),
+            nn.Linear(width, width),
+            nn.GELU(),
+            nn.LayerNorm(width),
+            nn.Linear(width, rank),
         )
         self.topic = nn.Sequential(nn.Linear(semantic_width + 1, 2 * width), nn.GELU(), nn.Linear(2 * width, rank))
         self.length = nn.Sequential(nn.Linear(semantic_width + 1, width), nn.GELU(), nn.Linear(width, positions))
@@ -130,21 +142,35 @@ class Selector(nn.Module):
         if held is None:
             held = self.table[context.units.clamp_min(0)]
         shares = context.shares
-        seen = self.read((held * shares[:, :, :, None]).sum(dim=2))
-        seen = seen + self.surety(torch.stack((shares[:, :, 0], shares.sum(dim=2)), dim=2))
         n = shares.shape[1]
         positions = torch.arange(n)
-        mirrored = (context.length[:, None] - 1 - positions).clamp(0, n - 1)
-        meaning = self.meaning(_prefix(context))[:, None, :]
-        place = self.place(positions.clamp(max=_NEAR - 1)) + self.place_from_end(mirrored.clamp(max=_NEAR - 1))
-        place = place + meaning
-        seen = seen + place
-        before = _read(self.forwards, meaning, seen)
-        swap = mirrored[:, :, None].expand_as(seen)
-        after = _read(self.backwards, meaning, seen.gather(1, swap)).gather(1, swap)
-        hidden = (self.leave_forwards(before), self.leave_backwards(after), place, meaning.expand_as(seen))
-        queries: Tensor = self.topic_query(context)[:, None, :] + self.query(torch.cat(hidden, dim=2))
+        beyond = (positions >= context.length[:, None])[:, :, None]
+        vectors = (held * shares[:, :, :, None]).sum(dim=2).masked_fill(beyond, 0.0)
+        others = vectors.sum(dim=1, keepdim=True) - vectors
+        others = others / context.length.clamp_min(1).float().sqrt()[:, None, None]
+        from_end = context.length[:, None] - 1 - positions
+        prefix = _prefix(context)
+        hidden = (
+            self.neighbours(self._around(vectors, shares, beyond))
+            + self.others(others)
+            + self.meaning(prefix)[:, None, :]
+            + self.place(positions.clamp(max=_NEAR - 1))
+            + self.place_from_end(from_end.clamp(0, _NEAR - 1))
+        )
+        queries: Tensor = self.topic(prefix)[:, None, :] + self.query(hidden)
         return queries
+
+    def _around(self, vectors: Tensor, shares: Tensor, beyond: Tensor) -> Tensor:
+        """What is held at the neighbours on either side, and how surely; the ends of the text look like themselves.
+
+        Shape: vectors (B, N, R), shares (B, N, HELD), beyond (B, N, 1), result (B, N, 2 · reach · (R + _SURETY)).
+        """
+        batch, n, _ = vectors.shape
+        before, after = (edge.expand(batch, self.reach, -1) for edge in self.edges)
+        seen = torch.cat((vectors, shares[:, :, :1], shares.sum(dim=2, keepdim=True)), dim=2)
+        seen = torch.cat((before, torch.where(beyond, self.edges[1], seen), after), dim=1)
+        places = [place for place in range(2 * self.reach + 1) if place != self.reach]
+        return torch.cat([seen[:, place : place + n] for place in places], dim=2)
 
     def topic_query(self, context: Context) -> Tensor:
         """What the semantic prefix alone makes likely, wherever in the text. Shape: (B, R)."""
@@ -162,22 +188,7 @@ class Selector(nn.Module):
         return torch.log((1.0 - _LENGTH_FLOOR) * learned + _LENGTH_FLOOR / self.positions)
 
 
-def _causal(width: int, layers: int, heads: int) -> nn.TransformerEncoder:
-    layer = nn.TransformerEncoderLayer(
-        width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-    )
-    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-
-
 def _prefix(context: Context) -> Tensor:
     """Semantic prefix as its noise leaves it believable, and that cosine. Shape: (B, S + 1)."""
     cosine = context.cosine[:, None]
     return torch.cat((context.semantic * cosine * _PREFIX_SCALE, cosine), dim=1)
-
-
-def _read(body: nn.TransformerEncoder, start: Tensor, seen: Tensor) -> Tensor:
-    """What has been read before each position, itself left out. Shape: start (B, 1, W), seen (B, N, W)."""
-    shifted = torch.cat((start, seen[:, :-1]), dim=1)
-    mask = nn.Transformer.generate_square_subsequent_mask(shifted.shape[1])
-    result: Tensor = body(shifted, mask=mask, is_causal=True)
-    return result

@@ -39,10 +39,10 @@ class ControllerShape:
     units: int
     rank: int
     width: int
-    layers: int
-    heads: int
+    reach: int
     placer_width: int
     placer_layers: int
+    placer_heads: int
     candidates: int
 
     @classmethod
@@ -55,10 +55,10 @@ class ControllerShape:
             units=units,
             rank=params.rank,
             width=params.width,
-            layers=params.layers,
-            heads=params.heads,
+            reach=params.reach,
             placer_width=params.placer_width,
             placer_layers=params.placer_layers,
+            placer_heads=params.placer_heads,
             candidates=params.candidates,
         )
 
@@ -79,7 +79,7 @@ def new_selector(shape: ControllerShape, log_prior: Tensor, seed: int) -> Select
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         selector = Selector(
-            shape.units, shape.semantic_width, shape.rank, shape.width, shape.layers, shape.heads, shape.positions
+            shape.units, shape.semantic_width, shape.rank, shape.width, shape.reach, shape.positions
         )
     selector.settle(selector.table, log_prior)
     return selector.eval()
@@ -89,7 +89,7 @@ def new_placer(shape: ControllerShape, seed: int) -> Placer:
     """Untrained Placer: it leaves the posterior's log odds as they are."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Placer(shape.placer_width, shape.placer_layers, shape.heads).eval()
+        return Placer(shape.placer_width, shape.placer_layers, shape.placer_heads).eval()
 
 
 def save(selector: Selector, placer: Placer, calibration: Calibration, shape: ControllerShape, folder: Path) -> None:

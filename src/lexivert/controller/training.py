@@ -19,10 +19,9 @@ from lexivert.training.loop import History, LoopConfig, Progress, train
 
 STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
-_ALWAYS = 4096  # most probable units, negatives of every step
+_ALWAYS = 2048  # most probable units, negatives of every step
 _DRAWN = 2048  # further negatives a step, drawn from the rest
 _FULL_SEARCHES = 0.15  # share of positions whose candidates come from the whole index
-_VALIDATION_BATCHES = 8
 
 
 class TopicStep:
@@ -50,11 +49,7 @@ class TopicStep:
         partition = torch.logsumexp(logits, dim=1)
         own = logits.gather(1, lesson.truth.clamp_min(0))
         infonce = ((partition[:, None] - own) * inside).sum() / inside.sum()
-        length = F.cross_entropy(self.selector.length_logits(lesson.context), lesson.context.length)
-        scale = partition.square().mean()
-        weight = self.params.weight
-        loss = weight.infonce * infonce + weight.length * length + weight.partition * scale
-        return {"loss": loss, "infonce": infonce, "length": length, "partition": scale}
+        return _components(self.selector, lesson, infonce, partition, self.params)
 
 
 class SelectorStep:
@@ -88,7 +83,7 @@ class SelectorStep:
         negatives, times = self._negatives()
         held = lesson.context.units.clamp_min(0)
         wanted, places = torch.cat((negatives, truth, held.flatten())).unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        vectors = self.space(wanted)[places]
+        vectors = F.embedding(places, self.space(wanted))
         sizes = (len(negatives), len(truth), held.numel())
         others, own, seen = vectors.split(sizes)
         queries = self.selector(lesson.context, seen.view(*held.shape, -1))[inside]
@@ -96,11 +91,7 @@ class SelectorStep:
         logits = torch.addmm(self.space.bias[negatives] + times.log(), queries, others.T)
         elsewhere = torch.logsumexp(logits.masked_fill(truth[:, None] == negatives, -torch.inf), dim=1)
         partition = torch.logaddexp(elsewhere, own_logits)
-        infonce, scale = (partition - own_logits).mean(), partition.square().mean()
-        length = F.cross_entropy(self.selector.length_logits(lesson.context), lesson.context.length)
-        weight = self.params.weight
-        loss = weight.infonce * infonce + weight.length * length + weight.partition * scale
-        return {"loss": loss, "infonce": infonce, "length": length, "partition": scale}
+        return _components(self.selector, lesson, (partition - own_logits).mean(), partition, self.params)
 
     def _negatives(self) -> tuple[Tensor, Tensor]:
         """Units, and how many each stands for: the partition function's importance sample (Bengio & Senécal 2008)."""
@@ -109,6 +100,16 @@ class SelectorStep:
         drawn = torch.multinomial(self._spread, _DRAWN, replacement=True)
         times = 1.0 / (_DRAWN * self._spread[drawn])
         return torch.cat((self._always, self._rest[drawn])), torch.cat((torch.ones(len(self._always)), times))
+
+
+def _components(
+    selector: Selector, lesson: Lesson, infonce: Tensor, partition: Tensor, params: ControllerParams
+) -> dict[str, Tensor]:
+    """Add the loss of the lengths, and what keeps the log partition functions near 0."""
+    length = F.cross_entropy(selector.length_logits(lesson.context), lesson.context.length)
+    scale, weight = partition.square().mean(), params.weight
+    loss = weight.infonce * infonce + weight.length * length + weight.partition * scale
+    return {"loss": loss, "infonce": infonce, "length": length, "partition": scale}
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,8 @@ def train_selector(
 ) -> History:
     """Train the Selector in place, first on topics and then on whole contexts, and settle its unit vectors.
 
+    What is learned of topics stays as it is in the second phase, whose sampled losses would wear it off.
+
     Args:
         selector: untrained.
         space: untrained unit vectors; used up.
@@ -221,10 +224,11 @@ def train_selector(
     topics = Lessons.of(texts, log_prior, params, params.topic_batch_size, seed)
     config = _config(params, params.topic_steps, seed)
     history = train(TopicStep(selector, space, params), modules, topics, config, checkpoints[0], "topic")
+    selector.topic.requires_grad_(False)
     step = SelectorStep(selector, space, log_prior, params)
     lessons = Lessons.of(texts, log_prior, params, params.batch_size, seed + 1)
     history += train(step, modules, lessons, _config(params, params.steps, seed), checkpoints[1], "selector")
-    selector.eval()
+    selector.eval().requires_grad_(True)
     settle(selector, space)
     return history
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from lexivert.controller.sampling import Texts
-from lexivert.controller.selector import HELD, Context, Selector
+from lexivert.controller.sampling import Texts, padded
+from lexivert.controller.selector import Context, Selector
 
 _TEXTS = 512
 _AT_ONCE = 32
@@ -34,26 +32,8 @@ def cross_entropies(selector: Selector, log_prior: Tensor, texts: Texts) -> dict
         count += int(inside.sum())
         sums["unigram"] -= float(log_prior[truth[inside]].sum())
         for name, prefix, known in (("prefix", 1, 0), ("neighbours", 0, 1), ("prefix_and_neighbours", 1, 1)):
-            context = known_context(truth, length, semantic, prefix=bool(prefix), known=bool(known))
+            seen = truth if known else torch.full_like(truth, -1)
+            context = Context.certain(seen, length, semantic, torch.full((len(rows),), float(prefix)))
             logits = torch.addmm(selector.bias, selector(context)[inside], selector.table.T)
             sums[name] += float(torch.nn.functional.cross_entropy(logits, truth[inside], reduction="sum"))
     return {name: total / count for name, total in sums.items()}
-
-
-def padded(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Units of texts, -1 beyond their ends, and their lengths. Shape: (B, N), at least one wide, and (B,)."""
-    length = torch.tensor([len(text) for text in texts])
-    truth = torch.full((len(texts), max(int(length.max()), 1)), -1)
-    for row, text in enumerate(texts):
-        truth[row, : len(text)] = torch.tensor(text, dtype=torch.int64)
-    return truth, length
-
-
-def known_context(truth: Tensor, length: Tensor, semantic: Tensor, *, prefix: bool, known: bool) -> Context:
-    """Context in which all units are known or none is, with the clean semantic prefix or without."""
-    units = torch.full((*truth.shape, HELD), -1)
-    shares = torch.zeros(*truth.shape, HELD)
-    if known:
-        units[:, :, 0] = truth
-        shares[:, :, 0] = (truth >= 0).float()
-    return Context(units, shares, length, semantic * prefix, torch.full((len(truth),), float(prefix)))

@@ -1,9 +1,9 @@
 """Nearest units by inner product: a shortlist from the FAISS index, rescored with whole codes.
 
 A code's leading dimensions already tell most units apart, so the FAISS index may hold only those (``search_dims``);
-every hit is rescored with the whole code. A Flat index is scanned by one matrix product over FAISS's own storage, in
-as few of its dimensions as the caller asks for; any other kind is searched by FAISS. The most frequent units are kept
-apart in full: most words of a text are found there, at a tenth of the price.
+every hit is rescored with the whole code. A Flat index is scanned by one matrix product over FAISS's own storage, or
+over an eight-bit copy of it in as few dimensions as the caller asks for; any other kind is searched by FAISS. The most
+frequent units come first, and may be searched alone: most words of a text are found there, at a tenth of the price.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lexivert import artifacts
 from lexivert.errors import DamagedArtifactError, LexivertError
+from lexivert.index.quantised import QuantisedCodes
 from lexivert.params import IndexParams
 
 # FAISS scans vector by vector below this many queries; a matrix product is several times faster from the first on.
@@ -35,9 +36,9 @@ Bias = tuple[Tensor, Tensor]
 INDEX_FILE = "units.faiss"
 _GRAPH = re.compile("HNSW|NSG|NNDescent")
 """What the factory string of an index with a graph in it, such as ``IVF256_HNSW16,Flat``, holds."""
-_RESCORED_AT_ONCE = 128
 _SCORED_AT_ONCE = 8192
-_QUERIES_AT_ONCE = 256
+_RESCORED_AT_ONCE = 2048  # codes, of all queries together
+_SCORES_AT_ONCE = 6_000_000  # what is smaller than 32 MiB is allocated once and used again (glibc's mmap threshold)
 
 
 @contextlib.contextmanager
@@ -110,8 +111,9 @@ class UnitIndex:
         self._shortlist = params.shortlist
         self._set_search_width(params)
         self.frequent = min(params.frequent, len(codes))
-        self._frequent = self._half[: self.frequent, : self.searched_width].float()
         self._flat = _storage(index)
+        leading = self._half[: self.frequent, : self.searched_width] if self._flat is None else self._flat
+        self._small = QuantisedCodes(leading)
 
     def _set_search_width(self, params: IndexParams) -> None:
         base = faiss.downcast_index(self._index)
@@ -145,19 +147,24 @@ class UnitIndex:
             k: how many.
             bias: of queries (M, R) and of units (V, R); their inner products are added to those of the codes, such as
                 a log prior. A kind other than Flat draws up the shortlist without it.
-            width: leading code dimensions searched, at most ``searched_width``; all of those if None. Flat alone can
-                search fewer.
+            width: leading code dimensions searched, at most ``searched_width``, in eight bits and without the bias:
+                for queries whose best units stand out. If None, all of those in full. Flat alone can do this.
 
         Shape: result two (M, k).
         """
         k = min(k, len(self))
         wanted = _float(queries)
-        width = min(width or self.searched_width, self.searched_width)
         best, ids = torch.empty(len(wanted), k), torch.empty(len(wanted), k, dtype=torch.int64)
-        for rows in _parts(len(wanted), _QUERIES_AT_ONCE):
+        count = min(max(k, self._shortlist), len(self))
+        for rows in _parts(len(wanted), _SCORES_AT_ONCE // len(self)):
             some = bias and (bias[0][rows], bias[1])
-            shortlist = self._shortlisted(wanted[rows], max(k, self._shortlist), some, width)
-            scores = self._rescored(wanted[rows], shortlist, some)[0]
+            if self._flat is None:
+                shortlist = self._searched(wanted[rows], count)
+            elif width is None:
+                shortlist = _largest(self._scanned(wanted[rows], some), count)
+            else:
+                shortlist = _largest(self._small.products(wanted[rows, :width])[0], count)
+            scores = self._rescored(wanted[rows], shortlist, some)
             best[rows], places = scores.topk(k, dim=1)
             ids[rows] = shortlist.gather(1, places)
         return best.numpy(), ids.numpy()
@@ -175,10 +182,11 @@ class UnitIndex:
         """
         k = min(k, len(self))
         parts = []
-        for rows in _parts(len(queries), _RESCORED_AT_ONCE):
+        for rows in _parts(len(queries), _SCORES_AT_ONCE // len(self)):
             some = (bias[0][rows], bias[1])
             units, rest, normaliser = self._weighed(queries[rows], k, some)
-            logits, codes = self._rescored(queries[rows], units, some)
+            codes = self._half[units.clamp_min(0)].float()
+            logits = _exact(queries[rows], units, codes, some)
             whole = torch.logaddexp(logits.logsumexp(dim=1), rest)
             shares = torch.exp(logits - whole[:, None])
             ordered, places = shares.sort(dim=1, descending=True)
@@ -186,31 +194,27 @@ class UnitIndex:
             parts.append(Posterior(mean, units.gather(1, places), ordered, whole - normaliser))
         return Posterior(*(torch.cat([getattr(part, name) for part in parts]) for name in Posterior._fields))
 
-    def _shortlisted(self, wanted: Tensor, count: int, bias: Bias | None, width: int) -> Tensor:
-        """Likely best units by the leading dimensions.
+    def _searched(self, wanted: Tensor, count: int) -> Tensor:
+        """FAISS's own best units, -1 where it found fewer. Shape: (M, O) to (M, count)."""
+        leading = np.ascontiguousarray(wanted[:, : self.searched_width].numpy())
+        return torch.from_numpy(self._index.search(leading, count)[1])
 
-        A Flat index is scanned by one matrix product over FAISS's own storage: three times as fast as FAISS's scan.
-
-        Shape: wanted (M, O), result (M, count).
-        """
-        count = min(count, len(self))
-        if self._flat is None:
-            return torch.from_numpy(self._index.search(_leading(wanted, self.searched_width), count)[1])
-        scores = _scored(wanted[:, :width], self._flat[:, :width], bias)
-        return scores.topk(count, dim=1, sorted=False).indices
+    def _scanned(self, wanted: Tensor, bias: Bias | None) -> Tensor:
+        """Scores of all units in ``searched_width`` dimensions: three times as fast as FAISS's scan. Shape: (M, V)."""
+        assert self._flat is not None
+        scores = wanted[:, : self.searched_width] @ self._flat.T
+        return scores if bias is None else scores.addmm_(bias[0], bias[1].T)
 
     def _weighed(self, wanted: Tensor, count: int, bias: Bias) -> tuple[Tensor, Tensor, Tensor]:
         """Likely best units; log summed exponentials of all other units' scores; the same of all units' biases.
 
         Shape: wanted (M, O), result (M, count), (M,) and (M,).
         """
-        count = min(count, len(self))
-        unseen = wanted.square().sum(dim=1) / (2 * wanted.shape[1])
         scores = bias[0] @ bias[1].T
         normaliser = scores.logsumexp(dim=1)
         if self._flat is None:
-            units = torch.from_numpy(self._index.search(_leading(wanted, self.searched_width), count)[1])
-            return units, normaliser + unseen, normaliser
+            unseen = wanted.square().sum(dim=1) / (2 * wanted.shape[1])
+            return self._searched(wanted, count), normaliser + unseen, normaliser
         width = self.searched_width
         scores.addmm_(wanted[:, :width], self._flat.T)
         top, units = scores.topk(count, dim=1, sorted=False)
@@ -219,27 +223,35 @@ class UnitIndex:
         unseen = wanted[:, width:].square().sum(dim=1) / (2 * wanted.shape[1])
         return units, whole + torch.log1p(-share) + unseen, normaliser
 
-    def _rescored(self, wanted: Tensor, units: Tensor, bias: Bias | None) -> tuple[Tensor, Tensor]:
-        """Whole inner products with some units, -inf where FAISS found none, and their codes. Shape: (M, k)."""
-        known = units.clamp_min(0)
-        codes = self._half[known].float()
-        scores = torch.bmm(codes, wanted[:, :, None])[:, :, 0]
-        if bias is not None:
-            scores += torch.bmm(bias[1][known], bias[0][:, :, None])[:, :, 0]
-        return scores.masked_fill(units < 0, -torch.inf), codes
+    def _rescored(self, wanted: Tensor, units: Tensor, bias: Bias | None) -> Tensor:
+        """Whole inner products with some units, -inf where FAISS found none. Shape: two (M, k)."""
+        scores = torch.empty(units.shape)
+        for rows in _parts(len(units), _RESCORED_AT_ONCE // units.shape[1]):
+            codes = self._half[units[rows].clamp_min(0)].float()
+            scores[rows] = _exact(wanted[rows], units[rows], codes, bias and (bias[0][rows], bias[1]))
+        return scores
 
     def search_frequent(self, queries: Scores, k: int, bias: Bias | None = None) -> tuple[Scores, Ids]:
         """Return the k best among the ``frequent`` most used units in ``searched_width`` dimensions; see ``search``.
 
-        Their scores are exact. Shape: queries (M, O), result two (M, k).
+        The shortlist is of eight-bit products and the bias; scores are exact.
+
+        Shape: queries (M, O), result two (M, k).
         """
+        k = min(k, self.frequent)
         wanted = _float(queries)
-        scores = _scored(
-            wanted[:, : self.searched_width], self._frequent, bias and (bias[0], bias[1][: self.frequent])
-        )
-        units = scores.topk(min(k, self.frequent), dim=1, sorted=False).indices
-        best, places = self._rescored(wanted, units, bias)[0].sort(dim=1, descending=True)
-        return best.numpy(), units.gather(1, places).numpy()
+        best, ids = torch.empty(len(wanted), k), torch.empty(len(wanted), k, dtype=torch.int64)
+        for rows in _parts(len(wanted), _SCORES_AT_ONCE // self.frequent):
+            some = bias and (bias[0][rows], bias[1])
+            whole, factor = self._small.products(wanted[rows, : self.searched_width], self.frequent)
+            rough = whole.float().mul_(factor)
+            if some is not None:
+                rough.addmm_(some[0], some[1][: self.frequent].T)
+            shortlist = _largest(rough, min(k + k // 4, self.frequent))
+            scores = self._rescored(wanted[rows], shortlist, some)
+            best[rows], places = scores.topk(k, dim=1)
+            ids[rows] = shortlist.gather(1, places)
+        return best.numpy(), ids.numpy()
 
     def search_exact(self, queries: Scores, k: int, bias: Bias | None = None) -> tuple[Scores, Ids]:
         """Return the k best units of all by scoring every whole code: slow, for loud noise and single look-ups.
@@ -251,7 +263,9 @@ class UnitIndex:
         best, ids = torch.empty(len(wanted), 0), torch.empty(len(wanted), 0, dtype=torch.int64)
         for part in _parts(len(self), _SCORED_AT_ONCE):
             codes = self._half[part].float()
-            scores = _scored(wanted, codes, bias and (bias[0], bias[1][part]))
+            scores = wanted @ codes.T
+            if bias is not None:
+                scores.addmm_(bias[0], bias[1][part].T)
             scores, places = scores.topk(min(k, len(codes)), dim=1)
             best, order = torch.cat((best, scores), dim=1).sort(dim=1, descending=True, stable=True)
             ids = torch.cat((ids, places + part.start), dim=1).gather(1, order)[:, :k]
@@ -284,17 +298,21 @@ def _float(queries: Scores) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(queries, dtype=np.float32))
 
 
-def _leading(wanted: Tensor, width: int) -> Scores:
-    return np.ascontiguousarray(wanted[:, :width].numpy())
-
-
 def _parts(count: int, size: int) -> Iterator[slice]:
+    size = max(size, 1)
     return (slice(start, start + size) for start in range(0, count, size))
 
 
-def _scored(wanted: Tensor, codes: Tensor, bias: Bias | None) -> Tensor:
-    scores = wanted @ codes.T
-    return scores if bias is None else scores.addmm_(bias[0], bias[1].T)
+def _largest(scores: Tensor, count: int) -> Tensor:
+    return scores.topk(count, dim=1, sorted=False).indices
+
+
+def _exact(wanted: Tensor, units: Tensor, codes: Tensor, bias: Bias | None) -> Tensor:
+    """Whole scores of some units, -inf for none. Shape: (M, O), (M, k) and (M, k, O), result (M, k)."""
+    scores = torch.bmm(codes, wanted[:, :, None])[:, :, 0]
+    if bias is not None:
+        scores += torch.bmm(bias[1][units.clamp_min(0)], bias[0][:, :, None])[:, :, 0]
+    return scores.masked_fill(units < 0, -torch.inf)
 
 
 def _storage(index: faiss.Index) -> Tensor | None:

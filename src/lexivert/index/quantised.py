@@ -1,0 +1,47 @@
+"""Unit codes in eight bits: quick inner products, good enough to draw up a shortlist that is then rescored.
+
+Products of eight-bit integers are two to four times as fast as those of float32 on processors made in recent years.
+Rounding to eight bits turns a code by about a hundredth of its length, far less than the noise that codes are
+searched in.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_LARGEST = 127
+_ROUNDED_AT_ONCE = 8192
+
+
+class QuantisedCodes:
+    """Eight-bit copies of vectors, all on one scale.
+
+    Args:
+        vectors: Shape: (V, d) float.
+    """
+
+    def __init__(self, vectors: Tensor) -> None:
+        largest = max((float(part.abs().max()) for part in vectors.split(_ROUNDED_AT_ONCE)), default=0.0)
+        self._step = max(largest, 1e-12) / _LARGEST
+        self._values = torch.empty(vectors.shape, dtype=torch.int8)
+        for values, part in zip(
+            self._values.split(_ROUNDED_AT_ONCE), vectors.split(_ROUNDED_AT_ONCE), strict=True
+        ):
+            values.copy_((part.float() / self._step).round())
+
+    def products(self, queries: Tensor, count: int | None = None) -> tuple[Tensor, Tensor]:
+        """Inner products of queries with the leading dimensions of the first ``count`` vectors, all if None.
+
+        Args:
+            queries: as many dimensions as are to be compared. Shape: (M, w), w at most d.
+            count: of the vectors.
+
+        Returns:
+            Whole numbers (M, V) int32, and each query's factor (M, 1) that makes inner products of them.
+        """
+        step = queries.abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / _LARGEST
+        rounded = (queries / step).round().to(torch.int8)
+        values = self._values[:count, : queries.shape[1]]
+        found: Tensor = torch._int_mm(rounded, values.T)  # noqa: SLF001 has no public name yet
+        return found, step * self._step
