@@ -14,12 +14,12 @@ A bar that is missed is an exit status other than 0.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-import torch.nn.functional as F
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -33,7 +33,9 @@ from lexivert.encoder.token_head import TokenHead, head_codes
 from lexivert.evaluation import baselines
 from lexivert.evaluation.channels import at_width, send, with_codes
 from lexivert.evaluation.frontier import Cell, Frontier, Material, material_of, scored
+from lexivert.evaluation.metrics import mean_cosine
 from lexivert.evaluation.suite import untrained
+from lexivert.evaluation.texts import texts_of
 from lexivert.model import Lexivert
 from lexivert.params import load_params
 from speed import wikitext_sentences
@@ -83,63 +85,52 @@ def ablated(model: Lexivert, cell: Cell, root: Path, material: Material, texts: 
     own = torch.from_numpy(identity_codes(lexicon.surfaces, learned.shape[1], head.config.identity_seed)).half()
     chosen = material.of_length(cell.length, texts, len(lexicon))
 
-    def build(codes: torch.Tensor, prior: Prior | None = None) -> Decoder:
-        return with_codes(full, at_width(codes, width), params.index, params.seed, prior)
+    def build(codes: torch.Tensor) -> Decoder:
+        return with_codes(full, at_width(codes, width), params.index, params.seed)
 
-    codes = full.language.codes
-    unigram, flat = Prior.fixed(full.language.log_prior), Prior.fixed(torch.full((len(codes),), -11.0))
-    plain = build(codes)
-    plain_placer = replace_proposer(build(codes), untrained(plain, params).placer)
-    variants: dict[str, Decoder] = {
-        "all": plain,
-        "no Selector (unigram prior)": build(codes, unigram),
-        "no unit prior at all": build(codes, flat),
-        "no Placer": plain_placer,
-        "identity codes alone": build(own),
-        "head codes alone": build(learned),
+    whole = build(full.language.codes)
+    nothing = untrained(full, params).proposer
+    flat = Prior.fixed(torch.full_like(full.language.log_prior, -math.log(len(lexicon))))
+    variants: dict[str, Callable[[], Decoder]] = {
+        "all": lambda: whole,
+        "no semantic prefix": lambda: whole,
+        "no Selector (unigram prior)": lambda: whole.changed(prior=nothing.prior),
+        "no unit prior at all": lambda: whole.changed(prior=flat),
+        "no Placer": lambda: whole.changed(placer=nothing.placer),
+        "identity codes alone": lambda: build(own),
+        "head codes alone": lambda: build(learned),
     }
     report: dict[str, Any] = {}
-    for name, decoder in variants.items():
+    for name, variant in variants.items():
+        decoder = variant()
         order, semantic = send(
             chosen.units, chosen.semantic, decoder.language, cell.cosine, cell.storage, params.seed
         )
-        report[name] = judged(model, decoder, chosen, order, semantic)
-        if name == "all":
-            report["no semantic prefix"] = judged(model, decoder, chosen, order, torch.zeros_like(semantic))
-            cancelled = baselines.cancellation(order, decoder.proposer.index, decoder.language.binding)
-            report["hard cancellation"] = scored(chosen.units, cancelled) | meaning(model, chosen, cancelled)
+        if name == "no semantic prefix":
+            semantic = torch.zeros_like(semantic)
+        found = decoder.decode_all(order, semantic, 32, name).units
+        report[name] = scored(chosen.units, found) | meaning(model, chosen, found)
+    order, _ = send(chosen.units, chosen.semantic, whole.language, cell.cosine, cell.storage, params.seed)
+    hard = baselines.cancellation(order, whole.proposer.index, whole.language.binding)
+    report["hard cancellation"] = scored(chosen.units, hard) | meaning(model, chosen, hard)
     return report
 
 
-def replace_proposer(decoder: Decoder, placer: torch.nn.Module) -> Decoder:
-    """The same decoder with another Placer."""
-    decoder.proposer.placer = placer  # type: ignore[assignment]
-    return decoder
-
-
-def judged(
-    model: Lexivert, decoder: Decoder, chosen: Material, order: torch.Tensor, semantic: torch.Tensor
-) -> dict[str, float]:
-    """Exact match, unit accuracy and how much of the meaning is left."""
-    found: list[list[int]] = []
-    for start in range(0, len(order), 32):
-        found += decoder.decode(order[start : start + 32], semantic[start : start + 32]).units
-    return scored(chosen.units, found) | meaning(model, chosen, found)
-
-
 def meaning(model: Lexivert, chosen: Material, found: list[list[int]]) -> dict[str, float]:
-    """Backbone cosine of original and rebuilt texts."""
+    """Backbone cosine of original and rebuilt texts, and of those alone that came back wrong."""
     join, backbone = model.encoder.segmenter.join, model.encoder.backbone
     before = torch.from_numpy(backbone.encode([join(units) for units in chosen.units]))
     after = torch.from_numpy(backbone.encode([join(units) for units in found]))
-    return {"backbone_cosine": float(F.cosine_similarity(before, after, dim=1).mean())}
+    wrong = [row for row, (a, b) in enumerate(zip(chosen.units, found, strict=True)) if a != b]
+    report = {"backbone_cosine": mean_cosine(before, after)}
+    if wrong:
+        report["backbone_cosine_of_wrong"] = mean_cosine(before[wrong], after[wrong])
+    return report
 
 
 def materials(model: Lexivert, root: Path, wikitext: Path | None, count: int) -> dict[str, Material]:
     """Own test documents, and sentences of a WikiText file if one is given."""
-    corpus = artifacts.read_parquet(Paths(root).corpus, ["split", "text"])
-    pairs = zip(corpus["split"].to_pylist(), corpus["text"].to_pylist(), strict=True)
-    own = [text for split, text in pairs if split == "test" and len(text.split()) <= 40]
+    own = [text for text in texts_of(Paths(root), "test") if len(text.split()) <= 40]
     found = {"test": material_of(model.encoder, own, count, 0)}
     if wikitext is not None:
         found["wikitext"] = material_of(model.encoder, list(wikitext_sentences(wikitext)), count, 0)
@@ -169,7 +160,7 @@ def main(
             if cells == "ablation":
                 rows = ablated(model, cell, root, material, texts)
             else:
-                rows = frontier.run(replace(cell), material, texts)
+                rows = frontier.run(cell, material, texts)
             key = f"{source} {name}"
             report[key] = rows
             show(key, rows)

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from lexivert.artifacts import Paths
 from lexivert.controller import store
-from lexivert.controller.decoder import Decoded, Decoder
+from lexivert.controller.decoder import Decoder
 from lexivert.controller.meaning import MeaningReader
+from lexivert.controller.results import Decoded
 from lexivert.controller.trace import Step
 from lexivert.encoder.composition import split_parts
 from lexivert.encoder.encoder import Encoder
@@ -73,13 +74,11 @@ class Lexivert:
 
     Args:
         encoder: text to vector.
-        index: nearest units.
         decoder: vector to units.
     """
 
-    def __init__(self, encoder: Encoder, index: UnitIndex, decoder: Decoder) -> None:
+    def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
         self.encoder = encoder
-        self.index = index
         self.decoder = decoder
         self.meaning = MeaningReader(decoder.proposer.prior, encoder)
 
@@ -90,11 +89,12 @@ class Lexivert:
         Raises:
             LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
         """
-        paths = Paths(Path(path))
-        encoder = Encoder.load(path)
-        index = UnitIndex.load(paths.index, encoder.layout.index)
-        lexicon = encoder.segmenter.lexicon
-        return cls(encoder, index, store.load(paths.controller, encoder.layout, lexicon, index))
+        return cls(*store.load_model(Paths(Path(path))))
+
+    @property
+    def index(self) -> UnitIndex:
+        """Nearest units."""
+        return self.decoder.proposer.index
 
     @property
     def embed_dim(self) -> int:
@@ -188,72 +188,18 @@ class Lexivert:
         checked = self._checked(vectors)
         if isinstance(banned, str):
             raise ValueError("banned is one string; give a list of words")  # noqa: TRY004 documented as ValueError
-        without = self._units_with(banned)
-        starts = self._starts(prefix)
+        units = self._units_with(banned)
+        reader = _Reader(
+            self.encoder,
+            self.decoder.without(units) if units else self.decoder,
+            self.meaning.without(units) if units else self.meaning,
+            prefix,
+            self._starts(prefix),
+        )
         readings: list[Reading] = []
         for start in range(0, len(checked), _TEXTS_AT_ONCE):
-            readings += self._read(checked[start : start + _TEXTS_AT_ONCE], trace, prefix, starts, without)
+            readings += reader.read(checked[start : start + _TEXTS_AT_ONCE], trace=trace)
         return readings
-
-    def _read(
-        self,
-        vectors: npt.NDArray[np.float32],
-        trace: bool,
-        prefix: str,
-        starts: list[list[int]],
-        banned: list[int],
-    ) -> list[Reading]:
-        semantic, order = split_parts(torch.from_numpy(vectors), self.encoder.layout.semantic_width)
-        readings: list[Reading | None] = [None] * len(vectors)
-        ordered = order.any(dim=1)
-        rows = ordered.nonzero()[:, 0]
-        if len(rows):
-            found = self._from_order(order[rows], semantic[rows], trace, prefix, starts, banned)
-            for row, reading in zip(rows.tolist(), found, strict=True):
-                readings[row] = reading
-        rows = (~ordered).nonzero()[:, 0]
-        if len(rows):
-            for row, reading in zip(rows.tolist(), self._from_meaning(semantic[rows], starts, banned), strict=True):
-                readings[row] = reading
-        return [reading for reading in readings if reading is not None]
-
-    def _from_order(
-        self, order: Tensor, semantic: Tensor, trace: bool, prefix: str, starts: list[list[int]], banned: list[int]
-    ) -> list[Reading]:
-        """Read order parts; of several spellings of a prefix the one whose text fits best is taken."""
-        best: list[Reading] = []
-        for start in starts or [[]]:
-            fixed = self._fixed(start, len(order)) if start else None
-            decoded = self.decoder.decode(order, semantic, trace=trace, fixed=fixed, banned=banned)
-            found = [self._reading(decoded, row) for row in range(len(order))]
-            best = [
-                max(pair, key=lambda reading: (_begins(reading.text, prefix), reading.fit))
-                for pair in zip(best or found, found, strict=True)
-            ]
-        return best
-
-    def _from_meaning(self, semantic: Tensor, starts: list[list[int]], banned: list[int]) -> list[Reading]:
-        """Texts of like meaning, of which nothing is certain."""
-        fixed = self._fixed(starts[0], len(semantic)) if starts else None
-        segmenter = self.encoder.segmenter
-        return [
-            Reading(
-                text=segmenter.join(units),
-                units=tuple(segmenter.surface(units)),
-                scores=(0.0,) * len(units),
-                confidence=0.0,
-                fit=0.0,
-                proven=False,
-                steps=(),
-            )
-            for units in self.meaning.read(semantic, fixed, banned)
-        ]
-
-    def _fixed(self, start: list[int], count: int) -> Tensor:
-        """Known units at the beginning of texts, -1 elsewhere. Shape: (B, P)."""
-        fixed = torch.full((count, self.encoder.layout.code.max_units + 1), -1)
-        fixed[:, : len(start)] = torch.tensor(start)
-        return fixed
 
     def _starts(self, prefix: str) -> list[list[int]]:
         """Units that a text beginning so may begin with: its last ones may go into longer units with what follows."""
@@ -272,18 +218,6 @@ class Lexivert:
         wanted = {word.casefold() for word in words}
         surfaces = self.encoder.segmenter.lexicon.surfaces
         return [unit for unit, surface in enumerate(surfaces) if not wanted.isdisjoint(surface.casefold().split())]
-
-    def _reading(self, decoded: Decoded, row: int) -> Reading:
-        segmenter = self.encoder.segmenter
-        return Reading(
-            text=segmenter.join(decoded.units[row]),
-            units=tuple(segmenter.surface(decoded.units[row])),
-            scores=tuple(decoded.scores[row]),
-            confidence=float(decoded.confidence[row]),
-            fit=max(min(float(decoded.fit[row]), 1.0), 0.0),
-            proven=bool(decoded.proven[row]),
-            steps=tuple(decoded.steps[row]),
-        )
 
     def neighbors(self, query: str | npt.ArrayLike, k: int = 10) -> list[Neighbor]:
         """Units whose codes are nearest to a text's, or to those of the text that a vector holds.
@@ -335,5 +269,81 @@ class Lexivert:
         return checked
 
 
-def _begins(text: str, prefix: str) -> bool:
-    return text.startswith(normalize(prefix))
+@dataclass(frozen=True)
+class _Reader:
+    """Reads vectors back under what is known of all their texts.
+
+    Attributes:
+        encoder: gives the layout and joins units.
+        decoder: for vectors with an order part.
+        meaning: for semantic prefixes alone.
+        prefix: how every text begins.
+        starts: units that a text beginning so may begin with.
+    """
+
+    encoder: Encoder
+    decoder: Decoder
+    meaning: MeaningReader
+    prefix: str
+    starts: list[list[int]]
+
+    def read(self, vectors: npt.NDArray[np.float32], *, trace: bool) -> list[Reading]:
+        """One reading for each vector. Shape: (B, D)."""
+        semantic, order = split_parts(torch.from_numpy(vectors), self.encoder.layout.semantic_width)
+        readings: dict[int, Reading] = {}
+        ordered = order.any(dim=1)
+        rows = ordered.nonzero()[:, 0]
+        if len(rows):
+            readings.update(zip(rows.tolist(), self._from_order(order[rows], semantic[rows], trace), strict=True))
+        rows = (~ordered).nonzero()[:, 0]
+        if len(rows):
+            readings.update(zip(rows.tolist(), self._from_meaning(semantic[rows]), strict=True))
+        return [readings[row] for row in range(len(vectors))]
+
+    def _from_order(self, order: Tensor, semantic: Tensor, trace: bool) -> list[Reading]:
+        """Read order parts; of several spellings of a prefix the one whose text fits best is taken."""
+        best: list[Reading] = []
+        for start in self.starts or [[]]:
+            fixed = self._fixed(start, len(order)) if start else None
+            decoded = self.decoder.decode(order, semantic, trace=trace, fixed=fixed)
+            found = [self._reading(decoded, row) for row in range(len(order))]
+            best = [
+                max(pair, key=lambda reading: (reading.text.startswith(normalize(self.prefix)), reading.fit))
+                for pair in zip(best or found, found, strict=True)
+            ]
+        return best
+
+    def _from_meaning(self, semantic: Tensor) -> list[Reading]:
+        """Texts of like meaning, of which nothing is certain."""
+        fixed = self._fixed(self.starts[0], len(semantic)) if self.starts else None
+        segmenter = self.encoder.segmenter
+        return [
+            Reading(
+                text=segmenter.join(units),
+                units=tuple(segmenter.surface(units)),
+                scores=(0.0,) * len(units),
+                confidence=0.0,
+                fit=0.0,
+                proven=False,
+                steps=(),
+            )
+            for units in self.meaning.read(semantic, fixed)
+        ]
+
+    def _fixed(self, start: list[int], count: int) -> Tensor:
+        """Known units at the beginning of texts, -1 elsewhere. Shape: (B, P)."""
+        fixed = torch.full((count, self.encoder.layout.code.max_units + 1), -1)
+        fixed[:, : len(start)] = torch.tensor(start)
+        return fixed
+
+    def _reading(self, decoded: Decoded, row: int) -> Reading:
+        segmenter = self.encoder.segmenter
+        return Reading(
+            text=segmenter.join(decoded.units[row]),
+            units=tuple(segmenter.surface(decoded.units[row])),
+            scores=tuple(decoded.scores[row]),
+            confidence=float(decoded.confidence[row]),
+            fit=max(min(float(decoded.fit[row]), 1.0), 0.0),
+            proven=bool(decoded.proven[row]),
+            steps=tuple(decoded.steps[row]),
+        )

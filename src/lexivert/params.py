@@ -222,7 +222,7 @@ class ControllerParams(_Section):
     placer_width: PositiveInt = 64
     placer_layers: PositiveInt = 2
     placer_heads: PositiveInt = 4
-    candidates: Annotated[int, Field(ge=2)] = 16
+    candidates: Annotated[int, Field(ge=3)] = 16
     """Candidate units a position, K."""
     max_train_units: PositiveInt = 64
     """Longest training text, in units."""
@@ -247,7 +247,9 @@ class ControllerParams(_Section):
     @pydantic.model_validator(mode="after")
     def _heads_divide_the_width(self) -> ControllerParams:
         if self.placer_width % self.placer_heads:
-            raise ValueError(f"placer_width {self.placer_width} must be a multiple of placer_heads {self.placer_heads}")
+            raise ValueError(
+                f"placer_width {self.placer_width} must be a multiple of placer_heads {self.placer_heads}"
+            )
         return self
 
 

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
-import torch.nn.functional as F
 
 from lexivert.controller.amp import AmpRules, MessagePassing
 from lexivert.controller.confidence import Calibration
-from lexivert.controller.decoder import Decoder, DecodeRules
-from lexivert.controller.prior import Prior
-from lexivert.controller.proposal import Proposer
+from lexivert.controller.decoder import Decoder, DecodeRules, _Best
+from lexivert.controller.prior import NEVER, Prior
+from lexivert.controller.results import Found
 from lexivert.controller.sampling import add_noise
-from lexivert.encoder.composition import superpose
 from lexivert.lexicon.units import END
 
 
@@ -107,17 +107,23 @@ def test_clear_vectors_are_read_by_the_incremental_pass_alone(world, monkeypatch
         decoder.decode(world.vectors(world.texts([40])), semantic(1))
 
 
-def test_likelihood_by_hand(world):
+def test_the_likelier_text_is_kept_and_a_proof_for_good(world):
     """Unigram probabilities, and -O/2 ln of the energy that the text leaves."""
-    texts = [[5, 6, 7], [5, 8]]
-    target = world.vectors([[5, 6, 7]]).expand(2, -1)
-    judged = Decoder(world.proposer)._judged(texts, [[1.0] * 3, [1.0] * 2], target)
-    cosine = F.cosine_similarity(target, superpose(texts, world.language.codes, world.language.binding))
-    prior = world.language.log_prior
-    assert judged.likelihood[0].item() == pytest.approx(prior[[5, 6, 7]].sum().item() + 256 * 13.8155, rel=1e-3)
-    second = prior[[5, 8]].sum() - 256 * torch.log(1 - cosine[1] ** 2)
-    assert judged.likelihood[1].item() == pytest.approx(second.item(), rel=1e-4)
-    assert judged.proven.tolist() == [True, False]
+    target, prior = world.vectors([[5, 6, 7]] * 3), world.language.log_prior
+    best = _Best(target, prior)
+    best.offer(
+        torch.tensor([1, 2]),
+        Found([[5, 8], [9]], [[0.5, 0.4], [0.3]], torch.tensor([0.6, 0.2]), torch.tensor([False, False])),
+    )
+    expected = [prior[[5, 8]].sum().item() - 256 * math.log(0.64), prior[9].item() - 256 * math.log(0.96)]
+    assert best.likelihood.tolist() == pytest.approx([-math.inf, *expected], rel=1e-4)
+    later = Found([[1], [2]], [[0.9], [0.9]], torch.tensor([0.5, 0.5]), torch.tensor([False, True]))
+    best.offer(torch.tensor([1, 2]), later)
+    best.offer(torch.tensor([2]), Found([[3]], [[1.0]], torch.tensor([0.99]), torch.tensor([False])))
+    assert best.units == [[], [5, 8], [2]]
+    assert best.scores == [[], [0.5, 0.4], [0.9]]
+    assert best.fit.tolist() == pytest.approx([0.0, 0.6, 0.5])
+    assert best.proven.tolist() == [False, False, True]
 
 
 @pytest.fixture(scope="module")
@@ -150,11 +156,19 @@ def test_lengths_tried_are_the_likeliest(narrow):
     world, texts, _ = narrow
     decoder = Decoder(world.proposer, rules=DecodeRules(lengths=3))
     settled = decoder.passing.decode(world.vectors(texts[:2]), semantic(2))
-    which, length_prior = decoder._other_lengths(settled)
+    which, length_prior = decoder._other_lengths(settled.length_evidence)
     assert which.tolist() == [0, 0, 0, 1, 1, 1]
     allowed = [(line == 0).nonzero()[:, 0].tolist() for line in length_prior]
-    expected = settled.end_evidence.topk(3, dim=1).indices
+    expected = settled.length_evidence.topk(3, dim=1).indices
     assert allowed == [[n] for n in expected.flatten().tolist()]
+
+
+def test_lengths_that_what_is_known_rules_out_are_not_tried(narrow):
+    world, _, _ = narrow
+    evidence = torch.tensor([[NEVER, NEVER - 5.0, 1.0, 2.0, NEVER], [0.0, 4.0, 3.0, 2.0, 1.0]])
+    which, length_prior = Decoder(world.proposer, rules=DecodeRules(lengths=4))._other_lengths(evidence)
+    assert which.tolist() == [0, 0, 1, 1, 1, 1]
+    assert [(line == 0).nonzero()[:, 0].tolist() for line in length_prior] == [[3], [2], [1], [2], [3], [4]]
 
 
 def test_where_there_is_room_nothing_is_tried_again(world, monkeypatch):
@@ -182,7 +196,7 @@ def test_banned_units_never_appear(make_world, width):
     banned = [6, 9, *texts[2][:2]]
     free = Decoder(world.proposer).decode(world.vectors(texts), semantic(5))
     assert all(exact(free.units, texts))
-    result = Decoder(world.proposer).decode(world.vectors(texts), semantic(5), banned=banned)
+    result = Decoder(world.proposer).without(banned).decode(world.vectors(texts), semantic(5))
     assert not {unit for units in result.units for unit in units} & {END, *banned}
     assert not result.proven[[0, 1, 2]].any()
     assert [result.units[0][place] for place in (0, 2, 3, 5)] == [5, 7, 8, 10]
@@ -236,8 +250,7 @@ def test_another_prior_changes_what_is_found(make_world):
     text = world.texts([16], seed=3)[0]
     told = torch.full((300,), -12.0)
     told[text] = -2.0
-    known, results = world.proposer, []
-    for prior in (known.prior, Prior.fixed(told)):
-        proposer = Proposer(prior, known.placer, known.index, known.language, known.candidates)
-        results.append(Decoder(proposer).decode(world.vectors([text]), semantic(1)))
+    decoder = Decoder(world.proposer)
+    told_so = decoder.changed(prior=Prior.fixed(told))
+    results = [tried.decode(world.vectors([text]), semantic(1)) for tried in (decoder, told_so)]
     assert [result.units[0] == text for result in results] == [False, True]

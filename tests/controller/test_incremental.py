@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from lexivert.controller import incremental
-from lexivert.controller.incremental import Incremental, IncrementalRules, _easiest, first_length
+from lexivert.controller.channel import length_evidence
+from lexivert.controller.incremental import Incremental, IncrementalRules, _easiest
 from lexivert.controller.sampling import add_noise
 from lexivert.lexicon.units import END
 
@@ -94,7 +95,7 @@ def test_no_texts_at_all(world):
     assert (result.units, result.scores, result.steps) == ([], [], [])
 
 
-def test_first_length_by_hand():
+def test_length_before_decoding_by_hand():
     """Orthogonal ends: evidence e at n scores e / sqrt(n + 1) - 1 / (2n + 2)."""
     ends = torch.eye(4)
     target = torch.tensor(
@@ -105,7 +106,7 @@ def test_first_length_by_hand():
             [0.0, 0.0, 0.0, 0.0],  # the least unlikely is the longest: -.125
         ]
     )
-    assert first_length(target, ends).tolist() == [2, 2, 0, 3]
+    assert length_evidence(target, ends).argmax(dim=1).tolist() == [2, 2, 0, 3]
     assert 0.5 / math.sqrt(3) - 1 / 6 == pytest.approx(0.1220, abs=1e-4)
 
 

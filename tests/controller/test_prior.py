@@ -22,7 +22,7 @@ def context(batch=2, n=3):
 
 def selector():
     torch.manual_seed(0)
-    network = Selector(4, 5, 6, 8, 1, 2, 7).eval()
+    network = Selector(4, 5, 6, 8, 2, 7).eval()
     network.settle(torch.randn(4, 6), LOG_PRIOR)
     torch.nn.init.normal_(network.query[-1].weight)
     return network

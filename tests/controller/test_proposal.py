@@ -8,9 +8,11 @@ import torch
 from lexivert.controller.buffer import OPEN, Buffer
 from lexivert.controller.channel import observe, prefix_cosine
 from lexivert.controller.placer import CANDIDATE_FEATURES, SLOT_FEATURES
+from lexivert.controller.prior import NEVER
 from lexivert.controller.proposal import score, window_fit
 from lexivert.controller.sampling import add_noise
 from lexivert.controller.selector import Context
+from lexivert.lexicon.units import END
 
 
 def state(world, texts, committed, cosine=1.0):
@@ -71,10 +73,12 @@ def test_some_rows_of_an_empty_text(world):
     assert slots.evidence.shape == (0, 512)
 
 
+def nothing(count):
+    return torch.full((count,), -1)
+
+
 def scored(world, slots, quick):
-    units = world.proposer.retrieve(slots, quick)
-    products = torch.bmm(world.language.codes[units].float(), slots.intentions[:, :, None])[:, :, 0]
-    logits = products + world.proposer.prior.table[units, -1]
+    units, logits = world.proposer.retrieve(slots, quick, nothing(len(quick)))
     return units, score(slots, units, logits, world.proposer.unigram, quick)
 
 
@@ -109,19 +113,34 @@ def test_with_all_units_retrieved_the_posterior_is_the_softmax(make_world):
 def test_quick_retrieval_is_of_frequent_units(world):
     _, slots = world.slots(0.03, 6)
     quick = torch.tensor([True, False, True, False, False, True])
-    units = world.proposer.retrieve(slots, quick)
-    everything = world.log_posterior(slots)
+    units, logits = world.proposer.retrieve(slots, quick, nothing(6))
+    everything = slots.intentions @ world.language.codes.float().T + world.language.log_prior
+    everything[:, END] = NEVER
     for row in range(6):
         expected = torch.topk(everything[row, : 500 if quick[row] else 2000], 8)
-        assert units[row].tolist() == expected.indices.tolist()
+        assert units[row, :6].tolist() == expected.indices[:6].tolist()
+        torch.testing.assert_close(logits[row, :6], expected.values[:6], atol=1e-2, rtol=1e-4)
+
+
+def test_a_held_unit_is_always_a_candidate(world):
+    """Row 0 holds nothing, row 1 what is found anyway, row 2 a unit that has nothing to do with the evidence."""
+    _, slots = world.slots(0.03, 3)
+    quick = torch.zeros(3, dtype=torch.bool)
+    alone, _ = world.proposer.retrieve(slots, quick, nothing(3))
+    stranger = next(unit for unit in range(1, 2000) if unit not in alone[2].tolist())
+    units, logits = world.proposer.retrieve(slots, quick, torch.tensor([-1, int(alone[1, 3]), stranger]))
+    assert torch.equal(units[:2], alone[:2])
+    assert torch.equal(units[2], torch.cat((alone[2, :-1], torch.tensor([stranger]))))
+    exact = slots.intentions[2] @ world.language.codes[stranger].float() + world.language.log_prior[stranger]
+    assert logits[2, -1].item() == pytest.approx(exact.item(), rel=1e-4)
 
 
 def test_a_query_changes_what_is_retrieved(world):
     _, slots = world.slots(0.05, 4)
     everywhere = torch.zeros(4, dtype=torch.bool)
-    without = world.proposer.retrieve(slots, everywhere)
+    without, _ = world.proposer.retrieve(slots, everywhere, nothing(4))
     slots.queries[2, :-1] = torch.linspace(-3.0, 3.0, slots.queries.shape[1] - 1)
-    units = world.proposer.retrieve(slots, everywhere)
+    units, _ = world.proposer.retrieve(slots, everywhere, nothing(4))
     assert torch.equal(units, world.log_posterior(slots).topk(8, dim=1).indices)
     assert (units != without).any(dim=1).tolist() == [False, False, True, False]
 
@@ -138,7 +157,7 @@ def test_a_search_of_few_dimensions_misses_next_to_nothing(make_world, width):
         if chosen
     ]
     assert [search.keywords["width"] for search in asked] == [width]
-    units = world.proposer.retrieve(slots, torch.zeros(600, dtype=torch.bool))
+    units, _ = world.proposer.retrieve(slots, torch.zeros(600, dtype=torch.bool), nothing(600))
     missed = (units != world.log_posterior(slots).argmax(dim=1)[:, None]).all(dim=1)
     assert missed.float().mean() <= 0.005
 
@@ -150,12 +169,11 @@ def test_windows_tell_right_from_wrong(world):
     wrong = [(0, position, 1 + text[position] % 1999, 1.0) for position in range(8, 16)]
     target, buffer, channel = state(world, [text], right + wrong)
     fits = window_fit(buffer, torch.tensor([0]), channel, target)
-    assert fits.shape == (1, 9)
+    assert fits.shape == (1, 6)
     assert fits[0, 1].item() < 0.5
     assert fits[0, 2].item() == 1.0
     assert fits[0, [0, 3, 4]].min() > 0.8  # a quarter of what is known is wrong, so the scale is taken too large
     assert fits[0, [0, 3, 4]].max() < 1.8
-    assert fits[0, 6:].tolist() == [1.0] * 3
 
 
 def test_features_of_the_placer(world):

@@ -11,9 +11,7 @@ def test_probabilities_mean_what_they_say(make_world):
     world = make_world(1000, 256)
     truth, slots = world.slots(0.045, 1500)
     everywhere = torch.zeros(1500, dtype=torch.bool)
-    units = world.proposer.retrieve(slots, everywhere)
-    products = torch.bmm(world.language.codes[units].float(), slots.intentions[:, :, None])[:, :, 0]
-    logits = products + world.language.log_prior[units]
+    units, logits = world.proposer.retrieve(slots, everywhere, torch.full((1500,), -1))
     log_posterior, _ = score(slots, units, logits, world.proposer.unigram, everywhere)
     probability, choice = log_posterior.exp().max(dim=1)
     right = (units.gather(1, choice[:, None])[:, 0] == truth).float()

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.controller import training
-from lexivert.controller.sampling import Texts
-from lexivert.controller.selector import Selector, UnitSpace
+from lexivert.controller.sampling import Texts, padded
+from lexivert.controller.selector import Context, Selector, UnitSpace
 from lexivert.controller.training import (
     Examples,
     Lessons,
@@ -20,7 +20,7 @@ from lexivert.controller.training import (
     train_placer,
     train_selector,
 )
-from lexivert.controller.validation import cross_entropies, known_context, padded
+from lexivert.controller.validation import cross_entropies
 from lexivert.params import ControllerParams
 from lexivert.training.loop import Progress
 
@@ -181,7 +181,7 @@ def test_held_out_figures_are_exact(small):
         for units, prefix in zip(texts.units, texts.semantic, strict=True):
             truth, length = padded([units])
             semantic = torch.from_numpy(prefix[None].astype(np.float32))
-            context = known_context(truth, length, semantic, prefix=True, known=True)
+            context = Context.certain(truth, length, semantic, torch.ones(1))
             logits = selector(context)[0] @ selector.table.T + selector.bias
             costs.append(F.cross_entropy(logits, truth[0], reduction="sum"))
     expected = (sum(costs) / sum(map(len, texts.units))).item()

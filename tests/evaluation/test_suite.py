@@ -10,8 +10,9 @@ import pytest
 
 from lexivert.artifacts import Paths
 from lexivert.errors import LexivertError
-from lexivert.evaluation import suite
-from lexivert.evaluation.suite import choose_texts, run_evaluation
+from lexivert.evaluation.suite import run_evaluation
+from lexivert.evaluation.tables import write_table
+from lexivert.evaluation.texts import choose_texts
 from lexivert.params import Params
 
 
@@ -67,8 +68,8 @@ def test_a_missing_corpus_is_named(project: Paths, tiny_params: Params):
 
 
 def test_tables_quote_units_and_nothing_else(tmp_path):
-    rows = [[1, 12, unit, suite._four_places(1.0), suite._four_places(3e-9)] for unit in ("a", '"', "1,2", "12", "")]
-    suite._write_table(tmp_path / "plots" / "table.csv", ["step", "position", "unit", "score", "residual"], rows)
+    rows = [[1, 12, unit, 1.0, 3e-9] for unit in ("a", '"', "1,2", "12", "")]
+    write_table(tmp_path / "plots" / "table.csv", ["step", "position", "unit", "score", "residual"], rows)
     assert (tmp_path / "plots" / "table.csv").read_bytes().decode().splitlines(keepends=True) == [
         "step,position,unit,score,residual\n",
         '1,12,"a",1.0000,0.0000\n',

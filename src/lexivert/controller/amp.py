@@ -243,8 +243,8 @@ class MessagePassing:
         lengths = state.lengths[rows].argmax(dim=1).clamp(max=state.units.shape[1]).tolist()
         for row, n in zip(rows.tolist(), lengths, strict=True):
             units = state.units[row, :n, 0].tolist()
-            n = units.index(-1) if -1 in units else n
-            state.best[row], state.scores[row] = units[:n], state.shares[row, :n, 0].tolist()
+            end = units.index(-1) if -1 in units else n
+            state.best[row], state.scores[row] = units[:end], state.shares[row, :end, 0].tolist()
         texts = [state.best[row] for row in rows.tolist()]
         state.fit[rows] = fit(state.target[rows], superpose(texts, self.language.codes, self.language.binding))
         counts = torch.tensor([len(text) for text in texts])

@@ -45,7 +45,9 @@ def calibrate(decoder: Decoder, texts: Texts, params: Params, seed: int) -> tupl
     right = np.array([a == b for a, b in zip(units, decoded.units, strict=True)])
     unproven = ~decoded.proven.numpy()
     doubtful = [row for row in np.flatnonzero(unproven).tolist() if decoded.units[row]]
-    unit_right = np.array([hit for row in doubtful for hit in right_units(units[row], decoded.units[row])], dtype=bool)
+    unit_right = np.array(
+        [hit for row in doubtful for hit in right_units(units[row], decoded.units[row])], dtype=bool
+    )
     features = text_features(decoded.scores, decoded.fit, order.shape[1])
     calibration = Calibration.none()
     if 0 < right[unproven].sum() < unproven.sum() and 0 < unit_right.sum() < len(unit_right):

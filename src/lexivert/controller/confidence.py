@@ -6,7 +6,7 @@ regression on validation documents over a mix of noise levels (Platt 1999) bring
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -54,6 +54,18 @@ class Calibration:
             return []
         calibrated: list[float] = expit(_with_constant(unit_features(scores)) @ np.array(self.unit)).tolist()
         return calibrated
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Sequence[float]]) -> Calibration:
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is of another form.
+        """
+        text, unit = ([float(weight) for weight in content[name]] for name in ("text", "unit"))
+        if (len(text), len(unit)) != (FEATURES + 1, 3):
+            raise ValueError(f"calibration of {len(text)} and {len(unit)} weights, not {FEATURES + 1} and 3")
+        return cls(tuple(text), tuple(unit))
 
     def to_dict(self) -> dict[str, tuple[float, ...]]:
         """Contents for JSON."""

@@ -125,9 +125,7 @@ class Decoder:
         return self.changed(prior=self.proposer.prior.without(units))
 
     @torch.inference_mode()
-    def decode(
-        self, order: Tensor, semantic: Tensor, *, trace: bool = False, fixed: Tensor | None = None
-    ) -> Decoded:
+    def decode(self, order: Tensor, semantic: Tensor, *, trace: bool = False, fixed: Tensor | None = None) -> Decoded:
         """Read texts back.
 
         Args:
@@ -178,9 +176,7 @@ class Decoder:
         length = length_evidence(target, self.language.ends).argmax(dim=1)
         return ((length + 1) * self.rules.clear <= target.shape[1]) & target.any(dim=1)
 
-    def _settle(
-        self, best: _Best, rows: Tensor, target: Tensor, semantic: Tensor, fixed: Tensor | None
-    ) -> None:
+    def _settle(self, best: _Best, rows: Tensor, target: Tensor, semantic: Tensor, fixed: Tensor | None) -> None:
         """Message passing; then, where nothing is proven, other lengths in other ways."""
         settled = self.passing.decode(target[rows], semantic[rows], fixed=None if fixed is None else fixed[rows])
         best.offer(rows, settled)
@@ -196,7 +192,7 @@ class Decoder:
             best.offer(again, other.decode(target[again], semantic[again], length_prior, known))
 
     def _hopeful(self, settled: Settled, width: int) -> Tensor:
-        """Tell which texts are so unsure, and their vectors so tight, that the fault may be ours. Shape: (R,) bool."""
+        """Tell which texts are so unsure, and vectors so tight, that the fault may be ours. Shape: (R,) bool."""
         unsure = [min(scores, default=0.0) < self.rules.sure for scores in settled.scores]
         tight = [(len(units) + 1) * self.rules.tight > width for units in settled.units]
         return torch.tensor(unsure) & torch.tensor(tight)

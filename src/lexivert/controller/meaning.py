@@ -40,19 +40,19 @@ class MeaningReader:
         self.encoder = encoder
         self._drafter = MeaningDecoder(prior, encoder.layout.code.max_units + 1)
 
-    def read(self, semantic: Tensor, fixed: Tensor | None = None, banned: Sequence[int] = ()) -> list[list[int]]:
+    def without(self, units: Sequence[int]) -> MeaningReader:
+        """The same reader for texts that hold none of some units."""
+        return MeaningReader(self._drafter.prior.without(units), self.encoder)
+
+    def read(self, semantic: Tensor, fixed: Tensor | None = None) -> list[list[int]]:
         """One text in units for each prefix.
 
         Args:
             semantic: prefixes of any positive length. Shape: (B, S).
             fixed: units known beforehand, -1 elsewhere. Shape: (B, P).
-            banned: units that no text may hold.
         """
-        drafter = self._drafter
-        if banned:
-            drafter = MeaningDecoder(drafter.prior.without(banned), drafter.positions)
         drafts = [
-            drafter.decode(semantic, fixed, _DRAFT_TEMPERATURE if number else 0.0, number)
+            self._drafter.decode(semantic, fixed, _DRAFT_TEMPERATURE if number else 0.0, number)
             for number in range(_DRAFTS)
         ]
         texts = [self.encoder.segmenter.join(units) for draft in drafts for units in draft]

@@ -97,9 +97,7 @@ class Selector(nn.Module):
     table: Tensor
     bias: Tensor
 
-    def __init__(
-        self, units: int, semantic_width: int, rank: int, width: int, reach: int, positions: int
-    ) -> None:
+    def __init__(self, units: int, semantic_width: int, rank: int, width: int, reach: int, positions: int) -> None:
         super().__init__()
         self.reach = reach
         self.positions = positions

@@ -84,7 +84,7 @@ def run_controller(paths: Paths, params: Params) -> None:
     curves = train_selector(selector, space, train, language.log_prior, params.controller, seed, (topic, context))
     proposer = Proposer(Prior.learned(selector), placer, index, language, params.controller.candidates)
     placer_curves = train_placer(proposer, train, params.controller, seed, placing)
-    metrics["last"] = {**curves[-1], **placer_curves[-1]}
+    metrics["last"] = {"selector": curves[-1], "placer": placer_curves[-1]}
     metrics["valid_nats_a_unit"] = cross_entropies(selector, language.log_prior, valid)
     calibration, metrics["calibration"] = calibrate(Decoder(proposer), valid, params, seed)
     store.save(selector, placer, calibration, shape, paths.controller)

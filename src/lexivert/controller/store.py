@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lexivert import artifacts
+from lexivert.artifacts import Paths
 from lexivert.controller.confidence import Calibration
 from lexivert.controller.decoder import Decoder
 from lexivert.controller.language import Language
@@ -19,6 +20,7 @@ from lexivert.controller.placer import Placer
 from lexivert.controller.prior import Prior
 from lexivert.controller.proposal import Proposer
 from lexivert.controller.selector import Selector
+from lexivert.encoder.encoder import Encoder
 from lexivert.encoder.layout import Layout
 from lexivert.errors import DamagedArtifactError
 from lexivert.index.faiss_index import UnitIndex
@@ -78,9 +80,7 @@ def new_selector(shape: ControllerShape, log_prior: Tensor, seed: int) -> Select
     """Untrained Selector: its prior is the unigram one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        selector = Selector(
-            shape.units, shape.semantic_width, shape.rank, shape.width, shape.reach, shape.positions
-        )
+        selector = Selector(shape.units, shape.semantic_width, shape.rank, shape.width, shape.reach, shape.positions)
     selector.settle(selector.table, log_prior)
     return selector.eval()
 
@@ -105,6 +105,17 @@ def save(selector: Selector, placer: Placer, calibration: Calibration, shape: Co
         artifacts.write_json(temporary / CONFIG, {"shape": asdict(shape), "calibration": calibration.to_dict()})
 
 
+def load_model(paths: Paths) -> tuple[Encoder, Decoder]:
+    """Encoder and decoder of a project folder after ``dvc repro``.
+
+    Raises:
+        LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
+    """
+    encoder = Encoder.load(paths.root)
+    index = UnitIndex.load(paths.index, encoder.layout.index)
+    return encoder, load(paths.controller, encoder.layout, encoder.segmenter.lexicon, index)
+
+
 def load(folder: Path, layout: Layout, lexicon: Lexicon, index: UnitIndex) -> Decoder:
     """Read what ``save`` wrote.
 
@@ -116,7 +127,7 @@ def load(folder: Path, layout: Layout, lexicon: Lexicon, index: UnitIndex) -> De
     language = language_of(layout, lexicon, index)
     try:
         shape = ControllerShape(**content["shape"])
-        calibration = Calibration(**{name: tuple(values) for name, values in content["calibration"].items()})
+        calibration = Calibration.from_dict(content["calibration"])
         selector, placer = new_selector(shape, torch.zeros(shape.units), seed=0), new_placer(shape, seed=0)
         state = load_file(weights)
         for name, module in (("selector", selector), ("placer", placer)):

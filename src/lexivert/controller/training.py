@@ -84,8 +84,8 @@ class SelectorStep:
         held = lesson.context.units.clamp_min(0)
         wanted, places = torch.cat((negatives, truth, held.flatten())).unique(return_inverse=True)  # type: ignore[no-untyped-call]
         vectors = F.embedding(places, self.space(wanted))
-        sizes = (len(negatives), len(truth), held.numel())
-        others, own, seen = vectors.split(sizes)
+        sizes = [len(negatives), len(truth), held.numel()]
+        others, own, seen = torch.split(vectors, sizes)
         queries = self.selector(lesson.context, seen.view(*held.shape, -1))[inside]
         own_logits = (queries * own).sum(dim=1) + self.space.bias[truth]
         logits = torch.addmm(self.space.bias[negatives] + times.log(), queries, others.T)
@@ -224,11 +224,11 @@ def train_selector(
     topics = Lessons.of(texts, log_prior, params, params.topic_batch_size, seed)
     config = _config(params, params.topic_steps, seed)
     history = train(TopicStep(selector, space, params), modules, topics, config, checkpoints[0], "topic")
-    selector.topic.requires_grad_(False)
+    selector.topic.requires_grad_(requires_grad=False)
     step = SelectorStep(selector, space, log_prior, params)
     lessons = Lessons.of(texts, log_prior, params, params.batch_size, seed + 1)
     history += train(step, modules, lessons, _config(params, params.steps, seed), checkpoints[1], "selector")
-    selector.eval().requires_grad_(True)
+    selector.eval().requires_grad_()
     settle(selector, space)
     return history
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.controller.incremental import first_length
+from lexivert.controller.channel import length_evidence
 from lexivert.controller.language import bound_ends
 from lexivert.encoder.binding import RotaryBinding
 from lexivert.encoder.composition import superpose
@@ -40,7 +40,7 @@ def one_shot(order: Tensor, index: UnitIndex, binding: RotaryBinding) -> list[li
     Shape: order (B, O); result B lists of unit ids.
     """
     target = F.normalize(order, dim=-1)
-    lengths = first_length(target, bound_ends(torch.from_numpy(index.codes), binding))
+    lengths = length_evidence(target, bound_ends(torch.from_numpy(index.codes), binding)).argmax(dim=1)
     rows, positions = _places(lengths.tolist())
     return _nearest(binding.unbind(target[rows], positions), lengths.tolist(), index)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +12,9 @@ from torch import Tensor
 from lexivert.controller.decoder import Decoder
 from lexivert.controller.language import Language
 from lexivert.controller.prior import Prior
-from lexivert.controller.proposal import Proposer
 from lexivert.controller.sampling import add_noise
 from lexivert.encoder.binding import RotaryBinding
-from lexivert.encoder.composition import join_parts, superpose
+from lexivert.encoder.composition import join_parts, split_parts, superpose
 from lexivert.index import faiss_index
 from lexivert.index.faiss_index import UnitIndex
 from lexivert.params import IndexParams
@@ -47,9 +47,7 @@ def at_width(codes: Tensor, width: int) -> Tensor:
     return codes if width == codes.shape[1] else F.normalize(codes[:, :width].float(), dim=-1).half()
 
 
-def with_codes(
-    decoder: Decoder, codes: Tensor, params: IndexParams, seed: int, prior: Prior | None = None
-) -> Decoder:
+def with_codes(decoder: Decoder, codes: Tensor, params: IndexParams, seed: int) -> Decoder:
     """The same controller for other unit codes, of any width.
 
     Args:
@@ -57,19 +55,11 @@ def with_codes(
         codes: Shape: (V, width) float16.
         params: of the index; a Flat one is built.
         seed: of the rotations.
-        prior: in place of the decoder's.
     """
-    known = decoder.language
-    width = codes.shape[1]
-    flat = params.model_copy(update={"factory": "Flat", "search_dims": min(params.search_dims or width, width)})
-    array = codes.numpy()
-    index = UnitIndex(array, faiss_index.build(array, flat), flat)
-    binding = RotaryBinding(width, known.binding.positions, seed)
-    language = Language(codes, known.log_prior, binding, known.apart, known.semantic_share)
-    proposer = Proposer(
-        prior or decoder.proposer.prior, decoder.proposer.placer, index, language, decoder.proposer.candidates
+    binding = RotaryBinding(codes.shape[1], decoder.language.binding.positions, seed)
+    return decoder.changed(
+        index=_flat_index(codes, params), language=replace(decoder.language, codes=codes, binding=binding)
     )
-    return Decoder(proposer, decoder.calibration, decoder.rules)
 
 
 def with_lexicon(decoder: Decoder, units: int, params: IndexParams, seed: int) -> Decoder:
@@ -86,13 +76,14 @@ def with_lexicon(decoder: Decoder, units: int, params: IndexParams, seed: int) -
     log_prior = torch.cat((known.log_prior[:units], known.log_prior.min().expand(more)))
     table = torch.cat((prior.table[:units], torch.zeros(more, prior.table.shape[1])))
     table[count:, -1] = prior.table[:, -1].quantile(0.05)
-    language = Language(codes, log_prior, known.binding, known.apart, known.semantic_share)
-    flat = params.model_copy(update={"factory": "Flat"})
-    index = UnitIndex(codes.numpy(), faiss_index.build(codes.numpy(), flat), flat)
-    proposer = Proposer(
-        Prior(table, prior.selector), decoder.proposer.placer, index, language, decoder.proposer.candidates
-    )
-    return Decoder(proposer, decoder.calibration, decoder.rules)
+    language = replace(known, codes=codes, log_prior=log_prior)
+    return decoder.changed(prior=Prior(table, prior.selector), index=_flat_index(codes, params), language=language)
+
+
+def _flat_index(codes: Tensor, params: IndexParams) -> UnitIndex:
+    dims = min(params.search_dims or codes.shape[1], codes.shape[1])
+    flat = params.model_copy(update={"factory": "Flat", "search_dims": dims})
+    return UnitIndex(codes.numpy(), faiss_index.build(codes.numpy(), flat), flat)
 
 
 def send(
@@ -113,5 +104,5 @@ def send(
     clean = join_parts(semantic, superpose(units, language.codes, language.binding), language.semantic_share)
     noisy = add_noise(clean, torch.full((len(clean),), cosine), torch.Generator().manual_seed(seed))
     stored = STORAGE[storage](noisy)
-    width = semantic.shape[1]
-    return F.normalize(stored[:, width:], dim=-1), F.normalize(stored[:, :width], dim=-1)
+    prefix, order = split_parts(stored, semantic.shape[1])
+    return F.normalize(order, dim=-1), F.normalize(prefix, dim=-1)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,11 +23,11 @@ from lexivert.controller.prior import Prior
 from lexivert.encoder.encoder import Encoder
 from lexivert.evaluation import baselines, metrics
 from lexivert.evaluation.channels import at_width, send, with_codes, with_lexicon
-from lexivert.index.faiss_index import UnitIndex
+from lexivert.evaluation.tables import write_table
+from lexivert.evaluation.texts import Units, texts_of
 from lexivert.lexicon.tokenizing import normalize
 from lexivert.params import FrontierParams, IndexParams, Params
 
-Units = list[list[int]]
 Decode = Callable[[Tensor, Tensor], Units]
 _AT_ONCE = 32
 ROWS = ("one_shot", "cancellation", "amp_flat", "amp_unigram", "selector", "selector_placer", "controller")
@@ -243,13 +241,8 @@ def default_cells(params: FrontierParams) -> list[Cell]:
 
 def run_frontier(paths: Paths, params: Params) -> None:
     """Write metrics/frontier.json and metrics/plots/frontier.csv."""
-    encoder = Encoder.load(paths.root)
-    index = UnitIndex.load(paths.index, encoder.layout.index)
-    lexicon = encoder.segmenter.lexicon
-    decoder = store.load(paths.controller, encoder.layout, lexicon, index)
-    corpus = artifacts.read_parquet(paths.corpus, ["split", "text"])
-    splits, texts = corpus["split"].to_pylist(), corpus["text"].to_pylist()
-    test = [text for text, split in zip(texts, splits, strict=True) if split == "test" and len(text.split()) <= 40]
+    encoder, decoder = store.load_model(paths)
+    test = [text for text in texts_of(paths, "test") if len(text.split()) <= 40]
     material = material_of(encoder, test, 40 * params.frontier.texts, params.seed)
     frontier = Frontier(decoder, encoder.layout.index, params.seed)
     report: dict[str, Any] = {}
@@ -257,7 +250,9 @@ def run_frontier(paths: Paths, params: Params) -> None:
         report[cell.name] = frontier.run(cell, material, params.frontier.texts)
     artifacts.write_metrics(paths.metrics("frontier"), report)
     nats = -float(decoder.language.log_prior[[unit for text in material.units for unit in text]].mean())
-    write_table(paths.plots / "frontier.csv", by_dimensions(frontier.matches, nats, len(lexicon)))
+    table = by_dimensions(frontier.matches, nats, len(decoder.language.codes))
+    header = list(table[0]) if table else []
+    write_table(paths.plots / "frontier.csv", header, [list(line.values()) for line in table])
 
 
 def material_of(encoder: Encoder, texts: Sequence[str], count: int, seed: int) -> Material:
@@ -268,11 +263,3 @@ def material_of(encoder: Encoder, texts: Sequence[str], count: int, seed: int) -
     kept = [row for row, text in enumerate(units) if text]
     semantic = torch.from_numpy(encoder.backbone.encode([chosen[row] for row in kept]))
     return Material([units[row] for row in kept], F.normalize(semantic, dim=-1))
-
-
-def write_table(path: Path, rows: Sequence[dict[str, float]]) -> None:
-    """Write rows as CSV with four decimal places."""
-    with artifacts.atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: f"{value:.4f}" for name, value in row.items()} for row in rows)

@@ -2,8 +2,9 @@
 
 A code's leading dimensions already tell most units apart, so the FAISS index may hold only those (``search_dims``);
 every hit is rescored with the whole code. A Flat index is scanned by one matrix product over FAISS's own storage, or
-over an eight-bit copy of it in as few dimensions as the caller asks for; any other kind is searched by FAISS. The most
-frequent units come first, and may be searched alone: most words of a text are found there, at a tenth of the price.
+over an eight-bit copy of it in as few dimensions as the caller asks for; any other kind is searched by FAISS. The
+most frequent units come first, and may be searched alone: most words of a text are found there, at a tenth of the
+price.
 """
 
 from __future__ import annotations
@@ -200,7 +201,7 @@ class UnitIndex:
         return torch.from_numpy(self._index.search(leading, count)[1])
 
     def _scanned(self, wanted: Tensor, bias: Bias | None) -> Tensor:
-        """Scores of all units in ``searched_width`` dimensions: three times as fast as FAISS's scan. Shape: (M, V)."""
+        """Scores of all units in ``searched_width`` dimensions; thrice as fast as FAISS's scan. Shape: (M, V)."""
         assert self._flat is not None
         scores = wanted[:, : self.searched_width] @ self._flat.T
         return scores if bias is None else scores.addmm_(bias[0], bias[1].T)

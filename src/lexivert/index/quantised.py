@@ -22,13 +22,12 @@ class QuantisedCodes:
     """
 
     def __init__(self, vectors: Tensor) -> None:
-        largest = max((float(part.abs().max()) for part in vectors.split(_ROUNDED_AT_ONCE)), default=0.0)
+        parts = [slice(start, start + _ROUNDED_AT_ONCE) for start in range(0, len(vectors), _ROUNDED_AT_ONCE)]
+        largest = max((float(vectors[part].abs().max()) for part in parts), default=0.0)
         self._step = max(largest, 1e-12) / _LARGEST
         self._values = torch.empty(vectors.shape, dtype=torch.int8)
-        for values, part in zip(
-            self._values.split(_ROUNDED_AT_ONCE), vectors.split(_ROUNDED_AT_ONCE), strict=True
-        ):
-            values.copy_((part.float() / self._step).round())
+        for part in parts:
+            self._values[part] = (vectors[part].float() / self._step).round()
 
     def products(self, queries: Tensor, count: int | None = None) -> tuple[Tensor, Tensor]:
         """Inner products of queries with the leading dimensions of the first ``count`` vectors, all if None.
@@ -43,5 +42,5 @@ class QuantisedCodes:
         step = queries.abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / _LARGEST
         rounded = (queries / step).round().to(torch.int8)
         values = self._values[:count, : queries.shape[1]]
-        found: Tensor = torch._int_mm(rounded, values.T)  # noqa: SLF001 has no public name yet
+        found: Tensor = torch._int_mm(rounded, values.T)
         return found, step * self._step
