@@ -193,7 +193,7 @@ class IndexParams(_Section):
     """Width of the search, for HNSW."""
     search_dims: NonNegativeInt = 768
     """Leading code dimensions that FAISS searches; hits are rescored with whole codes. 0: all."""
-    shortlist: PositiveInt = 64
+    shortlist: PositiveInt = 32
     """Hits rescored."""
     frequent: PositiveInt = 8192
     """Most used units, searched first."""
@@ -231,14 +231,14 @@ class ControllerParams(_Section):
     topic_batch_size: Annotated[int, Field(ge=4)] = 256
     topic_steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 400
     """Optimiser steps in which the Selector learns what the semantic prefix alone tells."""
-    batch_size: Annotated[int, Field(ge=4)] = 64
-    steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 700
+    batch_size: Annotated[int, Field(ge=4)] = 128
+    steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 900
     """The Selector's optimiser steps, a multiple of ten: the curves have a point for every ten."""
     placer_batch_size: Annotated[int, Field(ge=4)] = 32
     placer_steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 100
-    calibration_texts: Annotated[int, Field(ge=20)] = 700
+    calibration_texts: Annotated[int, Field(ge=20)] = 350
     """Validation texts decoded at several noise levels, on which confidences are calibrated."""
-    learning_rate: PositiveFloat = 1.0e-3
+    learning_rate: PositiveFloat = 1.5e-3
     weight_decay: NonNegativeFloat = 1.0e-2
     warmup_share: Share = 0.05
     clip_norm: PositiveFloat = 1.0

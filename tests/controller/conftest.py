@@ -77,10 +77,10 @@ def make_world() -> Callable[..., World]:
         index = UnitIndex(codes.numpy(), build(codes.numpy(), params), params)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            selector = Selector(units, SEMANTIC_WIDTH, RANK, 16, 2, positions).eval()
+            selector = Selector(SEMANTIC_WIDTH, RANK, 16, 2, positions).eval()
             placer = Placer(8, 1, 2).eval()
-        selector.settle(torch.randn(units, RANK, generator=generator), language.log_prior)
-        proposer = Proposer(Prior.learned(selector), placer, index, language, candidates)
+        prior = Prior.learned(selector, torch.randn(units, RANK, generator=generator), language.log_prior)
+        proposer = Proposer(prior, placer, index, language, candidates)
         return World(language, index, proposer)
 
     return make

@@ -9,6 +9,8 @@ import torch
 
 from lexivert.controller import store
 from lexivert.controller.confidence import Calibration
+from lexivert.controller.prior import Prior
+from lexivert.controller.selector import HELD, Context
 from lexivert.encoder.identity import identity_codes
 from lexivert.encoder.layout import Layout
 from lexivert.errors import LexivertError
@@ -36,11 +38,12 @@ CALIBRATION = Calibration((0.1, 0.2, 0.3, 0.4, 0.5, 0.6), (1.0, 2.0, 3.0))
 
 
 def made(shape, lexicon, seed=3):
-    """Selector and Placer, with a table as if trained."""
-    selector = store.new_selector(shape, torch.from_numpy(lexicon.log_prior()), seed)
-    torch.nn.init.normal_(selector.table, generator=torch.Generator().manual_seed(seed))
+    """Prior and Placer as if trained."""
+    selector = store.new_selector(shape, seed)
     torch.nn.init.normal_(selector.query[-1].weight, generator=torch.Generator().manual_seed(seed))
-    return selector, store.new_placer(shape, seed)
+    vectors = torch.randn(shape.units, shape.rank, generator=torch.Generator().manual_seed(seed))
+    prior = Prior.learned(selector, vectors, torch.from_numpy(lexicon.log_prior()))
+    return prior, store.new_placer(shape, seed)
 
 
 def weights(selector, placer):
@@ -64,35 +67,33 @@ def test_shape_of_a_run(shape):
     }
 
 
-def test_the_seed_fixes_a_new_controller_and_leaves_others_draws_alone(parts, shape):
+def test_the_seed_fixes_a_new_controller_and_leaves_others_draws_alone(shape):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    log_prior = torch.from_numpy(parts[1].log_prior())
-    one, same, other = (
-        weights(store.new_selector(shape, log_prior, seed), store.new_placer(shape, seed)) for seed in (0, 0, 1)
-    )
+    one, same, other = (weights(store.new_selector(shape, seed), store.new_placer(shape, seed)) for seed in (0, 0, 1))
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_new_controller_is_the_unigram_prior(parts, shape):
-    log_prior = torch.from_numpy(parts[1].log_prior())
-    selector = store.new_selector(shape, log_prior, seed=0)
-    assert torch.equal(selector.bias, log_prior)
-    assert not selector.table.any()
+def test_a_new_selector_asks_for_nothing(shape):
+    units = torch.zeros(1, 3, dtype=torch.int64)
+    context = Context.certain(units, torch.tensor([3]), torch.ones(1, 32), torch.ones(1))
+    with torch.no_grad():
+        assert not store.new_selector(shape, seed=0)(context, torch.ones(1, 3, HELD, 8)).any()
 
 
 def test_saved_and_loaded_it_is_the_same(parts, shape, tmp_path):
     """Unit vectors are kept as half floats."""
-    selector, placer = made(shape, parts[1])
+    prior, placer = made(shape, parts[1])
     folder = tmp_path / "models" / "controller"
-    store.save(selector, placer, CALIBRATION, shape, folder)
+    store.save(prior, placer, CALIBRATION, shape, folder)
     loaded = store.load(folder, *parts)
-    before = weights(selector, placer)
+    before = weights(prior.selector, placer)
     after = weights(loaded.proposer.prior.selector, loaded.proposer.placer)
-    before["selector.table"] = before["selector.table"].half().float()
+    before["table"] = torch.cat((prior.table[:, :-1].half().float(), prior.table[:, -1:]), dim=1)
+    after["table"] = loaded.proposer.prior.table
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert loaded.calibration == CALIBRATION
@@ -101,7 +102,7 @@ def test_saved_and_loaded_it_is_the_same(parts, shape, tmp_path):
     assert loaded.language.apart == parts[0].code.identity_share
     first = {file.name: file.read_bytes() for file in folder.iterdir()}
     again = loaded.proposer
-    store.save(again.prior.selector, again.placer, loaded.calibration, shape, folder)  # in place of the old one
+    store.save(again.prior, again.placer, loaded.calibration, shape, folder)  # in place of the old one
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == first
     assert [path.name for path in folder.parent.iterdir()] == ["controller"]
 

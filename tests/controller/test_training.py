@@ -62,7 +62,7 @@ def learner(world, *, trained=True):
     """Selector and unit vectors, as if in the midst of training."""
     units = len(world.language.codes)
     torch.manual_seed(0)
-    selector = Selector(units, 8, 6, 16, 2, 16)
+    selector = Selector(8, 6, 16, 2, 16)
     space = UnitSpace(torch.randn(units, 10), world.language.log_prior, rank=6, free=50)
     if trained:
         torch.nn.init.normal_(space.free, std=0.5)
@@ -171,21 +171,24 @@ def test_the_placers_loss_is_of_its_own_weights_alone(small):
 def test_held_out_figures_are_exact(small):
     """Against logits text by text; untrained, the Selector costs what the unigram prior costs."""
     texts = texts_of(small, 20)
-    selector, log_prior = small.proposer.prior.selector, small.language.log_prior
-    plain = cross_entropies(selector, log_prior, texts)
-    unigram = -log_prior[[unit for text in texts.units for unit in text]].mean().item()
+    prior, log_prior = small.proposer.prior, small.language.log_prior
+    plain = cross_entropies(prior, log_prior, texts)
+    without_end = log_prior[1:].log_softmax(dim=0)
+    unigram = -without_end[[unit - 1 for text in texts.units for unit in text]].mean().item()
     assert plain == pytest.approx(dict.fromkeys(plain, unigram), rel=1e-4)
-    torch.nn.init.normal_(selector.query[-1].weight, std=0.3)
+    torch.nn.init.normal_(prior.selector.query[-1].weight, std=0.3)
+    vectors = prior.table[:, :-1]
     with torch.no_grad():
         costs = []
         for units, prefix in zip(texts.units, texts.semantic, strict=True):
             truth, length = padded([units])
             semantic = torch.from_numpy(prefix[None].astype(np.float32))
             context = Context.certain(truth, length, semantic, torch.ones(1))
-            logits = selector(context)[0] @ selector.table.T + selector.bias
-            costs.append(F.cross_entropy(logits, truth[0], reduction="sum"))
+            queries = prior.selector(context, vectors[context.units.clamp_min(0)])[0]
+            logits = queries @ vectors.T + log_prior
+            costs.append(F.cross_entropy(logits[:, 1:], truth[0] - 1, reduction="sum"))
     expected = (sum(costs) / sum(map(len, texts.units))).item()
-    assert cross_entropies(selector, log_prior, texts)["prefix_and_neighbours"] == pytest.approx(expected, rel=1e-4)
+    assert cross_entropies(prior, log_prior, texts)["prefix_and_neighbours"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_selector_learns_and_is_the_same_twice(make_world):
@@ -194,15 +197,16 @@ def test_the_selector_learns_and_is_the_same_twice(make_world):
         world = make_world(120, 32, positions=16)
         texts, log_prior = texts_of(world), world.language.log_prior
         selector, space = learner(world, trained=False)
-        history = train_selector(selector, space, texts, log_prior, params(learning_rate=1e-2), seed=1)
-        cost = cross_entropies(selector, log_prior, texts)
+        prior, history = train_selector(selector, space, texts, log_prior, params(learning_rate=1e-2), seed=1)
+        cost = cross_entropies(prior, log_prior, texts)
         assert cost["prefix"] < 0.8 * cost["unigram"]
         assert cost["neighbours"] < 0.95 * cost["unigram"]
         assert cost["prefix_and_neighbours"] < 0.9 * cost["neighbours"]
         assert not selector.training
         with torch.no_grad():
-            assert torch.equal(selector.table, space(torch.arange(120)))
-            assert torch.equal(selector.bias, space.bias)
+            assert prior.selector is selector
+            assert torch.equal(prior.table[:, :-1], space(torch.arange(120)))
+            assert torch.equal(prior.table[1:, -1], space.bias[1:])
         states.append([weight.clone() for weight in selector.state_dict().values()])
         histories.append(history)
     assert len(histories[0]) == 10  # 50 + 50 steps, 10 a point

@@ -47,9 +47,9 @@ def decoder():
     index = UnitIndex(codes.numpy(), build(codes.numpy(), INDEX), INDEX)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        selector, placer = Selector(UNITS, 8, 6, 16, 1, 2, 60).eval(), Placer(8, 1, 2).eval()
-    selector.settle(torch.randn(UNITS, 6, generator=generator), log_prior)
-    return Decoder(Proposer(Prior.learned(selector), placer, index, language, 8))
+        selector, placer = Selector(8, 6, 16, 2, 60).eval(), Placer(8, 1, 2).eval()
+    prior = Prior.learned(selector, torch.randn(UNITS, 6, generator=generator), log_prior)
+    return Decoder(Proposer(prior, placer, index, language, 8))
 
 
 def material(lengths, seed=0):

@@ -35,9 +35,11 @@ class Prior:
         return cls(log_prior[:, None].clone()).without([END])
 
     @classmethod
-    def learned(cls, selector: Selector) -> Prior:
-        """The Selector's."""
-        return cls(torch.cat((selector.table, selector.bias[:, None]), dim=1), selector).without([END])
+    def learned(cls, selector: Selector, vectors: Tensor, bias: Tensor) -> Prior:
+        """The Selector's, with its unit vectors (V, R) and biases (V,)."""
+        table = torch.cat((vectors, bias[:, None]), dim=1)
+        table[END, -1] = NEVER
+        return cls(table, selector)
 
     def without(self, units: Sequence[int]) -> Prior:
         """Rule some units out."""

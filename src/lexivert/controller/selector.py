@@ -86,7 +86,6 @@ class Selector(nn.Module):
     """Prior over units for every position, and over lengths.
 
     Args:
-        units: V.
         semantic_width: S.
         rank: R, width of unit vectors.
         width: hidden width.
@@ -94,15 +93,10 @@ class Selector(nn.Module):
         positions: most positions of a text, END's included.
     """
 
-    table: Tensor
-    bias: Tensor
-
-    def __init__(self, units: int, semantic_width: int, rank: int, width: int, reach: int, positions: int) -> None:
+    def __init__(self, semantic_width: int, rank: int, width: int, reach: int, positions: int) -> None:
         super().__init__()
         self.reach = reach
         self.positions = positions
-        self.register_buffer("table", torch.zeros(units, rank))
-        self.register_buffer("bias", torch.zeros(units))
         self.edges = nn.Parameter(torch.randn(2, rank + _SURETY) / 2)
         self.neighbours = nn.Linear(2 * reach * (rank + _SURETY), width)
         self.others = nn.Linear(rank, width)
@@ -123,22 +117,15 @@ class Selector(nn.Module):
             for parameter in network[-1].parameters():
                 nn.init.zeros_(parameter)
 
-    def settle(self, table: Tensor, bias: Tensor) -> None:
-        """Take over trained unit vectors and biases, for decoding. Shape: (V, R), (V,)."""
-        self.table.copy_(table)
-        self.bias.copy_(bias)
-
-    def forward(self, context: Context, held: Tensor | None = None) -> Tensor:
+    def forward(self, context: Context, held: Tensor) -> Tensor:
         """Queries of every position.
 
         Args:
             context: what is known.
-            held: vectors of ``context.units``, looked up in the settled table if None. Shape: (B, N, HELD, R).
+            held: vectors of ``context.units``. Shape: (B, N, HELD, R).
 
         Shape: (B, N, R).
         """
-        if held is None:
-            held = self.table[context.units.clamp_min(0)]
         shares = context.shares
         n = shares.shape[1]
         positions = torch.arange(n)

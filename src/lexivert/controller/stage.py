@@ -13,7 +13,6 @@ from lexivert.artifacts import Paths
 from lexivert.controller import store
 from lexivert.controller.calibrating import calibrate
 from lexivert.controller.decoder import Decoder
-from lexivert.controller.prior import Prior
 from lexivert.controller.proposal import Proposer
 from lexivert.controller.sampling import Texts
 from lexivert.controller.selector import UnitSpace
@@ -30,8 +29,12 @@ from lexivert.training.checkpoint import Checkpoint, fingerprint
 from lexivert.training.curves import write_curves
 
 
-def read_texts(paths: Paths, lexicon: Lexicon, split: str, max_units: int, seed: int) -> Texts:
+def read_texts(
+    paths: Paths, lexicon: Lexicon, split: str, max_units: int, respeller: Respeller | None = None
+) -> Texts:
     """Sentences of a split that have features, in units; those longer than ``max_units`` are left out.
+
+    Without a respeller they are as written twice over.
 
     Raises:
         LexivertError: none is left.
@@ -40,7 +43,7 @@ def read_texts(paths: Paths, lexicon: Lexicon, split: str, max_units: int, seed:
     rows = artifacts.read_array(paths.sentence_rows)
     features = artifacts.read_array(paths.sentence_features, mmap=True)
     splits, texts = corpus["split"].to_numpy(zero_copy_only=False), corpus["text"]
-    segmenter, respeller = Segmenter(lexicon), Respeller(lexicon, seed)
+    segmenter = Segmenter(lexicon)
     units, respelled, kept = [], [], []
     for place in tqdm(
         np.flatnonzero(splits[rows] == split), desc=f"segmenting {split}", unit="sentence", mininterval=1.0
@@ -48,7 +51,7 @@ def read_texts(paths: Paths, lexicon: Lexicon, split: str, max_units: int, seed:
         text = texts[int(rows[place])].as_py()
         ids = segmenter.segment(text)
         if 0 < len(ids) <= max_units:
-            other = respeller.segment(text)
+            other = respeller.segment(text) if respeller is not None else ids
             units.append(ids)
             respelled.append(other if len(other) <= max_units else ids)
             kept.append(place)
@@ -70,24 +73,26 @@ def run_controller(paths: Paths, params: Params) -> None:
     shape, seed = store.ControllerShape.of(layout, len(lexicon), params.controller), params.seed
     language = store.language_of(layout, lexicon, index)
     longest = min(params.controller.max_train_units, layout.code.max_units)
-    train = read_texts(paths, lexicon, "train", longest, seed)
-    valid = read_texts(paths, lexicon, "valid", longest, seed)
+    train = read_texts(paths, lexicon, "train", longest, Respeller(lexicon, seed))
+    valid = read_texts(paths, lexicon, "valid", longest)
     mark = fingerprint(
         params.controller, seed, layout, index.codes, language.log_prior, train.units, train.respelled, train.semantic
     )
-    selector, placer = store.new_selector(shape, language.log_prior, seed), store.new_placer(shape, seed)
+    selector, placer = store.new_selector(shape, seed), store.new_placer(shape, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         space = UnitSpace(features, language.log_prior, params.controller.rank, params.controller.free_units)
     metrics: dict[str, Any] = {"train_sentences": len(train)}
     topic, context, placing = (Checkpoint(paths.checkpoints / name, mark) for name in ("topic", "selector", "placer"))
-    curves = train_selector(selector, space, train, language.log_prior, params.controller, seed, (topic, context))
-    proposer = Proposer(Prior.learned(selector), placer, index, language, params.controller.candidates)
+    prior, curves = train_selector(
+        selector, space, train, language.log_prior, params.controller, seed, (topic, context)
+    )
+    proposer = Proposer(prior, placer, index, language, params.controller.candidates)
     placer_curves = train_placer(proposer, train, params.controller, seed, placing)
     metrics["last"] = {"selector": curves[-1], "placer": placer_curves[-1]}
-    metrics["valid_nats_a_unit"] = cross_entropies(selector, language.log_prior, valid)
+    metrics["valid_nats_a_unit"] = cross_entropies(prior, language.log_prior, valid)
     calibration, metrics["calibration"] = calibrate(Decoder(proposer), valid, params, seed)
-    store.save(selector, placer, calibration, shape, paths.controller)
+    store.save(prior, placer, calibration, shape, paths.controller)
     artifacts.write_metrics(paths.metrics("controller"), metrics)
     write_curves(paths.plots / "controller.csv", curves, "step", STEPS_A_POINT)
     write_curves(paths.plots / "placer.csv", placer_curves, "step", STEPS_A_POINT)

@@ -9,7 +9,6 @@ from typing import Any
 import safetensors
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
@@ -29,6 +28,7 @@ from lexivert.params import ControllerParams
 
 WEIGHTS = "controller.safetensors"
 CONFIG = "config.json"
+_VECTORS, _BIAS = "units.vectors", "units.bias"
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,11 @@ def language_of(layout: Layout, lexicon: Lexicon, index: UnitIndex) -> Language:
     )
 
 
-def new_selector(shape: ControllerShape, log_prior: Tensor, seed: int) -> Selector:
-    """Untrained Selector: its prior is the unigram one."""
+def new_selector(shape: ControllerShape, seed: int) -> Selector:
+    """Untrained Selector: its queries are 0, so that units' biases alone count."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        selector = Selector(shape.units, shape.semantic_width, shape.rank, shape.width, shape.reach, shape.positions)
-    selector.settle(selector.table, log_prior)
-    return selector.eval()
+        return Selector(shape.semantic_width, shape.rank, shape.width, shape.reach, shape.positions).eval()
 
 
 def new_placer(shape: ControllerShape, seed: int) -> Placer:
@@ -92,16 +90,23 @@ def new_placer(shape: ControllerShape, seed: int) -> Placer:
         return Placer(shape.placer_width, shape.placer_layers, shape.placer_heads).eval()
 
 
-def save(selector: Selector, placer: Placer, calibration: Calibration, shape: ControllerShape, folder: Path) -> None:
-    """Write ``controller.safetensors`` and ``config.json``, whole or not at all; unit vectors as half floats."""
-    state = {
-        f"{name}.{key}": (value.half() if key == "table" else value).detach().contiguous()
-        for name, module in (("selector", selector), ("placer", placer))
-        for key, value in module.state_dict().items()
-    }
+def save(prior: Prior, placer: Placer, calibration: Calibration, shape: ControllerShape, folder: Path) -> None:
+    """Write ``controller.safetensors`` and ``config.json``, whole or not at all; unit vectors as half floats.
+
+    Args:
+        prior: a learned one.
+        placer: the Placer.
+        calibration: of the confidences.
+        shape: of all of them.
+        folder: replaced if it is there.
+    """
+    assert prior.selector is not None
+    state = {f"selector.{key}": value for key, value in prior.selector.state_dict().items()}
+    state |= {f"placer.{key}": value for key, value in placer.state_dict().items()}
+    state |= {_VECTORS: prior.table[:, :-1].half(), _BIAS: prior.table[:, -1]}
     with artifacts.atomic_path(folder) as temporary:
         temporary.mkdir()
-        save_file(state, temporary / WEIGHTS)
+        save_file({key: value.detach().contiguous() for key, value in state.items()}, temporary / WEIGHTS)
         artifacts.write_json(temporary / CONFIG, {"shape": asdict(shape), "calibration": calibration.to_dict()})
 
 
@@ -112,7 +117,7 @@ def load_model(paths: Paths) -> tuple[Encoder, Decoder]:
         LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
     """
     encoder = Encoder.load(paths.root)
-    index = UnitIndex.load(paths.index, encoder.layout.index)
+    index = UnitIndex.load(paths.index, encoder.layout.index, encoder.codes.numpy())
     return encoder, load(paths.controller, encoder.layout, encoder.segmenter.lexicon, index)
 
 
@@ -128,8 +133,12 @@ def load(folder: Path, layout: Layout, lexicon: Lexicon, index: UnitIndex) -> De
     try:
         shape = ControllerShape(**content["shape"])
         calibration = Calibration.from_dict(content["calibration"])
-        selector, placer = new_selector(shape, torch.zeros(shape.units), seed=0), new_placer(shape, seed=0)
+        selector, placer = new_selector(shape, seed=0), new_placer(shape, seed=0)
         state = load_file(weights)
+        vectors, bias = state.pop(_VECTORS), state.pop(_BIAS)
+        if (vectors.shape, bias.shape) != ((shape.units, shape.rank), (shape.units,)):
+            raise ValueError(f"unit vectors of shape {tuple(vectors.shape)}")
+        prior = Prior.learned(selector, vectors.float(), bias)
         for name, module in (("selector", selector), ("placer", placer)):
             prefix = f"{name}."
             module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
@@ -152,5 +161,5 @@ def load(folder: Path, layout: Layout, lexicon: Lexicon, index: UnitIndex) -> De
             f"{folder} was trained for order width, semantic width, positions and units {trained_for}, not {needed}"
         )
         raise DamagedArtifactError(f"{message}; run `dvc repro`")
-    proposer = Proposer(Prior.learned(selector), placer, index, language, shape.candidates)
+    proposer = Proposer(prior, placer, index, language, shape.candidates)
     return Decoder(proposer, calibration)

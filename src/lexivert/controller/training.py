@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lexivert.controller.prior import Prior
 from lexivert.controller.proposal import Proposer, window_fit
 from lexivert.controller.sampling import Example, Lesson, Texts, draw_lesson, draw_texts, half_decoded
 from lexivert.controller.selector import Selector, UnitSpace
@@ -203,8 +204,8 @@ def train_selector(
     params: ControllerParams,
     seed: int,
     checkpoints: tuple[Checkpoint | None, Checkpoint | None] = (None, None),
-) -> History:
-    """Train the Selector in place, first on topics and then on whole contexts, and settle its unit vectors.
+) -> tuple[Prior, History]:
+    """Train the Selector in place, first on topics and then on whole contexts.
 
     What is learned of topics stays as it is in the second phase, whose sampled losses would wear it off.
 
@@ -218,7 +219,7 @@ def train_selector(
         checkpoints: resumable state of either phase.
 
     Returns:
-        Mean of every component over each ``STEPS_A_POINT`` steps.
+        The Selector with its unit vectors, and the mean of every component over each ``STEPS_A_POINT`` steps.
     """
     modules: dict[str, nn.Module] = {"selector": selector.train(), "space": space}
     topics = Lessons.of(texts, log_prior, params, params.topic_batch_size, seed)
@@ -229,20 +230,14 @@ def train_selector(
     lessons = Lessons.of(texts, log_prior, params, params.batch_size, seed + 1)
     history += train(step, modules, lessons, _config(params, params.steps, seed), checkpoints[1], "selector")
     selector.eval().requires_grad_()
-    settle(selector, space)
-    return history
-
-
-@torch.no_grad()
-def settle(selector: Selector, space: UnitSpace) -> None:
-    """Hand the unit vectors over; control units such as END keep the bias they were trained to."""
-    selector.settle(space(torch.arange(len(space.bias))), space.bias)
+    with torch.no_grad():
+        return Prior.learned(selector, space(torch.arange(len(space.bias))), space.bias), history
 
 
 def train_placer(
     proposer: Proposer, texts: Texts, params: ControllerParams, seed: int, checkpoint: Checkpoint | None = None
 ) -> History:
-    """Train the Placer in place; arguments and result as of ``train_selector``."""
+    """Train the Placer in place; arguments and curves as of ``train_selector``."""
     modules: dict[str, nn.Module] = {"placer": proposer.placer.train()}
     examples = Examples(texts, proposer, params, seed)
     config = _config(params, params.placer_steps, seed)

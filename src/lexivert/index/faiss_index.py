@@ -279,14 +279,15 @@ class UnitIndex:
         artifacts.write_array(folder / artifacts.UNIT_CODES, self.codes)
 
     @classmethod
-    def load(cls, folder: Path, params: IndexParams) -> UnitIndex:
-        """Read what ``save`` wrote.
+    def load(cls, folder: Path, params: IndexParams, codes: npt.NDArray[np.float16] | None = None) -> UnitIndex:
+        """Read what ``save`` wrote; unit codes that are in memory already need not be read again.
 
         Raises:
             MissingArtifactError, DamagedArtifactError: a file is missing or damaged.
         """
         path = artifacts.require(folder / INDEX_FILE)
-        codes = artifacts.read_array(folder / artifacts.UNIT_CODES)
+        if codes is None:
+            codes = artifacts.read_array(folder / artifacts.UNIT_CODES)
         try:
             index = faiss.read_index(str(path))
         except RuntimeError as error:
