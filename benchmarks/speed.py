@@ -3,8 +3,9 @@
 Encoding takes turns with the bare backbone in one process: every round runs both on the same texts, new in each
 round, now one first and now the other, and the median of the rounds' ratios counts. Decoding reads vectors of 20-word
 texts through the public API, 64 at a time, against one-shot unbinding and cancellation on the same vectors; the
-median of the rounds counts. The prefix is compared with the backbone's embedding of each text run by itself, without
-neighbours or padding.
+median of the rounds counts. The same texts are read again from a lexicon of 300,000 units, the further ones of random
+codes, and with every search exact, which must give the same texts. The prefix is compared with the backbone's
+embedding of each text run by itself, without neighbours or padding.
 
     python benchmarks/speed.py --wikitext wikitext2.valid.txt --out metrics/benchmarks/speed.json
 
@@ -14,6 +15,7 @@ and `!`; every sentence of 4 to 40 words without `<unk>` goes through `Lexivert.
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 import time
@@ -31,9 +33,11 @@ from rich.table import Table
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.controller.decoder import Decoder
 from lexivert.controller.sampling import add_noise
 from lexivert.encoder.composition import split_parts
 from lexivert.evaluation import baselines, metrics
+from lexivert.evaluation.channels import send, with_lexicon
 from lexivert.lexicon.tokenizing import normalize
 from lexivert.model import Lexivert
 
@@ -46,10 +50,15 @@ PREFIX_TEXTS = 128
 NOISE_COSINE = 0.9
 WORDS = (4, 40)
 SHOWN_MISSES = 3
+LARGE_LEXICON = 300_000
+MOST = {"first_trace_seconds": 0.1}
+"""Largest value of a figure."""
 BARS = {
     "units": 75_000.0,
     "encode_to_backbone": 0.8,
     "controller_texts_per_second": 150.0,
+    "controller_300k_texts_per_second": 40.0,
+    "same_as_exact_search": 1.0,
     "prefix_cosine_min": 0.9999,
     "wikitext_clean_exact_match": 0.99,
     "wikitext_clean_unit_accuracy": 0.999,
@@ -143,6 +152,38 @@ def decode_rates(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) 
     }
 
 
+def decode_otherwise(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) -> Figures:
+    """Rate with a large lexicon, share of texts that an exact search reads the same, and time of one whole trace."""
+    vectors = model.encode(texts)
+    semantic, order = split_parts(torch.from_numpy(vectors), model.encoder.layout.semantic_width)
+    singles = [vectors[row : row + 1] for row in range(min(len(texts), 16))]
+    trace = [timed(partial(model.decode, single, trace=True)) for single in singles]
+    some = slice(min(len(texts), 32))
+    exact = _units(with_exact_search(model.decoder), order[some], semantic[some])
+    same = [a == b for a, b in zip(_units(model.decoder, order[some], semantic[some]), exact, strict=True)]
+    params = model.encoder.layout.index
+    large = with_lexicon(model.decoder, LARGE_LEXICON, params, seed)
+    prefixes, parts = send(model.encoder.segment(texts), semantic, large.language, 1.0, "float32", seed)[::-1]
+    _units(large, parts[:8], prefixes[:8])
+    rates = [len(texts) / timed(partial(_units, large, parts, prefixes)) for _ in range(rounds)]
+    return {
+        "first_trace_seconds": median(trace),
+        "same_as_exact_search": fmean(same),
+        "controller_300k_texts_per_second": median(rates),
+    }
+
+
+def with_exact_search(decoder: Decoder) -> Decoder:
+    """The same decoder on an index that scores every unit with its whole code."""
+    index = copy.copy(decoder.proposer.index)
+    index.search = index.search_frequent = lambda queries, k, bias=None, **_: index.search_exact(queries, k, bias)  # type: ignore[method-assign]
+    return decoder.changed(index=index)
+
+
+def _units(decoder: Decoder, order: torch.Tensor, semantic: torch.Tensor) -> list[list[int]]:
+    return decoder.decode_all(order, semantic, BATCH, "decoding").units
+
+
 def prefix_cosine(model: Lexivert, texts: Sequence[str]) -> Figures:
     """Cosine of each vector's semantic prefix with the backbone's embedding of that text alone."""
     prefix = model.encode(texts)[:, : model.encoder.layout.semantic_width].astype(np.float64)
@@ -194,9 +235,11 @@ def _misses(texts: Sequence[str], rebuilt: Sequence[str]) -> list[tuple[str, str
 def show(figures: Figures) -> list[str]:
     """Print all figures beside their bars; return the names of those that missed."""
     missed = [name for name, bar in BARS.items() if name in figures and not figures[name] >= bar]  # NaN misses too
+    missed += [name for name, bar in MOST.items() if name in figures and not figures[name] <= bar]
     table = Table("figure", "value", "bar", title="Speed and fidelity of a trained model")
     for name, value in figures.items():
-        bar = f"{'[red]missed' if name in missed else '[green]held'} {BARS[name]:g}" if name in BARS else ""
+        limit = (BARS | MOST).get(name)
+        bar = "" if limit is None else f"{'[red]missed' if name in missed else '[green]held'} {limit:g}"
         table.add_row(name, f"{value:,}" if isinstance(value, int) else f"{value:,.6g}", bar)
     Console().print(table)
     return missed
@@ -222,6 +265,9 @@ def main(
     figures |= encode_rates(model, drawn[:encode_texts], ENCODE_ROUNDS)
     figures |= prefix_cosine(model, drawn[:PREFIX_TEXTS])
     figures |= decode_rates(model, decoded, DECODE_ROUNDS, seed)
+    figures |= decode_otherwise(model, decoded, DECODE_ROUNDS, seed)
+    for name in ("encode", "backbone", "controller"):
+        figures[f"{name}_seconds_per_1000_texts"] = 1000.0 / figures[f"{name}_texts_per_second"]
     if wikitext is not None:
         found = list(wikitext_sentences(wikitext))
         if not found:
@@ -231,7 +277,8 @@ def main(
     if out is not None:
         artifacts.write_metrics(out, figures)
     if missed := show(figures):
-        logging.error("missed: %s", ", ".join(f"{name} {figures[name]:.6g} < {BARS[name]:g}" for name in missed))
+        limits = BARS | MOST
+        logging.error("missed: %s", ", ".join(f"{name} {figures[name]:.6g}, not {limits[name]:g}" for name in missed))
         raise typer.Exit(1)
 
 

@@ -192,9 +192,10 @@ class IndexParams(_Section):
     ef_search: PositiveInt = 64
     """Width of the search, for HNSW."""
     search_dims: NonNegativeInt = 768
-    """Leading code dimensions that FAISS searches; hits are rescored with whole codes. 0: all."""
+    """Leading code dimensions that FAISS searches and frequent units are compared in; hits are rescored with whole
+    codes. 0: all."""
     shortlist: PositiveInt = 32
-    """Hits rescored."""
+    """Hits rescored of a search in few dimensions, where the best stand out."""
     frequent: PositiveInt = 8192
     """Most used units, searched first."""
 
@@ -236,7 +237,7 @@ class ControllerParams(_Section):
     """The Selector's optimiser steps, a multiple of ten: the curves have a point for every ten."""
     placer_batch_size: Annotated[int, Field(ge=4)] = 32
     placer_steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 100
-    calibration_texts: Annotated[int, Field(ge=20)] = 350
+    calibration_texts: Annotated[int, Field(ge=20)] = 210
     """Validation texts decoded at several noise levels, on which confidences are calibrated."""
     learning_rate: PositiveFloat = 1.5e-3
     weight_decay: NonNegativeFloat = 1.0e-2

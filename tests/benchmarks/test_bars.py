@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -82,19 +83,37 @@ def test_segmentation(monkeypatch, tmp_path, tiny_project, capsys):
     assert run(segmentation, monkeypatch, *common, "--file", empty) == f"{empty} holds no line without <unk>"
 
 
-SPEED = {"encode_to_backbone": 0.9, "controller_texts_per_second": 160.0, "prefix_cosine_min": 1.0}
+SPEED = {
+    "encode_rates": {"encode_to_backbone": 0.9, "encode_texts_per_second": 1.0, "backbone_texts_per_second": 1.0},
+    "decode_rates": {"controller_texts_per_second": 160.0},
+    "decode_otherwise": {
+        "first_trace_seconds": 0.05,
+        "same_as_exact_search": 1.0,
+        "controller_300k_texts_per_second": 50.0,
+    },
+    "prefix_cosine": {"prefix_cosine_min": 1.0},
+}
+BAD = {
+    "encode_to_backbone": 0.1,
+    "controller_texts_per_second": 0.1,
+    "first_trace_seconds": 0.2,
+    "same_as_exact_search": 0.9,
+    "controller_300k_texts_per_second": 0.1,
+    "prefix_cosine_min": 0.1,
+}
 
 
-@pytest.mark.parametrize("missed", [None, "units", *SPEED])
-@pytest.mark.parametrize("value", [0.1, float("nan")])
-def test_speed(monkeypatch, caplog, missed, value):
+@pytest.mark.parametrize("missed", [None, "units", *BAD])
+@pytest.mark.parametrize("number", [True, False])
+def test_speed(monkeypatch, caplog, missed, number):
     speed = load("speed")
     units = range(10 if missed == "units" else 100_000)
     monkeypatch.setattr(speed.Lexivert, "load", lambda _: SimpleNamespace(index=units))
     monkeypatch.setattr(speed, "held_out", lambda _: ["a text"] * 9)
-    figures = SPEED | ({missed: value} if missed in SPEED else {})
-    for name, figure in zip(("encode_rates", "decode_rates", "prefix_cosine"), figures, strict=True):
-        monkeypatch.setattr(speed, name, lambda *_, figure=figure: {figure: figures[figure]})
+    changed = {missed: BAD[missed] if number else float("nan")} if missed in BAD else {}
+    for name, figures in SPEED.items():
+        own = figures | {key: value for key, value in changed.items() if key in figures}
+        monkeypatch.setattr(speed, name, lambda *_, own=own: own)
     if missed is None:
         speed.main()
         return
@@ -102,6 +121,21 @@ def test_speed(monkeypatch, caplog, missed, value):
         speed.main()
     assert end.value.exit_code == 1
     assert f"missed: {missed}" in caplog.text
+
+
+@pytest.mark.parametrize(("whole", "missed"), [(1.4, False), (1.6, True), (float("nan"), True)])
+def test_memory(monkeypatch, tmp_path, capsys, whole, missed):
+    """Of an index of 1,000 bytes."""
+    memory = load("memory")
+    folder = memory.Paths(tmp_path).index
+    folder.mkdir(parents=True)
+    (folder / "units.faiss").write_bytes(b"x" * 1000)
+    monkeypatch.setattr(memory, "texts_of", lambda *_: ["a text"] * 9)
+    peaks = {False: 500.0, True: 500.0 + 1000.0 * whole}
+    monkeypatch.setattr(memory, "measured", lambda *_, whole: peaks[whole])
+    with pytest.raises(typer.Exit) if missed else contextlib.nullcontext():
+        memory.main(root=tmp_path)
+    assert ("missed" in capsys.readouterr().out) is missed
 
 
 @pytest.mark.parametrize(

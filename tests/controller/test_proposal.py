@@ -58,7 +58,8 @@ def test_queries_are_the_priors_for_what_is_held(make_world):
         units, shares = torch.full((1, 3, 3), -1), torch.zeros(1, 3, 3)
         units[0, :, 0], shares[0, :, 0] = torch.tensor([5, -1, 9]), torch.tensor([1.0, 0.0, 0.25])
         cosine = prefix_cosine(channel.cosine, 64, 8, 0.5)
-        expected = selector(Context(units, shares, torch.tensor([3]), semantic, cosine))[0, 1:]
+        held = world.proposer.prior.table[units.clamp_min(0)][..., :-1]
+        expected = selector(Context(units, shares, torch.tensor([3]), semantic, cosine), held)[0, 1:]
     torch.testing.assert_close(slots.queries[:, :-1], expected)
     assert slots.queries[:, -1].tolist() == [1.0, 1.0]
     assert slots.queries[:, :-1].abs().max() > 0.1

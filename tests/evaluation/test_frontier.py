@@ -28,7 +28,6 @@ from lexivert.evaluation.frontier import (
     default_cells,
     run_frontier,
     scored,
-    write_table,
 )
 from lexivert.evaluation.metrics import wilson_interval
 from lexivert.index.faiss_index import UnitIndex, build
@@ -185,11 +184,6 @@ def test_exact_match_by_dimensions_by_hand():
     ]
 
 
-def test_tables_have_four_places(tmp_path):
-    write_table(tmp_path / "plots" / "table.csv", [{"a": 1 / 3, "b": 1.0}])
-    assert (tmp_path / "plots" / "table.csv").read_text() == "a,b\n0.3333,1.0000\n"
-
-
 def test_names_of_cells():
     assert Cell().name == "width_default-cosine_1-units_1_32-float32"
     assert Cell(192, 0.7, (4, 8), "int8", 1000).name == "width_192-cosine_0.7-units_4_8-int8-lexicon_1000"
@@ -257,10 +251,8 @@ def test_the_stage_writes_every_cell_and_the_table(tiny_project, tiny_params, tm
         assert len(list(csv.DictReader(file))) >= 1
 
 
-def test_the_written_table_holds_every_row(tmp_path, decoder):
+def test_a_line_by_dimensions_holds_every_row(decoder):
     frontier = Frontier(decoder, INDEX, seed=0)
     frontier.run(Cell(length=(3, 6)), material([3, 5]), texts=2)
-    write_table(tmp_path / "frontier.csv", by_dimensions(frontier.matches, 5.0, UNITS))
-    with (tmp_path / "frontier.csv").open(newline="") as file:
-        (first, *_) = csv.DictReader(file)
+    (first, *_) = by_dimensions(frontier.matches, 5.0, UNITS)
     assert set(first) == {"dimensions_a_unit", *ROWS, "limit_flat", "limit_prior", "limit_soft"}

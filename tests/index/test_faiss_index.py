@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import faiss
 import numpy as np
 import pytest
@@ -35,7 +37,7 @@ def naive(queries, codes, k):
     return np.take_along_axis(scores, ids, axis=1), ids
 
 
-@pytest.mark.parametrize("search", ["search", "search_exact"])
+@pytest.mark.parametrize("search", ["search", "scan", "search_exact"])
 def test_flat_search_is_the_exact_one(search):
     scores, ids = getattr(index(), search)(QUERIES, 7)
     expected_scores, expected_ids = naive(QUERIES, CODES, 7)
@@ -50,8 +52,9 @@ def test_exact_search_beyond_one_block_of_codes():
     assert ids[:, 0].tolist() == list(range(8190, 8195))
 
 
-def test_frequent_search_sees_the_first_units_only():
-    scores, ids = index().search_frequent(QUERIES, 7)
+@pytest.mark.parametrize("factory", ["Flat", "HNSW16"])
+def test_a_scan_of_the_first_units_sees_no_others(factory):
+    scores, ids = index(factory=factory).scan(QUERIES, 7, first=100)
     expected_scores, expected_ids = naive(QUERIES, CODES[:100], 7)
     np.testing.assert_array_equal(ids, expected_ids)
     np.testing.assert_allclose(scores, expected_scores, rtol=1e-5, atol=1e-5)
@@ -59,14 +62,14 @@ def test_frequent_search_sees_the_first_units_only():
 
 def test_more_neighbours_than_units():
     small = index(CODES[:5])
-    for search in (small.search, small.search_exact, small.search_frequent):
+    for search in (small.search, small.search_exact, small.scan):
         scores, ids = search(QUERIES[:2], 50)
         assert scores.shape == ids.shape == (2, 5)
         assert sorted(ids[0].tolist()) == [0, 1, 2, 3, 4]
 
 
 def test_a_shortlist_of_leading_dimensions_is_rescored_with_whole_codes():
-    short = index(search_dims=16, shortlist=600)
+    short = index(factory="SQ8", search_dims=16, shortlist=600)
     assert short.searched_width == 16
     np.testing.assert_array_equal(short.search(QUERIES, 5)[1], naive(QUERIES, CODES, 5)[1])
     narrow = index(search_dims=16, shortlist=20)
@@ -201,38 +204,40 @@ def test_a_bias_is_part_of_the_score(factory):
     rng = np.random.default_rng(2)
     bias = tuple(torch.from_numpy(rng.standard_normal((count, 3), dtype=np.float32)) for count in (20, 500))
     scores = queries @ codes.astype(np.float32).T + (bias[0] @ bias[1].T).numpy()
-    for search, limit in ((searched.search, 500), (searched.search_exact, 500), (searched.search_frequent, 100)):
+    searches = [(searched.search, 500), (searched.search_exact, 500), (partial(searched.scan, first=100), 100)]
+    for search, limit in searches:
         found, ids = (part[:, :5] for part in search(queries, 50, bias))
         expected = np.argsort(-scores[:, :limit], axis=1)[:, :5]
         np.testing.assert_array_equal(ids, expected)
         np.testing.assert_allclose(found, np.take_along_axis(scores, expected, axis=1), rtol=2e-3, atol=2e-3)
 
 
-def test_a_search_of_few_dimensions_shortlists_by_them():
+def test_a_scan_of_few_dimensions_shortlists_by_them():
     """The shortlist is that of the leading dimensions but for what rounding moves, its order that of whole codes."""
     codes, queries = random_codes(300), np.random.default_rng(1).standard_normal((50, 64), dtype=np.float32)
-    numbers = IndexParams(search_dims=48, shortlist=7, frequent=10)
-    wide = codes.astype(np.float32)
-    scores, ids = UnitIndex(codes, build(codes, numbers), numbers).search(queries, 7, width=16)
+    wide, short = codes.astype(np.float32), index(codes, shortlist=7)
+    scores, ids = short.scan(queries, 7, width=16, biased=False)
     shared = 0
     for row in range(50):
         exact = wide @ queries[row]
         np.testing.assert_allclose(scores[row], np.sort(exact[ids[row]])[::-1], rtol=1e-4, atol=1e-4)
-        shared += len(np.intersect1d(ids[row], np.argsort(-(wide[:, :16] @ queries[row, :16]))[:7]))
+        assert len(set(ids[row])) == 7
+        shared += len(np.intersect1d(ids[row], np.argsort(-(wide[:, :16] @ queries[row, :16]))[:8]))
     assert shared > 0.95 * 50 * 7
 
 
-def test_a_search_of_few_dimensions_leaves_the_bias_to_the_rescoring():
+def test_a_scan_may_leave_the_bias_to_the_rescoring():
     codes, queries = random_codes(300), np.random.default_rng(1).standard_normal((20, 64), dtype=np.float32)
-    numbers = IndexParams(search_dims=48, shortlist=30, frequent=10)
-    searched = UnitIndex(codes, build(codes, numbers), numbers)
+    searched = index(codes, shortlist=30)
     bias = torch.ones(20, 1), torch.from_numpy(np.random.default_rng(2).standard_normal((300, 1), dtype=np.float32))
-    plain, biased = searched.search(queries, 30, width=48), searched.search(queries, 30, bias, width=48)
+    plain = searched.scan(queries, 24, width=48)
+    without, within = (searched.scan(queries, 24, bias, width=48, biased=biased) for biased in (False, True))
+    full = codes.astype(np.float32) @ queries.T + bias[1].numpy()
     for row in range(20):
-        assert set(plain[1][row]) == set(biased[1][row])
-        expected = codes[biased[1][row]].astype(np.float32) @ queries[row] + bias[1][biased[1][row], 0].numpy()
-        np.testing.assert_allclose(biased[0][row], expected, rtol=1e-4, atol=1e-4)
-        assert (np.diff(biased[0][row]) <= 0).all()
+        assert len(set(plain[1][row]) & set(without[1][row])) > len(set(plain[1][row]) & set(within[1][row]))
+        for scores, ids in ((without[0][row], without[1][row]), (within[0][row], within[1][row])):
+            np.testing.assert_allclose(scores, full[ids, row], rtol=1e-4, atol=1e-4)
+            assert (np.diff(scores) <= 0).all()
 
 
 def evidence(count=300, strength=20.0, seed=5):
@@ -263,7 +268,7 @@ def test_a_posterior_over_all_units_is_the_softmax():
     torch.testing.assert_close(found.whole, whole, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("factory", "search_dims", "tolerance"), [("Flat", 0, 1e-5), ("Flat", 56, 0.03)])
+@pytest.mark.parametrize(("factory", "search_dims", "tolerance"), [("Flat", 0, 3e-4), ("Flat", 24, 3e-4)])
 def test_a_posterior_of_few_units_leaves_the_others_their_probability(factory, search_dims, tolerance):
     """The mean is of the six best alone; what they lack to 1 is the others'."""
     queries, bias = evidence()
@@ -274,12 +279,11 @@ def test_a_posterior_of_few_units_leaves_the_others_their_probability(factory, s
     own = exact.gather(1, found.units)
     assert (found.shares - own).abs().mean() < tolerance
     assert (found.whole - whole).abs().mean() < 10 * tolerance
-    assert (found.whole - whole).mean().abs() < max(tolerance / 2, 1e-4)  # unbiased
+    assert (found.whole - whole).mean().abs() < tolerance / 2  # unbiased
     codes = torch.from_numpy(CODES).float()[found.units]
     torch.testing.assert_close(found.mean, (found.shares[:, :, None] * codes).sum(dim=1), atol=1e-5, rtol=1e-4)
     assert (found.shares.sum(dim=1) < 0.9).any()
-    if not search_dims:
-        torch.testing.assert_close(found.shares, exact.topk(6, dim=1).values, atol=1e-5, rtol=1e-3)
+    torch.testing.assert_close(found.shares[:, 0], exact.amax(dim=1), atol=1e-2, rtol=1e-2)
 
 
 def test_a_posterior_of_a_graph_knows_clear_units():

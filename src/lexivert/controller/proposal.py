@@ -19,7 +19,7 @@ from lexivert.controller.prior import Prior, UnitPrior
 from lexivert.controller.selector import Context
 from lexivert.index.faiss_index import UnitIndex
 
-_CLEAR_DEVIATIONS = 6.5
+_CLEAR_DEVIATIONS = 6.0
 """How far the right unit's score must stand out for a search of few dimensions to have it on the shortlist."""
 _WIDTHS = (128, 256, 384, 512, 768, 1024)
 """Numbers of dimensions that all units are searched in."""
@@ -229,16 +229,17 @@ class Proposer:
         those of the units that have nothing to do with the evidence. An index other than Flat is left to itself.
         """
         index = self.index
-        needed = _CLEAR_DEVIATIONS**2 * (1.0 + self.language.codes.shape[1] * variance)
-        yield quick, index.search_frequent
+        yield quick, partial(index.scan, width=index.searched_width, first=index.frequent)
         if not index.scans:
             yield ~quick, index.search
             return
+        needed = _CLEAR_DEVIATIONS**2 * (1.0 + self.language.codes.shape[1] * variance)
         enough = 0
-        for width in (*(width for width in _WIDTHS if width < index.searched_width), index.searched_width):
-            yield ~quick & (needed > enough) & (needed <= width), partial(index.search, width=width)
+        for width in (width for width in _WIDTHS if width < self.language.codes.shape[1]):
+            chosen = ~quick & (needed > enough) & (needed <= width)
+            yield chosen, partial(index.scan, width=width, biased=False)
             enough = width
-        yield ~quick & (needed > enough), index.search_exact
+        yield ~quick & (needed > enough), index.scan
 
     def candidates_of(
         self, slots: Slots, fits: Tensor, quick: Tensor, held: Tensor

@@ -1,10 +1,9 @@
-"""Nearest units by inner product: a shortlist from the FAISS index, rescored with whole codes.
+"""Nearest units by inner product: a shortlist, rescored with whole codes.
 
-A code's leading dimensions already tell most units apart, so the FAISS index may hold only those (``search_dims``);
-every hit is rescored with the whole code. A Flat index is scanned by one matrix product over FAISS's own storage, or
-over an eight-bit copy of it in as few dimensions as the caller asks for; any other kind is searched by FAISS. The
-most frequent units come first, and may be searched alone: most words of a text are found there, at a tenth of the
-price.
+The FAISS index may be of any kind. A Flat one compares every unit anyway, and that is done here, over a copy of the
+codes in eight bits: in as few dimensions, and as few of the most frequent units, as the caller says is enough. A
+code's leading dimensions already tell most units apart, and most words of a text are frequent ones. Other kinds are
+searched by FAISS, in ``search_dims`` leading dimensions.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import faiss
 import numpy as np
@@ -23,11 +23,11 @@ from torch import Tensor
 
 from lexivert import artifacts
 from lexivert.errors import DamagedArtifactError, LexivertError
+from lexivert.index.largest import largest
 from lexivert.index.quantised import QuantisedCodes
 from lexivert.params import IndexParams
 
 # FAISS scans vector by vector below this many queries; a matrix product is several times faster from the first on.
-# It serves the lists of IVF, which FAISS searches; a Flat index is scanned here.
 faiss.cvar.distance_compute_blas_threshold = 1
 
 Scores = npt.NDArray[np.float32]
@@ -38,6 +38,7 @@ INDEX_FILE = "units.faiss"
 _GRAPH = re.compile("HNSW|NSG|NNDescent")
 """What the factory string of an index with a graph in it, such as ``IVF256_HNSW16,Flat``, holds."""
 _SCORED_AT_ONCE = 8192
+_SPARE = 4  # shortlisted beyond what is asked for, as rounding may swap neighbours
 _RESCORED_AT_ONCE = 2048  # codes, of all queries together
 _SCORES_AT_ONCE = 6_000_000  # what is smaller than 32 MiB is allocated once and used again (glibc's mmap threshold)
 
@@ -101,6 +102,10 @@ class UnitIndex:
         codes: unit codes. Shape: (V, O) float16.
         index: FAISS index over the codes' first ``index.d`` dimensions.
         params: search widths.
+
+    Attributes:
+        scans: whether the index is a plain Flat one, so that ``scan`` may compare all units.
+        frequent: how many units count as frequent.
     """
 
     def __init__(self, codes: npt.NDArray[np.float16], index: faiss.Index, params: IndexParams) -> None:
@@ -112,9 +117,8 @@ class UnitIndex:
         self._shortlist = params.shortlist
         self._set_search_width(params)
         self.frequent = min(params.frequent, len(codes))
-        self._flat = _storage(index)
-        leading = self._half[: self.frequent, : self.searched_width] if self._flat is None else self._flat
-        self._small = QuantisedCodes(leading)
+        self.scans = type(faiss.downcast_index(index)) in {faiss.IndexFlat, faiss.IndexFlatIP}
+        self._small = QuantisedCodes(self._half if self.scans else self._half[: self.frequent])
 
     def _set_search_width(self, params: IndexParams) -> None:
         base = faiss.downcast_index(self._index)
@@ -125,11 +129,6 @@ class UnitIndex:
         elif isinstance(base, faiss.IndexHNSW):
             base.hnsw.efSearch = params.ef_search
 
-    @property
-    def scans(self) -> bool:
-        """Whether the index is Flat, so that a search may be of fewer dimensions and knows the bias."""
-        return self._flat is not None
-
     def __len__(self) -> int:
         return len(self.codes)
 
@@ -138,43 +137,63 @@ class UnitIndex:
         """Leading code dimensions that FAISS searches."""
         return int(self._index.d)
 
-    def search(
-        self, queries: Scores, k: int, bias: Bias | None = None, width: int | None = None
-    ) -> tuple[Scores, Ids]:
-        """Return the k best units of all: exact scores of the shortlisted, best first.
+    def search(self, queries: Scores, k: int, bias: Bias | None = None) -> tuple[Scores, Ids]:
+        """Return the k best units of FAISS's shortlist: exact scores, best first.
 
         Args:
             queries: Shape: (M, O).
             k: how many.
             bias: of queries (M, R) and of units (V, R); their inner products are added to those of the codes, such as
-                a log prior. A kind other than Flat draws up the shortlist without it.
-            width: leading code dimensions searched, at most ``searched_width``, in eight bits and without the bias:
-                for queries whose best units stand out. If None, all of those in full. Flat alone can do this.
+                a log prior. The shortlist is drawn up without it.
+
+        Shape: result two (M, k), -inf and -1 where FAISS found too few.
+        """
+        wanted = _float(queries)
+        shortlist = self._searched(wanted, max(k, self._shortlist))
+        return self._best(wanted, shortlist, min(k, len(self)), bias)
+
+    def scan(
+        self,
+        queries: Scores,
+        k: int,
+        bias: Bias | None = None,
+        *,
+        width: int | None = None,
+        first: int | None = None,
+        biased: bool = True,
+    ) -> tuple[Scores, Ids]:
+        """Return the k best units by an eight-bit shortlist: exact scores, best first.
+
+        Args:
+            queries: Shape: (M, O).
+            k: how many.
+            bias: see ``search``.
+            width: leading code dimensions that the shortlist compares; all if None.
+            first: compares the first so many units alone; all if None. Kinds other than Flat can do no more than the
+                frequent ones.
+            biased: whether the bias counts for the shortlist, too; where the best units stand out it need not.
 
         Shape: result two (M, k).
         """
-        k = min(k, len(self))
         wanted = _float(queries)
-        best, ids = torch.empty(len(wanted), k), torch.empty(len(wanted), k, dtype=torch.int64)
-        count = min(max(k, self._shortlist), len(self))
-        for rows in _parts(len(wanted), _SCORES_AT_ONCE // len(self)):
+        count = min(first or len(self), len(self))
+        k = min(k, count)
+        best, ids = np.empty((len(wanted), k), dtype=np.float32), np.empty((len(wanted), k), dtype=np.int64)
+        for rows in _parts(len(wanted), _SCORES_AT_ONCE // count):
             some = bias and (bias[0][rows], bias[1])
-            if self._flat is None:
-                shortlist = self._searched(wanted[rows], count)
-            elif width is None:
-                shortlist = _largest(self._scanned(wanted[rows], some), count)
-            else:
-                shortlist = _largest(self._small.products(wanted[rows, :width])[0], count)
-            scores = self._rescored(wanted[rows], shortlist, some)
-            best[rows], places = scores.topk(k, dim=1)
-            ids[rows] = shortlist.gather(1, places)
-        return best.numpy(), ids.numpy()
+            rough: Tensor
+            rough, factor = self._small.products(wanted[rows, :width], count)
+            if some is not None and biased:
+                rough = rough.float().mul_(factor).addmm_(some[0], some[1][:count].T)
+            shortlist = largest(rough, min(k + k // 4 + _SPARE if biased else max(k, self._shortlist), count))
+            best[rows], ids[rows] = self._best(wanted[rows], shortlist, k, some)
+        return best, ids
 
     def posterior(self, queries: Tensor, k: int, bias: Bias) -> Posterior:
         """Softmax of inner product plus bias over all units, with the mean code of the k best.
 
-        Units that are not among them keep their probability as a whole: of what a scan of all units in
-        ``searched_width`` dimensions gives, and of their expectation in the others (a log-normal mean).
+        Units that are not among them keep their probability as a whole, of what eight-bit products give. Kinds other
+        than Flat don't compare all units: those that were not found have its expectation (a log-normal mean).
 
         Args:
             queries: evidence over noise variance. Shape: (M, O).
@@ -198,13 +217,7 @@ class UnitIndex:
     def _searched(self, wanted: Tensor, count: int) -> Tensor:
         """FAISS's own best units, -1 where it found fewer. Shape: (M, O) to (M, count)."""
         leading = np.ascontiguousarray(wanted[:, : self.searched_width].numpy())
-        return torch.from_numpy(self._index.search(leading, count)[1])
-
-    def _scanned(self, wanted: Tensor, bias: Bias | None) -> Tensor:
-        """Scores of all units in ``searched_width`` dimensions; thrice as fast as FAISS's scan. Shape: (M, V)."""
-        assert self._flat is not None
-        scores = wanted[:, : self.searched_width] @ self._flat.T
-        return scores if bias is None else scores.addmm_(bias[0], bias[1].T)
+        return torch.from_numpy(self._index.search(leading, min(count, len(self)))[1])
 
     def _weighed(self, wanted: Tensor, count: int, bias: Bias) -> tuple[Tensor, Tensor, Tensor]:
         """Likely best units; log summed exponentials of all other units' scores; the same of all units' biases.
@@ -213,49 +226,26 @@ class UnitIndex:
         """
         scores = bias[0] @ bias[1].T
         normaliser = scores.logsumexp(dim=1)
-        if self._flat is None:
+        if not self.scans:
             unseen = wanted.square().sum(dim=1) / (2 * wanted.shape[1])
             return self._searched(wanted, count), normaliser + unseen, normaliser
-        width = self.searched_width
-        scores.addmm_(wanted[:, :width], self._flat.T)
-        top, units = scores.topk(count, dim=1, sorted=False)
-        whole = scores.logsumexp(dim=1)
-        share = torch.exp(top.logsumexp(dim=1) - whole).clamp(max=1.0 - 1e-6)
-        unseen = wanted[:, width:].square().sum(dim=1) / (2 * wanted.shape[1])
-        return units, whole + torch.log1p(-share) + unseen, normaliser
+        products, factor = self._small.products(wanted)
+        scores.addcmul_(products, factor)
+        units, whole = largest(scores, count), scores.logsumexp(dim=1)
+        share = torch.exp(scores.gather(1, units).logsumexp(dim=1) - whole).clamp(max=1.0 - 1e-6)
+        return units, whole + torch.log1p(-share), normaliser
 
-    def _rescored(self, wanted: Tensor, units: Tensor, bias: Bias | None) -> Tensor:
-        """Whole inner products with some units, -inf where FAISS found none. Shape: two (M, k)."""
+    def _best(self, wanted: Tensor, units: Tensor, k: int, bias: Bias | None) -> tuple[Scores, Ids]:
+        """The k best of some units by exact scores, -inf where there is none. Shape: (M, O) and (M, n) to (M, k)."""
         scores = torch.empty(units.shape)
         for rows in _parts(len(units), _RESCORED_AT_ONCE // units.shape[1]):
             codes = self._half[units[rows].clamp_min(0)].float()
             scores[rows] = _exact(wanted[rows], units[rows], codes, bias and (bias[0][rows], bias[1]))
-        return scores
-
-    def search_frequent(self, queries: Scores, k: int, bias: Bias | None = None) -> tuple[Scores, Ids]:
-        """Return the k best among the ``frequent`` most used units in ``searched_width`` dimensions; see ``search``.
-
-        The shortlist is of eight-bit products and the bias; scores are exact.
-
-        Shape: queries (M, O), result two (M, k).
-        """
-        k = min(k, self.frequent)
-        wanted = _float(queries)
-        best, ids = torch.empty(len(wanted), k), torch.empty(len(wanted), k, dtype=torch.int64)
-        for rows in _parts(len(wanted), _SCORES_AT_ONCE // self.frequent):
-            some = bias and (bias[0][rows], bias[1])
-            whole, factor = self._small.products(wanted[rows, : self.searched_width], self.frequent)
-            rough = whole.float().mul_(factor)
-            if some is not None:
-                rough.addmm_(some[0], some[1][: self.frequent].T)
-            shortlist = _largest(rough, min(k + k // 4, self.frequent))
-            scores = self._rescored(wanted[rows], shortlist, some)
-            best[rows], places = scores.topk(k, dim=1)
-            ids[rows] = shortlist.gather(1, places)
-        return best.numpy(), ids.numpy()
+        best, places = scores.topk(k, dim=1)
+        return best.numpy(), units.gather(1, places).numpy()
 
     def search_exact(self, queries: Scores, k: int, bias: Bias | None = None) -> tuple[Scores, Ids]:
-        """Return the k best units of all by scoring every whole code: slow, for loud noise and single look-ups.
+        """Return the k best units of all by scoring every whole code: slow, for single look-ups and comparison.
 
         Args and shapes: see ``search``.
         """
@@ -289,7 +279,7 @@ class UnitIndex:
         if codes is None:
             codes = artifacts.read_array(folder / artifacts.UNIT_CODES)
         try:
-            index = faiss.read_index(str(path))
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)  # read as far as it is used
         except RuntimeError as error:
             message = f"{path} is not a readable FAISS index; delete it and run `dvc repro index`"
             raise DamagedArtifactError(message) from error
@@ -305,25 +295,12 @@ def _parts(count: int, size: int) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, count, size))
 
 
-def _largest(scores: Tensor, count: int) -> Tensor:
-    return scores.topk(count, dim=1, sorted=False).indices
-
-
 def _exact(wanted: Tensor, units: Tensor, codes: Tensor, bias: Bias | None) -> Tensor:
     """Whole scores of some units, -inf for none. Shape: (M, O), (M, k) and (M, k, O), result (M, k)."""
     scores = torch.bmm(codes, wanted[:, :, None])[:, :, 0]
     if bias is not None:
         scores += torch.bmm(bias[1][units.clamp_min(0)], bias[0][:, :, None])[:, :, 0]
     return scores.masked_fill(units < 0, -torch.inf)
-
-
-def _storage(index: faiss.Index) -> Tensor | None:
-    """FAISS's own copy of the vectors, not copied again, if it keeps them whole. Shape: (V, d)."""
-    flat: Any = faiss.downcast_index(index)
-    if type(flat) not in {faiss.IndexFlat, faiss.IndexFlatIP}:  # their kin may lay the vectors out differently
-        return None
-    stored = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)
-    return torch.from_numpy(stored.reshape(flat.ntotal, flat.d))
 
 
 def report(index: UnitIndex, seed: int, probes: int = 512) -> dict[str, float]:
@@ -339,7 +316,8 @@ def report(index: UnitIndex, seed: int, probes: int = 512) -> dict[str, float]:
     chosen = rng.integers(len(index), size=min(probes, len(index)))
     noise = rng.standard_normal((len(chosen), width)) * np.sqrt(24 / width)
     queries = (index.codes[chosen].astype(np.float32) + noise).astype(np.float32)
-    exact, found = index.search_exact(queries, 1)[1], index.search(queries, 1)[1]
+    exact = index.search_exact(queries, 1)[1]
+    found = (partial(index.scan, width=index.searched_width) if index.scans else index.search)(queries, 1)[1]
     return {
         "units": len(index),
         "code_width": width,

@@ -1,0 +1,82 @@
+"""Memory that reading vectors back takes beyond the rest of the program, against the size of the index.
+
+Two processes load backbone and lexicon and embed the same texts; one of them loads the index and the controller too,
+and reads vectors back. The difference of their largest resident sets is what reading costs.
+
+    python benchmarks/memory.py --out metrics/benchmarks/memory.json
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from lexivert import artifacts
+from lexivert.artifacts import Paths
+from lexivert.encoder.backbone import Backbone
+from lexivert.encoder.layout import Layout
+from lexivert.evaluation.texts import texts_of
+from lexivert.lexicon.segmentation import Segmenter
+from lexivert.lexicon.units import Lexicon
+from lexivert.model import Lexivert
+
+BAR = 1.5
+WORDS = 20
+_MEGABYTE = 1e6
+
+
+def peak(root: Path, texts: list[str], *, whole: bool) -> float:
+    """Largest resident set, in bytes, of a process that embeds texts and, if whole, reads their vectors back."""
+    if whole:
+        model = Lexivert.load(root)
+        model.encoder.backbone.encode(texts)
+        model.decode(model.encode(texts))
+    else:
+        paths = Paths(root)
+        segmenter = Segmenter(Lexicon.load(paths.vocab))
+        Backbone.load(Layout.load(paths.index).backbone).encode(texts)
+        for text in texts:
+            segmenter.segment(text)
+    return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # Linux counts kibibytes
+
+
+def measured(root: Path, texts: list[str], *, whole: bool) -> float:
+    """``peak`` in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(peak, (root, texts), {"whole": whole})
+
+
+def main(
+    root: Annotated[Path, typer.Option(help="Folder of a trained project.")] = Path(),
+    texts: Annotated[int, typer.Option(help="Texts read back, 64 at a time.", min=1)] = 128,
+    out: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
+) -> None:
+    """Measure, print, write the figures, and fail if reading takes more than the bar allows."""
+    found = texts_of(Paths(root), "test")
+    drawn = [found[row] for row in np.random.default_rng(0).permutation(len(found)).tolist()]
+    chosen = sorted(drawn, key=lambda text: abs(len(text.split()) - WORDS))[:texts]
+    index = float(sum(file.stat().st_size for file in Paths(root).index.iterdir()))
+    whole, rest = (measured(root, chosen, whole=kind) for kind in (True, False))
+    figures = {
+        "index_megabytes": index / _MEGABYTE,
+        "peak_megabytes": whole / _MEGABYTE,
+        "peak_without_reading_megabytes": rest / _MEGABYTE,
+        "reading_to_index": (whole - rest) / index,
+    }
+    for name, value in figures.items():
+        Console().print(f"{name} {value:.4g}")
+    if out is not None:
+        artifacts.write_metrics(out, figures)
+    if not figures["reading_to_index"] <= BAR:  # NaN misses too
+        Console().print(f"[red]missed:[/] reading takes more than {BAR:g} times the index")
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
