@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.controller.buffer import Buffer
-from lexivert.controller.channel import combined_cosine, fit, observe, onsager, prefix_cosine, proven
+from lexivert.controller.channel import combined_cosine, fit, observe, onsager, prefix_cosine, proven, stray_end
 from lexivert.controller.sampling import add_noise
 from lexivert.encoder.composition import superpose
 
@@ -138,3 +138,16 @@ def test_memory_is_what_makes_parallel_guessing_converge(make_world, remembered,
         spread = torch.zeros(40).index_add_(0, rows, 1.0 - means.square().sum(dim=1))
         memory = onsager(channel, spread) if remembered else memory
     assert least <= (posterior.argmax(dim=1) == draws).float().mean().item() <= most
+
+
+def test_a_second_end_shows_in_a_blend_and_not_in_noise(world):
+    """512 dimensions and texts of 8 and 11 units: sqrt(512 / 12) = 6.5 deviations at END's other place."""
+    texts = world.texts([8, 11] * 20, seed=1)
+    vectors = world.vectors(texts)
+    total = superpose(texts, world.language.codes, world.language.binding)
+    blended = F.normalize(vectors[0::2] + 0.8 * vectors[1::2], dim=1)
+    noise = torch.randn(20, 512, generator=torch.Generator().manual_seed(0)) / 512**0.5
+    noisy = F.normalize(vectors[0::2] + 0.8 * noise, dim=1)
+    second = stray_end(blended, total[0::2], world.language.ends)
+    assert second.mean().item() == pytest.approx(6.5, abs=0.5)
+    assert stray_end(noisy, total[0::2], world.language.ends).max() < 4.5

@@ -228,7 +228,7 @@ def test_confidence_is_calibrated_and_proofs_are_certain(world):
     texts = world.texts([4, 12, 20])
     target = world.vectors(texts)
     target[1:] = add_noise(target[1:], torch.tensor([0.9, 0.7]), torch.Generator().manual_seed(0))
-    calibration = Calibration((0.0, 0.0, 0.0, 0.0, 0.0, -1.0), (0.0, 0.0, 1.0))
+    calibration = Calibration((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0), (0.0, 0.0, 1.0))
     result = Decoder(world.proposer, calibration).decode(target, semantic(3))
     assert result.proven.tolist() == [True, False, False]
     assert result.confidence.tolist() == pytest.approx([1.0, 0.2689, 0.2689], abs=1e-4)

@@ -34,7 +34,7 @@ def shape(parts, tiny_params):
     return store.ControllerShape.of(parts[0], len(parts[1]), tiny_params.controller)
 
 
-CALIBRATION = Calibration((0.1, 0.2, 0.3, 0.4, 0.5, 0.6), (1.0, 2.0, 3.0))
+CALIBRATION = Calibration((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), (1.0, 2.0, 3.0))
 
 
 def made(shape, lexicon, seed=3):

@@ -18,7 +18,8 @@ from torch import Tensor
 
 _EDGE = 1.0e-6  # scores are kept this far from 0 and 1
 _PROVEN = 1.0 - 1.0e-6
-FEATURES = 5
+FEATURES = 6
+_STRAY = (3.0, 10.0)  # what noise shows; what leaves no doubt
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,19 @@ class Calibration:
         return asdict(self)
 
 
-def text_features(scores: Sequence[Sequence[float]], fit: Tensor, order_width: int) -> npt.NDArray[np.float64]:
+def text_features(
+    scores: Sequence[Sequence[float]], fit: Tensor, stray: Tensor, order_width: int
+) -> npt.NDArray[np.float64]:
     """What tells right texts from wrong ones.
 
     Columns: log odds that all units are right, taken together; lowest log odds of a unit; log of the summed expected
-    errors; noise that the text leaves, as the log of unexplained over explained energy; log length.
+    errors; noise that the text leaves, as the log of unexplained over explained energy; log length; how far the
+    evidence of a second END stands above noise.
 
-    Shape: fit (B,), result (B, FEATURES).
+    Shape: fit (B,), stray (B,) from ``stray_end``, result (B, FEATURES).
     """
     rows = []
-    for row, quality in zip(scores, fit.tolist(), strict=True):
+    for row, quality, end in zip(scores, fit.tolist(), stray.tolist(), strict=True):
         probabilities = np.clip(np.array(row or [1.0]), _EDGE, 1.0 - _EDGE)
         together = float(np.log(probabilities).sum())
         odds = together - np.log(max(-np.expm1(together), _EDGE))
@@ -89,7 +93,8 @@ def text_features(scores: Sequence[Sequence[float]], fit: Tensor, order_width: i
         noise = np.log((1.0 - squared) / squared * order_width / 1000.0)
         lowest = float(logit(probabilities.min()))
         wrong = float(np.log((1.0 - probabilities).sum() + 1e-3))
-        rows.append([odds, lowest, wrong, noise, np.log1p(len(row))])
+        second = min(max(end, _STRAY[0]), _STRAY[1]) - _STRAY[0]
+        rows.append([odds, lowest, wrong, noise, np.log1p(len(row)), second])
     return np.array(rows, dtype=np.float64).reshape(-1, FEATURES)
 
 

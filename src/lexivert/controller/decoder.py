@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,7 +19,7 @@ from tqdm import tqdm
 
 from lexivert.controller.amp import AmpRules, MessagePassing
 from lexivert.controller.buffer import Buffer
-from lexivert.controller.channel import length_evidence
+from lexivert.controller.channel import length_evidence, stray_end
 from lexivert.controller.confidence import Calibration, text_features
 from lexivert.controller.incremental import Incremental
 from lexivert.controller.language import Language
@@ -27,6 +28,7 @@ from lexivert.controller.prior import NEVER, Prior
 from lexivert.controller.proposal import Proposer
 from lexivert.controller.results import Decoded, Found, Settled
 from lexivert.controller.trace import Step, TraceRecorder
+from lexivert.encoder.composition import superpose
 from lexivert.index.faiss_index import UnitIndex
 
 
@@ -150,9 +152,9 @@ class Decoder:
             if trace:
                 for row in rows.tolist():
                     steps[row] = self._replay(target[row : row + 1], best.units[row], best.scores[row])
-        features = text_features(best.scores, best.fit, target.shape[1])
+        features = text_features(best.scores, best.fit, self._stray(best, target), target.shape[1])
         confidence, scores = self.calibration(features, best.scores, best.proven)
-        return Decoded(best.units, scores, best.fit, best.proven, steps, confidence)
+        return Decoded(best.units, scores, best.fit, best.proven, steps, confidence, features)
 
     def decode_all(self, order: Tensor, semantic: Tensor, batch: int, label: str) -> Decoded:
         """Read any number of texts back in batches, with a progress bar; arguments and shapes as of ``decode``."""
@@ -169,12 +171,17 @@ class Decoder:
             torch.cat([part.proven for part in parts]),
             [steps for part in parts for steps in part.steps],
             torch.cat([part.confidence for part in parts]),
+            np.concatenate([part.features for part in parts]),
         )
 
     def _clear(self, target: Tensor) -> Tensor:
         """Tell which vectors have dimensions in plenty for the length they seem to have. Shape: (B,) bool."""
         length = length_evidence(target, self.language.ends).argmax(dim=1)
         return ((length + 1) * self.rules.clear <= target.shape[1]) & target.any(dim=1)
+
+    def _stray(self, best: _Best, target: Tensor) -> Tensor:
+        total = superpose(best.units, self.language.codes, self.language.binding)
+        return stray_end(target, total, self.language.ends)
 
     def _settle(self, best: _Best, rows: Tensor, target: Tensor, semantic: Tensor, fixed: Tensor | None) -> None:
         """Message passing; then, where nothing is proven, other lengths in other ways."""

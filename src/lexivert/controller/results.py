@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from lexivert.controller.trace import Step
@@ -54,6 +56,8 @@ class Decoded(Rebuilt):
 
     Attributes:
         confidence: probability that each text is exactly right. Shape: (B,).
+        features: what that was told by, see ``text_features``. Shape: (B, FEATURES).
     """
 
     confidence: Tensor
+    features: npt.NDArray[np.float64]

@@ -91,7 +91,9 @@ def run_controller(paths: Paths, params: Params) -> None:
     placer_curves = train_placer(proposer, train, params.controller, seed, placing)
     metrics["last"] = {"selector": curves[-1], "placer": placer_curves[-1]}
     metrics["valid_nats_a_unit"] = cross_entropies(prior, language.log_prior, valid)
-    calibration, metrics["calibration"] = calibrate(Decoder(proposer), valid, params, seed)
+    calibration, metrics["calibration"] = calibrate(
+        Decoder(proposer), valid, params.controller.calibration_texts, seed
+    )
     store.save(prior, placer, calibration, shape, paths.controller)
     artifacts.write_metrics(paths.metrics("controller"), metrics)
     write_curves(paths.plots / "controller.csv", curves, "step", STEPS_A_POINT)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.controller import store
-from lexivert.controller.calibrating import AT_ONCE, mixed_cosines, right_units
+from lexivert.controller.calibrating import AT_ONCE, blends, mixed_cosines, right_units
 from lexivert.controller.decoder import Decoder
 from lexivert.controller.incremental import Incremental
 from lexivert.controller.meaning import MeaningReader
@@ -31,8 +31,9 @@ from lexivert.evaluation.tables import write_table
 from lexivert.evaluation.texts import Held, Units, choose_texts, hold, texts_of
 from lexivert.params import Params
 
-_MIXED_TEXTS = 96
-_DRAFTED_TEXTS = 48
+_MIXED_TEXTS = 140
+_DRAFTED_TEXTS = 96
+_BLENDS = 64
 
 
 class Suite:
@@ -220,6 +221,8 @@ def _confidence(suite: Suite, params: Params) -> tuple[dict[str, float], list[tu
     noise = torch.Generator().manual_seed(params.seed + 1)
     semantic, order = suite.parts(add_noise(held.vectors, mixed_cosines(len(held.texts)), noise))
     decoded = suite.decoder.decode_all(order, semantic, AT_ONCE, "confidence")
+    semantic, order = suite.parts(blends(held.vectors, noise)[:_BLENDS])
+    blended = suite.decoder.decode_all(order, semantic, AT_ONCE, "blends").confidence
     confidence = decoded.confidence.tolist()
     right = [a == b for a, b in zip(held.units, decoded.units, strict=True)]
     pairs = zip(held.units, decoded.units, strict=True)
@@ -232,6 +235,8 @@ def _confidence(suite: Suite, params: Params) -> tuple[dict[str, float], list[tu
         "auroc": metrics.auroc(confidence, right),
         "unit_expected_calibration_error": metrics.expected_calibration_error(unit_confidence, unit_right),
         "unit_auroc": metrics.auroc(unit_confidence, unit_right),
+        "blends": len(blended),
+        "mean_confidence_of_blends": float(blended.mean()),
     }
     return report, metrics.reliability(confidence, right)
 
