@@ -48,6 +48,7 @@ TOLERANCES = (
     Rule("frontier.*.texts"),
     Rule("frontier.*", absolute=0.17),
     Rule("evaluate.confidence.*", absolute=0.06),
+    Rule("evaluate.meaning_only.controller.*", absolute=0.05),  # one drawn word changes all that follow
     Rule("controller.calibration.*", absolute=0.06),
     Rule("controller.last.*", relative=0.3),  # means of ten steps that a rounding error in the first has changed
     # Trained and measured.
