@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -41,20 +42,20 @@ from lexivert.params import load_params
 from speed import wikitext_sentences
 
 AMP, OWN = "amp_unigram", "controller"
-BARS: dict[str, tuple[Cell, float]] = {
+BARS: dict[str, tuple[Cell, float | None]] = {
     "width 384": (Cell(width=384, rows=(AMP, OWN)), 0.995),
     "width 256": (Cell(width=256, rows=(AMP, OWN)), 0.97),
     "width 192": (Cell(width=192, rows=(AMP, OWN)), 0.85),
-    "width 128": (Cell(width=128, rows=(AMP, OWN)), 0.0),
+    "width 128": (Cell(width=128, rows=(AMP, OWN)), None),
     "cosine .8": (Cell(cosine=0.8, length=(1, 48), rows=(AMP, OWN)), 0.92),
     "cosine .7": (Cell(cosine=0.7, length=(1, 48), rows=(AMP, OWN)), 0.60),
     "sign": (Cell(storage="sign", rows=(AMP, OWN)), 0.95),
     "int8": (Cell(storage="int8", rows=(OWN,)), 0.995),
     "float16": (Cell(storage="float16", rows=(OWN,)), 0.995),
     "120 units": (Cell(length=(116, 124), rows=(OWN,)), 0.95),
-    "250 units": (Cell(length=(244, 256), rows=(OWN,)), 0.0),
+    "250 units": (Cell(length=(244, 256), rows=(OWN,)), None),
 }
-"""Cells with the least exact match of the controller."""
+"""Cells with the least exact match of the controller; None: no bar, for the record."""
 ABLATION = {
     "width 192": Cell(width=192),
     "cosine .7": Cell(cosine=0.7, length=(1, 48)),
@@ -62,7 +63,7 @@ ABLATION = {
 }
 
 
-def grid() -> dict[str, tuple[Cell, float]]:
+def grid() -> dict[str, tuple[Cell, float | None]]:
     """Width × noise, length, storage and lexicon, one after the other."""
     cells = [
         Cell(width=width, cosine=cosine)
@@ -72,7 +73,7 @@ def grid() -> dict[str, tuple[Cell, float]]:
     cells += [Cell(length=(length, length + 8)) for length in (8, 16, 32, 64, 128, 192)]
     cells += [Cell(storage=storage) for storage in ("float32", "float16", "int8", "sign")]
     cells += [Cell(units=units) for units in (10_000, 75_000, 300_000)]
-    return {cell.name: (cell, 0.0) for cell in cells}
+    return {cell.name: (cell, None) for cell in cells}
 
 
 def ablated(model: Lexivert, cell: Cell, root: Path, material: Material, texts: int) -> dict[str, Any]:
@@ -90,12 +91,14 @@ def ablated(model: Lexivert, cell: Cell, root: Path, material: Material, texts: 
 
     whole = build(full.language.codes)
     nothing = untrained(full, params).proposer
-    flat = Prior.fixed(torch.full_like(full.language.log_prior, -math.log(len(lexicon))))
+    flat = torch.full_like(full.language.log_prior, -math.log(len(lexicon)))
     variants: dict[str, Callable[[], Decoder]] = {
         "all": lambda: whole,
         "no semantic prefix": lambda: whole,
         "no Selector (unigram prior)": lambda: whole.changed(prior=nothing.prior),
-        "no unit prior at all": lambda: whole.changed(prior=flat),
+        "no unit prior at all": lambda: whole.changed(
+            prior=Prior.fixed(flat), language=replace(whole.language, log_prior=flat)
+        ),
         "no Placer": lambda: whole.changed(placer=nothing.placer),
         "identity codes alone": lambda: build(own),
         "head codes alone": lambda: build(learned),
@@ -151,7 +154,7 @@ def main(
     report: dict[str, Any] = {}
     least: dict[str, float] = {}
     values: dict[str, float] = {}
-    chosen = {"bars": BARS, "grid": grid()}.get(cells, {name: (cell, 0.0) for name, cell in ABLATION.items()})
+    chosen = {"bars": BARS, "grid": grid()}.get(cells, {name: (cell, None) for name, cell in ABLATION.items()})
     for source, material in materials(model, root, wikitext, 8 * texts).items():
         frontier = Frontier(model.decoder, model.encoder.layout.index, model.encoder.layout.seed)
         for name, (cell, bar) in chosen.items():
@@ -164,8 +167,8 @@ def main(
             key = f"{source} {name}"
             report[key] = rows
             show(key, rows)
-            if cells == "bars" and rows[OWN].get("texts"):
-                values[key], least[key] = rows[OWN]["exact_match"], bar
+            if bar is not None:
+                values[key], least[key] = rows[OWN].get("exact_match", 0.0), bar
     if out is not None:
         artifacts.write_json(out, report)
     missed = [key for key, value in values.items() if value < least[key]]

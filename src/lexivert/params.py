@@ -196,7 +196,7 @@ class IndexParams(_Section):
     codes. 0: all."""
     shortlist: PositiveInt = 32
     """Hits rescored of a search in few dimensions, where the best stand out."""
-    frequent: PositiveInt = 8192
+    frequent: Annotated[int, Field(ge=3)] = 8192
     """Most used units, searched first."""
 
 
@@ -238,7 +238,7 @@ class ControllerParams(_Section):
     placer_batch_size: Annotated[int, Field(ge=4)] = 32
     placer_steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 100
     calibration_texts: Annotated[int, Field(ge=20)] = 210
-    """Validation texts decoded at several noise levels, on which confidences are calibrated."""
+    """Validation texts decoded at several noise levels, on which confidences are calibrated; with some blends."""
     learning_rate: PositiveFloat = 1.5e-3
     weight_decay: NonNegativeFloat = 1.0e-2
     warmup_share: Share = 0.05

@@ -63,7 +63,10 @@ def test_blends_of_other_texts_are_doubted_and_noisy_ones_believed(calibrated):
     generator = torch.Generator().manual_seed(2)
     checked = Decoder(decoder.proposer, calibration)
     confidence = []
-    for given in (blends(vectors, generator), F.normalize(vectors + 0.02 * torch.randn(vectors.shape), dim=1)):
+    for given in (
+        blends(vectors, generator),
+        F.normalize(vectors + 0.02 * torch.randn(vectors.shape, generator=generator), dim=1),
+    ):
         prefix, order = split_parts(given, 8)
         confidence.append(checked.decode_all(order, prefix, 32, "").confidence)
     assert confidence[0].mean() < 0.3

@@ -19,6 +19,15 @@ def test_logistic_regression_finds_the_weights_that_made_the_data():
     assert fit_logistic(features, right) == pytest.approx(truth, rel=0.15)
 
 
+def test_a_column_that_is_the_same_for_all_does_no_harm():
+    rng = np.random.default_rng(1)
+    features = np.stack((rng.standard_normal(5000), np.full(5000, 3.0)), axis=1)
+    right = rng.random(5000) < expit(2.0 * features[:, 0])
+    weights = fit_logistic(features, right)
+    assert weights[0] == pytest.approx(2.0, rel=0.15)
+    assert 3.0 * weights[1] + weights[2] == pytest.approx(0.0, abs=0.2)
+
+
 @pytest.mark.parametrize("right", [[True] * 4, [False] * 4, []])
 def test_nothing_to_calibrate_on_gives_one_line(right):
     with pytest.raises(ValueError, match="all came out alike") as caught:

@@ -93,6 +93,20 @@ def test_no_texts_at_all(world):
     result = Decoder(world.proposer).decode(torch.empty(0, 512), semantic(0))
     assert (result.units, result.scores, result.steps) == ([], [], [])
     assert result.confidence.shape == result.proven.shape == (0,)
+    many = Decoder(world.proposer).decode_all(torch.empty(0, 512), semantic(0), 8, "nothing")
+    assert (many.units, many.confidence.shape) == ([], (0,))
+    alone = MessagePassing(world.index, world.language, world.proposer.prior)
+    assert alone.decode(torch.empty(0, 512), semantic(0)).units == []
+
+
+def test_batches_are_joined(world):
+    texts = world.texts([3, 0, 7, 12, 5])
+    whole = Decoder(world.proposer).decode(world.vectors(texts), semantic(5))
+    parts = Decoder(world.proposer).decode_all(world.vectors(texts), semantic(5), 2, "parts")
+    assert parts.units == whole.units == texts
+    assert parts.proven.tolist() == whole.proven.tolist()
+    assert parts.features.shape == whole.features.shape
+    torch.testing.assert_close(parts.confidence, whole.confidence)
 
 
 def test_clear_vectors_are_read_by_the_incremental_pass_alone(world, monkeypatch):

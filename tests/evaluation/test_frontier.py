@@ -175,7 +175,10 @@ def test_scores_by_hand():
 
 def test_exact_match_by_dimensions_by_hand():
     """5 nats and 400 units: limits at 2 ln 400 = 11.98, 10 and 5 dimensions a unit."""
-    matches = [("a", 8.0, True), ("a", 9.9, False), ("b", 9.0, False), ("a", 10.0, True), ("b", 3.9, True)]
+    matches = [
+        *(("a", 8.0, True), ("a", 9.9, False), ("a", 10.0, True), ("a", 3.9, False)),
+        *(("b", 8.0, False), ("b", 9.9, False), ("b", 10.0, False), ("b", 3.9, True)),
+    ]
     table = by_dimensions(matches, nats=5.0, units=400)
     assert table == [
         {"dimensions_a_unit": 3.0, "a": 0.0, "b": 1.0, "limit_flat": 0.0, "limit_prior": 0.0, "limit_soft": 0.0},
@@ -218,7 +221,9 @@ def test_cells_at_another_width_lexicon_or_storage(decoder):
         known = [[unit % 199 + 1 for unit in text] for text in material([3, 4, 6]).units]
         report = frontier.run(cell, Material(known, material([3, 4, 6]).semantic), texts=3)
         assert report["controller"]["exact_match"] >= 2 / 3
-    assert [dimensions for _, dimensions, _ in frontier.matches] == [128 / 4, 128 / 5, 128 / 7]
+    assert frontier.matches == []  # only what every row has tried can be compared
+    frontier.run(Cell(width=128, length=(3, 6)), material([3, 4, 6]), texts=3)
+    assert [dimensions for _, dimensions, _ in frontier.matches] == [128 / 4, 128 / 5, 128 / 7] * len(ROWS)
 
 
 def test_a_cell_without_texts_says_so_and_stops_nothing(decoder):

@@ -160,10 +160,12 @@ def test_a_bad_factory_gives_one_line(factory):
     assert "\n" not in str(caught.value)
 
 
-def test_saved_and_loaded_it_finds_the_same(tmp_path):
-    original = index(search_dims=16)
+@pytest.mark.parametrize("factory", ["Flat", "IVF8,Flat", "HNSW16", "PQ4x4", "SQ8"])
+def test_saved_and_loaded_it_finds_the_same(tmp_path, factory):
+    original = index(factory=factory, search_dims=16)
     original.save(tmp_path)
-    loaded = UnitIndex.load(tmp_path, params(search_dims=16))
+    loaded = UnitIndex.load(tmp_path, params(factory=factory, search_dims=16))
+    assert loaded.scans is original.scans is (factory == "Flat")
     assert len(loaded) == 600
     assert loaded.codes.dtype == np.float16
     for one, other in zip(original.search(QUERIES, 5), loaded.search(QUERIES, 5), strict=True):
@@ -268,22 +270,43 @@ def test_a_posterior_over_all_units_is_the_softmax():
     torch.testing.assert_close(found.whole, whole, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("factory", "search_dims", "tolerance"), [("Flat", 0, 3e-4), ("Flat", 24, 3e-4)])
-def test_a_posterior_of_few_units_leaves_the_others_their_probability(factory, search_dims, tolerance):
+def test_a_posterior_of_few_units_leaves_the_others_their_probability():
     """The mean is of the six best alone; what they lack to 1 is the others'."""
     queries, bias = evidence()
     exact, whole = dense(queries, bias)
-    found = index(factory=factory, search_dims=search_dims).posterior(queries, 6, bias)
+    found = index().posterior(queries, 6, bias)
     assert found.shares.shape == found.units.shape == (300, 6)
     assert (found.shares.diff(dim=1) <= 0).all()
     own = exact.gather(1, found.units)
-    assert (found.shares - own).abs().mean() < tolerance
-    assert (found.whole - whole).abs().mean() < 10 * tolerance
-    assert (found.whole - whole).mean().abs() < tolerance / 2  # unbiased
+    assert (found.shares - own).abs().mean() < 3e-4
+    assert (found.whole - whole).abs().mean() < 3e-3
+    assert (found.whole - whole).mean().abs() < 2e-4  # unbiased
     codes = torch.from_numpy(CODES).float()[found.units]
     torch.testing.assert_close(found.mean, (found.shares[:, :, None] * codes).sum(dim=1), atol=1e-5, rtol=1e-4)
     assert (found.shares.sum(dim=1) < 0.9).any()
     torch.testing.assert_close(found.shares[:, 0], exact.amax(dim=1), atol=1e-2, rtol=1e-2)
+
+
+def test_a_posterior_of_a_graph_does_not_count_what_it_found_twice():
+    """With codes that tell nothing, every unit has its prior's share, found or not."""
+    _, bias = evidence(count=50)
+    found = index(factory="HNSW16", ef_search=200).posterior(torch.zeros(50, 64), 40, bias)
+    prior = (bias[0] @ bias[1].T).softmax(dim=1)
+    torch.testing.assert_close(found.shares, prior.gather(1, found.units), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(found.whole, torch.zeros(50), atol=1e-3, rtol=0)
+
+
+def test_no_queries():
+    assert index().posterior(torch.empty(0, 64), 3, (torch.empty(0, 1), torch.zeros(600, 1))).units.shape == (0, 3)
+    assert index().scan(QUERIES[:0], 3)[1].shape == (0, 3)
+
+
+def test_other_kinds_scan_their_frequent_units_alone():
+    graph = index(factory="HNSW16")
+    assert graph.scan(QUERIES, 3, first=100)[1].max() < 100
+    for first in (None, 101):
+        with pytest.raises(ValueError, match="scans its 100 frequent units alone"):
+            graph.scan(QUERIES, 3, first=first)
 
 
 def test_a_posterior_of_a_graph_knows_clear_units():

@@ -4,8 +4,9 @@ Each round unbinds every position from what the others leave of the vector, take
 their mean in the place of the position; the Onsager term keeps what is left Gaussian (Donoho, Maleki & Montanari
 2009; for superposition codes Rush, Greig & Venkataramanan 2017). END's position has a posterior of its own, from
 END's evidence, the evidence that units stand before it and none behind, and the prior over lengths. The prior over
-units is whatever is given: flat, unigram, or the Selector's, which never sees a position's own evidence, so that the
-divergence stays that of the posterior mean alone.
+units is whatever is given: flat, unigram, or the Selector's, which never sees what is held at a position itself, so
+that within a round the divergence is that of the posterior mean alone. Over rounds, a position's evidence does come
+back to it by way of its neighbours' posteriors, as in any loopy message passing.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class MessagePassing:
         """
         state = self._start(F.normalize(order, dim=-1), F.normalize(semantic, dim=-1), length_prior, fixed)
         active = torch.arange(len(order))
-        for number in range(self.rules.rounds):
+        for number in range(self.rules.rounds if len(order) else 0):
             still = self._round(state, active, first=number == 0)
             self._read_out(state, active)
             active = active[~(state.proven[active] | (still & (number >= _LEAST_ROUNDS)))]

@@ -114,10 +114,10 @@ class Decoder:
         """The same decoder with some parts replaced."""
         known = self.proposer
         proposer = Proposer(
-            prior or known.prior,
-            placer or known.placer,
-            index or known.index,
-            language or known.language,
+            known.prior if prior is None else prior,
+            known.placer if placer is None else placer,
+            known.index if index is None else index,
+            known.language if language is None else language,
             known.candidates,
         )
         return Decoder(proposer, self.calibration, self.rules)
@@ -160,7 +160,7 @@ class Decoder:
         """Read any number of texts back in batches, with a progress bar; arguments and shapes as of ``decode``."""
         parts = []
         with tqdm(total=len(order), desc=label, unit="text", mininterval=1.0) as bar:
-            for start in range(0, len(order), batch):
+            for start in range(0, max(len(order), 1), batch):
                 rows = slice(start, start + batch)
                 parts.append(self.decode(order[rows], semantic[rows]))
                 bar.update(len(order[rows]))

@@ -79,7 +79,7 @@ def score(slots: Slots, units: Tensor, logits: Tensor, unigram: UnitPrior, quick
 
     Args:
         slots: M positions.
-        units: candidates, those of most logit among the searched. Shape: (M, K).
+        units: candidates, those of most logit among the searched but for what a shortlist misses. Shape: (M, K).
         logits: log likelihood ratio plus log prior of each. Shape: (M, K).
         unigram: of all units.
         quick: whether only frequent units were searched. Shape: (M,) bool.

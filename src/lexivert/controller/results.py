@@ -44,7 +44,8 @@ class Settled(Found):
     """Texts at which message passing came to rest.
 
     Attributes:
-        length_evidence: log likelihood of every length before anything is decoded, its prior included. Shape: (B, P).
+        length_evidence: log likelihood ratio plus log prior of every length, before anything is decoded.
+            Shape: (B, P).
     """
 
     length_evidence: Tensor

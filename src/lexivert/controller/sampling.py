@@ -114,7 +114,7 @@ def draw_lesson(
     unigram: Tensor,
     rng: np.random.Generator,
 ) -> Lesson:
-    """Texts of nearly one length, so that little is padding; every fourth batch is of chains.
+    """Texts of nearly one length, so that little is padding; every fifth batch is of chains.
 
     Args:
         texts: sentences to draw from.

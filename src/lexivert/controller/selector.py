@@ -4,8 +4,10 @@ In Gaussian noise of variance ``v`` the log posterior of unit u given evidence e
 a constant. The first part is exact and nothing is learned about it. The Selector is the second, the prior: a
 log-bilinear language model (Mnih & Hinton 2007) that says ``log p(u) = <q, g(u)> + b(u)`` with a query q for every
 position, made of the semantic prefix, of the nearest neighbours on either side and of all other units together. A
-position's query never sees what is held at that position itself. So prior and evidence stay independent, may be
-multiplied, and the loop's divergence remains that of the evidence alone. Nothing in it depends on the order part's
+position's query never sees what is held at that position itself. So within a round prior and evidence may be
+multiplied, and the loop's divergence is that of the evidence alone; over rounds the neighbours, whose posteriors
+have seen this position's earlier guess, carry a little of it back, which is why confidences are calibrated on whole
+decodes. Nothing in it depends on the order part's
 width. Reading a window, not the whole text with transformers, is what makes training on enough texts affordable.
 """
 

@@ -69,8 +69,7 @@ class SelectorStep:
         self.params = params
         order = log_prior.argsort(descending=True, stable=True)
         self._always, self._rest = order[:_ALWAYS], order[_ALWAYS:]
-        spread = (log_prior[self._rest] / 2).softmax(dim=0)
-        self._spread = spread if len(self._rest) else torch.ones(0)
+        self._spread = (log_prior[self._rest] / 2).softmax(dim=0)
 
     def __call__(self, lesson: Lesson, progress: Progress) -> Mapping[str, Tensor]:
         """Return ``loss`` and its components.
@@ -121,7 +120,8 @@ class Lessons:
         texts: sentences to draw from.
         by_length: their rows, shortest first. Shape: (T,).
         unigram: cumulated unit probabilities. Shape: (V,).
-        params: lengths, noise and batch size.
+        params: lengths and noise.
+        batch_size: texts a lesson.
         seed: of the draw.
     """
 
@@ -207,7 +207,8 @@ def train_selector(
 ) -> tuple[Prior, History]:
     """Train the Selector in place, first on topics and then on whole contexts.
 
-    What is learned of topics stays as it is in the second phase, whose sampled losses would wear it off.
+    The topic network stays as it is in the second phase, whose sampled losses would wear it off; unit vectors and
+    biases go on learning.
 
     Args:
         selector: untrained.

@@ -20,7 +20,8 @@ def cross_entropies(prior: Prior, log_prior: Tensor, texts: Texts) -> dict[str, 
 
     Returns:
         ``unigram``; ``prefix``: given the clean semantic prefix; ``neighbours``: given all other units;
-        ``prefix_and_neighbours``: both.
+        ``prefix_and_neighbours``: both. All but the unigram figure know the text's
+        length and thereby every position's place.
     """
     chosen = np.linspace(0, len(texts) - 1, min(_TEXTS, len(texts))).astype(int).tolist()
     sums = dict.fromkeys(("unigram", "prefix", "neighbours", "prefix_and_neighbours"), 0.0)

@@ -123,8 +123,8 @@ class Frontier:
     params: IndexParams
     seed: int
     matches: list[tuple[str, float, bool]] = field(default_factory=list)
-    """Row, order dimensions a unit (END included) and exact match of every text of the noise-free float32 cells."""
-    _built: dict[tuple[int, int], Decoder] = field(default_factory=dict)
+    """Row, order dimensions a unit (END included) and exact match of every text that all rows tried without noise."""
+    _built: tuple[tuple[int, int], Decoder] | None = None
 
     def run(self, cell: Cell, material: Material, texts: int) -> dict[str, dict[str, float]]:
         """Decode one cell's texts with each of its rows.
@@ -147,7 +147,7 @@ class Frontier:
                 part = slice(start, start + _AT_ONCE)
                 found += decoders[row](order[part], semantic[part])
             report[row] = scored(chosen.units, found)
-            if cell.cosine == 1.0 and cell.storage == "float32" and not cell.units:
+            if cell.cosine == 1.0 and cell.storage == "float32" and not cell.units and set(cell.rows) == set(ROWS):
                 for truth, read in zip(chosen.units, found, strict=True):
                     self.matches.append((row, order.shape[1] / (len(truth) + 1), truth == read))
         return report
@@ -155,15 +155,15 @@ class Frontier:
     def _decoder(self, cell: Cell) -> Decoder:
         width = cell.width or self.decoder.language.codes.shape[1]
         key = (width, cell.units)
-        if key not in self._built:
-            self._built.clear()  # a lexicon's codes are hundreds of megabytes
+        if self._built is None or self._built[0] != key:
+            self._built = None  # a lexicon's codes are hundreds of megabytes
             built = self.decoder
             if width != built.language.codes.shape[1]:
                 built = with_codes(built, at_width(built.language.codes, width), self.params, self.seed)
             if cell.units and cell.units != len(built.language.codes):
                 built = with_lexicon(built, cell.units, self.params, self.seed)
-            self._built[key] = built
-        return self._built[key]
+            self._built = (key, built)
+        return self._built[1]
 
 
 def scored(truth: Sequence[Sequence[int]], found: Sequence[Sequence[int]]) -> dict[str, float]:
@@ -209,7 +209,7 @@ def by_dimensions(matches: Sequence[tuple[str, float, bool]], nats: float, units
     nats a unit. ``limit_soft``: half of that, where the interference of soft decoding is on average half gone.
 
     Args:
-        matches: see ``Frontier.matches``.
+        matches: see ``Frontier.matches``; every row has every text.
         nats: H, the prior's surprise at a unit.
         units: V.
     """
@@ -223,7 +223,7 @@ def by_dimensions(matches: Sequence[tuple[str, float, bool]], nats: float, units
         line: dict[str, float] = {"dimensions_a_unit": (low + high) / 2}
         for row in dict.fromkeys(name for name, _, _ in matches):
             right = [match for name, _, match in inside if name == row]
-            line[row] = sum(right) / len(right) if right else 0.0
+            line[row] = sum(right) / len(right)
         line.update({name: float(line["dimensions_a_unit"] >= limit) for name, limit in limits.items()})
         table.append(line)
     return table

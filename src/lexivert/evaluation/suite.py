@@ -18,7 +18,6 @@ from lexivert.artifacts import Paths
 from lexivert.controller import store
 from lexivert.controller.calibrating import AT_ONCE, blends, mixed_cosines, right_units
 from lexivert.controller.decoder import Decoder
-from lexivert.controller.incremental import Incremental
 from lexivert.controller.meaning import MeaningReader
 from lexivert.controller.placer import Placer
 from lexivert.controller.prior import Prior
@@ -33,7 +32,7 @@ from lexivert.params import Params
 
 _MIXED_TEXTS = 140
 _DRAFTED_TEXTS = 96
-_BLENDS = 64
+_UNFOUNDED = 48
 
 
 class Suite:
@@ -42,7 +41,7 @@ class Suite:
     Args:
         encoder: text to vector.
         decoder: the learned controller.
-        physics: the same loop with an untrained Selector and Placer: exact evidence and unigram prior alone.
+        physics: the same decoder with nothing learned: exact evidence and unigram prior alone.
         held: texts of test documents.
         train: training sentences with normalised embeddings, for the retrieval baseline. Shape: (T, S).
     """
@@ -51,7 +50,7 @@ class Suite:
         self,
         encoder: Encoder,
         decoder: Decoder,
-        physics: Incremental,
+        physics: Decoder,
         held: Held,
         train: tuple[Sequence[str], npt.NDArray[np.float16]],
     ) -> None:
@@ -77,7 +76,7 @@ class Suite:
         return baselines.cancellation(self.parts(vectors)[1], self.decoder.proposer.index, self.encoder.binding)
 
     def untrained(self, vectors: Tensor) -> Units:
-        """Decode by the same loop without anything learned."""
+        """Decode by the same loops without anything learned."""
         semantic, order = self.parts(vectors)
         return self.physics.decode(order, semantic).units
 
@@ -161,7 +160,7 @@ def run_evaluation(paths: Paths, params: Params) -> None:
             "no test text of 1 to 40 words fits code.max_units; check corpus.test_share and the corpus"
         )
     held, encode_rate = hold(encoder, fitting)
-    suite = Suite(encoder, decoder, untrained(decoder, params).incremental, held, _training_sentences(paths))
+    suite = Suite(encoder, decoder, untrained(decoder, params), held, _training_sentences(paths))
     report: dict[str, Any] = {
         "texts": len(fitting),
         "texts_too_long": len(chosen) - len(fitting),
@@ -221,8 +220,6 @@ def _confidence(suite: Suite, params: Params) -> tuple[dict[str, float], list[tu
     noise = torch.Generator().manual_seed(params.seed + 1)
     semantic, order = suite.parts(add_noise(held.vectors, mixed_cosines(len(held.texts)), noise))
     decoded = suite.decoder.decode_all(order, semantic, AT_ONCE, "confidence")
-    semantic, order = suite.parts(blends(held.vectors, noise)[:_BLENDS])
-    blended = suite.decoder.decode_all(order, semantic, AT_ONCE, "blends").confidence
     confidence = decoded.confidence.tolist()
     right = [a == b for a, b in zip(held.units, decoded.units, strict=True)]
     pairs = zip(held.units, decoded.units, strict=True)
@@ -235,10 +232,26 @@ def _confidence(suite: Suite, params: Params) -> tuple[dict[str, float], list[tu
         "auroc": metrics.auroc(confidence, right),
         "unit_expected_calibration_error": metrics.expected_calibration_error(unit_confidence, unit_right),
         "unit_auroc": metrics.auroc(unit_confidence, unit_right),
-        "blends": len(blended),
-        "mean_confidence_of_blends": float(blended.mean()),
     }
+    report |= _unfounded(suite, held.vectors, noise)
     return report, metrics.reliability(confidence, right)
+
+
+def _unfounded(suite: Suite, vectors: Tensor, noise: torch.Generator) -> dict[str, float]:
+    """Mean confidence for vectors that no text made: two texts blended, as in calibration; three; and noise alone."""
+    thirds = F.normalize(vectors[:-2] + vectors[1:-1] + vectors[2:], dim=1)
+    kinds = {
+        "blends_of_two": blends(vectors, noise),
+        "blends_of_three": thirds,
+        "random_vectors": F.normalize(torch.randn(vectors.shape, generator=noise), dim=1),
+    }
+    report = {}
+    for name, made in kinds.items():
+        semantic, order = suite.parts(made[:_UNFOUNDED])
+        if len(order):
+            confidence = suite.decoder.decode_all(order, semantic, AT_ONCE, name.replace("_", " ")).confidence
+            report[f"mean_confidence_of_{name}"] = float(confidence.mean())
+    return report
 
 
 def _training_sentences(paths: Paths) -> tuple[list[str], npt.NDArray[np.float16]]:

@@ -174,9 +174,16 @@ class UnitIndex:
             biased: whether the bias counts for the shortlist, too; where the best units stand out it need not.
 
         Shape: result two (M, k).
+
+        Raises:
+            ValueError: too many for an index that is not Flat.
         """
         wanted = _float(queries)
         count = min(first or len(self), len(self))
+        if count > len(self._small):
+            raise ValueError(
+                f"an index that is not Flat scans its {len(self._small)} frequent units alone, not {count}"
+            )
         k = min(k, count)
         best, ids = np.empty((len(wanted), k), dtype=np.float32), np.empty((len(wanted), k), dtype=np.int64)
         for rows in _parts(len(wanted), _SCORES_AT_ONCE // count):
@@ -202,7 +209,7 @@ class UnitIndex:
         """
         k = min(k, len(self))
         parts = []
-        for rows in _parts(len(queries), _SCORES_AT_ONCE // len(self)):
+        for rows in _parts(max(len(queries), 1), _SCORES_AT_ONCE // len(self)):
             some = (bias[0][rows], bias[1])
             units, rest, normaliser = self._weighed(queries[rows], k, some)
             codes = self._half[units.clamp_min(0)].float()
@@ -227,8 +234,11 @@ class UnitIndex:
         scores = bias[0] @ bias[1].T
         normaliser = scores.logsumexp(dim=1)
         if not self.scans:
+            units = self._searched(wanted, count)
+            own = scores.gather(1, units.clamp_min(0)).masked_fill(units < 0, -torch.inf)
+            share = torch.exp(own.logsumexp(dim=1) - normaliser).clamp(max=1.0 - 1e-6)
             unseen = wanted.square().sum(dim=1) / (2 * wanted.shape[1])
-            return self._searched(wanted, count), normaliser + unseen, normaliser
+            return units, normaliser + torch.log1p(-share) + unseen, normaliser
         products, factor = self._small.products(wanted)
         scores.addcmul_(products, factor)
         units, whole = largest(scores, count), scores.logsumexp(dim=1)
@@ -317,7 +327,9 @@ def report(index: UnitIndex, seed: int, probes: int = 512) -> dict[str, float]:
     noise = rng.standard_normal((len(chosen), width)) * np.sqrt(24 / width)
     queries = (index.codes[chosen].astype(np.float32) + noise).astype(np.float32)
     exact = index.search_exact(queries, 1)[1]
-    found = (partial(index.scan, width=index.searched_width) if index.scans else index.search)(queries, 1)[1]
+    found = (partial(index.scan, width=index.searched_width, biased=False) if index.scans else index.search)(
+        queries, 1
+    )[1]
     return {
         "units": len(index),
         "code_width": width,
