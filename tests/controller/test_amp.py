@@ -80,7 +80,7 @@ def test_rounds_with_all_units_equal_a_naive_implementation(make_world, prior, r
     target = add_noise(
         world.vectors(world.texts([2, 7, 4])), torch.tensor([1.0, 0.95, 0.8]), torch.Generator().manual_seed(0)
     )
-    rules = AmpRules(candidates=60, damping=DAMPING, caution=caution)
+    rules = AmpRules(candidates=60, damping=DAMPING, caution=caution, remote=1e-3)
     passing = MessagePassing(world.index, world.language, prior(world)).with_rules(rules)
     state = passing._start(target, semantic(3), None, None)
     for number in range(rounds):

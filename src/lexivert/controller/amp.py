@@ -32,7 +32,6 @@ from lexivert.controller.selector import HELD, Context
 from lexivert.encoder.composition import superpose
 from lexivert.index.faiss_index import UnitIndex
 
-_GONE = 1.0e-3  # a position that lies before END with less probability than this is left out
 _STILL = 1.0e-3  # largest change of any mean, from which on nothing more will happen
 _LEAST_ROUNDS = 5
 _VARIANCE_FLOOR = 1.0e-5
@@ -48,12 +47,14 @@ class AmpRules:
         candidates: units whose codes make up a posterior mean.
         caution: factor on the noise that the residual shows; above 1 guesses stay soft for longer,
             below 1 they are bolder, and settle elsewhere.
+        remote: a position that lies before END with no more probability than this is left out.
     """
 
     rounds: int = 24
     damping: float = 0.3
     candidates: int = 48
     caution: float = 1.0
+    remote: float = 0.02
 
 
 @dataclass
@@ -151,7 +152,7 @@ class MessagePassing:
         Shape: (R, N).
         """
         before = 1.0 - state.lengths[rows].cumsum(dim=1)
-        n = max(int((before > _GONE).sum(dim=1).max()), state.means.shape[1], 1)
+        n = max(int((before > self.rules.remote).sum(dim=1).max()), state.means.shape[1], 1)
         more = n - state.means.shape[1]
         if more:
             state.means = F.pad(state.means, (0, 0, 0, more))
@@ -163,7 +164,7 @@ class MessagePassing:
         """One round for some texts; tells which stood still. Shape: (R,) bool."""
         before = self._reach(state, rows)
         residual, variance, cosine = self._observe(state, rows, first=first)
-        alive = before > _GONE
+        alive = before > self.rules.remote
         alive[:, 0] = True
         which, positions = alive.nonzero(as_tuple=True)
         evidence = self.language.binding.unbind(residual[which], positions)

@@ -29,13 +29,16 @@ def calibrate(decoder: Decoder, texts: Texts, count: int, seed: int) -> tuple[Ca
         decoder: not calibrated yet.
         texts: validation sentences; each is decoded at one noise level, and some pairs of them blended.
         count: how many of them.
-        seed: of the choice of texts and the noise.
+        seed: of the choice of texts, which favours rare lengths, and of the noise.
 
     Returns:
         The calibration; how many texts there were, and shares that were right and proven.
     """
     rng = np.random.default_rng(seed)
-    chosen = rng.permutation(len(texts))[:count].tolist()
+    lengths = np.array([len(text) for text in texts.units])
+    rarity = np.bincount(lengths)[lengths] ** -0.5  # long texts are few and fail most
+    drawn = rng.choice(len(texts), min(count, len(texts)), replace=False, p=rarity / rarity.sum())
+    chosen = drawn.tolist()
     units = [list(texts.units[row]) for row in chosen]
     semantic = torch.from_numpy(texts.semantic[chosen].astype(np.float32))
     language = decoder.language
