@@ -30,9 +30,9 @@ from lexivert.evaluation.tables import write_table
 from lexivert.evaluation.texts import Held, Units, choose_texts, hold, texts_of
 from lexivert.params import Params
 
-_MIXED_TEXTS = 224
+_MIXED_TEXTS = 450
 _DRAFTED_TEXTS = 96
-_UNFOUNDED = 48
+_UNFOUNDED = 24
 
 
 class Suite:
