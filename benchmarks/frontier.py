@@ -27,6 +27,7 @@ from rich.table import Table
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.controller.calibrating import AT_ONCE
 from lexivert.controller.decoder import Decoder
 from lexivert.controller.prior import Prior
 from lexivert.encoder.identity import identity_codes
@@ -111,7 +112,7 @@ def ablated(model: Lexivert, cell: Cell, root: Path, material: Material, texts: 
         )
         if name == "no semantic prefix":
             semantic = torch.zeros_like(semantic)
-        found = decoder.decode_all(order, semantic, 32, name).units
+        found = decoder.decode_all(order, semantic, AT_ONCE, name).units
         report[name] = scored(chosen.units, found) | meaning(model, chosen, found)
     order, _ = send(chosen.units, chosen.semantic, whole.language, cell.cosine, cell.storage, params.seed)
     hard = baselines.cancellation(order, whole.proposer.index, whole.language.binding)

@@ -28,9 +28,9 @@ from lexivert.evaluation.texts import texts_of
 from lexivert.lexicon.segmentation import Segmenter
 from lexivert.lexicon.units import Lexicon
 from lexivert.model import Lexivert
+from speed import DECODED_WORDS, of_about
 
 BAR = 1.5
-WORDS = 20
 _MEGABYTE = 1e6
 
 
@@ -63,7 +63,7 @@ def main(
     """Measure, print, write the figures, and fail if reading takes more than the bar allows."""
     found = texts_of(Paths(root), "test")
     drawn = [found[row] for row in np.random.default_rng(0).permutation(len(found)).tolist()]
-    chosen = sorted(drawn, key=lambda text: abs(len(text.split()) - WORDS))[:texts]
+    chosen = of_about(DECODED_WORDS, drawn, texts)
     folder = Paths(root).index
     index = float(sum(file.stat().st_size for file in folder.iterdir()))
     whole, rest = (measured(root, chosen, whole=kind) for kind in (True, False))

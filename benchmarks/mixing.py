@@ -38,7 +38,7 @@ from lexivert.controller.sampling import add_noise
 from lexivert.corpus.glosses import read_glosses
 from lexivert.encoder.composition import join_parts, split_parts
 from lexivert.evaluation.metrics import LENGTH_BUCKETS, exact_match, wilson_interval
-from lexivert.evaluation.suite import choose_texts
+from lexivert.evaluation.texts import choose_texts, texts_of
 from lexivert.model import Lexivert
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)
@@ -152,9 +152,7 @@ class Decoding:
 
 def test_texts(model: Lexivert, paths: Paths, count: int, seed: int) -> list[str]:
     """About ``count`` texts of test documents, the same number from each length bucket."""
-    corpus = artifacts.read_parquet(paths.corpus, ["split", "text"])
-    rows = zip(corpus["split"].to_pylist(), corpus["text"].to_pylist(), strict=True)
-    chosen = choose_texts([text for split, text in rows if split == "test"], -(-count // len(LENGTH_BUCKETS)), seed)
+    chosen = choose_texts(texts_of(paths, "test"), -(-count // len(LENGTH_BUCKETS)), seed)
     encoder = model.encoder
     return [text for text in chosen if len(encoder.segmenter.segment(text)) <= encoder.layout.code.max_units]
 

@@ -13,6 +13,7 @@ import torch
 import typer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))  # as it is when a benchmark is run: some share helpers
 
 
 def load(name):
