@@ -279,6 +279,45 @@ class FrontierParams(_Section):
     """How vectors are kept, texts of at most 32 units."""
 
 
+class TokenSpaceParams(_Section):
+    """The report on units (stage ``token_space``)."""
+
+    units: PositiveInt = 1000
+    """Held-out words, and as many phrases, whose neighbours are looked at."""
+    neighbours: PositiveInt = 10
+    homographs: PositiveInt = 200
+    """Most ambiguous words looked at, those with the most example sentences first."""
+
+
+class SentenceSpaceParams(_Section):
+    """The report on sentences (stage ``sentence_space``)."""
+
+    queries: PositiveInt = 700
+    """Example sentences that look for their definition; definitions whose class is told."""
+    definitions: PositiveInt = 4000
+    """Other definitions among which to look, and training definitions by which classes are told."""
+    sentences_per_book: PositiveInt = 150
+    """Sentences of each book whose author is told."""
+    pairs: Annotated[int, Field(ge=8)] = 1000
+    """Sentences with a changed version, for each way to change them."""
+
+
+class PredictorsParams(_Section):
+    """The report on everything that predicts vectors (stage ``predictors``)."""
+
+    texts: Annotated[int, Field(ge=4)] = 150
+    """Test texts of 1 to 40 words."""
+
+
+class ReportParams(_Section):
+    """The page of results (stage ``report``)."""
+
+    map_units: Annotated[int, Field(ge=10)] = 1500
+    """Units drawn on the maps."""
+    perplexity: PositiveFloat = 30.0
+    """Of t-SNE: about how many neighbours a unit keeps near."""
+
+
 class Params(_Section):
     """All of ``params.yaml``."""
 
@@ -294,6 +333,10 @@ class Params(_Section):
     controller: ControllerParams
     evaluate: EvaluateParams
     frontier: FrontierParams
+    token_space: TokenSpaceParams
+    sentence_space: SentenceSpaceParams
+    predictors: PredictorsParams
+    report: ReportParams
 
 
 class _Yaml12Loader(yaml.SafeLoader):

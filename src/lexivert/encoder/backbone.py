@@ -137,6 +137,39 @@ class Backbone(nn.Module):
         weight = mask.unsqueeze(-1).float()
         return (hidden.float() * weight).sum(dim=1) / weight.sum(dim=1)
 
+    @torch.inference_mode()
+    def span_features(self, texts: Sequence[str], spans: Sequence[tuple[int, int]], batch: int = 64) -> FloatArray:
+        """Mean last hidden state of the word pieces of one span of each text: a word as its context makes it.
+
+        Args:
+            texts: B strings.
+            spans: first character and the one after the last, within the text.
+            batch: texts at a time.
+
+        Returns:
+            Zeros where no piece of the span is among the first ``max_tokens``. Shape: (B, H)
+        """
+        features = np.zeros((len(texts), self.width), dtype=np.float32)
+        shift = len(self.params.prompt)
+        for start in range(0, len(texts), batch):
+            part = [self.params.prompt + text for text in texts[start : start + batch]]
+            read = self.tokenizer(
+                part,
+                truncation=True,
+                max_length=self.params.max_tokens,
+                padding=True,
+                return_offsets_mapping=True,
+                return_tensors="pt",
+            )
+            offsets = read.pop("offset_mapping")
+            hidden = self.model(**{name: values.to(self.device) for name, values in read.items()}).last_hidden_state
+            ends = torch.tensor(spans[start : start + batch])[:, None, :] + shift
+            inside = (offsets[:, :, 0] < ends[:, :, 1]) & (offsets[:, :, 1] > ends[:, :, 0])
+            weight = (inside & (offsets[:, :, 1] > offsets[:, :, 0])).float()[:, :, None]
+            pooled = (hidden.cpu().float() * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1.0)
+            features[start : start + len(part)] = pooled.numpy()
+        return features
+
     def features(self, tokens: Tokens, rows: IntArray) -> FloatArray:
         """Features of the texts ``rows``, run as one batch. Shape: (b, H)."""
         ids, mask = tokens.padded(rows, self.pad_id)

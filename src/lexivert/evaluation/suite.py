@@ -26,7 +26,7 @@ from lexivert.encoder.composition import split_parts
 from lexivert.encoder.encoder import Encoder
 from lexivert.errors import LexivertError
 from lexivert.evaluation import baselines, metrics
-from lexivert.evaluation.tables import write_table
+from lexivert.evaluation.tables import Row, write_table
 from lexivert.evaluation.texts import Held, Units, choose_texts, hold, texts_of
 from lexivert.params import Params
 
@@ -179,7 +179,7 @@ def run_evaluation(paths: Paths, params: Params) -> None:
                 report["rates"][f"{name}_texts_per_second"] = rate
     report["meaning_only"] = _meaning_only(suite, params)
     report["confidence"], bins = _confidence(suite, params)
-    rows = [[mean, share, mean, count] for mean, share, count in bins]
+    rows: list[Row] = [[mean, share, mean, count] for mean, share, count in bins]
     write_table(paths.plots / "reliability.csv", ["confidence", "observed", "perfect", "texts"], rows)
     report["semantic_prefix_cosine"] = metrics.mean_cosine(held.features, held.vectors[:, : held.features.shape[1]])
     artifacts.write_metrics(paths.metrics("evaluate"), report)
@@ -267,7 +267,7 @@ def _training_sentences(paths: Paths) -> tuple[list[str], npt.NDArray[np.float16
 def _write_matches(paths: Paths, texts: Sequence[str], matches: dict[str, list[bool]], span: int = 5) -> None:
     """Exact match by length, one row for every ``span`` words, for ``dvc plots``."""
     lengths = np.array([len(text.split()) for text in texts])
-    rows: list[list[int | float | str]] = []
+    rows: list[Row] = []
     for low in range(1, int(lengths.max()) + 1, span):
         inside = (lengths >= low) & (lengths < low + span)
         if inside.any():
@@ -282,7 +282,7 @@ def _write_trace(paths: Paths, suite: Suite) -> None:
     semantic, order = suite.parts(suite.held.vectors[row : row + 1])
     steps = suite.decoder.decode(order, semantic, trace=True).steps[0]
     surfaces = suite.encoder.segmenter.surface([step.unit for step in steps])
-    rows: list[list[int | float | str]] = [
+    rows: list[Row] = [
         [number, step.position, surface, step.score, step.residual]
         for number, (step, surface) in enumerate(zip(steps, surfaces, strict=True), start=1)
     ]

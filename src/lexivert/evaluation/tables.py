@@ -9,8 +9,11 @@ from pathlib import Path
 
 from lexivert import artifacts
 
+Row = list[int | float | str]
+"""Cells of a line."""
 
-def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[int | float | str]]) -> None:
+
+def write_table(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None:
     """Write a CSV file, fractions with four decimal places, and every string below the header in quotes.
 
     So a unit such as ``12`` stays a string.

@@ -54,7 +54,6 @@ def read_token_head_data(paths: Paths, params: Params) -> TokenHeadData:
     """
     lexicon = Lexicon.load(paths.vocab)
     surfaces = lexicon.surfaces
-    readings = [plain_reading(*unit) for unit in zip(surfaces, lexicon.kinds, strict=True)]
     features = artifacts.read_array(paths.unit_features)
     if features.ndim != 2 or len(features) != len(surfaces):
         raise DamagedArtifactError(
@@ -64,7 +63,7 @@ def read_token_head_data(paths: Paths, params: Params) -> TokenHeadData:
         raise DamagedArtifactError(
             f"{paths.unit_features} holds numbers that are not finite; run `dvc repro features`"
         )
-    out = held_out(readings, params.token_head.heldout_share, params.seed)
+    readings, out = _readings(lexicon), held_out_units(lexicon, params)
     return TokenHeadData(
         features=features,
         surfaces=surfaces,
@@ -73,6 +72,15 @@ def read_token_head_data(paths: Paths, params: Params) -> TokenHeadData:
         pairs={kind: _relations(paths, (kind,), np.ones_like(out)) for kind in PAIR_KINDS},
         config=head_config(params, features.shape[1]),
     )
+
+
+def held_out_units(lexicon: Lexicon, params: Params) -> npt.NDArray[np.bool_]:
+    """Units that the token head is not trained on. Shape: (V,)."""
+    return held_out(_readings(lexicon), params.token_head.heldout_share, params.seed)
+
+
+def _readings(lexicon: Lexicon) -> list[str]:
+    return [plain_reading(*unit) for unit in zip(lexicon.surfaces, lexicon.kinds, strict=True)]
 
 
 def plain_reading(surface: str, kind: str) -> str:

@@ -1,0 +1,95 @@
+"""What stands near a unit: its nearest units, tagged by how WordNet's maps relate them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TAGS = ("same lemma", "synonym", "related", "opposite", "unrelated")
+"""Tags of a single word's neighbours; the first that holds. "Related" are siblings: senses below one hypernym."""
+PHRASE_TAGS = ("same phrase", "synonym", "related", "opposite", "shares a word", "unrelated")
+"""Tags of a phrase's neighbours: spelled alike, related by the maps, or with one of its content words."""
+_RELATIONS = {"inflection": "same lemma", "synonym": "synonym", "sibling": "related", "antonym": "opposite"}
+
+Ids = npt.NDArray[np.int64]
+
+
+def nearest(vectors: Tensor, queries: Tensor, count: int, block: int = 256) -> tuple[Tensor, Tensor]:
+    """Cosines and ids of the nearest other units, the nearest first.
+
+    Args:
+        vectors: all units, any length. Shape: (V, D).
+        queries: unit ids. Shape: (Q,).
+        count: how many.
+        block: queries at a time.
+
+    Shape: (Q, count) twice.
+    """
+    unit = F.normalize(vectors.float(), dim=-1)
+    scores, found = [], []
+    for part in queries.split(block):
+        cosines = unit[part] @ unit.T
+        cosines[torch.arange(len(part)), part] = -torch.inf
+        top = cosines.topk(count, dim=1)
+        scores.append(top.values)
+        found.append(top.indices)
+    return torch.cat(scores), torch.cat(found)
+
+
+@dataclass(frozen=True)
+class Tagger:
+    """Says how two units are related.
+
+    Attributes:
+        surfaces: V strings.
+        pairs: related ordered pairs by relation, coded ``unit * V + other``, sorted. Shape: (P,) each.
+        common: words so frequent that sharing one means nothing, in lower case.
+    """
+
+    surfaces: Sequence[str]
+    pairs: Mapping[str, Ids]
+    common: frozenset[str] = frozenset()
+
+    def tags(self, unit: int, others: Sequence[int]) -> list[str]:
+        """Tag each of the other units, as seen from ``unit``."""
+        return [self._tag(unit, other) for other in others]
+
+    def related(self, unit: int) -> int:
+        """How many units the maps relate to this one; the most that its neighbours could be tagged with."""
+        size = len(self.surfaces)
+        bounds = (unit * size, (unit + 1) * size)
+        return sum(int(np.diff(np.searchsorted(codes, bounds))[0]) for codes in self.pairs.values())
+
+    def _tag(self, unit: int, other: int) -> str:
+        own, theirs = self.surfaces[unit].casefold(), self.surfaces[other].casefold()
+        phrase = " " in own
+        if own == theirs:
+            return "same phrase" if phrase else "same lemma"
+        code = unit * len(self.surfaces) + other
+        for relation, tag in _RELATIONS.items():
+            codes = self.pairs.get(relation)
+            if codes is not None and len(codes):
+                place = int(np.searchsorted(codes, code))
+                if place < len(codes) and codes[place] == code:
+                    return "same phrase" if phrase and tag == "same lemma" else tag
+        if phrase and (set(own.split()) & set(theirs.split())) - self.common:
+            return "shares a word"
+        return "unrelated"
+
+
+def purity(tagged: Sequence[Sequence[str]], tags: Sequence[str]) -> dict[str, float]:
+    """Share of each tag among all neighbours, and ``purity``: one minus the share of unrelated ones.
+
+    Args:
+        tagged: the tags of each query's neighbours.
+        tags: all that may occur.
+    """
+    flat = [tag for row in tagged for tag in row]
+    shares = {tag.replace(" ", "_"): flat.count(tag) / max(len(flat), 1) for tag in tags}
+    return shares | {"purity": 1.0 - shares["unrelated"] if flat else 0.0}

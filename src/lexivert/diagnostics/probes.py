@@ -1,0 +1,128 @@
+"""Simple readers of vectors: nearest documents, nearest neighbours, linear probes. Thin around well-kept libraries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+from sklearn.metrics import accuracy_score  # type: ignore[import-untyped]
+from sklearn.model_selection import (  # type: ignore[import-untyped]
+    GroupShuffleSplit,
+    LeaveOneGroupOut,
+    cross_val_predict,
+)
+from sklearn.neighbors import KNeighborsClassifier  # type: ignore[import-untyped]
+from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]
+from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
+from torch import Tensor
+
+from lexivert.evaluation.metrics import wilson_interval
+
+CUTS = (1, 10)
+"""k of P@k and R@k."""
+_DEPTH = 100  # documents looked at for each query, for MRR, MAP and nDCG
+_NEIGHBOURS = 10
+_TEST_SHARE = 0.25
+
+
+def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[str, float]:
+    """Rank documents by cosine, one of them right, and score as sentence-transformers does.
+
+    Args:
+        queries: unit length. Shape: (Q, D).
+        documents: unit length. Shape: (M, D).
+        own: the right document of each query.
+
+    Returns:
+        ``precision_at_k``, ``recall_at_k`` for k in ``CUTS``; ``mrr``, ``map`` and ``ndcg_at_10`` (MRR and MAP over the
+        first 100 documents).
+    """
+    if not len(queries):
+        return {}
+    depth = min(_DEPTH, len(documents))
+    evaluator = InformationRetrievalEvaluator(
+        queries={str(row): "" for row in range(len(queries))},
+        corpus={str(row): "" for row in range(len(documents))},
+        relevant_docs={str(row): {str(right)} for row, right in enumerate(own)},
+        mrr_at_k=[_DEPTH],
+        ndcg_at_k=[10],
+        accuracy_at_k=list(CUTS),
+        precision_recall_at_k=list(CUTS),
+        map_at_k=[_DEPTH],
+    )
+    found = [(part @ documents.T).topk(depth, dim=1) for part in queries.split(512)]
+    ranked = [
+        [{"corpus_id": str(row), "score": score} for row, score in zip(rows, scores, strict=True)]
+        for top in found
+        for rows, scores in zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    ]
+    scores = evaluator.compute_metrics(ranked)
+    report = {f"precision_at_{k}": float(scores["precision@k"][k]) for k in CUTS}
+    report |= {f"recall_at_{k}": float(scores["recall@k"][k]) for k in CUTS}
+    report |= {"mrr": float(scores["mrr@k"][_DEPTH]), "map": float(scores["map@k"][_DEPTH])}
+    return report | {"ndcg_at_10": float(scores["ndcg@k"][10])}
+
+
+def _classifier() -> KNeighborsClassifier:
+    return KNeighborsClassifier(n_neighbors=_NEIGHBOURS, metric="cosine")
+
+
+def knn_accuracy(train: Tensor, labels: Sequence[str], test: Tensor, wanted: Sequence[str]) -> dict[str, float]:
+    """Accuracy of the majority among the ten nearest training rows by cosine, with its 95 % interval.
+
+    Shape: train (M, D), test (Q, D).
+    """
+    guesses = _classifier().fit(train.numpy(), list(labels)).predict(test.numpy())
+    return accuracy(guesses.tolist(), wanted)
+
+
+def knn_by_group(rows: Tensor, labels: Sequence[str], groups: Sequence[str]) -> dict[str, float]:
+    """The same, every row judged by rows of other groups alone. Shape: (M, D)."""
+    guesses = cross_val_predict(
+        _classifier(), rows.numpy(), np.asarray(labels), groups=np.asarray(groups), cv=LeaveOneGroupOut()
+    )
+    return accuracy(guesses.tolist(), labels)
+
+
+def most_frequent(labels: Sequence[str], wanted: Sequence[str]) -> float:
+    """Accuracy of always guessing the most frequent training label."""
+    guess = Counter(labels).most_common(1)[0][0]
+    return float(accuracy_score(list(wanted), [guess] * len(wanted)))
+
+
+def accuracy(guesses: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
+    """Share of right guesses and its Wilson interval."""
+    right = sum(a == b for a, b in zip(guesses, wanted, strict=True))
+    low, high = wilson_interval(right, len(wanted))
+    return {"accuracy": right / len(wanted), "low": low, "high": high}
+
+
+def pair_probe(both: Tensor, groups: Sequence[int], seed: int) -> dict[str, float]:
+    """Accuracy of a logistic regression in telling originals from changed versions, on groups it has not seen.
+
+    Every vector is judged by itself, never beside its other version.
+
+    Args:
+        both: M originals, then their M changed versions. Shape: (2M, D).
+        groups: of each pair; no group is split between training and test.
+        seed: of the split.
+
+    Returns:
+        ``probe_accuracy`` with ``probe_low`` and ``probe_high`` (95 %), chance being 0.5; 0.5 where there are too few
+        groups to split.
+    """
+    if len(set(groups)) < 4:
+        return {"probe_accuracy": 0.5, "probe_low": 0.0, "probe_high": 1.0}
+    labels = np.repeat([0, 1], len(groups))
+    doubled = np.concatenate([groups, groups])
+    split = GroupShuffleSplit(n_splits=1, test_size=_TEST_SHARE, random_state=seed)
+    rows = both.numpy().astype(np.float64)
+    train, test = next(split.split(rows, labels, doubled))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
+    guesses = probe.fit(rows[train], labels[train]).predict(rows[test])
+    right = int((guesses == labels[test]).sum())
+    low, high = wilson_interval(right, len(test))
+    return {"probe_accuracy": right / len(test), "probe_low": low, "probe_high": high}
