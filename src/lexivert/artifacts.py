@@ -111,6 +111,11 @@ class Paths:
         """Curves and tables for ``dvc plots``."""
         return self.root / "metrics" / "plots"
 
+    @property
+    def report(self) -> Path:
+        """The page of results."""
+        return self.root / "metrics" / "report.html"
+
     def metrics(self, stage: str) -> Path:
         """Metrics file of a stage."""
         return self.root / "metrics" / f"{stage}.json"

@@ -305,7 +305,7 @@ class SentenceSpaceParams(_Section):
 class PredictorsParams(_Section):
     """The report on everything that predicts vectors (stage ``predictors``)."""
 
-    texts: Annotated[int, Field(ge=4)] = 150
+    texts: Annotated[int, Field(ge=4)] = 100
     """Test texts of 1 to 40 words."""
 
 

@@ -70,7 +70,7 @@ class Project:
 
     def sources(self, stage: str) -> list[str]:
         """The artifacts that a stage declares to read."""
-        return [path for path in self.stages[stage]["deps"] if path.startswith(("data/", "models/"))]
+        return [path for path in self.stages[stage]["deps"] if path.startswith(("data/", "models/", "metrics/"))]
 
     def products(self, stage: str) -> list[str]:
         """The files and folders that a stage declares to write."""

@@ -69,7 +69,7 @@ def test_every_artifact_is_written_by_one_earlier_stage():
     for stage in STAGES.values():
         read = {dep for dep in stage["deps"] if dep.startswith(("data/", "models/"))}
         assert read <= written
-        outs = {out if isinstance(out, str) else next(iter(out)) for out in stage["outs"]}
+        outs = {out if isinstance(out, str) else next(iter(out)) for out in stage.get("outs", [])}
         assert not outs & written
         written |= outs
 
@@ -84,4 +84,6 @@ def test_exact_match_is_plotted_for_every_decoder():
 
 def test_metrics_are_in_git_and_not_in_the_cache():
     for name, stage in STAGES.items():
+        if name == "report":  # what it shows are the others' metrics
+            continue
         assert stage["metrics"] == [{f"metrics/{name}.json": {"cache": False}}]

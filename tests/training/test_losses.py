@@ -93,23 +93,3 @@ def test_synonym_attraction_without_synonyms_is_zero():
 def test_orthogonality_by_hand():
     assert losses.orthogonality(torch.eye(3)).item() == 0.0
     assert losses.orthogonality(torch.tensor([[1.0, 0.0], [3.0, 4.0]])).item() == pytest.approx(0.36)
-
-
-def test_moment_matching_by_hand():
-    raw, target = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [5.0]])
-    # means 1 and 3, deviations sqrt(2) and sqrt(8)
-    assert losses.moment_matching(raw, target).item() == pytest.approx(4 + 2)
-    assert losses.moment_matching(raw, raw).item() == 0.0
-
-
-def test_variance_floor_by_hand():
-    rows = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
-    expected = (max(0.0, 2 - math.sqrt(2)) + 2 - 1e-4) / 2
-    assert losses.variance_floor(rows, 2.0).item() == pytest.approx(expected, abs=1e-6)
-    assert losses.variance_floor(10 * torch.randn(50, 4), 1.0).item() == 0.0
-
-
-def test_variance_floor_of_a_collapsed_batch_has_a_gradient():
-    rows = torch.ones(3, 2, requires_grad=True)
-    losses.variance_floor(rows, 1.0).backward()
-    assert torch.isfinite(rows.grad).all()

@@ -16,6 +16,7 @@ from lexivert.controller.sampling import Example, Lesson, Texts, draw_lesson, dr
 from lexivert.controller.selector import Selector, UnitSpace
 from lexivert.params import STEP_UNIT, ControllerParams
 from lexivert.training.checkpoint import Checkpoint
+from lexivert.training.collapse import CollapseAlarm
 from lexivert.training.loop import History, LoopConfig, Progress, train
 
 STEPS_A_POINT = STEP_UNIT
@@ -70,6 +71,9 @@ class SelectorStep:
         order = log_prior.argsort(descending=True, stable=True)
         self._always, self._rest = order[:_ALWAYS], order[_ALWAYS:]
         self._spread = (log_prior[self._rest] / 2).softmax(dim=0)
+        self.alarm = CollapseAlarm(
+            "the Selector's queries", "lower controller.learning_rate or controller.weight.partition"
+        )
 
     def __call__(self, lesson: Lesson, progress: Progress) -> Mapping[str, Tensor]:
         """Return ``loss`` and its components.
@@ -91,7 +95,8 @@ class SelectorStep:
         logits = torch.addmm(self.space.bias[negatives] + times.log(), queries, others.T)
         elsewhere = torch.logsumexp(logits.masked_fill(truth[:, None] == negatives, -torch.inf), dim=1)
         partition = torch.logaddexp(elsewhere, own_logits)
-        return _components(self.selector, lesson, (partition - own_logits).mean(), partition, self.params)
+        parts = _components(self.selector, lesson, (partition - own_logits).mean(), partition, self.params)
+        return parts | {"mean_energy": self.alarm(queries)}
 
     def _negatives(self) -> tuple[Tensor, Tensor]:
         """Units, and how many each stands for: the partition function's importance sample (Bengio & Senécal 2008)."""

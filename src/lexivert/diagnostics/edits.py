@@ -83,7 +83,9 @@ def subject_object(nouns: Sequence[str], count: int, rng: np.random.Generator) -
     return Pairs(original, changed, group)
 
 
-def neighbouring_words(adjectives: Sequence[str], nouns: Sequence[str], count: int, rng: np.random.Generator) -> Pairs:
+def neighbouring_words(
+    adjectives: Sequence[str], nouns: Sequence[str], count: int, rng: np.random.Generator
+) -> Pairs:
     """Controlled sentences "The A B man went home." and "The B A man went home.", A and B of two random classes.
 
     Everything else as for ``subject_object``.

@@ -96,12 +96,19 @@ class Moments:
 
 
 def moments(predicted: Tensor, true: Tensor) -> Moments:
-    """Compare per-dimension means and standard deviations (over rows). Shape: (M, D) twice, M of at least 2."""
-    spread, wanted = predicted.float().std(0, correction=0), true.float().std(0, correction=0)
-    scale = wanted.clamp_min(1e-12)
-    shift = ((predicted.float().mean(0) - true.float().mean(0)) / scale).square().mean().sqrt()
+    """Compare per-dimension means and standard deviations (over rows).
+
+    Dimensions in which the true vectors hardly vary (less than a thousandth of the mean) are left out: MiniLM has one.
+
+    Shape: (M, D) twice, M of at least 2.
+    """
+    wanted = true.float().std(0, correction=0)
+    alive = wanted > 1e-3 * wanted.mean()
+    predicted, true, wanted = predicted[:, alive].float(), true[:, alive].float(), wanted[alive]
+    spread = predicted.std(0, correction=0)
+    shift = ((predicted.mean(0) - true.mean(0)) / wanted).square().mean().sqrt()
     correlation = torch.corrcoef(torch.stack((spread, wanted)))[0, 1].nan_to_num(0.0)
-    return Moments(float(shift), float((spread / scale).mean()), float(correlation))
+    return Moments(float(shift), float((spread / wanted).mean()), float(correlation))
 
 
 def per_dimension(vectors: Tensor) -> dict[str, float]:

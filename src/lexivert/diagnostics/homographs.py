@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sklearn.cluster import KMeans  # type: ignore[import-untyped]
 from sklearn.metrics import adjusted_rand_score, v_measure_score  # type: ignore[import-untyped]
 
-from lexivert.lexicon.wordnet import Entry
+from lexivert.corpus.glosses import Entry
 
 FEWEST_EXAMPLES = 2
 """Senses with fewer examples of the very spelling are left out: a sense must be told from its other example."""

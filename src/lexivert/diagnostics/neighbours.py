@@ -11,10 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-TAGS = ("same lemma", "synonym", "related", "opposite", "unrelated")
+TAGS = ("same lemma", "synonym", "related", "opposite", "phrase with it", "unrelated")
 """Tags of a single word's neighbours; the first that holds. "Related" are siblings: senses below one hypernym."""
 PHRASE_TAGS = ("same phrase", "synonym", "related", "opposite", "shares a word", "unrelated")
 """Tags of a phrase's neighbours: spelled alike, related by the maps, or with one of its content words."""
+BY_MAPS = frozenset({"same lemma", "same phrase", "synonym", "related", "opposite"})
+"""Tags that the maps give, or the same spelling in another case."""
 _RELATIONS = {"inflection": "same lemma", "synonym": "synonym", "sibling": "related", "antonym": "opposite"}
 
 Ids = npt.NDArray[np.int64]
@@ -67,7 +69,7 @@ class Tagger:
         return sum(int(np.diff(np.searchsorted(codes, bounds))[0]) for codes in self.pairs.values())
 
     def _tag(self, unit: int, other: int) -> str:
-        own, theirs = self.surfaces[unit].casefold(), self.surfaces[other].casefold()
+        own, theirs = (self.surfaces[id_].casefold().removeprefix("##") for id_ in (unit, other))
         phrase = " " in own
         if own == theirs:
             return "same phrase" if phrase else "same lemma"
@@ -78,13 +80,13 @@ class Tagger:
                 place = int(np.searchsorted(codes, code))
                 if place < len(codes) and codes[place] == code:
                     return "same phrase" if phrase and tag == "same lemma" else tag
-        if phrase and (set(own.split()) & set(theirs.split())) - self.common:
-            return "shares a word"
-        return "unrelated"
+        if phrase:
+            return "shares a word" if (set(own.split()) & set(theirs.split())) - self.common else "unrelated"
+        return "phrase with it" if own in theirs.split() else "unrelated"
 
 
 def purity(tagged: Sequence[Sequence[str]], tags: Sequence[str]) -> dict[str, float]:
-    """Share of each tag among all neighbours, and ``purity``: one minus the share of unrelated ones.
+    """Share of each tag among all neighbours; ``purity``: of all that are not unrelated; ``purity_by_maps``.
 
     Args:
         tagged: the tags of each query's neighbours.
@@ -92,4 +94,5 @@ def purity(tagged: Sequence[Sequence[str]], tags: Sequence[str]) -> dict[str, fl
     """
     flat = [tag for row in tagged for tag in row]
     shares = {tag.replace(" ", "_"): flat.count(tag) / max(len(flat), 1) for tag in tags}
-    return shares | {"purity": 1.0 - shares["unrelated"] if flat else 0.0}
+    by_maps = sum(tag in BY_MAPS for tag in flat) / max(len(flat), 1)
+    return shares | {"purity": 1.0 - shares["unrelated"] if flat else 0.0, "purity_by_maps": by_maps}

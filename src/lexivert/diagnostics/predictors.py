@@ -145,7 +145,9 @@ def _batches(count: int) -> Iterator[list[int]]:
         yield list(range(start, min(start + _TEXTS_AT_ONCE, count)))
 
 
-def intention_report(predicted: Predicted, truth: Tensor, mean: Tensor, held: Held, codes: Tensor) -> dict[str, float]:
+def intention_report(
+    predicted: Predicted, truth: Tensor, mean: Tensor, held: Held, codes: Tensor
+) -> dict[str, float]:
     """Figures of one kind of prediction; ``likeliest_is_right``: share of positions whose likeliest unit is right."""
     right = torch.tensor([unit for units in held.units for unit in units]) == predicted.likeliest
     commonest = metrics.unit_accuracy([[unit] for units in held.units for unit in units], _commonest(held, codes))

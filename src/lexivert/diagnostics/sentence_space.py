@@ -21,7 +21,7 @@ from lexivert.encoder.encoder import Encoder
 from lexivert.evaluation.tables import Row, write_table
 from lexivert.lexicon.tokenizing import normalize
 from lexivert.lexicon.units import Lexicon
-from lexivert.lexicon.wordnet import Entry, WordNet
+from lexivert.corpus.glosses import Entry, read_entries
 from lexivert.params import Params
 
 SPACES = ("backbone", "prefix", "order", "full")
@@ -48,7 +48,7 @@ def run_sentence_space(paths: Paths, params: Params) -> None:
     encoder = Encoder.load(paths.root)
     table = artifacts.read_parquet(paths.corpus, ["doc_id", "split", "text"])
     corpus = Corpus(*(table[name].to_pylist() for name in ("doc_id", "split", "text")))
-    entries = list(WordNet(paths.wordnet).entries())
+    entries = list(read_entries(paths.wordnet))
     seen, unseen = _by_training(entries, corpus)
     rng = np.random.default_rng(params.seed)
     order, rows = _order_awareness(encoder, entries, corpus, params, rng)
@@ -75,9 +75,7 @@ def encode_spaces(encoder: Encoder, texts: Sequence[str], label: str) -> Spaces:
 
 def _by_training(entries: Sequence[Entry], corpus: Corpus) -> tuple[list[Entry], list[Entry]]:
     """Synsets whose text is in the training split, and those whose text is not."""
-    training = {
-        name for name, split in zip(corpus.documents, corpus.splits, strict=True) if split == "train"
-    }
+    training = {name for name, split in zip(corpus.documents, corpus.splits, strict=True) if split == "train"}
     seen = [entry for entry in entries if f"wordnet/{entry.name}" in training]
     return seen, [entry for entry in entries if f"wordnet/{entry.name}" not in training]
 

@@ -24,7 +24,7 @@ from lexivert.evaluation.tables import Row, write_table
 from lexivert.evaluation.token_space import distribution, pair_cosines
 from lexivert.lexicon.relations import RELATIONS
 from lexivert.lexicon.units import Lexicon
-from lexivert.lexicon.wordnet import WordNet
+from lexivert.corpus.glosses import read_entries
 from lexivert.params import Params
 from lexivert.training.token_head_data import held_out_units
 
@@ -33,7 +33,7 @@ SPACES = ("features", "head_codes", "unit_codes")
 _STATISTICS_UNITS = 20_000  # drawn for rank and moments
 _UNIFORMITY_UNITS = 3_000  # all pairs of these
 _MOST_PAIRS = 20_000  # of a relation
-_EXAMPLES = 12  # units whose neighbours are printed
+_EXAMPLES = 8  # words, and phrases, whose neighbours are printed
 _COMMON_WORDS = 100
 _BINS = np.linspace(-1.0, 1.0, 81)
 
@@ -167,8 +167,10 @@ def _space_report(
         reachable = [min(tagger.related(unit), count) / count for unit in queries.tolist()]
         report[f"neighbours_of_{name}"]["related_units_there_are"] = float(np.mean(reachable))
         report[f"margin_of_{name}"] = distribution(1.0 - scores[:, 0])
-        for place, unit in enumerate(queries[:_EXAMPLES].tolist()):
-            tagged[unit] = list(zip(found[place].tolist(), rows[place], scores[place].tolist(), strict=True))
+        for place in np.linspace(0, len(queries) - 1, min(_EXAMPLES, len(queries))).astype(int).tolist():
+            tagged[int(queries[place])] = list(
+                zip(found[place].tolist(), rows[place], scores[place].tolist(), strict=True)
+            )
     report["pairs"] = {name: distribution(pair_cosines(vectors, *pairs)) for name, pairs in sampled.items()}
     if "synonym" in sampled:
         left, right = sampled["synonym"]
@@ -220,15 +222,11 @@ def _histograms(space: str, vectors: Tensor, sampled: Mapping[str, tuple[Tensor,
         counts, edges = np.histogram(pair_cosines(vectors, *pairs).clamp(-1, 1).numpy(), bins=_BINS)
         middles = (edges[:-1] + edges[1:]) / 2
         shares = counts / counts.sum()
-        rows += [
-            [space, relation, float(x), float(y)] for x, y in zip(middles, shares, strict=True) if y > 0
-        ]
+        rows += [[space, relation, float(x), float(y)] for x, y in zip(middles, shares, strict=True) if y > 0]
     return rows
 
 
-def _examples(
-    space: str, tagged: Mapping[int, Sequence[tuple[int, str, float]]], lexicon: Lexicon
-) -> list[Row]:
+def _examples(space: str, tagged: Mapping[int, Sequence[tuple[int, str, float]]], lexicon: Lexicon) -> list[Row]:
     return [
         [space, lexicon.surfaces[unit], rank, lexicon.surfaces[other], tag, cosine]
         for unit, near in tagged.items()
@@ -240,7 +238,7 @@ def _homographs(paths: Paths, params: Params, units: Units) -> tuple[dict[str, f
     """Mean figures over ambiguous words, and a row for each."""
     lexicon = units.lexicon
     spellings = [s for s, kind in zip(lexicon.surfaces, lexicon.kinds, strict=True) if kind == "word"]
-    found = homographs.occurrences(WordNet(paths.wordnet).entries(), spellings)
+    found = homographs.occurrences(read_entries(paths.wordnet), spellings)
     most = Counter({word: len(hits) for word, hits in found.items()}).most_common(params.token_space.homographs)
     if not most:
         return {"words": 0}, []

@@ -12,7 +12,6 @@ import nltk
 from nltk.corpus.reader.wordnet import ADJ, ADV, NOUN, VERB, WordNetCorpusReader, WordNetError
 
 from lexivert import artifacts
-from lexivert.corpus.glosses import split_gloss
 from lexivert.errors import DamagedArtifactError
 
 _DATA_FILES = ("data.noun", "data.verb", "data.adj", "data.adv")
@@ -34,25 +33,6 @@ class Sense:
     names: tuple[str, ...]
     antonyms: tuple[str, ...]
     hypernyms: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A synset as the dictionary prints it.
-
-    Attributes:
-        name: part of speech and offset, such as ``n00001740``; satellite adjectives are ``a`` too.
-        category: name of its lexicographer file, such as ``noun.animal``.
-        lemmas: its lemmas, with spaces between words.
-        definition: what it means.
-        examples: sentences that use it.
-    """
-
-    name: str
-    category: str
-    lemmas: tuple[str, ...]
-    definition: str
-    examples: tuple[str, ...]
 
 
 def lemma_key(surface: str) -> str:
@@ -108,31 +88,6 @@ class WordNet:
                 antonyms=tuple(records[name].words[word] for name, word in record.antonyms),
                 hypernyms=record.hypernyms,
             )
-
-    def entries(self) -> Iterator[Entry]:
-        """Every synset that has a definition, in file order; its name is the document's in the embedded corpus."""
-        categories = self._categories()
-        for part in _DATA_FILES:
-            with (self._folder / part).open(encoding="utf-8") as lines:
-                for line in lines:
-                    head, bar, gloss = line.partition(" | ")
-                    said = split_gloss(gloss)
-                    if bar and said and not line.startswith(" "):
-                        fields = head.split()
-                        words = fields[4 : 4 + 2 * int(fields[3], 16) : 2]
-                        yield Entry(
-                            # as in the corpus: satellite adjectives stand among the other adjectives
-                            name=fields[2].replace("s", "a") + fields[0],
-                            category=categories[fields[1]],
-                            lemmas=tuple(_MARKER.sub("", word).replace("_", " ") for word in words),
-                            definition=said[0],
-                            examples=tuple(said[1:]),
-                        )
-
-    def _categories(self) -> dict[str, str]:
-        """Names of the lexicographer files by number (see lexnames(5WN))."""
-        lines = artifacts.require(self._folder / "lexnames").read_text(encoding="utf-8").splitlines()
-        return {fields[0]: fields[1] for fields in map(str.split, lines) if fields}
 
     def parts_of_speech(self, key: str) -> frozenset[str]:
         """Parts of speech (n, v, a, r) that a key is itself a lemma of; empty for keys WordNet lacks."""

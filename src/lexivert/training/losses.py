@@ -89,21 +89,3 @@ def orthogonality(weight: Tensor) -> Tensor:
     """
     gram = cosine_matrix(weight)
     return torch.triu(gram.square(), diagonal=1).sum() * 2 / (len(weight) * (len(weight) - 1))
-
-
-def moment_matching(raw: Tensor, target: Tensor) -> Tensor:
-    """Squared difference of means and of standard deviations, per dimension over rows (Li, Swersky & Zemel 2015).
-
-    Shape: raw and target (M, O) with M of at least 2.
-    """
-    mean = (raw.mean(0) - target.mean(0)).square().mean()
-    deviation = (raw.std(0) - target.std(0)).square().mean()
-    return mean + deviation
-
-
-def variance_floor(rows: Tensor, floor: float) -> Tensor:
-    """Hinge on the standard deviation per dimension, against collapse (VICReg, Bardes, Ponce & LeCun 2022).
-
-    Shape: rows (M, O) with M of at least 2.
-    """
-    return F.relu(floor - (rows.var(0) + 1e-8).sqrt()).mean()

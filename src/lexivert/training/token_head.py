@@ -21,6 +21,7 @@ from lexivert.errors import LexivertError
 from lexivert.params import TokenHeadParams
 from lexivert.training import losses
 from lexivert.training.checkpoint import Checkpoint, reproducible
+from lexivert.training.collapse import CollapseAlarm, spread
 from lexivert.training.loop import History, LoopConfig, Progress, train
 from lexivert.training.negatives import CodeQueue, Relations, hardest, same_unit
 from lexivert.training.schedules import cosine, linear_warmup
@@ -92,6 +93,8 @@ class TokenHeadStep:
         self.head, self.queue, self.units, self.params = head, queue, units, params
         self.device = head.centre.device
         self.dtype = choose_dtype("auto", self.device)
+        advice = "raise token_head.weight.contrastive, or lower token_head.learning_rate or the other weights"
+        self.alarm = CollapseAlarm("the head codes", advice)
 
     def __call__(self, batch: Tensor, progress: Progress) -> Mapping[str, Tensor]:
         """Components of the loss of a batch of unit ids. Shape: (B,)."""
@@ -112,7 +115,8 @@ class TokenHeadStep:
             parts["orthogonality"] = losses.orthogonality(self.head.project[-1].weight)  # type: ignore[arg-type]
         loss = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
         self.queue.push(codes, batch)
-        return {"loss": loss, **parts, "reconstruction_cosine": 1.0 - angular.detach()}
+        health = {"mean_energy": self.alarm(codes), "spread": spread(codes)}
+        return {"loss": loss, **parts, "reconstruction_cosine": 1.0 - angular.detach(), **health}
 
     def _features(self, units: Tensor) -> Tensor:
         return self.units.features[units].to(self.device, torch.float32)
