@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ def swap_neighbours(text: str, rng: np.random.Generator) -> str | None:
     words = list(_WORD.finditer(text))
     pairs = [
         (left, right)
-        for left, right in zip(words, words[1:], strict=False)
+        for left, right in itertools.pairwise(words)
         if text[left.end() : right.start()] == " " and left[0].lower() != right[0].lower()
     ]
     if not pairs:

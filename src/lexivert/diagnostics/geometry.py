@@ -36,13 +36,14 @@ def covariance_spectrum(vectors: Tensor, block: int = 8192) -> Tensor:
     width = vectors.shape[1]
     total = torch.zeros(width, dtype=torch.float64)
     products = torch.zeros(width, width, dtype=torch.float64)
-    for rows in vectors.split(block):
+    for rows in torch.split(vectors, block):
         part = rows.float()
         total += part.sum(0).double()
         products += (part.T @ part).double()
     mean = total / len(vectors)
     covariance = products / len(vectors) - torch.outer(mean, mean)
-    return torch.linalg.eigvalsh(covariance).flip(0).clamp_min(0.0)
+    spectrum: Tensor = torch.linalg.eigvalsh(covariance)
+    return spectrum.flip(0).clamp_min(0.0)
 
 
 def isotropy(vectors: Tensor) -> float:
@@ -98,7 +99,8 @@ class Moments:
 def moments(predicted: Tensor, true: Tensor) -> Moments:
     """Compare per-dimension means and standard deviations (over rows).
 
-    Dimensions in which the true vectors hardly vary (less than a thousandth of the mean) are left out: MiniLM has one.
+    Dimensions in which the true vectors hardly vary (less than a thousandth of the mean) are left out: MiniLM has
+    one.
 
     Shape: (M, D) twice, M of at least 2.
     """

@@ -35,7 +35,7 @@ def nearest(vectors: Tensor, queries: Tensor, count: int, block: int = 256) -> t
     """
     unit = F.normalize(vectors.float(), dim=-1)
     scores, found = [], []
-    for part in queries.split(block):
+    for part in torch.split(queries, block):
         cosines = unit[part] @ unit.T
         cosines[torch.arange(len(part)), part] = -torch.inf
         top = cosines.topk(count, dim=1)

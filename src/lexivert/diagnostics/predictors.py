@@ -185,8 +185,8 @@ def superpose_intentions(codes: Tensor, units: Sequence[Sequence[int]], encoder:
 def _reading(encoder: Encoder, decoder: Decoder, held: Held, codes: Tensor) -> dict[str, Any]:
     """What is read from a vector as it is summed, at unit length, and as it is predicted, raw and at unit length.
 
-    A decoder trained on raw encoder output reads nothing from normalised vectors; for this one the first two rows must
-    be alike. What the last two lose is what the Selector's guesses lack.
+    A decoder trained on raw encoder output reads nothing from normalised vectors; for this one the first two rows
+    must be alike. What the last two lose is what the Selector's guesses lack.
     """
     raw = superpose(held.units, encoder.codes, encoder.binding)
     predicted = superpose_intentions(codes, held.units, encoder)

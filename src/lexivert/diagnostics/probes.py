@@ -1,4 +1,4 @@
-"""Simple readers of vectors: nearest documents, nearest neighbours, linear probes. Thin around well-kept libraries."""
+"""Simple readers of vectors: nearest documents, nearest neighbours, linear probes; thin around libraries."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 from sklearn.metrics import accuracy_score  # type: ignore[import-untyped]
@@ -37,8 +38,8 @@ def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[st
         own: the right document of each query.
 
     Returns:
-        ``precision_at_k``, ``recall_at_k`` for k in ``CUTS``; ``mrr``, ``map`` and ``ndcg_at_10`` (MRR and MAP over the
-        first 100 documents).
+        ``precision_at_k``, ``recall_at_k`` for k in ``CUTS``; ``mrr``, ``map`` and ``ndcg_at_10`` (MRR and MAP over
+        the first 100 documents).
     """
     if not len(queries):
         return {}
@@ -53,7 +54,7 @@ def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[st
         precision_recall_at_k=list(CUTS),
         map_at_k=[_DEPTH],
     )
-    found = [(part @ documents.T).topk(depth, dim=1) for part in queries.split(512)]
+    found = [(part @ documents.T).topk(depth, dim=1) for part in torch.split(queries, 512)]
     ranked = [
         [{"corpus_id": str(row), "score": score} for row, score in zip(rows, scores, strict=True)]
         for top in found

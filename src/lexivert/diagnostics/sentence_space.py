@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.corpus.glosses import Entry, read_entries
 from lexivert.diagnostics import edits, probes
 from lexivert.diagnostics.edits import Pairs
 from lexivert.encoder.composition import split_parts
@@ -21,7 +22,6 @@ from lexivert.encoder.encoder import Encoder
 from lexivert.evaluation.tables import Row, write_table
 from lexivert.lexicon.tokenizing import normalize
 from lexivert.lexicon.units import Lexicon
-from lexivert.corpus.glosses import Entry, read_entries
 from lexivert.params import Params
 
 SPACES = ("backbone", "prefix", "order", "full")

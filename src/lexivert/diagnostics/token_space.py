@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from lexivert import artifacts
 from lexivert.artifacts import UNIT_CODES, Paths
+from lexivert.corpus.glosses import read_entries
 from lexivert.diagnostics import geometry, homographs, neighbours
 from lexivert.diagnostics.neighbours import PHRASE_TAGS, TAGS, Ids, Tagger
 from lexivert.encoder.backbone import Backbone
@@ -24,7 +25,6 @@ from lexivert.evaluation.tables import Row, write_table
 from lexivert.evaluation.token_space import distribution, pair_cosines
 from lexivert.lexicon.relations import RELATIONS
 from lexivert.lexicon.units import Lexicon
-from lexivert.corpus.glosses import read_entries
 from lexivert.params import Params
 from lexivert.training.token_head_data import held_out_units
 
@@ -248,7 +248,8 @@ def _homographs(paths: Paths, params: Params, units: Units) -> tuple[dict[str, f
     # Contextual states share a large mean of their own, as features of single words do.
     states -= states.mean(0)
     centre = units.features.mean(0).numpy()
-    reports, rows = {}, []
+    reports: dict[str, dict[str, float]] = {}
+    rows: list[Row] = []
     start = 0
     for word, count in most:
         part = slice(start, start + count)

@@ -10,9 +10,9 @@ import torch
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.controller.sampling import add_noise
+from lexivert.corpus.glosses import read_entries
 from lexivert.encoder.token_head import TokenHead, head_codes
 from lexivert.evaluation.texts import choose_texts, texts_of
-from lexivert.corpus.glosses import read_entries
 from lexivert.model import Lexivert, Reading
 from lexivert.params import Params
 from lexivert.report import figures, maps
@@ -189,8 +189,8 @@ def _rebuilds(page: Page, paths: Paths, model: Lexivert, params: Params) -> None
     page.section(
         "rebuilds",
         "Rebuilds, word by word",
-        "Every step commits the unit that is surest and takes it off the vector; what is left shrinks to nothing when "
-        "all is right, which proves the text.",
+        "Every step commits the unit that is surest and takes it off the vector; what is left shrinks to nothing "
+        "when all is right, which proves the text.",
     )
     candidates = choose_texts(texts_of(paths, "test"), 200, params.seed)
     curves: dict[str, list[float]] = {}
@@ -238,9 +238,9 @@ def _units(page: Page, paths: Paths) -> None:
     page.section(
         "units",
         "The space of units",
-        f"{report['words']} words and {report['phrases']} phrases that the token head was not trained on. Unit codes are "
-        "what vectors are made of: by design mostly a random part fixed by the spelling, so that units stand far apart; "
-        "head codes are the learned part.",
+        f"{report['words']} words and {report['phrases']} phrases that the token head was not trained on. Unit codes "
+        "are what vectors are made of: by design mostly a random part fixed by the spelling, so that units stand far "
+        "apart; head codes are the learned part.",
     )
     for kind in ("words", "phrases"):
         key = f"neighbours_of_{kind}"
@@ -327,9 +327,9 @@ def _maps(page: Page, paths: Paths, model: Lexivert, params: Params) -> None:
     page.section(
         "maps",
         "Maps of units",
-        f"{len(drawn.units)} units by their head codes, the learned part. PCA keeps distances as far as two directions "
-        "can; t-SNE keeps neighbours and nothing else: gaps and sizes on it mean nothing. Classes are WordNet's "
-        "lexicographer files.",
+        f"{len(drawn.units)} units by their head codes, the learned part. PCA keeps distances as far as two "
+        "directions can; t-SNE keeps neighbours and nothing else: gaps and sizes on it mean nothing. Classes are "
+        "WordNet's lexicographer files.",
     )
     principal, share = maps.principal(codes)
     near = maps.neighbourhoods(codes, params.report.perplexity, params.seed)
@@ -361,7 +361,7 @@ def _sentences(page: Page, paths: Paths) -> None:
         f"Retrieval: {found['queries']} example sentences look for the definition of their own synset among "
         f"{found['definitions']}, none of which is in the training split.",
     )
-    there = [name for name in PARTS if name in found and found[name]]
+    there = [name for name in PARTS if found.get(name)]
     if there:
         keys = list(found[there[0]])
         rows: list[list[Cell]] = [[PARTS[name], *(float(found[name][key]) for key in keys)] for name in there]
@@ -382,8 +382,8 @@ def _sentences(page: Page, paths: Paths) -> None:
     page.table(["task, space", "accuracy", "low", "high", "most frequent"], rows)
     page.heading(
         "Does the vector notice order?",
-        "Cosine of a sentence with its changed version, and accuracy of a linear probe in telling which is which from "
-        "one vector alone; chance is .5. The controlled sentences have the same words on both sides. In natural "
+        "Cosine of a sentence with its changed version, and accuracy of a linear probe in telling which is which "
+        "from one vector alone; chance is .5. The controlled sentences have the same words on both sides. In natural "
         "sentences a swap is a fact about two neighbours, which no linear probe can see in a sum.",
     )
     lines = read_lines(paths, "order_awareness")
@@ -404,8 +404,8 @@ def _predictors(page: Page, paths: Paths) -> None:
     page.section(
         "predictors",
         "Health of the predictors",
-        "A predictor that has collapsed gives the mean vector whatever it is asked: then its cosine is that of the mean "
-        "vector, its mean share is 1 and its deviations are 0 of the true ones.",
+        "A predictor that has collapsed gives the mean vector whatever it is asked: then its cosine is that of the "
+        "mean vector, its mean share is 1 and its deviations are 0 of the true ones.",
     )
     names = [
         name

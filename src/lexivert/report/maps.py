@@ -11,8 +11,8 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA  # type: ignore[import-untyped]
 from sklearn.manifold import TSNE  # type: ignore[import-untyped]
 
-from lexivert.lexicon.units import COUNTED_KINDS, Lexicon
 from lexivert.corpus.glosses import Entry
+from lexivert.lexicon.units import COUNTED_KINDS, Lexicon
 
 OTHER = "other"
 _DENOISED = 50  # principal components that t-SNE sees

@@ -22,7 +22,8 @@ h3 { font-size: 1.05rem; margin: 2rem 0 .4rem; }
 p { max-width: 46rem; } .soft { color: var(--soft); }
 nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; margin: 1rem 0; font-size: .95rem; }
 a { color: var(--accent); }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .75rem; margin: 1.25rem 0; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .75rem;
+  margin: 1.25rem 0; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem .9rem; }
 .card b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; letter-spacing: -.02em; }
 .card span { color: var(--soft); font-size: .85rem; line-height: 1.3; display: block; }

@@ -65,8 +65,8 @@ class CollapseAlarm:
         self._steps = self._steps + 1 if float(energy) >= self.rules.certain else 0
         if self._steps >= self.rules.patience:
             raise LexivertError(
-                f"{self.what} have collapsed: for {self._steps} steps their mean has held {float(energy):.0%} of their "
-                f"energy; {self.advice}"
+                f"{self.what} have collapsed: for {self._steps} steps their mean has held {float(energy):.0%} of "
+                f"their energy; {self.advice}"
             )
         if float(energy) >= self.rules.doubtful and not self._warned:
             self._warned = True
