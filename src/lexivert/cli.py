@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -153,6 +154,47 @@ def neighbors(
     Console(highlight=False).print(neighbor_table(found))
 
 
+@app.command()
+def mteb(
+    target: Annotated[Path, typer.Argument(metavar="OUTDIR")],
+    tasks: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="MTEB tasks, with commas between; may be repeated.")
+    ] = None,
+    sts: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE.tsv", help="Score, sentence, sentence a line, tabs between; may be repeated."),
+    ] = None,
+    part: Annotated[str, typer.Option(metavar="full|prefix|order", help="What of the vectors is compared.")] = "full",
+    model: ModelFolder = _HERE,
+) -> None:
+    """Run tasks of MTEB, or STS files of your own, and write their results to a folder in MTEB's layout.
+
+    The data of MTEB's tasks come from the Hugging Face hub, unless they are in its cache already; STS files need no
+    network.
+    """
+    names = [name for listed in tasks or [] for name in map(str.strip, listed.split(",")) if name]
+    if not names and not sts:
+        raise LexivertError("nothing to run; name tasks with --tasks, or a file with --sts")
+    if target.exists() and not target.is_dir():
+        raise LexivertError(f"{target} is no folder; name one for the results")
+    with _needs_mteb():
+        from lexivert import benchmarking  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+
+    from lexivert.views import score_table  # noqa: PLC0415
+
+    benchmarking.check_part(part)
+    found = [*benchmarking.read_tasks(sts or []), *benchmarking.find_tasks(names)]
+    encoder = benchmarking.PartEncoder(_load(model), part)
+    scores: list[benchmarking.Score] = []
+    try:
+        scores.extend(benchmarking.evaluate(encoder, found, target, progress=sys.stderr.isatty()))
+    finally:  # what is finished is written, and shown even if a later task stops the command
+        if scores:
+            Console(highlight=False).print(score_table(scores))
+            typer.echo(f"results in {benchmarking.result_folder(encoder, target)}", err=True)
+
+
 def main() -> None:
     """Run the command; a user's mistake ends it with one line on standard error and exit code 1."""
     try:
@@ -171,6 +213,17 @@ def _one_line() -> Iterator[None]:
         yield
     except ValueError as error:
         raise LexivertError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _needs_mteb() -> Iterator[None]:
+    """Say what to install where mteb is missing, or too old to have what is imported."""
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in {"mteb", "datasets"}:
+            raise
+        raise LexivertError("`lexivert mteb` needs the extra `eval`: pip install 'lexivert[eval]'") from error
 
 
 def _load(folder: Path) -> Lexivert:

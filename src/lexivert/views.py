@@ -1,4 +1,4 @@
-"""What ``lexivert`` shows on a terminal: a rebuild as it goes, and tables of neighbours."""
+"""What ``lexivert`` shows on a terminal: a rebuild as it goes, and tables of neighbours and scores."""
 
 from __future__ import annotations
 
@@ -101,4 +101,20 @@ def neighbor_table(neighbors: Sequence[Neighbor]) -> Table:
     table.add_column("cosine", justify="right")
     for neighbor in neighbors:
         table.add_row(Text(neighbor.surface, "bold"), neighbor.kind, f"{neighbor.score:.4f}")
+    return table
+
+
+def score_table(scores: Sequence[tuple[str, str, str, str, float]]) -> Table:
+    """Main scores of benchmark tasks.
+
+    Args:
+        scores: task, split, subset, name of the score, score.
+    """
+    table = Table(box=None, pad_edge=False)
+    table.add_column("task", overflow="fold")
+    for title in ("split", "subset", "measure"):
+        table.add_column(title)
+    table.add_column("score", justify="right")
+    for task, split, subset, measure, value in scores:
+        table.add_row(Text(task, "bold"), split, subset, measure, f"{value:.4f}")
     return table

@@ -58,7 +58,7 @@ def with_codes(decoder: Decoder, codes: Tensor, params: IndexParams, seed: int) 
     """
     binding = RotaryBinding(codes.shape[1], decoder.language.binding.positions, seed)
     return decoder.changed(
-        index=_flat_index(codes, params), language=replace(decoder.language, codes=codes, binding=binding)
+        index=flat_index(codes, params), language=replace(decoder.language, codes=codes, binding=binding)
     )
 
 
@@ -77,10 +77,11 @@ def with_lexicon(decoder: Decoder, units: int, params: IndexParams, seed: int) -
     table = torch.cat((prior.table[:units], torch.zeros(more, prior.table.shape[1])))
     table[count:, -1] = prior.table[:, -1].quantile(0.05)
     language = replace(known, codes=codes, log_prior=log_prior)
-    return decoder.changed(prior=Prior(table, prior.selector), index=_flat_index(codes, params), language=language)
+    return decoder.changed(prior=Prior(table, prior.selector), index=flat_index(codes, params), language=language)
 
 
-def _flat_index(codes: Tensor, params: IndexParams) -> UnitIndex:
+def flat_index(codes: Tensor, params: IndexParams) -> UnitIndex:
+    """An exact index over other codes. Shape: (V, O) float16."""
     dims = min(params.search_dims or codes.shape[1], codes.shape[1])
     flat = params.model_copy(update={"factory": "Flat", "search_dims": dims})
     return UnitIndex(codes.numpy(), faiss_index.build(codes.numpy(), flat), flat)

@@ -446,7 +446,12 @@ def _training(page: Page, paths: Paths) -> None:
     page.section("training", "Training curves")
     shown = []
     for name, x, label, series in (
-        ("token_head", "epoch", "Token head.", ["contrastive", "reconstruction", "anchor", "synonym", "mean_energy"]),
+        (
+            "token_head",
+            "epoch",
+            "Token head; “unmasked” is the script's contrastive loss: a unit is among its own negatives.",
+            ["contrastive", "contrastive_unmasked", "reconstruction", "anchor", "synonym", "mean_energy"],
+        ),
         ("controller", "step", "Selector: topics first, then whole contexts.", ["infonce", "length"]),
     ):
         lines = read_lines(paths, name)

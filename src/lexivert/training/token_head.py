@@ -21,7 +21,7 @@ from lexivert.errors import LexivertError
 from lexivert.params import TokenHeadParams
 from lexivert.training import losses
 from lexivert.training.checkpoint import Checkpoint, reproducible
-from lexivert.training.collapse import CollapseAlarm, spread
+from lexivert.training.collapse import CollapseAlarm, CollapseRules, spread
 from lexivert.training.loop import History, LoopConfig, Progress, train
 from lexivert.training.negatives import CodeQueue, Relations, hardest, same_unit
 from lexivert.training.schedules import cosine, linear_warmup
@@ -87,14 +87,22 @@ class TokenHeadStep:
         queue: past codes, updated in place.
         units: features and relations.
         params: section ``token_head``.
+        rules: of the collapse alarm.
     """
 
-    def __init__(self, head: TokenHead, queue: CodeQueue, units: TrainingUnits, params: TokenHeadParams) -> None:
+    def __init__(
+        self,
+        head: TokenHead,
+        queue: CodeQueue,
+        units: TrainingUnits,
+        params: TokenHeadParams,
+        rules: CollapseRules | None = None,
+    ) -> None:
         self.head, self.queue, self.units, self.params = head, queue, units, params
         self.device = head.centre.device
         self.dtype = choose_dtype("auto", self.device)
         advice = "raise token_head.weight.contrastive, or lower token_head.learning_rate or the other weights"
-        self.alarm = CollapseAlarm("the head codes", advice)
+        self.alarm = CollapseAlarm("the head codes", advice, rules)
 
     def __call__(self, batch: Tensor, progress: Progress) -> Mapping[str, Tensor]:
         """Components of the loss of a batch of unit ids. Shape: (B,)."""
@@ -104,8 +112,9 @@ class TokenHeadStep:
         codes, attracted = both[: len(batch)], both[len(batch) :]
         squared, angular = self._reconstruction(features, codes)
         cosines = codes @ codes.T
+        contrast, unmasked = self._contrastive(batch, codes, cosines, progress)
         parts = {
-            "contrastive": self._contrastive(batch, codes, cosines, progress),
+            "contrastive": contrast,
             "reconstruction": squared + angular,
             "anchor": losses.semantic_anchor(cosines, features - self.head.centre),
             "synonym": losses.synonym_attraction(codes[rows.to(self.device)], attracted, self.params.synonym_margin),
@@ -115,7 +124,7 @@ class TokenHeadStep:
             parts["orthogonality"] = losses.orthogonality(self.head.project[-1].weight)  # type: ignore[arg-type]
         loss = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
         self.queue.push(codes, batch)
-        health = {"mean_energy": self.alarm(codes), "spread": spread(codes)}
+        health = {"mean_energy": self.alarm(codes), "spread": spread(codes), "contrastive_unmasked": unmasked}
         return {"loss": loss, **parts, "reconstruction_cosine": 1.0 - angular.detach(), **health}
 
     def _features(self, units: Tensor) -> Tensor:
@@ -141,12 +150,18 @@ class TokenHeadStep:
             "orthogonality": weight.orthogonality,
         }
 
-    def _contrastive(self, batch: Tensor, codes: Tensor, cosines: Tensor, progress: Progress) -> Tensor:
+    def _contrastive(
+        self, batch: Tensor, codes: Tensor, cosines: Tensor, progress: Progress
+    ) -> tuple[Tensor, Tensor]:
         """InfoNCE against the batch, the hard negatives and antonyms of all rows, and the queue.
 
         Hard negatives are of the batch themselves, so the batch's cosines serve to find them and to compare with
         them: a unit counts once as part of the batch, and once more for every row whose hard negative it is. Both
         sides of such a pair learn from it; antonyms, mostly no part of the batch, and the queue are fixed.
+
+        Returns:
+            The loss, and for comparison what the research script minimised: the hard negatives of all rows as
+            candidates of every row, itself among them where it is another's hard negative. That one has a floor.
         """
         excluded = self._excluded(batch, batch).to(self.device)
         hard = hardest(cosines.detach(), excluded, self.params.hard_negatives)
@@ -157,14 +172,19 @@ class TokenHeadStep:
             repelled = self._codes(self._features(antonyms))
         queue_codes, queue_units = self.queue.entries()
         others, units = torch.cat((repelled, queue_codes)), torch.cat((antonyms, queue_units))
-        positives = losses.jittered(codes, self.params.jitter)
-        return losses.contrastive(
-            (codes * positives).sum(dim=1),
+        own = (codes * losses.jittered(codes, self.params.jitter)).sum(dim=1)
+        times = torch.bincount(hard[kept], minlength=len(batch))
+        temperature = cosine(self.params.temperature.start, self.params.temperature.end, progress.share)
+        loss = losses.contrastive(
+            own,
             torch.cat((cosines, codes @ others.T), dim=1),
             torch.cat((excluded, self._excluded(batch, units).to(self.device)), dim=1),
-            F.pad(1 + torch.bincount(hard[kept], minlength=len(batch)), (0, len(units)), value=1),
-            cosine(self.params.temperature.start, self.params.temperature.end, progress.share),
+            F.pad(1 + times, (0, len(units)), value=1),
+            temperature,
         )
+        with torch.no_grad():
+            nothing = torch.zeros_like(excluded)
+            return loss, losses.contrastive(own, cosines, nothing, times, temperature)
 
     def _excluded(self, batch: Tensor, candidates: Tensor) -> Tensor:
         same = same_unit(batch, candidates, self.units.twins)
@@ -216,6 +236,7 @@ def train_token_head(
     seed: int,
     checkpoint: Checkpoint | None = None,
     device: torch.device | str = "cpu",
+    rules: CollapseRules | None = None,
 ) -> tuple[TokenHead, History]:
     """Train a token head.
 
@@ -226,12 +247,13 @@ def train_token_head(
         seed: fixes weights, batches and noise.
         checkpoint: where to keep resumable state.
         device: where to train.
+        rules: of the collapse alarm.
 
     Returns:
         The head on the CPU in eval mode, and the mean of every component over each epoch.
 
     Raises:
-        LexivertError: fewer than two units are left to train on, or the loss is not finite.
+        LexivertError: fewer than two units are left to train on, the loss is not finite, or the codes collapse.
     """
     if len(units.kept) < 2:
         raise LexivertError(f"token_head.heldout_share leaves {len(units.kept)} units to train on; lower it")
@@ -251,6 +273,6 @@ def train_token_head(
         clip_norm=params.clip_norm,
         seed=seed,
     )
-    step = TokenHeadStep(head, queue, units, params)
+    step = TokenHeadStep(head, queue, units, params, rules)
     history = train(step, {"head": head, "queue": queue}, batches, loop, checkpoint, "token head")
     return head.cpu().eval().requires_grad_(requires_grad=False), history
