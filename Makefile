@@ -51,10 +51,11 @@ format: $(STAMP) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: ## solve pyproject.toml anew and write requirements.lock
+# torch stays at its version: the newest may have no CPU build, and a CUDA build brings gigabytes.
+lock: ## solve pyproject.toml anew, but for torch, and write requirements.lock
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet '.[pipeline,hub,dev]'
+	build/lock/bin/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)" '.[pipeline,hub,dev]'
 	build/lock/bin/python scripts/write_lock.py requirements.lock
 	rm -rf build/lock
 
