@@ -166,6 +166,10 @@ def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: lis
             "calibration_texts": 60,
         },
         "evaluate": {"texts_per_bucket": 5, "batch_size": 8},
+        "token_space": {"units": 40, "neighbours": 3, "homographs": 5},
+        "sentence_space": {"queries": 30, "definitions": 60, "sentences_per_book": 5, "pairs": 12},
+        "predictors": {"texts": 6},
+        "report": {"map_units": 60, "perplexity": 5.0},
         "frontier": {"texts": 3, "widths": [128], "cosines": [0.7], "lengths": [8, 48], "storages": ["sign"]},
     }
     for section, values in changes.items():

@@ -136,11 +136,21 @@ _PRODUCERS = {
     "token_head": "token_head",
     "index": "index",
     "controller": "controller",
+    "exact_match.csv": "evaluate",
+    "reliability.csv": "evaluate",
+    "frontier.csv": "frontier",
+    "neighbours.csv": "token_space",
+    "pair_cosines.csv": "token_space",
+    "order_awareness.csv": "sentence_space",
+    "token_head.csv": "token_head",
+    "controller.csv": "controller",
 }
 
 
 def producer(path: Path) -> str | None:
     """Name of the stage that writes ``path``, or None for a file that no stage writes."""
+    if path.parent.name == "metrics" and path.suffix == ".json":
+        return path.stem
     names = [path.name, *(parent.name for parent in path.parents)]
     return next((_PRODUCERS[name] for name in names if name in _PRODUCERS), None)
 

@@ -67,8 +67,8 @@ def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[st
     return report | {"ndcg_at_10": float(scores["ndcg@k"][10])}
 
 
-def _classifier() -> KNeighborsClassifier:
-    return KNeighborsClassifier(n_neighbors=_NEIGHBOURS, metric="cosine")
+def _classifier(most: int) -> KNeighborsClassifier:
+    return KNeighborsClassifier(n_neighbors=min(_NEIGHBOURS, most), metric="cosine")
 
 
 def knn_accuracy(train: Tensor, labels: Sequence[str], test: Tensor, wanted: Sequence[str]) -> dict[str, float]:
@@ -76,14 +76,15 @@ def knn_accuracy(train: Tensor, labels: Sequence[str], test: Tensor, wanted: Seq
 
     Shape: train (M, D), test (Q, D).
     """
-    guesses = _classifier().fit(train.numpy(), list(labels)).predict(test.numpy())
+    guesses = _classifier(len(train)).fit(train.numpy(), list(labels)).predict(test.numpy())
     return accuracy(guesses.tolist(), wanted)
 
 
 def knn_by_group(rows: Tensor, labels: Sequence[str], groups: Sequence[str]) -> dict[str, float]:
     """The same, every row judged by rows of other groups alone. Shape: (M, D)."""
+    fewest = len(groups) - max(Counter(groups).values())
     guesses = cross_val_predict(
-        _classifier(), rows.numpy(), np.asarray(labels), groups=np.asarray(groups), cv=LeaveOneGroupOut()
+        _classifier(fewest), rows.numpy(), np.asarray(labels), groups=np.asarray(groups), cv=LeaveOneGroupOut()
     )
     return accuracy(guesses.tolist(), labels)
 

@@ -80,8 +80,14 @@ def _by_training(entries: Sequence[Entry], corpus: Corpus) -> tuple[list[Entry],
     return seen, [entry for entry in entries if f"wordnet/{entry.name}" not in training]
 
 
-def _draw(entries: Sequence[Entry], count: int, rng: np.random.Generator) -> list[Entry]:
-    return [entries[row] for row in np.sort(rng.permutation(len(entries))[:count]).tolist()]
+def _draw(encoder: Encoder, entries: Sequence[Entry], count: int, rng: np.random.Generator) -> list[Entry]:
+    """Draw synsets; those whose definition or example is too long for a vector are left out."""
+    drawn = [entries[row] for row in np.sort(rng.permutation(len(entries))[:count]).tolist()]
+    return [entry for entry in drawn if all(_fits(encoder, text) for text in (entry.definition, *entry.examples[:1]))]
+
+
+def _fits(encoder: Encoder, text: str) -> bool:
+    return len(encoder.segmenter.segment(text)) <= encoder.layout.code.max_units
 
 
 def _definitions(
@@ -89,9 +95,9 @@ def _definitions(
 ) -> dict[str, Any]:
     """Example sentence to its own synset's definition, among definitions that are not in the training split."""
     settings = params.sentence_space
-    with_example = _draw([entry for entry in unseen if entry.examples], settings.queries, rng)
+    with_example = _draw(encoder, [entry for entry in unseen if entry.examples], settings.queries, rng)
     chosen = {entry.name for entry in with_example}
-    others = _draw([entry for entry in unseen if entry.name not in chosen], settings.definitions, rng)
+    others = _draw(encoder, [entry for entry in unseen if entry.name not in chosen], settings.definitions, rng)
     documents = encode_spaces(encoder, [e.definition for e in (*with_example, *others)], "definitions")
     queries = encode_spaces(encoder, [entry.examples[0] for entry in with_example], "examples")
     report: dict[str, Any] = {"queries": len(with_example), "definitions": len(with_example) + len(others)}
@@ -103,9 +109,11 @@ def _categories(
     encoder: Encoder, seen: Sequence[Entry], unseen: Sequence[Entry], params: Params, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Lexicographer class of a definition by its nearest training definitions."""
-    drawn = _draw(unseen, params.sentence_space.queries, rng)
+    drawn = _draw(encoder, unseen, params.sentence_space.queries, rng)
     pool = seen or [entry for entry in unseen if entry not in set(drawn)]  # no dictionary in training: any others
-    known = _draw(pool, params.sentence_space.definitions, rng)
+    known = _draw(encoder, pool, params.sentence_space.definitions, rng)
+    if not drawn or not known:
+        return {"classes": 0}
     train = encode_spaces(encoder, [entry.definition for entry in known], "training definitions")
     test = encode_spaces(encoder, [entry.definition for entry in drawn], "test definitions")
     labels, wanted = [entry.category for entry in known], [entry.category for entry in drawn]
@@ -125,8 +133,9 @@ def _authors(encoder: Encoder, corpus: Corpus, params: Params, rng: np.random.Ge
     names: list[str] = []
     for book in kept:
         rows = rng.permutation(len(books[book]))[: params.sentence_space.sentences_per_book].tolist()
-        texts += [books[book][row] for row in rows]
-        names += [book] * len(rows)
+        chosen = [books[book][row] for row in rows if _fits(encoder, books[book][row])]
+        texts += chosen
+        names += [book] * len(chosen)
     authors = [name.partition("-")[0] for name in names]
     report: dict[str, Any] = {"books": len(kept), "authors": len(set(authors)), "sentences": len(texts)}
     if report["authors"] < 2:
@@ -144,11 +153,17 @@ def _order_awareness(
     adjectives = words_of(entries, encoder.segmenter.lexicon, ("adj.all",), _ADJECTIVES)
     held = [t for t, split in zip(corpus.texts, corpus.splits, strict=True) if split == "test"]
     natural = [text for text in sorted(set(held)) if len(text.split()) in _SENTENCE_WORDS]
-    natural = [natural[row] for row in rng.permutation(len(natural)).tolist()]
+    natural = [natural[row] for row in rng.permutation(len(natural)).tolist() if _fits(encoder, natural[row])]
     count = params.sentence_space.pairs
+
+    def swapped(text: str) -> str | None:
+        return edits.swap_neighbours(text, rng)
+
     made: dict[str, Pairs] = {
-        "neighbours_swapped_natural": _changed(natural, count, lambda text: edits.swap_neighbours(text, rng)),
-        "negation_natural": _changed(natural, count, edits.negate),
+        "neighbours_swapped_natural": _changed(
+            encoder, natural, count, lambda text: edits.swap_neighbours(text, rng)
+        ),
+        "negation_natural": _changed(encoder, natural, count, edits.negate),
     }
     if len(nouns) >= _FEWEST_WORDS:
         made["subject_and_object_swapped"] = edits.subject_object(nouns, count, rng)
@@ -172,12 +187,12 @@ def _order_awareness(
     return report, rows
 
 
-def _changed(texts: Sequence[str], count: int, change: Callable[[str], str | None]) -> Pairs:
+def _changed(encoder: Encoder, texts: Sequence[str], count: int, change: Callable[[str], str | None]) -> Pairs:
     """The first ``count`` texts that can be changed, each a group of its own."""
     pairs = Pairs([], [], [])
     for text in texts:
         other = change(text) if len(pairs.original) < count else None
-        if other is not None:
+        if other is not None and _fits(encoder, other):
             pairs.group.append(len(pairs.group))
             pairs.original.append(text)
             pairs.changed.append(other)
