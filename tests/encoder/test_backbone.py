@@ -142,6 +142,76 @@ def test_fingerprint_follows_whatever_changes_features(backbone, tiny_backbone, 
     assert len({first, *(Backbone.load(params).fingerprint() for params in changed)}) == 6
 
 
+SPANS = [
+    ("The silent owl watched the mill.", "owl"),
+    ("It was a noble snow, and the letter wanted it.", "letter wanted"),
+    ("rose", "rose"),
+    ("Unfaithfulness 🙂 is no CAFÉ.", "Unfaithfulness"),  # several pieces
+    ("Unfaithfulness 🙂 is no CAFÉ.", "CAFÉ"),  # accents are stripped, yet characters are those of the text
+]
+
+
+def span_of(text, part):
+    return text.index(part), text.index(part) + len(part)
+
+
+def naive_span(folder, text, span):
+    """Mean state of the pieces that hold a character of the span, of one text alone."""
+    model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    read = tokenizer(text, return_tensors="pt")
+    with torch.no_grad():
+        hidden = model(**read).last_hidden_state[0].numpy()
+    pieces = {read.char_to_token(place) for place in range(*span)}
+    return hidden[sorted(pieces - {None})].mean(axis=0)
+
+
+class TestSpanFeatures:
+    @pytest.mark.parametrize("batch", [1, 2, 64])
+    def test_equal_naive_pooling_of_one_text_at_a_time(self, backbone, tiny_backbone, batch):
+        texts, spans = [text for text, _ in SPANS], [span_of(*pair) for pair in SPANS]
+        features = backbone.span_features(texts, spans, batch)
+        assert features.dtype == np.float32
+        expected = np.stack([naive_span(tiny_backbone, *pair) for pair in zip(texts, spans, strict=True)])
+        np.testing.assert_allclose(features, expected, atol=1e-5)
+
+    def test_one_piece_is_its_own_state(self, backbone, tiny_backbone):
+        feature = backbone.span_features(["the rose"], [(4, 8)])[0]
+        np.testing.assert_allclose(feature, naive_hidden(tiny_backbone, "the rose")[2], atol=1e-5)  # [CLS] the rose
+
+    def test_several_pieces_are_averaged(self, backbone, tiny_backbone):
+        text = "unfaithfulness"
+        hidden = naive_hidden(tiny_backbone, text)
+        assert len(hidden) > 4
+        np.testing.assert_allclose(
+            backbone.span_features([text], [(0, len(text))])[0], hidden[1:-1].mean(axis=0), atol=1e-5
+        )
+
+    def test_a_word_is_as_its_context_makes_it(self, backbone):
+        one, other = backbone.span_features(["the owl saw", "an owl by night"], [(4, 7), (3, 6)])
+        assert np.abs(one - other).max() > 0.01
+
+    def test_spans_are_counted_from_the_text_behind_the_prompt(self, backbone, tiny_backbone):
+        prompted = Backbone.load(tiny(tiny_backbone, prompt="query: "))
+        found = prompted.span_features(["the rose"], [(4, 8)])
+        np.testing.assert_allclose(found, backbone.span_features(["query: the rose"], [(11, 15)]), atol=1e-6)
+
+    def test_spans_without_a_piece_give_zeros(self, backbone):
+        text = "rose " * 62 + "owl"  # with [CLS], the 62 roses and [SEP], 64 pieces are full
+        features = backbone.span_features([text, text, "a  rose"], [(310, 313), (305, 309), (1, 3)])
+        assert (features[0] == 0).all()
+        assert (features[1] != 0).any()
+        assert (features[2] == 0).all()  # white space
+
+    def test_no_texts_give_no_features(self, backbone):
+        assert backbone.span_features([], []).shape == (0, 32)
+
+    def test_nothing_is_left_behind(self, backbone):
+        before, fingerprint = backbone.encode(TEXTS), backbone.fingerprint()
+        backbone.span_features(["the rose", "the owl on the other side of the river"], [(4, 8), (4, 7)])
+        np.testing.assert_array_equal(backbone.encode(TEXTS), before)
+        assert backbone.fingerprint() == fingerprint
+
+
 class TestUserMistakes:
     def fails(self, message, params):
         with pytest.raises(LexivertError, match=message) as caught:

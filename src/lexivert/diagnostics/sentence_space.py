@@ -155,10 +155,6 @@ def _order_awareness(
     natural = [text for text in sorted(set(held)) if len(text.split()) in _SENTENCE_WORDS]
     natural = [natural[row] for row in rng.permutation(len(natural)).tolist() if _fits(encoder, natural[row])]
     count = params.sentence_space.pairs
-
-    def swapped(text: str) -> str | None:
-        return edits.swap_neighbours(text, rng)
-
     made: dict[str, Pairs] = {
         "neighbours_swapped_natural": _changed(
             encoder, natural, count, lambda text: edits.swap_neighbours(text, rng)
