@@ -2,6 +2,7 @@
 
 Each becomes the experiment ``losses-<recipe>`` (`dvc exp show`, `dvc exp diff`), and its figures a row of
 ``experiments/losses.csv``, with half-widths of 95 % intervals over seeds. The params files are left as they were.
+What the recipes are trained on must be there: after `make reproduce`, or `dvc repro features lexical_maps`.
 """
 
 from __future__ import annotations
@@ -37,8 +38,18 @@ COLUMNS = {
 def run_experiment(recipe: str) -> dict[str, float]:
     """Run one recipe as an experiment and return its metrics."""
     name = f"losses-{recipe.replace('_', '-')}"
-    command = [sys.executable, "-m", "dvc", "exp", "run", "experiments/dvc.yaml", "--force", "--name", name]
-    command += ["--set-param", f"experiments/params.yaml:recipe={recipe}"]
+    command = [
+        sys.executable,
+        "-m",
+        "dvc",
+        "exp",
+        "run",
+        "--single-item",
+        "experiments/dvc.yaml",
+        "--force",
+        "--name",
+    ]
+    command += [name, "--set-param", f"experiments/params.yaml:recipe={recipe}"]
     done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.stderr.write(f"error: experiment {name} failed\n{done.stdout[-2000:]}{done.stderr[-2000:]}\n")

@@ -29,43 +29,43 @@ def words_of(text):
 
 class TestSwapNeighbours:
     def test_every_pair_of_neighbours_and_no_other_can_be_drawn(self):
-        assert swaps("The owl saw it.") == {"Owl the saw it.", "The saw owl it.", "The owl it saw."}
+        assert swaps("then the owl saw it.") == {
+            "the then owl saw it.",
+            "then owl the saw it.",
+            "then the saw owl it.",
+            "then the owl it saw.",
+        }
 
     def test_words_and_capital_stay(self):
         text = "The silent owl watched the mill, and the letter wanted the river."
         for changed in swaps(text):
             assert sorted(words_of(changed)) == sorted(words_of(text))
-            assert changed[0].isupper()
-            assert changed[1:] == changed[1:].lower()
+            assert changed.startswith("The ")
             pairs = zip(words_of(text), words_of(changed), strict=True)
             first, *others = [place for place, (one, other) in enumerate(pairs) if one != other]
             assert others == [first + 1]
 
-    def test_what_stands_between_words_parts_them(self):
-        assert swaps("red, blue green") == {"red, green blue"}
+    def test_words_with_capitals_stay_in_their_places(self):
+        assert swaps("The owl saw Emma Brown here") == {"The saw owl Emma Brown here"}
 
-    @pytest.mark.parametrize("text", ["", "Rose.", "very Very very", "one, two; three", "12 34"])
+    def test_what_stands_between_words_parts_them(self):
+        assert swaps("red, blue green  old") == {"red, green blue  old"}
+
+    @pytest.mark.parametrize("text", ["", "rose", "very very very", "one, two; three", "12 34", "The Owl saw"])
     def test_none_where_no_two_words_can_change_places(self, text):
         assert swaps(text) == {None}
 
-    def test_names_stay_names(self):
-        assert swaps("Emma Brown") == {"Brown Emma"}
-
-    @pytest.mark.xfail(strict=True, reason="words are cut at apostrophes, hyphens and letters beyond a-z")
     @pytest.mark.parametrize(
         ("text", "changed"),
         [
             ("don't you", {"you don't"}),
             ("a well-known man", {"well-known a man", "a man well-known"}),
             ("naïve man", {"man naïve"}),
+            ("the 1st man", {None}),
         ],
     )
     def test_words_are_not_torn(self, text, changed):
         assert swaps(text) == changed
-
-    @pytest.mark.xfail(strict=True, reason="a capital moves along behind an opening quotation mark")
-    def test_a_capital_stays_behind_a_quotation_mark(self):
-        assert swaps("“The owl") == {"“Owl the"}
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,8 @@ class TestNegation:
             assert one != two
             assert {one, two} <= set(NOUNS)
             adverbs.add(adverb)
-        assert adverbs == set(ADVERBS) - {"never"}  # which would be a negation itself
+        assert adverbs == set(ADVERBS)
+        assert not adverbs & {"not", "never"}
 
     def test_a_group_is_a_pair_of_nouns(self, pairs):
         nouns = [(text.split()[1], text.split()[-1]) for text in pairs.original]

@@ -75,7 +75,9 @@ class TestEffectiveRank:
         rows = torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
         assert effective_rank(rows) == pytest.approx(math.exp(0.32508), rel=1e-4)
 
-    @pytest.mark.xfail(strict=True, reason="mean squares are taken off in float32: rounding errors look like rank")
+    def test_of_rows_that_are_all_one_is_one(self):
+        assert effective_rank(drawn(1, 64).expand(500, 64)) == pytest.approx(1.0)
+
     @pytest.mark.parametrize("width_of_line", [1e-2, 1e-3, 1e-4])
     def test_of_a_short_line_far_from_the_origin_is_one(self, width_of_line):
         """Nearly collapsed vectors: all that is left of their spread is one direction."""

@@ -66,8 +66,8 @@ def test_word_report_on_separable_senses():
         {
             "own_sense": 1.0,
             "other_senses": 0.0,
-            "all_senses": 1 / 5**0.5,  # (1, 0) with (1, 2), the sum of the other three
-            "one_code": 0.5**0.5,
+            "all_senses": 1 / 3,  # one like it of three others
+            "isolated_word": 0.5**0.5,
             "nearest_sense": 1.0,
             "chance": 0.5,
             "adjusted_rand": 1.0,
@@ -80,9 +80,9 @@ def test_word_report_on_separable_senses():
 def test_word_report_on_senses_that_contexts_do_not_tell():
     report = word_report(states([1, 0], [0, 1], [1, 0], [0, 1]), ["a", "a", "b", "b"], states([1, 0])[0], seed=0)
     assert report["own_sense"] == pytest.approx(0.0, abs=1e-6)  # (1, 0) with (0, 1), the sense's only other
-    assert report["other_senses"] == pytest.approx(0.5**0.5)  # (1, 0) with (1, 1)
-    assert report["all_senses"] == pytest.approx(1 / 5**0.5)  # (1, 0) with (0, 1) + (1, 1)
-    assert report["one_code"] == pytest.approx(0.5)
+    assert report["other_senses"] == pytest.approx(0.5)  # one of two is like it
+    assert report["all_senses"] == pytest.approx(1 / 3)
+    assert report["isolated_word"] == pytest.approx(0.5)
     assert report["nearest_sense"] == 0.0
     # Clusters cut across senses, one of each in every cell: no pair is together in both. Expected 2 · 2 / 6, most 2.
     assert report["adjusted_rand"] == pytest.approx((0 - 2 / 3) / (2 - 2 / 3))
@@ -105,8 +105,7 @@ def test_word_report_equals_loop_with_the_row_itself_left_out():
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     def cosine(row, others):
-        mean = np.mean([unit[other] for other in others], axis=0)
-        return float(unit[row] @ mean / np.linalg.norm(mean))
+        return float(np.mean([unit[row] @ unit[other] for other in others]))
 
     own, other, whole, hits = [], [], [], []
     for row, sense in enumerate(senses):

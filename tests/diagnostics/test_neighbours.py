@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lexivert.diagnostics.neighbours import PHRASE_TAGS, TAGS, Tagger, nearest, purity
+from lexivert.diagnostics.neighbours import BY_MAPS, PHRASE_TAGS, TAGS, Tagger, nearest, purity
 
 
 def test_nearest_by_hand():
@@ -106,10 +106,25 @@ def test_tags_keep_the_order_of_the_neighbours():
     assert Tagger(SURFACES, MAPS).tags(UNIT["dog"], near) == ["opposite", "same lemma", "unrelated", "related"]
 
 
-def test_related_counts_the_pairs_of_a_unit_over_all_relations():
+@pytest.mark.parametrize(
+    ("unit", "count"),
+    [
+        ("dog", 6),  # Dog, ##dog, dogs, hound, hot dog and wolf, but not its opposite
+        ("Dog", 2),
+        ("hot dog", 3),  # Hot Dog, hot dogs and dog
+        ("cat", 0),
+        ("hotdog", 0),
+    ],
+)
+def test_related_counts_all_units_whose_tag_is_one_by_maps(unit, count):
     tagger = Tagger(SURFACES, MAPS)
-    assert [tagger.related(UNIT[name]) for name in ("dog", "hot dog", "cat", "hot", "hotdog")] == [5, 2, 1, 0, 0]
-    assert Tagger(SURFACES, {}).related(0) == 0
+    tags = tagger.tags(UNIT[unit], [other for other in UNIT.values() if other != UNIT[unit]])
+    assert tagger.related(UNIT[unit]) == sum(tag in BY_MAPS for tag in tags) == count
+
+
+def test_a_unit_related_twice_counts_once():
+    maps = pairs(inflection=[("dog", "Dog"), ("dog", "dogs")], synonym=[("dog", "dogs")])
+    assert Tagger(SURFACES, maps).related(UNIT["dog"]) == 3  # Dog, ##dog, dogs
 
 
 def test_purity_counts():
@@ -125,8 +140,8 @@ def test_purity_counts():
             "opposite": 1 / 8,
             "phrase_with_it": 1 / 8,
             "unrelated": 3 / 8,
-            "purity": 5 / 8,
-            "purity_by_maps": 4 / 8,  # but the phrase
+            "purity": 4 / 8,  # neither the unrelated nor the opposite
+            "purity_by_maps": 3 / 8,  # nor the phrase
         }
     )
 

@@ -12,6 +12,7 @@ from lexivert.controller.selector import Context
 from lexivert.diagnostics.predictors import (
     CONTEXTS,
     Predicted,
+    _reading,
     against_mean,
     expected_codes,
     intention_report,
@@ -197,3 +198,17 @@ class TestWithAModel:
         )
         found = superpose_intentions(codes, [[300, 301], [302]], encoder)  # which units they are does not matter
         torch.testing.assert_close(found, expected)
+
+    def test_reading_of_perfect_predictions(self, tiny_model, many):
+        """Where intentions are the codes themselves, what is read from them is what is read from the encoder's."""
+        encoder = tiny_model.encoder
+        some = many.only(range(0, 20, 4))
+        codes = encoder.codes[torch.tensor([unit for units in some.units for unit in units])].float()
+        report = _reading(encoder, tiny_model.decoder, some, codes, codes.mean(0))
+        assert report["cosine_of_predicted_vectors"] == pytest.approx(1.0)
+        assert report["cosine_of_mean_vector"] < 0.9
+        assert report["encoder_raw"]["exact_match"] >= 0.6
+        for name in ("encoder_normalised", "predicted_raw", "predicted_normalised"):
+            assert report[name] == report["encoder_raw"]
+        assert report["mean_vector"]["exact_match"] == 0.0
+        assert report["moments"]["raw_deviation_ratio"] == pytest.approx(1.0)

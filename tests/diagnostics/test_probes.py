@@ -51,7 +51,7 @@ class TestRetrieval:
 
 class TestNearestNeighbours:
     def test_the_majority_of_ten_decides(self):
-        """Nearest ten of the first query: its own place and three more b, six a; the b at the far end do not count."""
+        """Of the first query's nearest ten the very nearest is a b, but six are a; the far b do not count."""
         train = torch.cat((at(0, 1, 2, 3, 4, 5), at(6, 7, 8, 9), at(*range(80, 100))))
         labels = ["a"] * 6 + ["b"] * 24
         report = knn_accuracy(train, labels, at(8, 90), ["a", "b"])
@@ -61,6 +61,12 @@ class TestNearestNeighbours:
     def test_neighbours_are_near_by_angle_not_by_distance(self):
         train = torch.cat((100.0 * at(*range(10)), at(*range(60, 70))))
         assert knn_accuracy(train, ["a"] * 10 + ["b"] * 10, at(10), ["a"])["accuracy"] == 1.0
+
+    def test_fewer_than_ten_rows_are_all_asked(self):
+        assert knn_accuracy(at(0, 1, 80, 81, 82), [*"aabbb"], at(0), ["b"])["accuracy"] == 1.0
+        # Of four rows in two groups, each is judged by the two of the other.
+        groups = ["one", "one", "two", "two"]
+        assert knn_by_group(at(0, 1, 80, 81), [*"aabb"], groups)["accuracy"] == 0.0
 
     def test_rows_of_its_own_group_say_nothing_about_a_row(self):
         """Each book is nearest to itself, then to a book of another author."""
@@ -98,8 +104,8 @@ class TestPairProbe:
         both[200:, 3] -= 4.0
         report = pair_probe(both, list(range(200)), seed=0)
         assert report["probe_accuracy"] == 1.0
-        # A quarter of 200 pairs, both sides of each.
-        assert report["probe_low"] == pytest.approx(wilson_interval(100, 100)[0])
+        # A quarter of 200 pairs; both sides of one are no two independent trials.
+        assert report["probe_low"] == pytest.approx(wilson_interval(50, 50)[0])
 
     def test_stays_at_chance_on_noise(self):
         report = pair_probe(self.drawn(1000), list(range(1000)), seed=0)

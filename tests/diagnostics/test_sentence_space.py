@@ -18,13 +18,18 @@ from lexivert.diagnostics.sentence_space import (
     _changed,
     _definitions,
     _draw,
+    _fitting,
     _order_awareness,
+    by_chance,
     encode_spaces,
     words_of,
 )
 from lexivert.lexicon.units import RESERVED, Lexicon
 
 TEXTS = ["The silent owl watched the mill.", "Emma  asked \n a noble captain. ", "Rose"]
+
+FULL, LONG = " ".join(["rose"] * 96), " ".join(["rose"] * 97)
+"""The longest text that a vector of the tiny model is made for, and one with a unit more."""
 
 
 def entry(name, category="noun.animal", lemmas=(), definition="a thing", examples=()):
@@ -88,20 +93,37 @@ class TestChoosing:
         assert [each.name for each in seen] == ["n1"]
         assert [each.name for each in unseen] == ["n2", "n3", "n4"]
 
-    def test_draws_are_distinct_and_in_order(self):
+    def test_draws_are_distinct_and_in_order(self, tiny_model):
         entries = [entry(f"n{place:02d}") for place in range(50)]
-        drawn = [each.name for each in _draw(entries, 20, np.random.default_rng(0))]
+        drawn = [each.name for each in _draw(tiny_model.encoder, entries, 20, np.random.default_rng(0))]
         assert drawn == sorted(set(drawn))
         assert len(drawn) == 20
-        assert _draw(entries[:3], 20, np.random.default_rng(0)) == entries[:3]
+        assert _draw(tiny_model.encoder, entries[:3], 20, np.random.default_rng(0)) == entries[:3]
 
-    def test_only_texts_that_can_be_changed_count(self):
+    def test_synsets_too_long_for_a_vector_are_not_drawn(self, tiny_model):
+        entries = [
+            entry("n1", definition=LONG),
+            entry("n2", examples=[LONG]),
+            entry("n3", examples=["an owl", LONG]),  # only the first example is read
+            entry("n4", definition=FULL),
+        ]
+        drawn = _draw(tiny_model.encoder, entries, 9, np.random.default_rng(0))
+        assert [each.name for each in drawn] == ["n3", "n4"]
+
+    def test_only_texts_that_can_be_changed_count(self, tiny_model):
         texts = ["It is late.", "The owl saw it.", "He was old.", "She can swim."]
-        pairs = _changed(texts, 2, edits.negate)
+        pairs = _changed(tiny_model.encoder, texts, 2, edits.negate)
         assert pairs.original == ["It is late.", "He was old."]
         assert pairs.changed == ["It is not late.", "He was not old."]
         assert pairs.group == [0, 1]
-        assert _changed(texts, 9, edits.negate).group == [0, 1, 2]
+        assert _changed(tiny_model.encoder, texts, 9, edits.negate).group == [0, 1, 2]
+
+    def test_texts_that_become_too_long_for_a_vector_do_not_count(self, tiny_model):
+        texts = [FULL, "It is late."]
+        pairs = _changed(tiny_model.encoder, texts, 9, lambda text: f"not {text}")
+        assert (pairs.original, pairs.changed, pairs.group) == (["It is late."], ["not It is late."], [0])
+        made = edits.Pairs(["one", LONG, "two", FULL], ["one", "three", LONG, FULL], [4, 5, 6, 7])
+        assert _fitting(tiny_model.encoder, made) == edits.Pairs(["one", FULL], ["one", FULL], [4, 7])
 
 
 @pytest.fixture
@@ -185,7 +207,7 @@ class TestAuthors:
         )
         report = _authors(tiny_model.encoder, corpus, settings, np.random.default_rng(0))
         assert (report["books"], report["authors"], report["sentences"]) == (4, 2, 12 + 12 + 10 + 10)
-        assert report["most_frequent"] == pytest.approx(24 / 44)
+        assert report["most_frequent"] == pytest.approx((24 * 12 / 32 + 20 * 10 / 34) / 44)
         assert [report[name]["accuracy"] for name in SPACES] == [1.0] * 4
 
     def test_a_book_says_nothing_about_itself(self, tiny_model, settings):
@@ -198,6 +220,11 @@ class TestAuthors:
         )
         report = _authors(tiny_model.encoder, corpus, settings, np.random.default_rng(0))
         assert [report[name]["accuracy"] for name in SPACES] == [0.0] * 4
+
+    def test_chance_is_the_share_of_a_label_among_rows_of_other_groups(self):
+        labels, groups = [*"aaabbb"], ["a-1", "a-1", "a-2", "b-1", "b-2", "b-2"]
+        # First book: 1 of 4 others are a; second: 2 of 5; then 2 of 5, and 1 of 4.
+        assert by_chance(labels, groups) == pytest.approx((2 * 1 / 4 + 2 / 5 + 2 / 5 + 2 * 1 / 4) / 6)
 
     def test_one_author_is_no_question(self, tiny_model, settings):
         corpus = self.corpus(

@@ -146,8 +146,8 @@ class TestSpaceReport:
         assert figures["same_lemma"] == pytest.approx(3 / 8)
         assert figures["purity"] == pytest.approx(5 / 8)
         assert figures["purity_by_maps"] == pytest.approx(4 / 8)
-        # Of four places, the maps' relations could fill three of dog's and one of dogs'.
-        assert figures["related_units_there_are"] == pytest.approx((3 / 4 + 1 / 4) / 2)
+        # Of four places, Dog, dogs and hound could fill three of dog's, and dog one of dogs'.
+        assert figures["most_purity_by_maps"] == pytest.approx((3 / 4 + 1 / 4) / 2)
         assert report[0]["margin_of_words"]["mean"] == pytest.approx(1 - (cos(5) + cos(15)) / 2, abs=1e-6)
         assert report[0]["margin_of_words"]["max"] == pytest.approx(1 - cos(15), abs=1e-6)
 
@@ -157,11 +157,11 @@ class TestSpaceReport:
         assert [tag for _, tag, _ in near] == ["shares a word"] * 4
         assert [cosine for _, _, cosine in near] == pytest.approx([cos(20), cos(40), cos(45), cos(50)], abs=1e-6)
         assert report[0]["neighbours_of_phrases"]["shares_a_word"] == 1.0
-        assert report[0]["neighbours_of_phrases"]["related_units_there_are"] == 0.0
+        assert report[0]["neighbours_of_phrases"]["most_purity_by_maps"] == 0.0
         assert report[0]["margin_of_phrases"]["max"] == pytest.approx(1 - cos(20), abs=1e-6)
 
     def test_no_more_related_units_count_than_are_looked_at(self, report_of_two):
-        assert report_of_two["neighbours_of_words"]["related_units_there_are"] == pytest.approx((2 / 2 + 1 / 2) / 2)
+        assert report_of_two["neighbours_of_words"]["most_purity_by_maps"] == pytest.approx((2 / 2 + 1 / 2) / 2)
 
     def test_pairs_by_hand(self, report):
         assert report[0]["pairs"]["synonym"]["mean"] == pytest.approx(cos(35))

@@ -34,15 +34,14 @@ def effective_rank(vectors: Tensor) -> float:
 def covariance_spectrum(vectors: Tensor, block: int = 8192) -> Tensor:
     """Eigenvalues of the covariance, largest first. Shape: (M, D) to (D,) float64."""
     width = vectors.shape[1]
-    total = torch.zeros(width, dtype=torch.float64)
+    mean = torch.stack([rows.double().sum(0) for rows in torch.split(vectors, block)]).sum(0) / len(vectors)
     products = torch.zeros(width, width, dtype=torch.float64)
     for rows in torch.split(vectors, block):
-        part = rows.float()
-        total += part.sum(0).double()
-        products += (part.T @ part).double()
-    mean = total / len(vectors)
-    covariance = products / len(vectors) - torch.outer(mean, mean)
-    spectrum: Tensor = torch.linalg.eigvalsh(covariance)
+        part = (
+            rows.double() - mean
+        )  # first: of collapsed rows, the difference of two products is nothing but rounding
+        products += part.T @ part
+    spectrum: Tensor = torch.linalg.eigvalsh(products / len(vectors))
     return spectrum.flip(0).clamp_min(0.0)
 
 

@@ -85,9 +85,10 @@ def word_report(states: Array, senses: Sequence[str], unit: Array, seed: int) ->
         seed: of the clustering.
 
     Returns:
-        ``own_sense``, ``other_senses``, ``all_senses``: mean cosine of an occurrence with the mean of the others of
-        its sense, of each other sense, and of all others of the word; ``one_code``: with the spelling's own feature;
-        ``nearest_sense``: share of occurrences nearest to their own sense's mean, themselves left out;
+        ``own_sense``, ``other_senses``, ``all_senses``: mean cosine of an occurrence with the others of its sense,
+        with those of each other sense, and with all others of the word (pair by pair, so that a sense of many
+        examples has no advantage); ``isolated_word``: with the feature of the word alone; ``nearest_sense``: share of
+        occurrences whose own sense has the highest of these means;
         ``chance``: what a guess among the senses gives; ``adjusted_rand`` and ``v_measure`` of k-means clusters
         against the senses (Hubert & Arabie 1985; Rosenberg & Hirschberg 2007).
     """
@@ -95,21 +96,21 @@ def word_report(states: Array, senses: Sequence[str], unit: Array, seed: int) ->
     labels = np.unique(np.asarray(senses), return_inverse=True)[1]
     count = int(labels.max()) + 1
     sums = np.stack([rows[labels == label].sum(0) for label in range(count)])
+    sizes = np.bincount(labels)
     own, other, whole, hits = [], [], [], []
     for row, label in zip(rows, labels, strict=True):
-        means = sums.copy()
-        means[label] -= row
-        cosines = normalised(means) @ row
+        itself = np.arange(count) == label
+        cosines = (sums @ row - itself) / (sizes - itself)
         own.append(cosines[label])
         other.append(np.delete(cosines, label).mean())
-        whole.append(normalised(means.sum(0, keepdims=True))[0] @ row)
+        whole.append((sums.sum(0) @ row - 1.0) / (len(rows) - 1))
         hits.append(float(cosines.argmax() == label))
     clusters = KMeans(n_clusters=count, n_init=5, random_state=seed).fit_predict(rows)
     return {
         "own_sense": float(np.mean(own)),
         "other_senses": float(np.mean(other)),
         "all_senses": float(np.mean(whole)),
-        "one_code": float((rows @ normalised(unit[None])[0]).mean()),
+        "isolated_word": float((rows @ normalised(unit[None])[0]).mean()),
         "nearest_sense": float(np.mean(hits)),
         "chance": 1.0 / count,
         "adjusted_rand": float(adjusted_rand_score(labels, clusters)),

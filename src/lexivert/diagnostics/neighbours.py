@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,8 @@ TAGS = ("same lemma", "synonym", "related", "opposite", "phrase with it", "unrel
 """Tags of a single word's neighbours; the first that holds. "Related" are siblings: senses below one hypernym."""
 PHRASE_TAGS = ("same phrase", "synonym", "related", "opposite", "shares a word", "unrelated")
 """Tags of a phrase's neighbours: spelled alike, related by the maps, or with one of its content words."""
-BY_MAPS = frozenset({"same lemma", "same phrase", "synonym", "related", "opposite"})
-"""Tags that the maps give, or the same spelling in another case."""
+BY_MAPS = frozenset({"same lemma", "same phrase", "synonym", "related"})
+"""Tags that the maps give, opposites aside, or the same spelling in another case."""
 _RELATIONS = {"inflection": "same lemma", "synonym": "synonym", "sibling": "related", "antonym": "opposite"}
 
 Ids = npt.NDArray[np.int64]
@@ -63,13 +64,25 @@ class Tagger:
         return [self._tag(unit, other) for other in others]
 
     def related(self, unit: int) -> int:
-        """How many units the maps relate to this one; the most that its neighbours could be tagged with."""
+        """How many units there are whose tag would be one of ``BY_MAPS``."""
         size = len(self.surfaces)
-        bounds = (unit * size, (unit + 1) * size)
-        return sum(int(np.diff(np.searchsorted(codes, bounds))[0]) for codes in self.pairs.values())
+        found = set(self._twins[_spelling(self.surfaces[unit])]) - {unit}
+        for relation, codes in self.pairs.items():
+            if relation != "antonym":
+                first, last = np.searchsorted(codes, (unit * size, (unit + 1) * size))
+                found |= set((codes[first:last] % size).tolist())
+        return len(found)
+
+    @cached_property
+    def _twins(self) -> dict[str, list[int]]:
+        """Units by spelling, regardless of case."""
+        found: dict[str, list[int]] = {}
+        for unit, surface in enumerate(self.surfaces):
+            found.setdefault(_spelling(surface), []).append(unit)
+        return found
 
     def _tag(self, unit: int, other: int) -> str:
-        own, theirs = (self.surfaces[id_].casefold().removeprefix("##") for id_ in (unit, other))
+        own, theirs = _spelling(self.surfaces[unit]), _spelling(self.surfaces[other])
         phrase = " " in own
         if own == theirs:
             return "same phrase" if phrase else "same lemma"
@@ -85,8 +98,12 @@ class Tagger:
         return "phrase with it" if own in theirs.split() else "unrelated"
 
 
+def _spelling(surface: str) -> str:
+    return surface.casefold().removeprefix("##")
+
+
 def purity(tagged: Sequence[Sequence[str]], tags: Sequence[str]) -> dict[str, float]:
-    """Share of each tag among all neighbours; ``purity``: of all that are not unrelated; ``purity_by_maps``.
+    """Share of each tag among all neighbours; ``purity``: of all but unrelated and opposite ones; ``purity_by_maps``.
 
     Args:
         tagged: the tags of each query's neighbours.
@@ -95,4 +112,5 @@ def purity(tagged: Sequence[Sequence[str]], tags: Sequence[str]) -> dict[str, fl
     flat = [tag for row in tagged for tag in row]
     shares = {tag.replace(" ", "_"): flat.count(tag) / max(len(flat), 1) for tag in tags}
     by_maps = sum(tag in BY_MAPS for tag in flat) / max(len(flat), 1)
-    return shares | {"purity": 1.0 - shares["unrelated"] if flat else 0.0, "purity_by_maps": by_maps}
+    pure = 1.0 - shares["unrelated"] - shares["opposite"] if flat else 0.0
+    return shares | {"purity": pure, "purity_by_maps": by_maps}

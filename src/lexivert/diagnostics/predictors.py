@@ -28,6 +28,7 @@ from lexivert.diagnostics import geometry
 from lexivert.encoder.composition import superpose
 from lexivert.encoder.encoder import Encoder
 from lexivert.encoder.token_head import TokenHead
+from lexivert.errors import LexivertError
 from lexivert.evaluation import metrics
 from lexivert.evaluation.texts import Held, choose_texts, hold, texts_of
 from lexivert.lexicon.units import Lexicon
@@ -56,11 +57,16 @@ class Predicted:
 def run_predictors(paths: Paths, params: Params) -> None:
     """Write metrics/predictors.json."""
     encoder, decoder = store.load_model(paths)
+    limit = encoder.layout.code.max_units
     chosen = choose_texts(texts_of(paths, "test"), params.predictors.texts, params.seed)
+    chosen = [text for text in chosen if 0 < len(encoder.segmenter.segment(text)) <= limit]
     rows = np.random.default_rng(params.seed).permutation(len(chosen))[: params.predictors.texts]
     fitting = [chosen[row] for row in np.sort(rows).tolist()]
-    limit = encoder.layout.code.max_units
-    held, _ = hold(encoder, [text for text in fitting if 0 < len(encoder.segmenter.segment(text)) <= limit])
+    if not fitting:
+        raise LexivertError(
+            "no test text of 1 to 40 words fits code.max_units; check corpus.test_share and the corpus"
+        )
+    held, _ = hold(encoder, fitting)
     report: dict[str, Any] = {"texts": len(held.texts), "reconstruction": _reconstruction(paths, params, encoder)}
     truth = encoder.codes[torch.tensor([unit for units in held.units for unit in units])].float()
     usage = decoder.language.log_prior.double().exp()
@@ -69,7 +75,7 @@ def run_predictors(paths: Paths, params: Params) -> None:
         predicted = predict(decoder, held, prefix=prefix, neighbours=neighbours)
         report[name] = intention_report(predicted, truth, mean, held, encoder.codes)
         if name == "prefix_and_neighbours":
-            report["reading"] = _reading(encoder, decoder, held, predicted.codes)
+            report["reading"] = _reading(encoder, decoder, held, predicted.codes, mean)
     artifacts.write_metrics(paths.metrics("predictors"), report)
 
 
@@ -182,24 +188,27 @@ def superpose_intentions(codes: Tensor, units: Sequence[Sequence[int]], encoder:
     return total
 
 
-def _reading(encoder: Encoder, decoder: Decoder, held: Held, codes: Tensor) -> dict[str, Any]:
+def _reading(encoder: Encoder, decoder: Decoder, held: Held, codes: Tensor, mean: Tensor) -> dict[str, Any]:
     """What is read from a vector as it is summed, at unit length, and as it is predicted, raw and at unit length.
 
     A decoder trained on raw encoder output reads nothing from normalised vectors; for this one the first two rows
-    must be alike. What the last two lose is what the Selector's guesses lack.
+    must be alike. What the predicted ones lose is what the Selector's guesses lack. Beside them the mean code at
+    every place. Both are given the text's length and its END, whose code is far longer than a guess.
     """
     raw = superpose(held.units, encoder.codes, encoder.binding)
     predicted = superpose_intentions(codes, held.units, encoder)
+    constant = superpose_intentions(mean.expand(len(codes), -1), held.units, encoder)
     semantic = F.normalize(held.features, dim=-1)
     given = {
         "encoder_raw": raw,
         "encoder_normalised": F.normalize(raw, dim=-1),
         "predicted_raw": predicted,
         "predicted_normalised": F.normalize(predicted, dim=-1),
+        "mean_vector": constant,
     }
     report: dict[str, Any] = {"moments": moments_report(predicted, raw)}
     report["cosine_of_predicted_vectors"] = metrics.mean_cosine(raw, predicted)
-    report["cosine_of_mean_vector"] = float(F.cosine_similarity(raw.mean(0)[None], raw, dim=-1).mean())
+    report["cosine_of_mean_vector"] = metrics.mean_cosine(raw, constant)
     for name, order in given.items():
         units = decoder.decode_all(order, semantic, _TEXTS_AT_ONCE, name.replace("_", " ")).units
         texts = [encoder.segmenter.join(ids) for ids in units]

@@ -113,8 +113,9 @@ def pair_probe(both: Tensor, groups: Sequence[int], seed: int) -> dict[str, floa
         seed: of the split.
 
     Returns:
-        ``probe_accuracy`` with ``probe_low`` and ``probe_high`` (95 %), chance being 0.5; 0.5 where there are too few
-        groups to split.
+        ``probe_accuracy`` with ``probe_low`` and ``probe_high`` (95 %, as many trials as there are pairs, since two
+        versions of one sentence are hardly independent), chance being 0.5; 0.5 where there are too few groups to
+        split.
     """
     if len(set(groups)) < 4:
         return {"probe_accuracy": 0.5, "probe_low": 0.0, "probe_high": 1.0}
@@ -126,5 +127,5 @@ def pair_probe(both: Tensor, groups: Sequence[int], seed: int) -> dict[str, floa
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
     guesses = probe.fit(rows[train], labels[train]).predict(rows[test])
     right = int((guesses == labels[test]).sum())
-    low, high = wilson_interval(right, len(test))
+    low, high = wilson_interval(right // 2, len(test) // 2)
     return {"probe_accuracy": right / len(test), "probe_low": low, "probe_high": high}

@@ -94,7 +94,8 @@ def with_recipe(params: Params, name: str) -> Params:
         strength = max(kept.get(part, 0.0), _ORTHOGONALITY if part == "orthogonality" else 0.0)
         weight = weighted({part: strength})
     elif kind == "without" and part in LOSSES:
-        weight = weighted({**weights_of(weight), part: 0.0})
+        named = ("anchor_start", "anchor_end") if part == "anchor" else (part,)
+        weight = weight.model_copy(update=dict.fromkeys(named, 0.0))
     elif kind == "with":
         weight = weight.model_copy(update={part: _ORTHOGONALITY})
     head = params.token_head.model_copy(update={"weight": weight})
@@ -241,6 +242,8 @@ def exact_match(codes: Tensor, trial: Trial, cell: Cell, params: Params, seed: i
     loop = MessagePassing(flat_index(narrow, params.index), language, Prior.fixed(trial.log_prior))
     rows = [row for row, text in enumerate(trial.texts.units) if len(text) <= cell.longest][: trial.count]
     truth = [trial.texts.units[row] for row in rows]
+    if not truth:
+        raise LexivertError(f"no test text has at most {cell.longest} units; check corpus.test_share and the corpus")
     order, semantic = send(truth, trial.texts.semantic[rows], language, cell.cosine, "float32", seed)
     found: Units = []
     for start in range(0, len(truth), _AT_ONCE):

@@ -110,7 +110,8 @@ def _categories(
 ) -> dict[str, Any]:
     """Lexicographer class of a definition by its nearest training definitions."""
     drawn = _draw(encoder, unseen, params.sentence_space.queries, rng)
-    pool = seen or [entry for entry in unseen if entry not in set(drawn)]  # no dictionary in training: any others
+    taken = {entry.name for entry in drawn}
+    pool = seen or [entry for entry in unseen if entry.name not in taken]  # no dictionary in training: any others
     known = _draw(encoder, pool, params.sentence_space.definitions, rng)
     if not drawn or not known:
         return {"classes": 0}
@@ -141,8 +142,19 @@ def _authors(encoder: Encoder, corpus: Corpus, params: Params, rng: np.random.Ge
     if report["authors"] < 2:
         return report
     spaces = encode_spaces(encoder, texts, "sentences of books")
-    report["most_frequent"] = Counter(authors).most_common(1)[0][1] / len(authors)
+    report["most_frequent"] = by_chance(authors, names)
     return report | {name: probes.knn_by_group(spaces[name], authors, names) for name in SPACES}
+
+
+def by_chance(labels: Sequence[str], groups: Sequence[str]) -> float:
+    """Accuracy of guessing a label at random, as often as rows of other groups have it, over all rows."""
+    whole, within = Counter(labels), Counter(zip(groups, labels, strict=True))
+    size = Counter(groups)
+    hits = [
+        (whole[label] - within[group, label]) / (len(labels) - size[group])
+        for group, label in zip(groups, labels, strict=True)
+    ]
+    return sum(hits) / len(hits)
 
 
 def _order_awareness(
@@ -168,7 +180,8 @@ def _order_awareness(
             made["neighbours_swapped"] = edits.neighbouring_words(adjectives, nouns, count, rng)
     report: dict[str, Any] = {"nouns": len(nouns), "adjectives": len(adjectives)}
     rows: list[Row] = []
-    for name, pairs in made.items():
+    for name, drawn in made.items():
+        pairs = _fitting(encoder, drawn)
         report[name] = {"pairs": len(pairs.original)}
         if not pairs.original:
             continue
@@ -193,6 +206,14 @@ def _changed(encoder: Encoder, texts: Sequence[str], count: int, change: Callabl
             pairs.original.append(text)
             pairs.changed.append(other)
     return pairs
+
+
+def _fitting(encoder: Encoder, pairs: Pairs) -> Pairs:
+    """Pairs of which neither sentence is too long for a vector."""
+    both = zip(pairs.original, pairs.changed, strict=True)
+    kept = [row for row, (a, b) in enumerate(both) if _fits(encoder, a) and _fits(encoder, b)]
+    original, changed = ([values[row] for row in kept] for values in (pairs.original, pairs.changed))
+    return Pairs(original, changed, [pairs.group[row] for row in kept])
 
 
 def words_of(entries: Sequence[Entry], lexicon: Lexicon, categories: Sequence[str], most: int) -> list[str]:

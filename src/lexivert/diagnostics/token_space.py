@@ -28,8 +28,8 @@ from lexivert.lexicon.units import Lexicon
 from lexivert.params import Params
 from lexivert.training.token_head_data import held_out_units
 
-SPACES = ("features", "head_codes", "unit_codes")
-"""The backbone's features with their mean taken off; the learned part of a code; the whole code."""
+SPACES = ("raw_features", "features", "head_codes", "unit_codes")
+"""The backbone's features; with their mean taken off; the learned part of a code; the whole code."""
 _STATISTICS_UNITS = 20_000  # drawn for rank and moments
 _UNIFORMITY_UNITS = 3_000  # all pairs of these
 _MOST_PAIRS = 20_000  # of a relation
@@ -138,6 +138,8 @@ def _sampled_pairs(units: Units, rng: np.random.Generator) -> dict[str, tuple[Te
 
 def _space(name: str, units: Units, head: TokenHead, paths: Paths) -> Tensor:
     """Vectors of all units in one space. Shape: (V, H) or (V, O) float32."""
+    if name == "raw_features":
+        return units.features
     if name == "features":
         return units.features - head.centre
     if name == "head_codes":
@@ -165,7 +167,7 @@ def _space_report(
         rows = [tagger.tags(unit, near) for unit, near in zip(queries.tolist(), found.tolist(), strict=True)]
         report[f"neighbours_of_{name}"] = neighbours.purity(rows, tags)
         reachable = [min(tagger.related(unit), count) / count for unit in queries.tolist()]
-        report[f"neighbours_of_{name}"]["related_units_there_are"] = float(np.mean(reachable))
+        report[f"neighbours_of_{name}"]["most_purity_by_maps"] = float(np.mean(reachable))
         report[f"margin_of_{name}"] = distribution(1.0 - scores[:, 0])
         for place in np.linspace(0, len(queries) - 1, min(_EXAMPLES, len(queries))).astype(int).tolist():
             tagged[int(queries[place])] = list(

@@ -41,7 +41,12 @@ LIMITS = {
     "limit_prior": "limit, unigram prior",
     "limit_soft": "limit of soft decoding",
 }
-SPACES = {"features": "backbone features", "head_codes": "head codes", "unit_codes": "unit codes"}
+SPACES = {
+    "raw_features": "backbone features",
+    "features": "the same, centred",
+    "head_codes": "head codes",
+    "unit_codes": "unit codes",
+}
 PARTS = {"backbone": "backbone", "prefix": "semantic prefix", "order": "order part", "full": "full vector"}
 _TRACES = ((6, 1.0), (12, 0.8), (22, 1.0))
 """Length in words, and cosine of the noisy vector, of the rebuilds that are shown."""
@@ -55,7 +60,7 @@ def run_report(paths: Paths, params: Params) -> None:
     lead = (
         f"{len(model.encoder.segmenter.lexicon):,} units, {layout.code.embed_dim} dimensions of which "
         f"{layout.order_width} carry words and order, backbone {layout.backbone.model}, seed {params.seed}. "
-        "All texts are from documents that nothing was trained on."
+        "Texts that are read back are from documents that nothing was trained on."
     )
     page = Page("Lexivert: results of this run", lead)
     _summary(page, paths)
@@ -78,7 +83,6 @@ def _summary(page: Page, paths: Paths) -> None:
         ("from noisy vectors", number(noisy["exact_match"])),
         ("expected calibration error of the confidence", number(report["confidence"]["expected_calibration_error"])),
         ("AUROC of the confidence", number(report["confidence"]["auroc"])),
-        ("texts decoded a second", f"{report['rates']['controller_texts_per_second']:.0f}"),
     ]
     swapped = space["order_awareness"].get("subject_and_object_swapped", {})
     if "order" in swapped:
@@ -192,7 +196,10 @@ def _rebuilds(page: Page, paths: Paths, model: Lexivert, params: Params) -> None
         "Every step commits the unit that is surest and takes it off the vector; what is left shrinks to nothing "
         "when all is right, which proves the text.",
     )
-    candidates = choose_texts(texts_of(paths, "test"), 200, params.seed)
+    encoder = model.encoder
+    limit = encoder.layout.code.max_units
+    chosen = choose_texts(texts_of(paths, "test"), 200, params.seed)
+    candidates = [text for text in chosen if len(encoder.segmenter.segment(text)) <= limit]
     curves: dict[str, list[float]] = {}
     longest = 0
     for words, cosine in _TRACES:
@@ -247,13 +254,11 @@ def _units(page: Page, paths: Paths) -> None:
         if all(key in report[name] for name in there):
             page.heading(f"What the nearest neighbours of {kind} are")
             first = ["purity", "purity_by_maps"]
-            tags = first + [tag for tag in report[there[0]][key] if tag not in {*first, "related_units_there_are"}]
+            tags = first + [tag for tag in report[there[0]][key] if tag not in {*first, "most_purity_by_maps"}]
             rows: list[list[Cell]] = [[SPACES[n], *(float(report[n][key][tag]) for tag in tags)] for n in there]
             page.table(["space", *map(readable, tags)], rows)
-            most = report[there[0]][key]["related_units_there_are"]
-            page.text(
-                f"The maps relate so few units to each other that purity by maps can't exceed about {number(most)}."
-            )
+            most = report[there[0]][key]["most_purity_by_maps"]
+            page.text(f"The maps relate so few units to each other that purity by maps can't exceed {number(most)}.")
     page.heading("Cosines of related pairs", "Means over pairs whose first unit is held out.")
     kinds = list(report[there[0]]["pairs"])
     rows = [[SPACES[n], *(float(report[n]["pairs"][kind]["mean"]) for kind in kinds)] for n in there]
@@ -383,8 +388,8 @@ def _sentences(page: Page, paths: Paths) -> None:
     page.heading(
         "Does the vector notice order?",
         "Cosine of a sentence with its changed version, and accuracy of a linear probe in telling which is which "
-        "from one vector alone; chance is .5. The controlled sentences have the same words on both sides. In natural "
-        "sentences a swap is a fact about two neighbours, which no linear probe can see in a sum.",
+        "from one vector alone; chance is .5. Controlled sentences with swapped words have the same words on both "
+        "sides. In natural sentences a swap is a fact about two neighbours, which no linear probe can see in a sum.",
     )
     lines = read_lines(paths, "order_awareness")
     changes = list(dict.fromkeys(line["change"] for line in lines))
@@ -434,9 +439,10 @@ def _predictors(page: Page, paths: Paths) -> None:
     page.heading(
         "What is read from raw, normalised and predicted vectors",
         f"Predicted: the Selector's intentions, superposed; their cosine with the true vectors is "
-        f"{number(report['reading']['cosine_of_predicted_vectors'])}.",
+        f"{number(report['reading']['cosine_of_predicted_vectors'])}, the mean code's at every place "
+        f"{number(report['reading']['cosine_of_mean_vector'])}. Length and END are given to both.",
     )
-    given = ["encoder_raw", "encoder_normalised", "predicted_raw", "predicted_normalised"]
+    given = ["encoder_raw", "encoder_normalised", "predicted_raw", "predicted_normalised", "mean_vector"]
     scores = ["exact_match", "unit_accuracy", "token_f1"]
     rows: list[list[Cell]] = [[readable(g), *(float(report["reading"][g][key]) for key in scores)] for g in given]
     page.table(["vector", *map(readable, scores)], rows)
@@ -450,7 +456,7 @@ def _training(page: Page, paths: Paths) -> None:
             "token_head",
             "epoch",
             "Token head; “unmasked” is the script's contrastive loss: a unit is among its own negatives.",
-            ["contrastive", "contrastive_unmasked", "reconstruction", "anchor", "synonym", "mean_energy"],
+            ["contrastive", "contrastive_unmasked", "reconstruction", "anchor", "synonym"],
         ),
         ("controller", "step", "Selector: topics first, then whole contexts.", ["infonce", "length"]),
     ):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA  # type: ignore[import-untyped]
 from sklearn.manifold import TSNE  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from lexivert.corpus.glosses import Entry
 from lexivert.lexicon.units import COUNTED_KINDS, Lexicon
@@ -71,7 +72,8 @@ def neighbourhoods(vectors: Array, perplexity: float, seed: int) -> Array:
     reduced = PCA(n_components=width, svd_solver="full").fit_transform(vectors)
     most = max((len(vectors) - 1) / 3, 1.0)
     model = TSNE(perplexity=min(perplexity, most), metric="cosine", init="pca", random_state=seed)
-    places: Array = model.fit_transform(reduced)
+    with threadpool_limits(1):  # threads add up in any order, and t-SNE makes much of little
+        places: Array = model.fit_transform(reduced)
     return places
 
 
