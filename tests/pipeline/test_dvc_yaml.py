@@ -64,12 +64,25 @@ def test_deps_name_no_source_in_vain(stage):
     assert unused == []
 
 
+def _outputs(stage: dict) -> list:
+    return stage.get("outs", []) + stage.get("metrics", [])
+
+
+def test_deps_of_the_experiment_cover_every_import():
+    folder = REPOSITORY / "experiments"
+    stage = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["losses"]
+    deps = [(folder / dep).resolve() for dep in stage["deps"]]
+    loaded = _closure(folder / "losses.py")
+    missing = sorted(str(file) for file in loaded if not any(file.is_relative_to(dep) for dep in deps))
+    assert missing == []
+
+
 def test_every_artifact_is_written_by_one_earlier_stage():
     written: set[str] = set()
     for stage in STAGES.values():
-        read = {dep for dep in stage["deps"] if dep.startswith(("data/", "models/"))}
+        read = {dep for dep in stage["deps"] if dep.startswith(("data/", "models/", "metrics/"))}
         assert read <= written
-        outs = {out if isinstance(out, str) else next(iter(out)) for out in stage.get("outs", [])}
+        outs = {out if isinstance(out, str) else next(iter(out)) for out in _outputs(stage)}
         assert not outs & written
         written |= outs
 

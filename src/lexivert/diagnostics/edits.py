@@ -25,8 +25,8 @@ ADVERBS = ("often", "once", "today", "again", "twice", "gladly", "slowly")
 def swap_neighbours(text: str, rng: np.random.Generator) -> str | None:
     """Swap two neighbouring words, drawn at random, that are not alike; None if there are no such two.
 
-    Words are letters, with apostrophes and hyphens within, and have a space between them. Only words in lower case are swapped: a capital in an odd
-    place would tell a swap by its spelling.
+    Words are letters, with apostrophes and hyphens within, and have a space between them. Only words in lower case
+    are swapped: a capital in an odd place would tell a swap by its spelling.
     """
     words = list(_WORD.finditer(text))
     pairs = [
