@@ -207,7 +207,7 @@ class TestAuthors:
         )
         report = _authors(tiny_model.encoder, corpus, settings, np.random.default_rng(0))
         assert (report["books"], report["authors"], report["sentences"]) == (4, 2, 12 + 12 + 10 + 10)
-        assert report["most_frequent"] == pytest.approx((24 * 12 / 32 + 20 * 10 / 34) / 44)
+        assert report["chance"] == pytest.approx((24 * 12 / 32 + 20 * 10 / 34) / 44)
         assert [report[name]["accuracy"] for name in SPACES] == [1.0] * 4
 
     def test_a_book_says_nothing_about_itself(self, tiny_model, settings):

@@ -46,9 +46,9 @@ def covariance_spectrum(vectors: Tensor, block: int = 8192) -> Tensor:
 
 
 def isotropy(vectors: Tensor) -> float:
-    """Smallest over largest partition function along the principal directions (Mu & Viswanath 2018), 0 to 1.
+    """Smallest over largest partition function along the principal directions (Mu & Viswanath 2018).
 
-    The partition function of a direction a is ``Σ exp(<a, v>)`` over unit-length rows; 1 where none is preferred.
+    The partition function of a direction a is ``Σ exp(<a, v>)`` over unit-length rows; 1 where none is preferred, exp(-2) = .135 where all rows are one.
 
     Shape: (M, D).
     """
@@ -105,6 +105,8 @@ def moments(predicted: Tensor, true: Tensor) -> Moments:
     """
     wanted = true.float().std(0, correction=0)
     alive = wanted > 1e-3 * wanted.mean()
+    if not alive.any():
+        return Moments(0.0, 0.0, 0.0)
     predicted, true, wanted = predicted[:, alive].float(), true[:, alive].float(), wanted[alive]
     spread = predicted.std(0, correction=0)
     shift = ((predicted.mean(0) - true.mean(0)) / wanted).square().mean().sqrt()

@@ -200,7 +200,7 @@ def _trial(paths: Paths, params: Params, count: int) -> Trial:
     for codes in units.pairs.values():
         related[codes // len(units.lexicon)] = True
     words = np.asarray([kind in {"word", "cased"} for kind in units.lexicon.kinds])
-    candidates = np.flatnonzero(units.held_out & related & words)
+    candidates = np.flatnonzero(units.held_out & words & (related if related.any() else True))
     drawn = np.sort(np.random.default_rng(params.seed).permutation(candidates)[:_QUERIES])
     tagger = Tagger(units.lexicon.surfaces, units.pairs)
     log_prior = torch.from_numpy(units.lexicon.log_prior())

@@ -98,10 +98,12 @@ def _definitions(
     with_example = _draw(encoder, [entry for entry in unseen if entry.examples], settings.queries, rng)
     chosen = {entry.name for entry in with_example}
     others = _draw(encoder, [entry for entry in unseen if entry.name not in chosen], settings.definitions, rng)
-    documents = encode_spaces(encoder, [e.definition for e in (*with_example, *others)], "definitions")
+    drawn = [*with_example, *others]
+    order = rng.permutation(len(drawn))  # ties go to the first
+    documents = encode_spaces(encoder, [drawn[row].definition for row in order.tolist()], "definitions")
     queries = encode_spaces(encoder, [entry.examples[0] for entry in with_example], "examples")
     report: dict[str, Any] = {"queries": len(with_example), "definitions": len(with_example) + len(others)}
-    own = list(range(len(with_example)))
+    own = np.argsort(order)[: len(with_example)].tolist()
     return report | {name: probes.retrieval(queries[name], documents[name], own) for name in SPACES}
 
 
@@ -142,7 +144,7 @@ def _authors(encoder: Encoder, corpus: Corpus, params: Params, rng: np.random.Ge
     if report["authors"] < 2:
         return report
     spaces = encode_spaces(encoder, texts, "sentences of books")
-    report["most_frequent"] = by_chance(authors, names)
+    report["chance"] = by_chance(authors, names)
     return report | {name: probes.knn_by_group(spaces[name], authors, names) for name in SPACES}
 
 

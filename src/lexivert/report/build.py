@@ -374,7 +374,7 @@ def _sentences(page: Page, paths: Paths) -> None:
     page.heading("Classes by the ten nearest neighbours", "Books, and definitions, that are held out.")
     rows = []
     for task, figures_of in report["knn"].items():
-        guess = float(figures_of.get("most_frequent", 0.0))
+        guess = float(figures_of.get("most_frequent", figures_of.get("chance", 0.0)))
         rows += [
             [
                 f"{readable(task)}, {PARTS[name]}",
@@ -384,7 +384,7 @@ def _sentences(page: Page, paths: Paths) -> None:
             for name in PARTS
             if name in figures_of
         ]
-    page.table(["task, space", "accuracy", "low", "high", "most frequent"], rows)
+    page.table(["task, space", "accuracy", "low", "high", "most frequent, or chance"], rows)
     page.heading(
         "Does the vector notice order?",
         "Cosine of a sentence with its changed version, and accuracy of a linear probe in telling which is which "
