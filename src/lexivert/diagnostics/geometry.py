@@ -48,7 +48,8 @@ def covariance_spectrum(vectors: Tensor, block: int = 8192) -> Tensor:
 def isotropy(vectors: Tensor) -> float:
     """Smallest over largest partition function along the principal directions (Mu & Viswanath 2018).
 
-    The partition function of a direction a is ``Σ exp(<a, v>)`` over unit-length rows; 1 where none is preferred, exp(-2) = .135 where all rows are one.
+    The partition function of a direction a is ``Σ exp(<a, v>)`` over unit-length rows; 1 where none is preferred,
+    exp(-2) = .135 where all rows are one.
 
     Shape: (M, D).
     """
