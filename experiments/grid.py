@@ -1,7 +1,7 @@
 """Runs every recipe of the token head's losses as a DVC experiment: ``python experiments/grid.py``.
 
 Each becomes the experiment ``losses-<recipe>`` (`dvc exp show`, `dvc exp diff`), and its figures a row of
-``experiments/losses.csv``, with half-widths of 95 % intervals over seeds. The params files are left as they were.
+``experiments/losses.csv`` (rows of recipes that are not run stay), with half-widths of 95 % intervals over seeds. The params files are left as they were.
 What the recipes are trained on must be there: after `make reproduce`, or `dvc repro features lexical_maps`.
 """
 
@@ -58,6 +58,15 @@ def run_experiment(recipe: str) -> dict[str, float]:
     return report
 
 
+def read_table(path: Path) -> dict[str, dict[str, float]]:
+    """Figures of earlier runs by recipe; none if there is no table."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {row.pop("recipe"): {name: float(value) for name, value in row.items() if value} for row in rows}
+
+
 def show(reports: dict[str, dict[str, float]]) -> Table:
     """One row a recipe: mean and half-width of every figure."""
     table = Table(title="Recipes of the token head: mean ± half-width of the 95 % interval over seeds")
@@ -88,6 +97,8 @@ def main(
     finally:
         for file, content in kept.items():
             file.write_bytes(content)
+    reports = read_table(HERE / "losses.csv") | reports
+    reports = {recipe: reports[recipe] for recipe in RECIPES if recipe in reports}
     names = list(dict.fromkeys(name for report in reports.values() for name in report))
     with atomic_path(HERE / "losses.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
