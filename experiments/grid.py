@@ -1,8 +1,9 @@
 """Runs every recipe of the token head's losses as a DVC experiment: ``python experiments/grid.py``.
 
 Each becomes the experiment ``losses-<recipe>`` (`dvc exp show`, `dvc exp diff`), and its figures a row of
-``experiments/losses.csv`` (rows of recipes that are not run stay), with half-widths of 95 % intervals over seeds. The params files are left as they were.
-What the recipes are trained on must be there: after `make reproduce`, or `dvc repro features lexical_maps`.
+``experiments/losses.csv`` (rows of recipes that are not run stay), with half-widths of 95 % intervals over seeds. The
+params files are left as they were. What the recipes are trained on must be there: after `make reproduce`, or
+`dvc repro features lexical_maps`.
 """
 
 from __future__ import annotations
