@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -91,6 +93,26 @@ def test_a_changed_param_runs_what_depends_on_it_and_no_more(project, change, st
     assert len(done) == len(stages)
     assert set(done) == stages
     assert done[-1] == "report"
+
+
+def test_metrics_diff_shows_a_changed_loss_weight_in_the_right_keys(project, tmp_path):
+    project.repro()
+    copy = type(project)(tmp_path / "copy")
+    shutil.copytree(project.root, copy.root, symlinks=True)
+    author = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    for command in (("add", "--all"), ("commit", "--quiet", "--message", "before")):
+        code, output = copy.run("git", *author, *command)
+        assert code == 0, output
+    copy.change(token_head__weight__synonym=2.0)
+    copy.repro("token_head")
+    code, output = copy.run(sys.executable, "-m", "dvc", "metrics", "diff", "--json")
+    assert code == 0, output
+    changed = json.loads(output.splitlines()[-1])
+    assert list(changed) == ["metrics/token_head.json"]
+    values = changed["metrics/token_head.json"]
+    assert values["final.synonym"]["diff"] < 0  # weighed more, it comes out smaller
+    assert values["final.loss"]["diff"] > 0  # and counts for more
+    assert "units" not in values
 
 
 def _other_value(key: str, value: object) -> object:
