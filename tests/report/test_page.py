@@ -31,7 +31,7 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open[-1] not in {"script", "style"}:
+        if self.open and self.open[-1] not in {"script", "style"}:
             self.texts.append(data)
 
     def count(self, tag: str) -> int:
