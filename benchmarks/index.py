@@ -193,7 +193,8 @@ def main(
     drawn = sorted(set(texts_of(Paths(root), "test")))
     order = np.random.default_rng(0).permutation(len(drawn)).tolist()
     units = (segmenter.segment(drawn[row]) for row in order)
-    chosen = [text for text, _ in zip((u for u in units if 3 <= len(u) <= _LONGEST), range(texts), strict=False)]
+    fitting = (text for text in units if 3 <= len(text) <= _LONGEST and max(text) < vectors)
+    chosen = [text for text, _ in zip(fitting, range(texts), strict=False)]
     names = tuple(kinds.split(";"))
     report = {f"codes_{width}": measure(code_vectors(root, vectors, width), names, chosen)}
     features = feature_vectors(root, vectors)
