@@ -81,7 +81,7 @@ def test_rounds_with_all_units_equal_a_naive_implementation(make_world, prior, r
         world.vectors(world.texts([2, 7, 4])), torch.tensor([1.0, 0.95, 0.8]), torch.Generator().manual_seed(0)
     )
     rules = AmpRules(candidates=60, damping=DAMPING, caution=caution, remote=1e-3)
-    passing = MessagePassing(world.index, world.language, prior(world)).with_rules(rules)
+    passing = MessagePassing(world.index, world.language, prior(world), rules)
     state = passing._start(target, semantic(3), None, None)
     for number in range(rounds):
         passing._round(state, torch.arange(3), first=number == 0)
@@ -211,3 +211,48 @@ def test_a_prior_that_knows_the_text_reads_it_from_less(make_world):
         world.vectors([text]), semantic(1)
     )
     assert settled.units == [text]
+
+
+def test_ways_over_shared_lists_equal_ways_one_by_one(make_world):
+    """With lists that hold every unit; each way keeps its own length, damping and caution."""
+    world = make_world(60, 64, positions=12)
+    text = world.texts([7], seed=3)
+    target = add_noise(world.vectors(text), torch.tensor([0.7]), torch.Generator().manual_seed(0))
+    ways = [(7, AmpRules()), (5, AmpRules()), (7, AmpRules(damping=0.0, caution=0.7)), (9, AmpRules(damping=0.5))]
+    together = MessagePassing(world.index, world.language, unigram(world)).decode_one(target[0], semantic(1)[0], ways)
+    assert len({str(units) for units in together.units}) > 1
+    for row, (length, rules) in enumerate(ways):
+        length_prior = torch.full((1, 12), NEVER)
+        length_prior[0, length] = 0.0
+        alone = MessagePassing(world.index, world.language, unigram(world), rules)
+        settled = alone.decode(target, semantic(1), length_prior)
+        assert together.units[row] == settled.units[0]
+        assert together.scores[row] == pytest.approx(settled.scores[0], abs=0.02)
+        assert together.fit[row].item() == pytest.approx(settled.fit[0].item(), abs=1e-3)
+
+
+def test_the_first_proof_ends_all_ways(world, monkeypatch):
+    rounds, one = [], MessagePassing._round
+
+    def counted(self, *args, **more):
+        rounds.append(1)
+        return one(self, *args, **more)
+
+    monkeypatch.setattr(MessagePassing, "_round", counted)
+    text = world.texts([9], seed=1)
+    passing = MessagePassing(world.index, world.language, unigram(world))
+    ways = [(30, AmpRules()), (9, AmpRules()), (3, AmpRules())]
+    settled = passing.decode_one(world.vectors(text)[0], semantic(1)[0], ways)
+    assert settled.proven.tolist() == [False, True, False]
+    assert settled.units[1] == text[0]
+    assert len(rounds) < 10
+
+
+def test_what_is_known_holds_for_every_way(world):
+    text = world.texts([9], seed=1)
+    fixed = torch.full((world.language.binding.positions,), -1)
+    fixed[:2] = torch.tensor([5, text[0][1]])
+    passing = MessagePassing(world.index, world.language, unigram(world))
+    settled = passing.decode_one(world.vectors(text)[0], semantic(1)[0], [(9, AmpRules()), (8, AmpRules())], fixed)
+    assert [units[:2] for units in settled.units] == [[5, text[0][1]]] * 2
+    assert not settled.proven.any()

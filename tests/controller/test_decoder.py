@@ -9,7 +9,7 @@ from lexivert.controller.amp import AmpRules, MessagePassing
 from lexivert.controller.confidence import Calibration
 from lexivert.controller.decoder import Decoder, DecodeRules, _Best
 from lexivert.controller.prior import NEVER, Prior
-from lexivert.controller.results import Found
+from lexivert.controller.results import Found, Settled
 from lexivert.controller.sampling import add_noise
 from lexivert.lexicon.units import END
 
@@ -151,10 +151,10 @@ def narrow(make_world):
     return world, texts, exact(alone.units, texts)
 
 
-BOLDER = AmpRules(caution=0.8)
-
-
-@pytest.mark.parametrize(("lengths", "retries", "more"), [(5, (AmpRules(),), 1), (1, (BOLDER,), 1), (5, None, 2)])
+@pytest.mark.parametrize(
+    ("lengths", "retries", "more"),
+    [(8, (AmpRules(damping=0.1),), 2), (1, (AmpRules(caution=0.8, damping=0.0),), 1), (8, None, 2)],
+)
 def test_trying_again_finds_more_texts_and_loses_none(narrow, lengths, retries, more):
     """By other lengths alone, by bolder guesses alone, and by both as is usual."""
     world, texts, alone = narrow
@@ -166,40 +166,50 @@ def test_trying_again_finds_more_texts_and_loses_none(narrow, lengths, retries, 
     assert result.proven.tolist() == found
 
 
-def test_lengths_tried_are_the_likeliest(narrow):
-    world, texts, _ = narrow
-    decoder = Decoder(world.proposer, rules=DecodeRules(lengths=3))
-    settled = decoder.passing.decode(world.vectors(texts[:2]), semantic(2))
-    which, length_prior = decoder._other_lengths(settled.length_evidence)
-    assert which.tolist() == [0, 0, 0, 1, 1, 1]
-    allowed = [(line == 0).nonzero()[:, 0].tolist() for line in length_prior]
-    expected = settled.length_evidence.topk(3, dim=1).indices
-    assert allowed == [[n] for n in expected.flatten().tolist()]
-
-
-def test_lengths_that_what_is_known_rules_out_are_not_tried(narrow):
+def test_lengths_tried_are_the_likely_ones_at_which_a_vector_is_tight(narrow):
+    """16 dimensions a unit, END included, are tight; lengths 12 nats below the likeliest are not likely."""
     world, _, _ = narrow
-    evidence = torch.tensor([[NEVER, NEVER - 5.0, 1.0, 2.0, NEVER], [0.0, 4.0, 3.0, 2.0, 1.0]])
-    which, length_prior = Decoder(world.proposer, rules=DecodeRules(lengths=4))._other_lengths(evidence)
-    assert which.tolist() == [0, 0, 1, 1, 1, 1]
-    assert [(line == 0).nonzero()[:, 0].tolist() for line in length_prior] == [[3], [2], [1], [2], [3], [4]]
+    evidence = torch.full((3, 24), NEVER)
+    evidence[0, [4, 5, 6, 7]] = torch.tensor([30.0, 20.0, 19.0, 17.0])
+    evidence[1, [4, 9]] = torch.tensor([30.0, 17.0])
+    evidence[2, [10, 20, 22]] = torch.tensor([5.0, 7.0, 6.0])
+    which, lengths = Decoder(world.proposer)._other_lengths(evidence, 96)
+    assert list(zip(which.tolist(), lengths.tolist(), strict=True)) == [(0, 6), (2, 20), (2, 22), (2, 10)]
+    fewer = Decoder(world.proposer, rules=DecodeRules(lengths=2))
+    assert fewer._other_lengths(evidence, 96)[1].tolist() == [20, 22]
+
+
+def test_what_is_tried_again(narrow):
+    """All but what is proven, and what is sure and of a likely length: a sure text of another is a failure."""
+    world, _, _ = narrow
+    settled = Settled(
+        [[1], [2, 3], [2, 3], [4, 5], []],
+        [[0.5], [0.95, 0.99], [0.95, 0.99], [0.95, 0.8], []],
+        torch.ones(5),
+        torch.tensor([True, False, False, False, False]),
+        torch.zeros(5, 24),
+    )
+    which, lengths = torch.tensor([0, 1, 1, 2, 3]), torch.tensor([9, 2, 7, 9, 2])
+    hopeful = Decoder(world.proposer)._hopeful(settled, which, lengths)
+    assert hopeful.tolist() == [False, False, True, True, True]
 
 
 def test_where_there_is_room_nothing_is_tried_again(world, monkeypatch):
     """At 512 dimensions for 13 units noise is to blame, and more tries would find it again."""
-    asked, decode = [], MessagePassing.decode
+    asked, decode = [], MessagePassing.decode_one
 
-    def counted(self, *args, **more):
-        asked.append(1)
-        return decode(self, *args, **more)
+    def counted(self, order, semantic, ways, *more):
+        asked.append([length for length, _ in ways])
+        return decode(self, order, semantic, ways, *more)
 
-    monkeypatch.setattr(MessagePassing, "decode", counted)
+    monkeypatch.setattr(MessagePassing, "decode_one", counted)
     text = world.drawn(1, 12, seed=2)
     target = add_noise(world.vectors(text), torch.tensor([0.5]), torch.Generator().manual_seed(1))
     Decoder(world.proposer, rules=DecodeRules(tight=1.0)).decode(target, semantic(1))
-    assert len(asked) == 1
+    assert asked == []
     Decoder(world.proposer, rules=DecodeRules(tight=1e3)).decode(target, semantic(1))
-    assert len(asked) == 4  # once more, and once for either way of trying again
+    assert 12 in asked[0]
+    assert max(map(len, asked)) <= DecodeRules().at_once * len(DecodeRules().retries)
 
 
 @pytest.mark.parametrize("width", [96, 512])

@@ -69,10 +69,8 @@ def test_a_param_is_read_by_the_right_stages(project, change, stages):
 
     project.change(**change)
     with Repo(str(project.root)) as repo:
-        changed = {
-            name for name in repo.status() if not name.startswith("experiments")
-        }  # run by a command of their own
-        assert {name.rpartition(":")[2] for name in changed} == stages
+        own = {name for name in repo.status() if "experiments/dvc.yaml" not in name}  # run by a command of its own
+        assert {name.rpartition(":")[2] for name in own} == stages
 
 
 @pytest.mark.parametrize(
@@ -156,7 +154,8 @@ def test_a_stage_reads_only_what_it_declares_and_gives_the_same_bytes_twice(
     params.write_text(yaml.safe_dump(disturbed, allow_unicode=True), encoding="utf-8")
     code, output = project.run(*project.stage(stage, root, params))
     assert code == 0, output
-    products = [name for name in project.products(stage) if not name.endswith(".json")]
+    declared = project.products(stage)
+    products = [name for name in declared if not name.endswith(".json")] or declared  # metrics may hold seconds
     assert hashes(root, products) == hashes(project.root, products) != {}
 
 

@@ -11,6 +11,7 @@ back to it by way of its neighbours' posteriors, as in any loopy message passing
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +32,7 @@ from lexivert.controller.results import Settled
 from lexivert.controller.selector import HELD, Context
 from lexivert.encoder.composition import superpose
 from lexivert.index.faiss_index import UnitIndex
+from lexivert.index.shortlists import Shortlists
 
 _STILL = 1.0e-3  # largest change of any mean, from which on nothing more will happen
 _LEAST_ROUNDS = 5
@@ -69,6 +71,8 @@ class _State:
     residual: Tensor  # (B, O)
     onsager: Tensor  # (B,)
     fixed: Tensor  # (B, P), -1 where free
+    damping: Tensor  # (B,)
+    caution: Tensor  # (B,)
     length_evidence: Tensor  # (B, P)
     fit: Tensor
     proven: Tensor
@@ -91,10 +95,38 @@ class MessagePassing:
         self.language = language
         self.prior = prior
         self.rules = rules or AmpRules()
+        self._shortlists: Shortlists | None = None
 
-    def with_rules(self, rules: AmpRules) -> MessagePassing:
-        """The same for other rules."""
-        return MessagePassing(self.index, self.language, self.prior, rules)
+    @torch.inference_mode()
+    def decode_one(
+        self, order: Tensor, semantic: Tensor, ways: Sequence[tuple[int, AmpRules]], fixed: Tensor | None = None
+    ) -> Settled:
+        """Try one vector in several ways at once, over shared shortlists; the first proof ends them all.
+
+        Args:
+            order: order part, any positive length. Shape: (O,).
+            semantic: its prefix, zero if there is none. Shape: (S,).
+            ways: units in the text, and how to pass messages; the rounds, candidates and reach are the first way's.
+            fixed: units known beforehand, -1 where nothing is known. Shape: (P,).
+
+        Returns:
+            One text a way.
+        """
+        count, positions = len(ways), self.language.binding.positions
+        length_prior = torch.full((count, positions), NEVER)
+        length_prior[torch.arange(count), [length for length, _ in ways]] = 0.0
+        tried = MessagePassing(self.index, self.language, self.prior, ways[0][1])
+        tried._shortlists = Shortlists(self.index, max(1, *(length for length, _ in ways)))
+        known = None if fixed is None else fixed.expand(count, -1)
+        state = tried._start(
+            F.normalize(order, dim=0).expand(count, -1),
+            F.normalize(semantic, dim=0).expand(count, -1),
+            length_prior,
+            known,
+        )
+        state.damping = torch.tensor([rules.damping for _, rules in ways])
+        state.caution = torch.tensor([rules.caution for _, rules in ways])
+        return tried._run(state, one_proof=True)
 
     @torch.inference_mode()
     def decode(
@@ -109,12 +141,16 @@ class MessagePassing:
             fixed: units known beforehand, -1 where nothing is known. Shape: (B, P).
         """
         state = self._start(F.normalize(order, dim=-1), F.normalize(semantic, dim=-1), length_prior, fixed)
-        active = torch.arange(len(order))
-        for number in range(self.rules.rounds if len(order) else 0):
+        return self._run(state, one_proof=False)
+
+    def _run(self, state: _State, *, one_proof: bool) -> Settled:
+        """Rounds until every text is proven or stands still, or until one is proven."""
+        active = torch.arange(len(state.target))
+        for number in range(self.rules.rounds if len(active) else 0):
             still = self._round(state, active, first=number == 0)
             self._read_out(state, active)
             active = active[~(state.proven[active] | (still & (number >= _LEAST_ROUNDS)))]
-            if not len(active):
+            if not len(active) or (one_proof and state.proven.any()):
                 break
         return Settled(state.best, state.scores, state.fit, state.proven, state.length_evidence)
 
@@ -139,6 +175,8 @@ class MessagePassing:
             residual=torch.zeros_like(target),
             onsager=torch.zeros(batch),
             fixed=torch.full((batch, positions), -1) if fixed is None else fixed,
+            damping=torch.full((batch,), self.rules.damping),
+            caution=torch.full((batch,), self.rules.caution),
             length_evidence=evidence,
             fit=torch.zeros(batch),
             proven=torch.zeros(batch, dtype=torch.bool),
@@ -177,19 +215,19 @@ class MessagePassing:
             cosine,
         )
         queries = self.prior.queries(context)[which, positions]
-        means, units, shares, support = self._posterior(evidence, variance[which], queries)
+        means, units, shares, support = self._posterior(evidence, variance[which], queries, positions)
         given = state.fixed[rows[which], positions]
         pinned = given >= 0
         means[pinned] = self.language.codes[given[pinned]].float()
         units[pinned], shares[pinned], support[pinned] = -1, 0.0, 0.0
         units[pinned, 0], shares[pinned, 0] = given[pinned], 1.0
         lengths = self._lengths(state, rows, (which, positions), (residual, variance), support)
-        damping = self.rules.damping
-        lengths = damping * state.lengths[rows] + (1.0 - damping) * lengths
+        damping = state.damping[rows]
+        lengths = torch.lerp(lengths, state.lengths[rows], damping[:, None])
         inside = (1.0 - lengths.cumsum(dim=1)).clamp(0.0, 1.0)[which, positions]
         new = torch.zeros(len(rows), *state.means.shape[1:])
-        new[which, positions] = (1.0 - damping) * inside[:, None] * means
-        new += damping * state.means[rows]
+        new[which, positions] = inside[:, None] * means
+        new = torch.lerp(new, state.means[rows], damping[:, None, None])
         free = torch.where(pinned, 0.0, inside - new[which, positions].square().sum(dim=1))
         spread = torch.zeros(len(rows)).index_add_(0, which, free)
         spread += (lengths - lengths.square()).sum(dim=1)
@@ -215,17 +253,22 @@ class MessagePassing:
         residual = (expected.sqrt() / cosine)[:, None] * target - total
         if not first:
             residual = residual + state.residual[rows] * state.onsager[rows][:, None]
-        variance = (residual.square().sum(dim=1) * (self.rules.caution / width)).clamp_min(_VARIANCE_FLOOR)
+        variance = (residual.square().sum(dim=1) * (state.caution[rows] / width)).clamp_min(_VARIANCE_FLOOR)
         prefix = prefix_cosine(cosine, width, state.semantic.shape[1], self.language.semantic_share)
         return residual, variance, prefix * state.semantic[rows].norm(dim=1)
 
-    def _posterior(self, evidence: Tensor, variance: Tensor, queries: Tensor) -> tuple[Tensor, ...]:
+    def _posterior(
+        self, evidence: Tensor, variance: Tensor, queries: Tensor, positions: Tensor
+    ) -> tuple[Tensor, ...]:
         """Mean code, likeliest units with their probabilities, and log evidence that a unit stands there.
 
-        Shape: evidence (M, O), result (M, O), (M, HELD), (M, HELD) and (M,).
+        Shape: evidence (M, O), positions (M,), result (M, O), (M, HELD), (M, HELD) and (M,).
         """
-        raw = evidence / variance[:, None]
-        found = self.index.posterior(raw, self.rules.candidates, (queries, self.prior.table))
+        raw, bias = evidence / variance[:, None], (queries, self.prior.table)
+        if self._shortlists is None:
+            found = self.index.posterior(raw, self.rules.candidates, bias)
+        else:
+            found = self._shortlists.posterior(raw, HELD, bias, positions)
         return found.mean, found.units[:, :HELD], found.shares[:, :HELD], found.whole - 0.5 / variance
 
     def _lengths(

@@ -40,16 +40,19 @@ class DecodeRules:
         clear: order dimensions a unit, from which on the incremental pass is worth while.
         tight: order dimensions a unit, from which on down a vector without noise may fail, so that trying again
             helps.
-        sure: a text all of whose units are at least as probable is not decoded again.
-        lengths: lengths tried for a text that is not proven.
+        sure: a text of a likely length all of whose units are at least as probable is not decoded again.
+        lengths: most lengths tried for a text that is not proven.
+        unlikely: nats by which a length may be less likely than the likeliest, to be tried.
         retries: how message passing is run for each of these lengths, one way after the other.
     """
 
     clear: float = 24.0
     tight: float = 16.0
     sure: float = 0.9
-    lengths: int = 5
-    retries: tuple[AmpRules, ...] = (AmpRules(caution=0.8), AmpRules(caution=0.65, damping=0.5))
+    lengths: int = 8
+    at_once: int = 4
+    unlikely: float = 12.0
+    retries: tuple[AmpRules, ...] = (AmpRules(damping=0.1), AmpRules(caution=0.8, damping=0.0))
 
 
 class _Best:
@@ -187,33 +190,46 @@ class Decoder:
         """Message passing; then, where nothing is proven, other lengths in other ways."""
         settled = self.passing.decode(target[rows], semantic[rows], fixed=None if fixed is None else fixed[rows])
         best.offer(rows, settled)
-        hopeful = self._hopeful(settled, target.shape[1])
-        for rules in self.rules.retries:
-            left = (hopeful & ~best.proven[rows]).nonzero()[:, 0]
-            if not len(left):
-                return
-            which, length_prior = self._other_lengths(settled.length_evidence[left])
-            again = rows[left[which]]
-            known = None if fixed is None else fixed[again]
-            other = self.passing.with_rules(rules)
-            best.offer(again, other.decode(target[again], semantic[again], length_prior, known))
+        which, lengths = self._other_lengths(settled.length_evidence, target.shape[1])
+        hopeful = self._hopeful(settled, which, lengths)
+        which, lengths = which[hopeful[which]], lengths[hopeful[which]]
+        for place in sorted(set(which.tolist())):
+            row = int(rows[place])
+            known = None if fixed is None else fixed[row]
+            likely = lengths[which == place].tolist()
+            for first in range(0, len(likely), self.rules.at_once):
+                some = likely[first : first + self.rules.at_once]
+                ways = [(length, way) for length in some for way in self.rules.retries]
+                best.offer(
+                    torch.full((len(ways),), row), self.passing.decode_one(target[row], semantic[row], ways, known)
+                )
+                if best.proven[row]:
+                    break
 
-    def _hopeful(self, settled: Settled, width: int) -> Tensor:
-        """Tell which texts are so unsure, and vectors so tight, that the fault may be ours. Shape: (R,) bool."""
-        unsure = [min(scores, default=0.0) < self.rules.sure for scores in settled.scores]
-        tight = [(len(units) + 1) * self.rules.tight > width for units in settled.units]
-        return torch.tensor(unsure) & torch.tensor(tight)
+    def _other_lengths(self, evidence: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """Likely lengths at which a vector is so tight that the fault may be ours: of which text, and how many units.
 
-    def _other_lengths(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
-        """Each text once for every one of its likeliest lengths: which text, and a length prior that leaves no other.
-
-        Shape: evidence (B, P), result (M,) and (M, P).
+        Shape: evidence (B, P), result (M,) and (M,).
         """
         values, lengths = evidence.topk(min(self.rules.lengths, evidence.shape[1]), dim=1)
-        which, place = (values > NEVER / 2).nonzero(as_tuple=True)
-        length_prior = torch.full((len(which), evidence.shape[1]), NEVER)
-        length_prior[torch.arange(len(which)), lengths[which, place]] = 0.0
-        return which, length_prior
+        likely = values >= values[:, :1] - self.rules.unlikely
+        tight = (lengths + 1) * self.rules.tight > width
+        which, place = (likely & tight & (values > NEVER / 2)).nonzero(as_tuple=True)
+        return which, lengths[which, place]
+
+    def _hopeful(self, settled: Settled, which: Tensor, lengths: Tensor) -> Tensor:
+        """Tell which texts are worth another try: all but the proven, and the sure ones of a likely length.
+
+        Shape: which and lengths (M,), result (B,) bool.
+        """
+        likely: list[set[int]] = [set() for _ in settled.units]
+        for row, length in zip(which.tolist(), lengths.tolist(), strict=True):
+            likely[row].add(length)
+        sure = [
+            len(units) in own and min(scores, default=0.0) >= self.rules.sure
+            for units, scores, own in zip(settled.units, settled.scores, likely, strict=True)
+        ]
+        return ~settled.proven & ~torch.tensor(sure, dtype=torch.bool)
 
     def _replay(self, target: Tensor, units: list[int], scores: list[float]) -> list[Step]:
         """Rebuild a text that was found as a whole, its surest units first."""

@@ -119,6 +119,7 @@ class UnitIndex:
         self.frequent = min(params.frequent, len(codes))
         self.scans = type(faiss.downcast_index(index)) in {faiss.IndexFlat, faiss.IndexFlatIP}
         self._small = QuantisedCodes(self._half if self.scans else self._half[: self.frequent])
+        self._rounded: tuple[Tensor, QuantisedCodes] | None = None
 
     def _set_search_width(self, params: IndexParams) -> None:
         base = faiss.downcast_index(self._index)
@@ -191,7 +192,7 @@ class UnitIndex:
             rough: Tensor
             rough, factor = self._small.products(wanted[rows, :width], count)
             if some is not None and biased:
-                rough = rough.float().mul_(factor).addmm_(some[0], some[1][:count].T)
+                rough = self._biases(some, count).addcmul_(rough, factor)
             shortlist = largest(rough, min(k + k // 4 + _SPARE if biased else max(k, self._shortlist), count))
             best[rows], ids[rows] = self._best(wanted[rows], shortlist, k, some)
         return best, ids
@@ -231,7 +232,7 @@ class UnitIndex:
 
         Shape: wanted (M, O), result (M, count), (M,) and (M,).
         """
-        scores = bias[0] @ bias[1].T
+        scores = self._biases(bias, len(self)) if self.scans else bias[0] @ bias[1].T
         normaliser = scores.logsumexp(dim=1)
         if not self.scans:
             units = self._searched(wanted, count)
@@ -244,6 +245,22 @@ class UnitIndex:
         units, whole = largest(scores, count), scores.logsumexp(dim=1)
         share = torch.exp(scores.gather(1, units).logsumexp(dim=1) - whole).clamp(max=1.0 - 1e-6)
         return units, whole + torch.log1p(-share), normaliser
+
+    def _biases(self, bias: Bias, count: int) -> Tensor:
+        """Inner products of a bias's queries and first ``count`` units, in eight bits but for the last entry.
+
+        The last entry is a unit's own bias where the others are a prior's vectors: it may be as large as it likes.
+
+        Shape: queries (M, R) and units (V, R), result (M, count).
+        """
+        queries, table = bias
+        scores = queries[:, -1:] * table[:count, -1]
+        if table.shape[1] > 1:
+            if self._rounded is None or self._rounded[0] is not table:
+                self._rounded = (table, QuantisedCodes(table[:, :-1]))
+            products, factor = self._rounded[1].products(queries[:, :-1], count)
+            scores.addcmul_(products, factor)
+        return scores
 
     def _best(self, wanted: Tensor, units: Tensor, k: int, bias: Bias | None) -> tuple[Scores, Ids]:
         """The k best of some units by exact scores, -inf where there is none. Shape: (M, O) and (M, n) to (M, k)."""
