@@ -127,4 +127,6 @@ def test_unit_vectors_are_projected_features_and_free_ones_for_frequent_units():
     expected[:2] += space.free
     with torch.no_grad():
         torch.testing.assert_close(space(torch.tensor([4, 1, 0])), expected[[4, 1, 0]])
+        torch.testing.assert_close(space.every(space.features), expected)
+        torch.testing.assert_close(space.every(space.features.bfloat16()), expected, atol=0.2, rtol=0.02)
     assert torch.equal(space.bias, log_prior)

@@ -143,6 +143,19 @@ def test_the_topics_loss_is_the_cross_entropy_given_the_prefix_alone(small):
     assert losses["infonce"].item() == pytest.approx(F.cross_entropy(each, lesson.truth[inside]).item(), rel=1e-4)
 
 
+def test_topics_in_half_precision_cost_and_learn_nearly_the_same(small):
+    gradients, costs = [], []
+    for dtype in (torch.float32, torch.bfloat16):
+        selector, space = learner(small)
+        loss = TopicStep(selector, space, params(), dtype)(lessons(small)(0, 0), NOW)["loss"]
+        loss.backward()
+        costs.append(loss.item())
+        gradients.append([space.project.weight.grad, space.free.grad, space.bias.grad, selector.topic[0].weight.grad])
+    assert costs[1] == pytest.approx(costs[0], rel=1e-2)
+    for exact, rough in zip(*gradients, strict=True):
+        assert F.cosine_similarity(exact.flatten(), rough.flatten(), dim=0) > 0.99
+
+
 @pytest.mark.parametrize("kind", ["topic", "selector"])
 def test_the_loss_is_the_weighted_sum_of_finite_parts(small, kind):
     weight = {"infonce": 1.0, "length": 2.0, "partition": 0.5}

@@ -83,6 +83,14 @@ class UnitSpace(nn.Module):
         vectors: Tensor = self.project(self.features[units])
         return vectors + own * (units < count)[:, None]
 
+    def every(self, features: Tensor) -> Tensor:
+        """Vectors of all units, from ``features`` in the number format that products are wanted in.
+
+        Shape: (V, H) to (V, R).
+        """
+        projected = F.linear(features, self.project.weight.to(features.dtype)).float()
+        return projected + F.pad(self.free, (0, 0, 0, len(features) - len(self.free)))
+
 
 class Selector(nn.Module):
     """Prior over units for every position, and over lengths.

@@ -14,10 +14,12 @@ from lexivert.controller.prior import Prior
 from lexivert.controller.proposal import Proposer, window_fit
 from lexivert.controller.sampling import Example, Lesson, Texts, draw_lesson, draw_texts, half_decoded
 from lexivert.controller.selector import Selector, UnitSpace
+from lexivert.encoder.devices import choose_dtype
 from lexivert.params import STEP_UNIT, ControllerParams
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.collapse import CollapseAlarm
 from lexivert.training.loop import History, LoopConfig, Progress, train
+from lexivert.training.partition import log_partition
 
 STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
@@ -35,21 +37,27 @@ class TopicStep:
         selector: to be trained.
         space: unit vectors, trained with it.
         params: weights of the losses.
+        dtype: that products over all units are computed in.
     """
 
-    def __init__(self, selector: Selector, space: UnitSpace, params: ControllerParams) -> None:
+    def __init__(
+        self, selector: Selector, space: UnitSpace, params: ControllerParams, dtype: torch.dtype = torch.float32
+    ) -> None:
         self.selector = selector
         self.space = space
         self.params = params
+        self.dtype = dtype
+        self._features = space.features.to(dtype)
 
     def __call__(self, lesson: Lesson, progress: Progress) -> Mapping[str, Tensor]:
         """Return ``loss`` and its components."""
         del progress
         inside = lesson.truth >= 0
-        vectors = self.space(torch.arange(len(self.space.bias)))
-        logits = torch.addmm(self.space.bias, self.selector.topic_query(lesson.context), vectors.T)
-        partition = torch.logsumexp(logits, dim=1)
-        own = logits.gather(1, lesson.truth.clamp_min(0))
+        vectors = self.space.every(self._features)
+        queries = self.selector.topic_query(lesson.context)
+        partition = log_partition(queries, vectors, self.space.bias, self.dtype)
+        truth = lesson.truth.clamp_min(0)
+        own = torch.einsum("br,bnr->bn", queries, F.embedding(truth, vectors)) + self.space.bias[truth]
         infonce = ((partition[:, None] - own) * inside).sum() / inside.sum()
         return _components(self.selector, lesson, infonce, partition, self.params)
 
@@ -230,7 +238,8 @@ def train_selector(
     modules: dict[str, nn.Module] = {"selector": selector.train(), "space": space}
     topics = Lessons.of(texts, log_prior, params, params.topic_batch_size, seed)
     config = _config(params, params.topic_steps, seed)
-    history = train(TopicStep(selector, space, params), modules, topics, config, checkpoints[0], "topic")
+    dtype = choose_dtype("auto", torch.device("cpu"))
+    history = train(TopicStep(selector, space, params, dtype), modules, topics, config, checkpoints[0], "topic")
     selector.topic.requires_grad_(requires_grad=False)
     step = SelectorStep(selector, space, log_prior, params)
     lessons = Lessons.of(texts, log_prior, params, params.batch_size, seed + 1)
