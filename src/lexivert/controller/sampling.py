@@ -23,6 +23,7 @@ _RESPELLED_SHARE = 0.4
 _CHAINED_BATCHES = 0.2
 _CLEAN_PREFIXES = 0.4
 _MISSING_PREFIXES = 0.08
+_LONGER = 0.5  # power of the uniform draw by which a lesson's place among all lengths is chosen: the longest most often
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ def draw_lesson(
 ) -> Lesson:
     """Texts of nearly one length, so that little is padding; every fifth batch is of chains.
 
+    Long texts are drawn more often than short ones, which are most of a dictionary's: they are what is hard to read.
+
     Args:
         texts: sentences to draw from.
         by_length: their rows, shortest first. Shape: (T,).
@@ -129,7 +132,7 @@ def draw_lesson(
     if rng.random() < _CHAINED_BATCHES:
         starts, wanted = rng.integers(len(texts), size=batch), np.full(batch, rng.integers(1, most + 1))
     else:
-        first = int(rng.integers(max(len(texts) - batch, 0) + 1))
+        first = int((max(len(texts) - batch, 0) + 1) * rng.random() ** _LONGER)
         starts, wanted = by_length[first : first + batch], np.ones(batch, dtype=np.int64)
     units, semantic = _chained(texts, starts, wanted[: len(starts)], most, rng)
     truth, length = padded(units)
