@@ -230,8 +230,10 @@ class ControllerParams(_Section):
     min_noise_cosine: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
     """Noisiest training target: cosine of the noisy order part with the true one."""
     topic_batch_size: Annotated[int, Field(ge=4)] = 256
-    topic_steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 400
+    topic_steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 600
     """Optimiser steps in which the Selector learns what the semantic prefix alone tells."""
+    topic_learning_rate: PositiveFloat = 3.0e-3
+    """Peak in those steps, which have every unit's loss in full and bear more."""
     batch_size: Annotated[int, Field(ge=4)] = 128
     steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 900
     """The Selector's optimiser steps, a multiple of ten: the curves have a point for every ten."""

@@ -21,6 +21,7 @@ from lexivert.controller.training import (
     train_selector,
 )
 from lexivert.controller.validation import cross_entropies
+from lexivert.errors import LexivertError
 from lexivert.params import ControllerParams
 from lexivert.training.loop import Progress
 
@@ -154,6 +155,20 @@ def test_topics_in_half_precision_cost_and_learn_nearly_the_same(small):
     assert costs[1] == pytest.approx(costs[0], rel=1e-2)
     for exact, rough in zip(*gradients, strict=True):
         assert F.cosine_similarity(exact.flatten(), rough.flatten(), dim=0) > 0.99
+
+
+def test_topics_that_are_all_one_end_the_run(small):
+    """A topic network that sees nothing of the prefix gives every text the same query."""
+    selector, space = learner(small)
+    torch.nn.init.zeros_(selector.topic[0].weight)
+    torch.nn.init.ones_(selector.topic[0].bias)
+    step, drawn = TopicStep(selector, space, params()), lessons(small)
+    assert step(drawn(0, 0), NOW)["mean_energy"].item() == pytest.approx(1.0)
+    with pytest.raises(
+        LexivertError, match=r"topic network's queries have collapsed: for 25 steps .* topic_learning"
+    ):
+        for number in range(24):
+            step(drawn(0, number), NOW)
 
 
 @pytest.mark.parametrize("kind", ["topic", "selector"])

@@ -20,10 +20,12 @@ from lexivert.encoder.composition import superpose
 _WRONG_COMMITS = 0.02  # share of committed units that training states get wrong, as decoding sometimes does
 _CLEAN_SHARE = 0.25  # share of training vectors without noise
 _RESPELLED_SHARE = 0.4
-_CHAINED_BATCHES = 0.2
-_CLEAN_PREFIXES = 0.4
+_CHAINED_BATCHES = 0.4
+_CLEAN_PREFIXES = 0.5
 _MISSING_PREFIXES = 0.08
-_LONGER = 0.5  # power of the uniform draw by which a lesson's place among all lengths is chosen: the longest most often
+_LONGER = (
+    0.5  # power of the uniform draw by which a lesson's place among all lengths is chosen: the longest most often
+)
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def draw_lesson(
     unigram: Tensor,
     rng: np.random.Generator,
 ) -> Lesson:
-    """Texts of nearly one length, so that little is padding; every fifth batch is of chains.
+    """Texts of nearly one length, so that little is padding; two batches of five are of chains.
 
     Long texts are drawn more often than short ones, which are most of a dictionary's: they are what is hard to read.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from lexivert.controller.selector import Selector, UnitSpace
 from lexivert.encoder.devices import choose_dtype
 from lexivert.params import STEP_UNIT, ControllerParams
 from lexivert.training.checkpoint import Checkpoint
-from lexivert.training.collapse import CollapseAlarm
+from lexivert.training.collapse import CollapseAlarm, CollapseRules
 from lexivert.training.loop import History, LoopConfig, Progress, train
 from lexivert.training.partition import log_partition
 
@@ -25,6 +25,7 @@ STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
 _ALWAYS = 2048  # most probable units, negatives of every step
 _DRAWN = 2048  # further negatives a step, drawn from the rest
+_ADVICE = "lower controller.learning_rate, controller.topic_learning_rate or controller.weight.partition"
 _FULL_SEARCHES = 0.15  # share of positions whose candidates come from the whole index
 
 
@@ -48,6 +49,8 @@ class TopicStep:
         self.params = params
         self.dtype = dtype
         self._features = space.features.to(dtype)
+        # The first steps draw all queries the same way, towards what is frequent; that alone is nothing to warn of.
+        self.alarm = CollapseAlarm("the topic network's queries", _ADVICE, CollapseRules(doubtful=0.95))
 
     def __call__(self, lesson: Lesson, progress: Progress) -> Mapping[str, Tensor]:
         """Return ``loss`` and its components."""
@@ -59,7 +62,8 @@ class TopicStep:
         truth = lesson.truth.clamp_min(0)
         own = torch.einsum("br,bnr->bn", queries, F.embedding(truth, vectors)) + self.space.bias[truth]
         infonce = ((partition[:, None] - own) * inside).sum() / inside.sum()
-        return _components(self.selector, lesson, infonce, partition, self.params)
+        parts = _components(self.selector, lesson, infonce, partition, self.params)
+        return parts | {"mean_energy": self.alarm(queries)}
 
 
 class SelectorStep:
@@ -79,9 +83,7 @@ class SelectorStep:
         order = log_prior.argsort(descending=True, stable=True)
         self._always, self._rest = order[:_ALWAYS], order[_ALWAYS:]
         self._spread = (log_prior[self._rest] / 2).softmax(dim=0)
-        self.alarm = CollapseAlarm(
-            "the Selector's queries", "lower controller.learning_rate or controller.weight.partition"
-        )
+        self.alarm = CollapseAlarm("the Selector's queries", _ADVICE)
 
     def __call__(self, lesson: Lesson, progress: Progress) -> Mapping[str, Tensor]:
         """Return ``loss`` and its components.
@@ -237,7 +239,7 @@ def train_selector(
     """
     modules: dict[str, nn.Module] = {"selector": selector.train(), "space": space}
     topics = Lessons.of(texts, log_prior, params, params.topic_batch_size, seed)
-    config = _config(params, params.topic_steps, seed)
+    config = replace(_config(params, params.topic_steps, seed), learning_rate=params.topic_learning_rate)
     dtype = choose_dtype("auto", torch.device("cpu"))
     history = train(TopicStep(selector, space, params, dtype), modules, topics, config, checkpoints[0], "topic")
     selector.topic.requires_grad_(requires_grad=False)
