@@ -108,6 +108,7 @@ def test_contrastive_loss_of_a_batch_equals_loop_over_candidates():
     data = units(count=10, synonyms=[(0, 1), (0, 8)], antonyms=[(2, 9)])
     params = PARAMS.model_copy(update={"jitter": 0.0})
     step = made_step(data, params)
+    step.dtype = torch.float32  # not bfloat16, on machines that have it
     past = F.normalize(torch.randn(4, 48, generator=torch.Generator().manual_seed(2)), dim=-1)
     step.queue.push(past, torch.tensor([8, 2, 7, 0]))
     batch = torch.tensor([0, 1, 2, 3, 4])
