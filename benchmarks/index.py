@@ -85,7 +85,7 @@ def build(vectors: Array, kind: str) -> tuple[faiss.Index, float]:
     start = time.perf_counter()
     index = faiss.index_factory(vectors.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
     if not index.is_trained:
-        rows = np.random.default_rng(2).choice(len(vectors), 64 * 1024, replace=False)
+        rows = np.random.default_rng(2).choice(len(vectors), min(len(vectors), 64 * 1024), replace=False)
         index.train(vectors[np.sort(rows)])
     with tqdm(total=len(vectors), desc=f"building {kind}", unit="vector", unit_scale=True) as bar:
         for part in np.array_split(vectors, 20):
