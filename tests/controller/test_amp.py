@@ -256,3 +256,12 @@ def test_what_is_known_holds_for_every_way(world):
     settled = passing.decode_one(world.vectors(text)[0], semantic(1)[0], [(9, AmpRules()), (8, AmpRules())], fixed)
     assert [units[:2] for units in settled.units] == [[5, text[0][1]]] * 2
     assert not settled.proven.any()
+
+
+def test_ways_must_be_given_and_hold_what_is_known(world):
+    passing = MessagePassing(world.index, world.language, unigram(world))
+    fixed = torch.full((world.language.binding.positions,), -1)
+    fixed[:2] = 5
+    for ways in ([], [(4, AmpRules()), (1, AmpRules())]):
+        with pytest.raises(ValueError, match="at least the 2 units that are known"):
+            passing.decode_one(world.vectors([[5, 5, 6]])[0], semantic(1)[0], ways, fixed)

@@ -153,7 +153,7 @@ def narrow(make_world):
 
 @pytest.mark.parametrize(
     ("lengths", "retries", "more"),
-    [(8, (AmpRules(damping=0.1),), 2), (1, (AmpRules(caution=0.8, damping=0.0),), 1), (8, None, 2)],
+    [(8, (AmpRules(),), 1), (1, (AmpRules(caution=0.8),), 1), (8, None, 2)],
 )
 def test_trying_again_finds_more_texts_and_loses_none(narrow, lengths, retries, more):
     """By other lengths alone, by bolder guesses alone, and by both as is usual."""
@@ -166,36 +166,25 @@ def test_trying_again_finds_more_texts_and_loses_none(narrow, lengths, retries, 
     assert result.proven.tolist() == found
 
 
-def test_lengths_tried_are_the_likely_ones_at_which_a_vector_is_tight(narrow):
-    """16 dimensions a unit, END included, are tight; lengths 12 nats below the likeliest are not likely."""
+def test_without_ways_nothing_is_tried_again(narrow):
+    world, texts, alone = narrow
+    decoder = Decoder(world.proposer, rules=DecodeRules(retries=()))
+    assert exact(decoder.decode(world.vectors(texts), semantic(40)).units, texts) == alone
+
+
+def test_likely_lengths_are_near_the_likeliest(narrow):
+    """Within 12 nats of it, the likeliest first, and at most so many."""
     world, _, _ = narrow
     evidence = torch.full((3, 24), NEVER)
     evidence[0, [4, 5, 6, 7]] = torch.tensor([30.0, 20.0, 19.0, 17.0])
-    evidence[1, [4, 9]] = torch.tensor([30.0, 17.0])
-    evidence[2, [10, 20, 22]] = torch.tensor([5.0, 7.0, 6.0])
-    which, lengths = Decoder(world.proposer)._other_lengths(evidence, 96)
-    assert list(zip(which.tolist(), lengths.tolist(), strict=True)) == [(0, 6), (2, 20), (2, 22), (2, 10)]
-    fewer = Decoder(world.proposer, rules=DecodeRules(lengths=2))
-    assert fewer._other_lengths(evidence, 96)[1].tolist() == [20, 22]
+    evidence[1, [10, 20, 22]] = torch.tensor([5.0, 7.0, 6.0])
+    assert Decoder(world.proposer)._likely_lengths(evidence) == [[4, 5, 6], [20, 22, 10], []]
+    assert Decoder(world.proposer, rules=DecodeRules(lengths=2))._likely_lengths(evidence) == [[4, 5], [20, 22], []]
 
 
-def test_what_is_tried_again(narrow):
-    """All but what is proven, and what is sure and of a likely length: a sure text of another is a failure."""
-    world, _, _ = narrow
-    settled = Settled(
-        [[1], [2, 3], [2, 3], [4, 5], []],
-        [[0.5], [0.95, 0.99], [0.95, 0.99], [0.95, 0.8], []],
-        torch.ones(5),
-        torch.tensor([True, False, False, False, False]),
-        torch.zeros(5, 24),
-    )
-    which, lengths = torch.tensor([0, 1, 1, 2, 3]), torch.tensor([9, 2, 7, 9, 2])
-    hopeful = Decoder(world.proposer)._hopeful(settled, which, lengths)
-    assert hopeful.tolist() == [False, False, True, True, True]
-
-
-def test_where_there_is_room_nothing_is_tried_again(world, monkeypatch):
-    """At 512 dimensions for 13 units noise is to blame, and more tries would find it again."""
+@pytest.fixture
+def tries(monkeypatch):
+    """Lengths of every call that tries again."""
     asked, decode = [], MessagePassing.decode_one
 
     def counted(self, order, semantic, ways, *more):
@@ -203,13 +192,66 @@ def test_where_there_is_room_nothing_is_tried_again(world, monkeypatch):
         return decode(self, order, semantic, ways, *more)
 
     monkeypatch.setattr(MessagePassing, "decode_one", counted)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("found", "proven", "tried"),
+    [
+        ((4, 4, 0.95), False, []),  # sure, and of a likely length, though one with dimensions in plenty
+        ((4, 4, 0.85), False, [6, 6]),
+        ((4, 3, 0.95), False, [6, 6]),  # sure, but of a length that is not likely
+        ((4, 4, 0.85), True, []),
+        ((3, 3, 0.85), False, []),  # 24 dimensions a unit
+    ],
+)
+def test_what_is_tried_again_and_at_which_lengths(narrow, tries, monkeypatch, found, proven, tried):
+    """At 96 dimensions, 16 a unit: lengths from 6 on are tight. Found: likeliest length, units, their scores."""
+    likeliest, units, score = found
+    world, texts, _ = narrow
+    evidence = torch.full((1, 24), NEVER)
+    evidence[0, [likeliest, 6]] = torch.tensor([30.0, 19.0])
+    settled = Settled([list(range(1, units + 1))], [[score] * units], torch.ones(1), torch.tensor([proven]), evidence)
+    monkeypatch.setattr(MessagePassing, "decode", lambda *_, **__: settled)
+    Decoder(world.proposer).decode(world.vectors(texts[:1]), semantic(1))
+    assert [length for call in tries for length in call] == tried
+
+
+def test_long_texts_are_tried_at_few_lengths(narrow):
+    """400 positions in all, but one length in any case."""
+    decoder = Decoder(narrow[0].proposer)
+    assert decoder._tight([250, 100, 50, 30, 9], 1664) == [250]
+    assert decoder._tight([150, 103, 104, 140, 110], 1664) == [150, 104, 140]
+    assert decoder._tight([20, 4, 5, 6, 30], 96) == [20, 6, 30]
+    assert Decoder(narrow[0].proposer, rules=DecodeRules(positions=10))._tight([20, 30], 96) == [20]
+    assert decoder._tight([3], 96) == []
+
+
+def test_the_likeliest_lengths_are_tried_first_and_a_proof_ends_the_tries(narrow, tries, monkeypatch):
+    world, texts, _ = narrow
+    evidence = torch.arange(24.0)[None].clone()
+    evidence[0, 17] = 30.0
+    settled = Settled([[1]], [[0.5]], torch.zeros(1), torch.tensor([False]), evidence)
+    monkeypatch.setattr(MessagePassing, "decode", lambda *_, **__: settled)
+    rules = DecodeRules(at_once=2, margin=1e3, retries=(AmpRules(), AmpRules(caution=0.8)))
+    read = [Decoder(world.proposer, rules=rules).decode(world.vectors([text]), semantic(1)) for text in texts[:12]]
+    first = [[17, 17, 23, 23], [22, 22, 21, 21], [20, 20, 19, 19], [18, 18, 16, 16]]
+    expected = [first[:1] if found.proven[0] else first for found in read]
+    assert {len(calls) for calls in expected} == {1, 4}
+    assert tries == [call for calls in expected for call in calls]
+
+
+def test_where_there_is_room_nothing_is_tried_again(world, tries):
+    """At 512 dimensions for 13 units noise is to blame, and more tries would find it again."""
     text = world.drawn(1, 12, seed=2)
-    target = add_noise(world.vectors(text), torch.tensor([0.5]), torch.Generator().manual_seed(1))
-    Decoder(world.proposer, rules=DecodeRules(tight=1.0)).decode(target, semantic(1))
-    assert asked == []
-    Decoder(world.proposer, rules=DecodeRules(tight=1e3)).decode(target, semantic(1))
-    assert 12 in asked[0]
-    assert max(map(len, asked)) <= DecodeRules().at_once * len(DecodeRules().retries)
+    target = add_noise(world.vectors(text), torch.tensor([0.7]), torch.Generator().manual_seed(1))
+    known = fixed_units(64, p0=text[0][0])  # so that the incremental pass is not asked
+    Decoder(world.proposer).decode(target, semantic(1), fixed=known)
+    assert tries == []
+    rules = DecodeRules(clear=1e3, tight=1e3, sure=1.1)
+    Decoder(world.proposer, rules=rules).decode(target, semantic(1), fixed=known)
+    assert 12 in tries[0]
+    assert max(map(len, tries)) <= DecodeRules().at_once * len(DecodeRules().retries)
 
 
 @pytest.mark.parametrize("width", [96, 512])

@@ -270,6 +270,17 @@ def test_a_posterior_over_all_units_is_the_softmax():
     torch.testing.assert_close(found.whole, whole, atol=2e-2, rtol=1e-4)  # the bias's normaliser is of eight bits
 
 
+def test_tables_that_take_turns_are_not_mixed_up():
+    queries, (rows, table) = evidence(count=40)
+    searched, other = index(), -table
+    for given in (table, other, table):
+        expected, _ = dense(queries, (rows, given))
+        found = searched.posterior(queries, 600, (rows, given))
+        torch.testing.assert_close(found.shares, expected.gather(1, found.units), atol=1e-5, rtol=1e-3)
+        best = searched.scan(queries.numpy(), 1, (rows, given))[1][:, 0]
+        assert (torch.from_numpy(best) == expected.argmax(dim=1)).float().mean() > 0.95
+
+
 def test_a_posterior_of_few_units_leaves_the_others_their_probability():
     """The mean is of the six best alone; what they lack to 1 is the others'."""
     queries, bias = evidence()

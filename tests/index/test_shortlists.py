@@ -94,3 +94,14 @@ def test_lists_of_wide_codes_are_shorter():
     assert Shortlists(searched, 3).longest == 1024
     assert Shortlists(searched, 30_000).longest == 100  # 30,000 x 100 x 16 numbers
     assert Shortlists(index(50), 3).longest == 50
+
+
+def test_a_place_for_which_nothing_was_found_names_no_unit(monkeypatch):
+    monkeypatch.setattr(shortlists, "_FULL", (0,))
+    searched, (queries, bias) = index(40), asked(40)
+    lists = Shortlists(searched, 4)  # nobody asks for the last place
+    lists.posterior(queries, 5, bias, PLACES)
+    found = lists.posterior(queries, 5, bias, torch.tensor([0, 2, 1, 3, 2, 2]))
+    assert found.units[3].tolist() == [-1] * 5
+    assert not found.mean[3].any()
+    assert (found.units[[0, 1, 2, 4, 5]] >= 0).all()

@@ -88,14 +88,22 @@ class MessagePassing:
         language: codes and rotations.
         prior: over units and lengths.
         rules: rounds, damping, candidates.
+        shortlists: asked in place of the index.
     """
 
-    def __init__(self, index: UnitIndex, language: Language, prior: Prior, rules: AmpRules | None = None) -> None:
+    def __init__(
+        self,
+        index: UnitIndex,
+        language: Language,
+        prior: Prior,
+        rules: AmpRules | None = None,
+        shortlists: Shortlists | None = None,
+    ) -> None:
         self.index = index
         self.language = language
         self.prior = prior
         self.rules = rules or AmpRules()
-        self._shortlists: Shortlists | None = None
+        self._shortlists = shortlists
 
     @torch.inference_mode()
     def decode_one(
@@ -106,17 +114,23 @@ class MessagePassing:
         Args:
             order: order part, any positive length. Shape: (O,).
             semantic: its prefix, zero if there is none. Shape: (S,).
-            ways: units in the text, and how to pass messages; the rounds, candidates and reach are the first way's.
+            ways: units in the text, and damping and caution; rounds and reach are the first way's for all.
             fixed: units known beforehand, -1 where nothing is known. Shape: (P,).
 
         Returns:
             One text a way.
+
+        Raises:
+            ValueError: there is no way, or one of fewer units than are known.
         """
         count, positions = len(ways), self.language.binding.positions
+        least = 0 if fixed is None else int((fixed >= 0).sum())
+        if not ways or min(length for length, _ in ways) < least:
+            raise ValueError(f"ways must be given, of at least the {least} units that are known")
         length_prior = torch.full((count, positions), NEVER)
         length_prior[torch.arange(count), [length for length, _ in ways]] = 0.0
-        tried = MessagePassing(self.index, self.language, self.prior, ways[0][1])
-        tried._shortlists = Shortlists(self.index, max(1, *(length for length, _ in ways)))
+        shortlists = Shortlists(self.index, max(1, *(length for length, _ in ways)))
+        tried = MessagePassing(self.index, self.language, self.prior, ways[0][1], shortlists)
         known = None if fixed is None else fixed.expand(count, -1)
         state = tried._start(
             F.normalize(order, dim=0).expand(count, -1),

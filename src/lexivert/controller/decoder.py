@@ -37,21 +37,25 @@ class DecodeRules:
     """When more is tried.
 
     Attributes:
-        clear: order dimensions a unit, from which on the incremental pass is worth while.
+        clear: order dimensions a unit, from which on the incremental pass is worth while, and a failure is due to
+            noise.
         tight: order dimensions a unit, from which on down a vector without noise may fail, so that trying again
             helps.
         sure: a text of a likely length all of whose units are at least as probable is not decoded again.
-        lengths: most lengths tried for a text that is not proven.
-        unlikely: nats by which a length may be less likely than the likeliest, to be tried.
-        retries: how message passing is run for each of these lengths, one way after the other.
+        lengths: most lengths that count as likely.
+        margin: nats by which a likely length may fall short of the likeliest.
+        positions: most positions that are tried for one text, of all lengths together.
+        at_once: of the likely lengths at which a vector is tight, so many are tried together; then the next.
+        retries: ways to pass messages for each of these lengths, all tried together; with none nothing is.
     """
 
     clear: float = 24.0
     tight: float = 16.0
     sure: float = 0.9
     lengths: int = 8
+    margin: float = 12.0
+    positions: int = 400
     at_once: int = 4
-    unlikely: float = 12.0
     retries: tuple[AmpRules, ...] = (AmpRules(damping=0.1), AmpRules(caution=0.8, damping=0.0))
 
 
@@ -190,46 +194,48 @@ class Decoder:
         """Message passing; then, where nothing is proven, other lengths in other ways."""
         settled = self.passing.decode(target[rows], semantic[rows], fixed=None if fixed is None else fixed[rows])
         best.offer(rows, settled)
-        which, lengths = self._other_lengths(settled.length_evidence, target.shape[1])
-        hopeful = self._hopeful(settled, which, lengths)
-        which, lengths = which[hopeful[which]], lengths[hopeful[which]]
-        for place in sorted(set(which.tolist())):
+        if not self.rules.retries:
+            return
+        likely = self._likely_lengths(settled.length_evidence)
+        for place in self._hopeful(settled, likely, target.shape[1]):
             row = int(rows[place])
             known = None if fixed is None else fixed[row]
-            likely = lengths[which == place].tolist()
-            for first in range(0, len(likely), self.rules.at_once):
-                some = likely[first : first + self.rules.at_once]
+            tight = self._tight(likely[place], target.shape[1])
+            for first in range(0, len(tight), self.rules.at_once):
+                some = tight[first : first + self.rules.at_once]
                 ways = [(length, way) for length in some for way in self.rules.retries]
-                best.offer(
-                    torch.full((len(ways),), row), self.passing.decode_one(target[row], semantic[row], ways, known)
-                )
+                tried = self.passing.decode_one(target[row], semantic[row], ways, known)
+                best.offer(torch.full((len(ways),), row), tried)
                 if best.proven[row]:
                     break
 
-    def _other_lengths(self, evidence: Tensor, width: int) -> tuple[Tensor, Tensor]:
-        """Likely lengths at which a vector is so tight that the fault may be ours: of which text, and how many units.
-
-        Shape: evidence (B, P), result (M,) and (M,).
-        """
+    def _likely_lengths(self, evidence: Tensor) -> list[list[int]]:
+        """Lengths that each text may well have, the likeliest first. Shape: (B, P)."""
         values, lengths = evidence.topk(min(self.rules.lengths, evidence.shape[1]), dim=1)
-        likely = values >= values[:, :1] - self.rules.unlikely
-        tight = (lengths + 1) * self.rules.tight > width
-        which, place = (likely & tight & (values > NEVER / 2)).nonzero(as_tuple=True)
-        return which, lengths[which, place]
+        likely = (values >= values[:, :1] - self.rules.margin) & (values > NEVER / 2)
+        return [row[own].tolist() for row, own in zip(lengths, likely, strict=True)]
 
-    def _hopeful(self, settled: Settled, which: Tensor, lengths: Tensor) -> Tensor:
-        """Tell which texts are worth another try: all but the proven, and the sure ones of a likely length.
-
-        Shape: which and lengths (M,), result (B,) bool.
-        """
-        likely: list[set[int]] = [set() for _ in settled.units]
-        for row, length in zip(which.tolist(), lengths.tolist(), strict=True):
-            likely[row].add(length)
-        sure = [
-            len(units) in own and min(scores, default=0.0) >= self.rules.sure
-            for units, scores, own in zip(settled.units, settled.scores, likely, strict=True)
+    def _tight(self, lengths: Sequence[int], width: int) -> list[int]:
+        """Those at which a vector is tight, as far as they are not too much to try; the first of them in any case."""
+        tight = [length for length in lengths if (length + 1) * self.rules.tight > width]
+        tried = np.cumsum(tight)
+        return [
+            length for length, total in zip(tight, tried, strict=True) if total <= max(tight[0], self.rules.positions)
         ]
-        return ~settled.proven & ~torch.tensor(sure, dtype=torch.bool)
+
+    def _hopeful(self, settled: Settled, likely: Sequence[Sequence[int]], width: int) -> list[int]:
+        """Texts that are worth another try: all but the proven, and the sure ones of a likely length.
+
+        Nor is a vector that is clear at its likeliest length, whatever else may be likely: the fault is the noise's.
+        """
+        return [
+            row
+            for row, (units, scores) in enumerate(zip(settled.units, settled.scores, strict=True))
+            if not settled.proven[row]
+            and likely[row]
+            and (likely[row][0] + 1) * self.rules.clear > width
+            and (len(units) not in likely[row] or min(scores, default=0.0) < self.rules.sure)
+        ]
 
     def _replay(self, target: Tensor, units: list[int], scores: list[float]) -> list[Step]:
         """Rebuild a text that was found as a whole, its surest units first."""

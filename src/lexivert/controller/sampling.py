@@ -23,9 +23,7 @@ _RESPELLED_SHARE = 0.4
 _CHAINED_BATCHES = 0.4
 _CLEAN_PREFIXES = 0.5
 _MISSING_PREFIXES = 0.08
-_LONGER = (
-    0.5  # power of the uniform draw by which a lesson's place among all lengths is chosen: the longest most often
-)
+_LONGER = 0.5  # power of the uniform draw that chooses a lesson's place among the lengths: long ones more often
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def draw_lesson(
 ) -> Lesson:
     """Texts of nearly one length, so that little is padding; two batches of five are of chains.
 
-    Long texts are drawn more often than short ones, which are most of a dictionary's: they are what is hard to read.
+    Long texts are drawn more often than short ones, of which a dictionary is full but which are easily read back.
 
     Args:
         texts: sentences to draw from.

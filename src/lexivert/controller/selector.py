@@ -88,8 +88,9 @@ class UnitSpace(nn.Module):
 
         Shape: (V, H) to (V, R).
         """
-        projected = F.linear(features, self.project.weight.to(features.dtype)).float()
-        return projected + F.pad(self.free, (0, 0, 0, len(features) - len(self.free)))
+        vectors = F.linear(features, self.project.weight.to(features.dtype)).float()
+        vectors[: len(self.free)] += self.free
+        return vectors
 
 
 class Selector(nn.Module):

@@ -25,7 +25,7 @@ STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
 _ALWAYS = 2048  # most probable units, negatives of every step
 _DRAWN = 2048  # further negatives a step, drawn from the rest
-_ADVICE = "lower controller.learning_rate, controller.topic_learning_rate or controller.weight.partition"
+_TOPIC_PATIENCE = 100  # steps: measured, the first phase is over after ten
 _FULL_SEARCHES = 0.15  # share of positions whose candidates come from the whole index
 
 
@@ -49,8 +49,10 @@ class TopicStep:
         self.params = params
         self.dtype = dtype
         self._features = space.features.to(dtype)
-        # The first steps draw all queries the same way, towards what is frequent; that alone is nothing to warn of.
-        self.alarm = CollapseAlarm("the topic network's queries", _ADVICE, CollapseRules(doubtful=0.95))
+        # The first steps draw all queries the same way, towards what is frequent: no reason to warn or to stop.
+        rules = CollapseRules(doubtful=0.95, patience=_TOPIC_PATIENCE)
+        advice = "lower controller.topic_learning_rate or controller.weight.partition"
+        self.alarm = CollapseAlarm("the topic network's queries", advice, rules)
 
     def __call__(self, lesson: Lesson, progress: Progress) -> Mapping[str, Tensor]:
         """Return ``loss`` and its components."""
@@ -83,7 +85,9 @@ class SelectorStep:
         order = log_prior.argsort(descending=True, stable=True)
         self._always, self._rest = order[:_ALWAYS], order[_ALWAYS:]
         self._spread = (log_prior[self._rest] / 2).softmax(dim=0)
-        self.alarm = CollapseAlarm("the Selector's queries", _ADVICE)
+        self.alarm = CollapseAlarm(
+            "the Selector's queries", "lower controller.learning_rate or controller.weight.partition"
+        )
 
     def __call__(self, lesson: Lesson, progress: Progress) -> Mapping[str, Tensor]:
         """Return ``loss`` and its components.

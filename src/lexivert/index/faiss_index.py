@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import weakref
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -119,7 +120,7 @@ class UnitIndex:
         self.frequent = min(params.frequent, len(codes))
         self.scans = type(faiss.downcast_index(index)) in {faiss.IndexFlat, faiss.IndexFlatIP}
         self._small = QuantisedCodes(self._half if self.scans else self._half[: self.frequent])
-        self._rounded: tuple[Tensor, QuantisedCodes] | None = None
+        self._rounded: tuple[weakref.ref[Tensor], QuantisedCodes] | None = None
 
     def _set_search_width(self, params: IndexParams) -> None:
         base = faiss.downcast_index(self._index)
@@ -145,7 +146,8 @@ class UnitIndex:
             queries: Shape: (M, O).
             k: how many.
             bias: of queries (M, R) and of units (V, R); their inner products are added to those of the codes, such as
-                a log prior. The shortlist is drawn up without it.
+                a log prior. The shortlist is drawn up without it. Other methods' shortlists have these products
+                in eight bits, but for the last entry, which may be a unit's own bias and as large as it likes.
 
         Shape: result two (M, k), -inf and -1 where FAISS found too few.
         """
@@ -200,8 +202,9 @@ class UnitIndex:
     def posterior(self, queries: Tensor, k: int, bias: Bias) -> Posterior:
         """Softmax of inner product plus bias over all units, with the mean code of the k best.
 
-        Units that are not among them keep their probability as a whole, of what eight-bit products give. Kinds other
-        than Flat don't compare all units: those that were not found have its expectation (a log-normal mean).
+        Units that are not among them keep their probability as a whole, of what eight-bit products give; ``whole``
+        rests on such products, too. Kinds other than Flat don't compare all units: those that were not found have
+        its expectation (a log-normal mean).
 
         Args:
             queries: evidence over noise variance. Shape: (M, O).
@@ -249,16 +252,15 @@ class UnitIndex:
     def _biases(self, bias: Bias, count: int) -> Tensor:
         """Inner products of a bias's queries and first ``count`` units, in eight bits but for the last entry.
 
-        The last entry is a unit's own bias where the others are a prior's vectors: it may be as large as it likes.
-
         Shape: queries (M, R) and units (V, R), result (M, count).
         """
         queries, table = bias
         scores = queries[:, -1:] * table[:count, -1]
         if table.shape[1] > 1:
-            if self._rounded is None or self._rounded[0] is not table:
-                self._rounded = (table, QuantisedCodes(table[:, :-1]))
-            products, factor = self._rounded[1].products(queries[:, :-1], count)
+            rounded = self._rounded
+            if rounded is None or rounded[0]() is not table:
+                rounded = self._rounded = (weakref.ref(table), QuantisedCodes(table[:, :-1]))
+            products, factor = rounded[1].products(queries[:, :-1], count)
             scores.addcmul_(products, factor)
         return scores
 

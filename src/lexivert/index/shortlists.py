@@ -9,14 +9,17 @@ from torch import Tensor
 
 from lexivert.index.faiss_index import Bias, Posterior, UnitIndex
 
-_FULL = (0, 2, 5, 10, 17, 26, 37)  # rounds in which all units are compared; most happens in the first
+_FULL = (0, 2, 5, 10, 17)  # rounds in which all units are compared; most happens in the first
 _CANDIDATES = 192  # units a query that come onto the list of its place in such a round
 _LONGEST = 1024
 _NUMBERS = 48_000_000  # of code dimensions on all lists together: 192 MB
 
 
 class Shortlists:
-    """Answers as ``UnitIndex.posterior`` does, for queries at places of one text; a call is a round.
+    """Posteriors for queries at places of one text, by the units on a place's list; a call is a round.
+
+    Between the rounds in which all units are compared, what is not listed has no probability, and ``whole`` is
+    relative to the prior of what is: enough for texts of given length, where nothing but the units is unknown.
 
     All ways in which one vector is tried ask for the same places, and what is likely in one of them is likely enough
     in the others to share a list a place. So most rounds compare a hundredth of the units, and the product of queries
@@ -63,9 +66,9 @@ class Shortlists:
         width = max((len(row) for row in lists), default=0)
         self._units = torch.tensor([_filled(row, width) for row in lists], dtype=torch.int64).view(len(lists), width)
         missing = self._units < 0
-        self._units.clamp_(min=0)
-        self._codes = torch.from_numpy(self.index.codes)[self._units].float()
-        self._bias = table[self._units]
+        self._codes = torch.from_numpy(self.index.codes)[self._units.clamp_min(0)].float()
+        self._codes[missing] = 0.0
+        self._bias = table[self._units.clamp_min(0)]
         self._bias[missing] = 0.0
         self._bias[:, :, -1].masked_fill_(missing, -1.0e6)  # a query's last entry is 1
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 _PART = 4096  # units at once
 
@@ -42,6 +43,7 @@ class _LogPartition(torch.autograd.Function):
         return total
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         queries, vectors, bias, total = ctx.saved_tensors
         of_queries = torch.zeros(queries.shape)
