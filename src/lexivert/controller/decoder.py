@@ -37,11 +37,11 @@ class DecodeRules:
     """When more is tried.
 
     Attributes:
-        clear: order dimensions a unit, from which on the incremental pass is worth while, and a failure is due to
-            noise.
+        clear: order dimensions a unit, from which on the incremental pass is worth while.
         tight: order dimensions a unit, from which on down a vector without noise may fail, so that trying again
             helps.
         sure: a text of a likely length all of whose units are at least as probable is not decoded again.
+        evident: nor is one whose codes stand out by as many squared deviations, on average.
         lengths: most lengths that count as likely.
         margin: nats by which a likely length may fall short of the likeliest.
         positions: most positions that are tried for one text, of all lengths together.
@@ -52,6 +52,7 @@ class DecodeRules:
     clear: float = 24.0
     tight: float = 16.0
     sure: float = 0.9
+    evident: float = 15.0
     lengths: int = 8
     margin: float = 12.0
     positions: int = 400
@@ -224,16 +225,18 @@ class Decoder:
         ]
 
     def _hopeful(self, settled: Settled, likely: Sequence[Sequence[int]], width: int) -> list[int]:
-        """Texts that are worth another try: all but the proven, and the sure ones of a likely length.
+        """Texts that are worth another try: all but the proven, the sure ones of a likely length, and the evident.
 
-        Nor is a vector that is clear at its likeliest length, whatever else may be likely: the fault is the noise's.
+        Where message passing fails without noise, it ends in codes that stand out of the vector no further than the
+        best of many wrong ones do, ``2 H`` squared deviations at a prior of H nats; in plain noise what it finds is
+        there indeed, and what it misses the noise hides.
         """
+        evidence = settled.fit.square() * width
         return [
             row
             for row, (units, scores) in enumerate(zip(settled.units, settled.scores, strict=True))
             if not settled.proven[row]
-            and likely[row]
-            and (likely[row][0] + 1) * self.rules.clear > width
+            and float(evidence[row]) < (len(units) + 1) * self.rules.evident
             and (len(units) not in likely[row] or min(scores, default=0.0) < self.rules.sure)
         ]
 
