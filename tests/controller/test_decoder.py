@@ -202,7 +202,7 @@ def tries(monkeypatch):
         ((4, 4, 0.85), False, [6, 6]),
         ((4, 3, 0.95), False, [6, 6]),  # sure, but of a length that is not likely
         ((4, 4, 0.85), True, []),
-        ((3, 3, 0.85), False, []),  # 24 dimensions a unit
+        ((4, 2, 0.85), False, []),  # half of the energy in three codes: 16 squared deviations each
     ],
 )
 def test_what_is_tried_again_and_at_which_lengths(narrow, tries, monkeypatch, found, proven, tried):
@@ -211,7 +211,9 @@ def test_what_is_tried_again_and_at_which_lengths(narrow, tries, monkeypatch, fo
     world, texts, _ = narrow
     evidence = torch.full((1, 24), NEVER)
     evidence[0, [likeliest, 6]] = torch.tensor([30.0, 19.0])
-    settled = Settled([list(range(1, units + 1))], [[score] * units], torch.ones(1), torch.tensor([proven]), evidence)
+    settled = Settled(
+        [list(range(1, units + 1))], [[score] * units], torch.tensor([0.7]), torch.tensor([proven]), evidence
+    )
     monkeypatch.setattr(MessagePassing, "decode", lambda *_, **__: settled)
     Decoder(world.proposer).decode(world.vectors(texts[:1]), semantic(1))
     assert [length for call in tries for length in call] == tried
@@ -248,7 +250,7 @@ def test_where_there_is_room_nothing_is_tried_again(world, tries):
     known = fixed_units(64, p0=text[0][0])  # so that the incremental pass is not asked
     Decoder(world.proposer).decode(target, semantic(1), fixed=known)
     assert tries == []
-    rules = DecodeRules(clear=1e3, tight=1e3, sure=1.1)
+    rules = DecodeRules(evident=1e3, tight=1e3, sure=1.1)
     Decoder(world.proposer, rules=rules).decode(target, semantic(1), fixed=known)
     assert 12 in tries[0]
     assert max(map(len, tries)) <= DecodeRules().at_once * len(DecodeRules().retries)
