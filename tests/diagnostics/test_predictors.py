@@ -173,7 +173,7 @@ class TestWithAModel:
         own = starts + torch.tensor(places)
         torch.testing.assert_close(before[own], after[own])
         beside = own[torch.tensor([len(text) > 3 for text in units])] + 1
-        assert float((before[beside] - after[beside]).abs().amax(dim=1).min()) > 1e-3
+        assert float((before[beside] - after[beside]).abs().amax(dim=1).min()) > 1e-5  # as float noise is below 1e-6
 
     def test_intentions_that_are_the_codes_make_the_encoders_vectors(self, tiny_model, many):
         encoder = tiny_model.encoder
