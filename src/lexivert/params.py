@@ -239,7 +239,7 @@ class ControllerParams(_Section):
     """The Selector's optimiser steps, a multiple of ten: the curves have a point for every ten."""
     placer_batch_size: Annotated[int, Field(ge=4)] = 32
     placer_steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 100
-    calibration_texts: Annotated[int, Field(ge=20)] = 350
+    calibration_texts: Annotated[int, Field(ge=20)] = 700
     """Validation texts decoded at several noise levels, on which confidences are calibrated; with some blends."""
     learning_rate: PositiveFloat = 1.5e-3
     weight_decay: NonNegativeFloat = 1.0e-2

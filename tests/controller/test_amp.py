@@ -7,9 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lexivert.controller import amp
 from lexivert.controller.amp import AmpRules, MessagePassing
-from lexivert.controller.prior import NEVER, Prior
+from lexivert.controller.prior import Prior
 from lexivert.controller.sampling import add_noise
+from lexivert.index.faiss_index import NEVER
 from lexivert.lexicon.units import END
 
 DAMPING = 0.3
@@ -31,8 +33,11 @@ def bound(world, code, position):
     return world.language.binding.bind(code[None], torch.tensor([position]))[0]
 
 
-def naive(world, target, log_prior, rounds, caution):
+def naive(world, target, log_prior, rounds, caution, sparse):
     """Message passing for one text, position by position, with posteriors over all units.
+
+    In the first round, an unsure position from ``sparse[0]`` on is asked if it is a multiple of ``sparse[1]``, and
+    else takes over what the last such one says of the length.
 
     Returns:
         Means (N, O), probabilities of lengths (P,), and what is left of the vector (O,).
@@ -45,8 +50,11 @@ def naive(world, target, log_prior, rounds, caution):
     start = [((target @ ends[n]) / math.sqrt(n + 1) - 0.5 / (n + 1)) * width for n in range(positions)]
     lengths = torch.stack(start).softmax(dim=0)
     means, residual, onsager = torch.zeros(positions, width), torch.zeros(width), 0.0
-    for _ in range(rounds):
+    support = torch.full((positions,), NEVER)  # where nothing is asked any more, what was found last
+    for number in range(rounds):
         alive = [n for n in range(positions) if n == 0 or 1 - lengths[: n + 1].sum() > 1e-3]
+        unsure = [n for n in alive if n >= sparse[0] and 1 - lengths[: n + 1].sum() < 0.98 and n % sparse[1]]
+        unsure = unsure if number == 0 else []
         expected = sum(float(lengths[n]) * (n + 1) for n in range(positions))
         total = sum(bound(world, means[n], n) + lengths[n] * ends[n] for n in range(positions))
         known = float(means.square().sum() + lengths.square().sum())
@@ -55,38 +63,45 @@ def naive(world, target, log_prior, rounds, caution):
         cosine = min(max((measured * precision + 0.95 * 25) / (precision + 25), 0.2), 1.05)
         residual = math.sqrt(expected) / cosine * target - total + onsager * residual
         variance = caution * float(residual @ residual) / width
-        posterior_means, support = torch.zeros_like(means), torch.full((positions,), NEVER)
-        for n in alive:
+        posterior_means = torch.zeros_like(means)
+        for n in [n for n in alive if n not in unsure]:
             evidence = world.language.binding.unbind(residual[None], torch.tensor([n]))[0] + means[n]
             logits = codes @ evidence / variance + log_prior
             posterior_means[n] = logits.softmax(dim=0) @ codes
             support[n] = logits.logsumexp(dim=0) - 0.5 / variance
+        for n in unsure:
+            support[n] = support[n - n % sparse[1]]
         ahead = torch.stack([(residual @ ends[n] + lengths[n] - 0.5) / variance for n in range(positions)])
         behind = torch.stack([support[:n].sum() for n in range(positions)])
-        lengths = DAMPING * lengths + (1 - DAMPING) * (ahead + behind).softmax(dim=0)
+        kept = DAMPING if number else 0.0
+        lengths = kept * lengths + (1 - kept) * (ahead + behind).softmax(dim=0)
         spread = float((lengths - lengths.square()).sum())
         for n in range(positions):
-            inside = max(1 - float(lengths[: n + 1].sum()), 0.0) if n in alive else 0.0
+            asked = n in alive and n not in unsure
+            inside = max(1 - float(lengths[: n + 1].sum()), 0.0) if asked else 0.0
             means[n] = DAMPING * means[n] + (1 - DAMPING) * inside * posterior_means[n]
-            spread += inside - float(means[n].square().sum()) if n in alive else 0.0
+            spread += inside - float(means[n].square().sum()) if asked else 0.0
         onsager = (1 - DAMPING) * max(spread, 0.0) / (width * variance)
     return means, lengths, residual
 
 
 @pytest.mark.parametrize(("rounds", "caution"), [(1, 1.0), (3, 1.0), (3, 0.7)])
 @pytest.mark.parametrize("prior", [flat, unigram])
-def test_rounds_with_all_units_equal_a_naive_implementation(make_world, prior, rounds, caution):
+@pytest.mark.parametrize("sparse", [(32, 4), (2, 3)])
+def test_rounds_with_all_units_equal_a_naive_implementation(make_world, monkeypatch, prior, rounds, caution, sparse):
+    monkeypatch.setattr(amp, "_DENSE", sparse[0])
+    monkeypatch.setattr(amp, "_STRIDE", sparse[1])
     world = make_world(60, 64, positions=12)
     target = add_noise(
         world.vectors(world.texts([2, 7, 4])), torch.tensor([1.0, 0.95, 0.8]), torch.Generator().manual_seed(0)
     )
     rules = AmpRules(candidates=60, damping=DAMPING, caution=caution, remote=1e-3)
     passing = MessagePassing(world.index, world.language, prior(world), rules)
-    state = passing._start(target, semantic(3), None, None)
+    state = passing._start(target, semantic(3), None, None, [rules] * 3)
     for number in range(rounds):
         passing._round(state, torch.arange(3), first=number == 0)
     for row in range(3):
-        means, lengths, residual = naive(world, target[row], prior(world).table[:, 0], rounds, caution)
+        means, lengths, residual = naive(world, target[row], prior(world).table[:, 0], rounds, caution, sparse)
         n = state.means.shape[1]
         torch.testing.assert_close(state.means[row], means[:n], atol=2e-4, rtol=1e-3)
         assert not means[n:].any()
@@ -150,7 +165,7 @@ def test_known_units_are_subtracted_from_the_first_round_on(world):
     fixed = torch.full((1, 65), -1)
     fixed[0, :2] = torch.tensor([5, 6])
     passing = MessagePassing(world.index, world.language, unigram(world), AmpRules(damping=DAMPING))
-    state = passing._start(world.vectors([[9, 10, 11]]), semantic(1), None, fixed)
+    state = passing._start(world.vectors([[9, 10, 11]]), semantic(1), None, fixed, [passing.rules])
     passing._round(state, torch.tensor([0]), first=True)
     inside = 1 - state.lengths[0].cumsum(dim=0)[:2, None]
     expected = (1 - DAMPING) * inside * world.language.codes[[5, 6]].float()
@@ -265,3 +280,32 @@ def test_ways_must_be_given_and_hold_what_is_known(world):
     for ways in ([], [(4, AmpRules()), (1, AmpRules())]):
         with pytest.raises(ValueError, match="at least the 2 units that are known"):
             passing.decode_one(world.vectors([[5, 5, 6]])[0], semantic(1)[0], ways, fixed)
+
+
+def test_support_equals_a_naive_likelihood_ratio(make_world):
+    """Of the positions of a length's later half, at the mean length's variance, each by a sum over all units."""
+    world = make_world(60, 64, positions=24)
+    target, prior, lengths = world.vectors(world.texts([9]))[0], unigram(world), [9, 4, 14]
+    codes, log_prior = world.language.codes.float(), prior.table[:, 0] - prior.table[:, 0].logsumexp(dim=0)
+    expected = []
+    for n in lengths:
+        count, ratios = 10.0, []  # of (9 + 4 + 14) / 3 units and END
+        for place in range(n // 2, n):
+            seen = count**0.5 * world.language.binding.unbind(target[None], torch.tensor([place]))[0]
+            ratios.append(((codes @ seen - 0.5) * 64 / count + log_prior).logsumexp(dim=0))
+        expected.append(torch.stack(ratios).mean() * n)
+    found = MessagePassing(world.index, world.language, prior).support(3.0 * target, semantic(1)[0], lengths)
+    torch.testing.assert_close(found, torch.stack(expected), atol=2e-2, rtol=1e-2)
+    assert MessagePassing(world.index, world.language, prior).support(target, semantic(1)[0], []).shape == (0,)
+
+
+def test_units_speak_for_the_length_of_a_text_and_against_noise_and_shorter_texts(world):
+    """30 units in 512 dimensions; what has 12 units, in noise, is no text of 30."""
+    passing, text = MessagePassing(world.index, world.language, unigram(world)), world.drawn(3, 30, seed=5)
+    generator = torch.Generator().manual_seed(2)
+    long = world.vectors(text)
+    short = add_noise(world.vectors([units[:12] for units in text]), torch.full((3,), 0.7), generator)
+    noise = torch.randn(3, 512, generator=generator)
+    support = [[float(passing.support(row, semantic(1)[0], [30])) for row in rows] for rows in (long, short, noise)]
+    assert min(support[0]) > 20
+    assert max(support[1] + support[2]) < -5

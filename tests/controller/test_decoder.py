@@ -8,9 +8,10 @@ import torch
 from lexivert.controller.amp import AmpRules, MessagePassing
 from lexivert.controller.confidence import Calibration
 from lexivert.controller.decoder import Decoder, DecodeRules, _Best
-from lexivert.controller.prior import NEVER, Prior
+from lexivert.controller.prior import Prior
 from lexivert.controller.results import Found, Settled
 from lexivert.controller.sampling import add_noise
+from lexivert.index.faiss_index import NEVER
 from lexivert.lexicon.units import END
 
 
@@ -175,11 +176,12 @@ def test_without_ways_nothing_is_tried_again(narrow):
 def test_likely_lengths_are_near_the_likeliest(narrow):
     """Within 12 nats of it, the likeliest first, and at most so many."""
     world, _, _ = narrow
-    evidence = torch.full((3, 24), NEVER)
-    evidence[0, [4, 5, 6, 7]] = torch.tensor([30.0, 20.0, 19.0, 17.0])
-    evidence[1, [10, 20, 22]] = torch.tensor([5.0, 7.0, 6.0])
-    assert Decoder(world.proposer)._likely_lengths(evidence) == [[4, 5, 6], [20, 22, 10], []]
-    assert Decoder(world.proposer, rules=DecodeRules(lengths=2))._likely_lengths(evidence) == [[4, 5], [20, 22], []]
+    first, second, none = (torch.full((24,), NEVER) for _ in range(3))
+    first[[4, 5, 6, 7]] = torch.tensor([30.0, 20.0, 19.0, 17.0])
+    second[[10, 20, 22]] = torch.tensor([5.0, 7.0, 6.0])
+    decoder, two = Decoder(world.proposer), Decoder(world.proposer, rules=DecodeRules(lengths=2))
+    assert [decoder._likely_lengths(row) for row in (first, second, none)] == [[4, 5, 6], [20, 22, 10], []]
+    assert [two._likely_lengths(row) for row in (first, second, none)] == [[4, 5], [20, 22], []]
 
 
 @pytest.fixture
@@ -219,14 +221,42 @@ def test_what_is_tried_again_and_at_which_lengths(narrow, tries, monkeypatch, fo
     assert [length for call in tries for length in call] == tried
 
 
-def test_long_texts_are_tried_at_few_lengths(narrow):
+def promising(decoder, evidence, width, *, evident=False):
+    line = torch.full((300,), NEVER)
+    line[list(evidence)] = torch.arange(float(len(evidence)), 0.0, -1.0)
+    return decoder._promising(torch.ones(width), torch.zeros(8), line, evident=evident)
+
+
+@pytest.fixture
+def supported(monkeypatch):
+    """Lengths that units speak for; all others they speak against."""
+    spoken_for = set()
+
+    def support(self, order, semantic, lengths):
+        return torch.tensor([1.0 if n in spoken_for else -1.0 for n in lengths])
+
+    monkeypatch.setattr(MessagePassing, "support", support)
+    return spoken_for
+
+
+def test_long_texts_are_tried_at_few_lengths(narrow, supported):
     """400 positions in all, but one length in any case."""
+    supported |= set(range(64, 300))
     decoder = Decoder(narrow[0].proposer)
-    assert decoder._tight([250, 100, 50, 30, 9], 1664) == [250]
-    assert decoder._tight([150, 103, 104, 140, 110], 1664) == [150, 104, 140]
-    assert decoder._tight([20, 4, 5, 6, 30], 96) == [20, 6, 30]
-    assert Decoder(narrow[0].proposer, rules=DecodeRules(positions=10))._tight([20, 30], 96) == [20]
-    assert decoder._tight([3], 96) == []
+    assert promising(decoder, [250, 160, 50, 30, 9], 1664) == [250]
+    assert promising(decoder, [150, 103, 104, 140, 190, 110], 1664) == [150, 104, 140]
+    assert promising(decoder, [20, 4, 5, 6, 30], 96) == [20, 6, 30]
+    few = Decoder(narrow[0].proposer, rules=DecodeRules(positions=10))
+    assert promising(few, [20, 30], 96) == [20]
+    assert promising(decoder, [3], 96) == []
+
+
+def test_units_must_speak_for_a_long_text_and_nothing_evident_against_a_short_one(narrow, supported):
+    decoder = Decoder(narrow[0].proposer)
+    assert promising(decoder, [120, 110, 64, 63], 512) == [63]
+    supported |= {110, 64}
+    assert promising(decoder, [120, 110, 64, 63], 512) == [110, 64, 63]
+    assert promising(decoder, [120, 110, 64, 63], 512, evident=True) == [110, 64]
 
 
 def test_the_likeliest_lengths_are_tried_first_and_a_proof_ends_the_tries(narrow, tries, monkeypatch):

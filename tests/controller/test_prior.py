@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from lexivert.controller.prior import NEVER, Prior, UnitPrior
+from lexivert.controller.prior import Prior, UnitPrior
 from lexivert.controller.selector import HELD, Context, Selector
+from lexivert.index.faiss_index import NEVER
 from lexivert.lexicon.units import END
 
 LOG_PRIOR = torch.log(torch.tensor([0.1, 0.2, 0.3, 0.4]))

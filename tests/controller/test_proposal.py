@@ -8,10 +8,10 @@ import torch
 from lexivert.controller.buffer import OPEN, Buffer
 from lexivert.controller.channel import observe, prefix_cosine
 from lexivert.controller.placer import CANDIDATE_FEATURES, SLOT_FEATURES
-from lexivert.controller.prior import NEVER
 from lexivert.controller.proposal import _CLEAR_DEVIATIONS, score, window_fit
 from lexivert.controller.sampling import add_noise
 from lexivert.controller.selector import Context
+from lexivert.index.faiss_index import NEVER
 from lexivert.lexicon.units import END
 
 

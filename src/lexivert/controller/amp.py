@@ -27,16 +27,18 @@ from lexivert.controller.channel import (
     proven,
 )
 from lexivert.controller.language import Language
-from lexivert.controller.prior import NEVER, Prior
+from lexivert.controller.prior import Prior
 from lexivert.controller.results import Settled
 from lexivert.controller.selector import HELD, Context
 from lexivert.encoder.composition import superpose
-from lexivert.index.faiss_index import UnitIndex
+from lexivert.index.faiss_index import NEVER, UnitIndex
 from lexivert.index.shortlists import Shortlists
 
 _STILL = 1.0e-3  # largest change of any mean, from which on nothing more will happen
 _LEAST_ROUNDS = 5
 _VARIANCE_FLOOR = 1.0e-5
+_INSIDE = 0.98  # least probability of a position that is sure to lie in the text
+_DENSE, _STRIDE = 32, 4  # in the first round, of unsure positions behind so many only every fourth is asked
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class _State:
     means: Tensor  # (B, N, O)
     units: Tensor  # (B, N, HELD)
     shares: Tensor  # (B, N, HELD)
+    supports: Tensor  # (B, P), log evidence that a unit stands there, as far as that was ever asked
     residual: Tensor  # (B, O)
     onsager: Tensor  # (B,)
     fixed: Tensor  # (B, P), -1 where free
@@ -132,15 +135,39 @@ class MessagePassing:
         shortlists = Shortlists(self.index, max(1, *(length for length, _ in ways)))
         tried = MessagePassing(self.index, self.language, self.prior, ways[0][1], shortlists)
         known = None if fixed is None else fixed.expand(count, -1)
-        state = tried._start(
-            F.normalize(order, dim=0).expand(count, -1),
-            F.normalize(semantic, dim=0).expand(count, -1),
-            length_prior,
-            known,
-        )
-        state.damping = torch.tensor([rules.damping for _, rules in ways])
-        state.caution = torch.tensor([rules.caution for _, rules in ways])
+        target, prefix = F.normalize(order, dim=0).expand(count, -1), F.normalize(semantic, dim=0).expand(count, -1)
+        state = tried._start(target, prefix, length_prior, known, [rules for _, rules in ways])
         return tried._run(state, one_proof=True)
+
+    @torch.inference_mode()
+    def support(self, order: Tensor, semantic: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Log likelihood ratio of texts of some lengths, without noise, against plain noise: what units say of it.
+
+        Unbound once at a position, a vector of n units gives one of all codes in noise of variance ``n / O``, noise
+        nothing but noise. The later half of each length, where a shorter text has nothing either, speaks for the
+        whole, and the mean length's variance for all. What END says, ``length_evidence`` tells.
+
+        Args:
+            order: order part, any positive length. Shape: (O,).
+            semantic: its prefix, zero if there is none. Shape: (S,).
+            lengths: units, each at least 1. Shape: (L,).
+
+        Shape: (L,).
+        """
+        if not lengths:
+            return torch.zeros(0)
+        prefix = F.normalize(semantic, dim=0)[None]
+        positions = torch.arange(min(lengths) // 2, max(lengths))
+        count = sum(lengths) / len(lengths) + 1.0
+        variance = count / len(order)
+        whole = F.normalize(order, dim=0) * count**0.5
+        evidence = self.language.binding.unbind(whole.expand(len(positions), -1), positions)
+        nothing = torch.full((1, max(lengths)), -1)
+        context = Context.certain(nothing, torch.tensor([max(lengths)]), prefix, prefix.norm(dim=1))
+        queries = self.prior.queries(context)[0, positions]
+        found = self.index.posterior(evidence / variance, 1, (queries, self.prior.table))
+        support = F.pad(found.whole - 0.5 / variance, (int(positions[0]), 0))
+        return torch.stack([support[n // 2 : n].mean() * n for n in lengths])
 
     @torch.inference_mode()
     def decode(
@@ -154,7 +181,8 @@ class MessagePassing:
             length_prior: log probabilities added to those of the prior. Shape: (B, P).
             fixed: units known beforehand, -1 where nothing is known. Shape: (B, P).
         """
-        state = self._start(F.normalize(order, dim=-1), F.normalize(semantic, dim=-1), length_prior, fixed)
+        target, prefix = F.normalize(order, dim=-1), F.normalize(semantic, dim=-1)
+        state = self._start(target, prefix, length_prior, fixed, [self.rules] * len(target))
         return self._run(state, one_proof=False)
 
     def _run(self, state: _State, *, one_proof: bool) -> Settled:
@@ -168,7 +196,14 @@ class MessagePassing:
                 break
         return Settled(state.best, state.scores, state.fit, state.proven, state.length_evidence)
 
-    def _start(self, target: Tensor, semantic: Tensor, length_prior: Tensor | None, fixed: Tensor | None) -> _State:
+    def _start(
+        self,
+        target: Tensor,
+        semantic: Tensor,
+        length_prior: Tensor | None,
+        fixed: Tensor | None,
+        ways: Sequence[AmpRules],
+    ) -> _State:
         batch, positions = len(target), self.language.binding.positions
         length_prior = torch.zeros(batch, positions) if length_prior is None else length_prior.clone()
         if fixed is not None:
@@ -186,11 +221,12 @@ class MessagePassing:
             means=torch.zeros(batch, 0, target.shape[1]),
             units=torch.full((batch, 0, HELD), -1),
             shares=torch.zeros(batch, 0, HELD),
+            supports=torch.full((batch, positions), NEVER),
             residual=torch.zeros_like(target),
             onsager=torch.zeros(batch),
             fixed=torch.full((batch, positions), -1) if fixed is None else fixed,
-            damping=torch.full((batch,), self.rules.damping),
-            caution=torch.full((batch,), self.rules.caution),
+            damping=torch.tensor([rules.damping for rules in ways]),
+            caution=torch.tensor([rules.caution for rules in ways]),
             length_evidence=evidence,
             fit=torch.zeros(batch),
             proven=torch.zeros(batch, dtype=torch.bool),
@@ -218,6 +254,11 @@ class MessagePassing:
         residual, variance, cosine = self._observe(state, rows, first=first)
         alive = before > self.rules.remote
         alive[:, 0] = True
+        spoken_for = torch.arange(alive.shape[1]).expand_as(alive)
+        if first:  # where little is known of the length, most positions lie behind the end
+            sparse = alive & (before < _INSIDE) & (spoken_for >= _DENSE) & (spoken_for % _STRIDE > 0)
+            alive &= ~sparse
+            spoken_for = spoken_for - sparse * (spoken_for % _STRIDE)
         which, positions = alive.nonzero(as_tuple=True)
         evidence = self.language.binding.unbind(residual[which], positions)
         evidence += state.means[rows[which], positions]
@@ -235,9 +276,13 @@ class MessagePassing:
         means[pinned] = self.language.codes[given[pinned]].float()
         units[pinned], shares[pinned], support[pinned] = -1, 0.0, 0.0
         units[pinned, 0], shares[pinned, 0] = given[pinned], 1.0
-        lengths = self._lengths(state, rows, (which, positions), (residual, variance), support)
+        state.supports[rows[which], positions] = support
+        if first:
+            state.supports[rows, : alive.shape[1]] = state.supports[rows].gather(1, spoken_for)
+        lengths = self._lengths(state, rows, residual, variance)
         damping = state.damping[rows]
-        lengths = torch.lerp(lengths, state.lengths[rows], damping[:, None])
+        if not first:  # what the lengths begin with is part of their posterior
+            lengths = torch.lerp(lengths, state.lengths[rows], damping[:, None])
         inside = (1.0 - lengths.cumsum(dim=1)).clamp(0.0, 1.0)[which, positions]
         new = torch.zeros(len(rows), *state.means.shape[1:])
         new[which, positions] = inside[:, None] * means
@@ -285,15 +330,10 @@ class MessagePassing:
             found = self._shortlists.posterior(raw, HELD, bias, positions)
         return found.mean, found.units[:, :HELD], found.shares[:, :HELD], found.whole - 0.5 / variance
 
-    def _lengths(
-        self, state: _State, rows: Tensor, where: tuple[Tensor, Tensor], seen: tuple[Tensor, Tensor], support: Tensor
-    ) -> Tensor:
+    def _lengths(self, state: _State, rows: Tensor, residual: Tensor, variance: Tensor) -> Tensor:
         """Posterior over lengths: END's evidence at n, units' evidence before it. Shape: (R, P)."""
-        residual, variance = seen
         lengths = state.lengths[rows]
-        supports = torch.full(lengths.shape, NEVER)
-        supports[where] = support
-        before = torch.cat((torch.zeros(len(rows), 1), supports[:, :-1].cumsum(dim=1)), dim=1)
+        before = F.pad(state.supports[rows].cumsum(dim=1)[:, :-1], (1, 0))
         evidence = residual @ self.language.ends.T + lengths - 0.5
         return torch.softmax(state.length_prior[rows] + evidence / variance[:, None] + before, dim=1)
 

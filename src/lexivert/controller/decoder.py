@@ -24,12 +24,12 @@ from lexivert.controller.confidence import Calibration, text_features
 from lexivert.controller.incremental import Incremental
 from lexivert.controller.language import Language
 from lexivert.controller.placer import Placer
-from lexivert.controller.prior import NEVER, Prior
+from lexivert.controller.prior import Prior
 from lexivert.controller.proposal import Proposer
 from lexivert.controller.results import Decoded, Found, Settled
 from lexivert.controller.trace import Step, TraceRecorder
 from lexivert.encoder.composition import superpose
-from lexivert.index.faiss_index import UnitIndex
+from lexivert.index.faiss_index import NEVER, UnitIndex
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,12 @@ class DecodeRules:
         tight: order dimensions a unit, from which on down a vector without noise may fail, so that trying again
             helps.
         sure: a text of a likely length all of whose units are at least as probable is not decoded again.
-        evident: nor is one whose codes stand out by as many squared deviations, on average.
+        evident: nor is one whose codes stand out by as many squared deviations, on average, but at long lengths.
         lengths: most lengths that count as likely.
         margin: nats by which a likely length may fall short of the likeliest.
+        long: units from which on a length must be supported by what unbinding shows: trying it takes seconds.
         positions: most positions that are tried for one text, of all lengths together.
-        at_once: of the likely lengths at which a vector is tight, so many are tried together; then the next.
+        at_once: of the lengths to try, so many are tried together; then the next.
         retries: ways to pass messages for each of these lengths, all tried together; with none nothing is.
     """
 
@@ -55,6 +56,7 @@ class DecodeRules:
     evident: float = 15.0
     lengths: int = 8
     margin: float = 12.0
+    long: int = 64
     positions: int = 400
     at_once: int = 4
     retries: tuple[AmpRules, ...] = (AmpRules(damping=0.1), AmpRules(caution=0.8, damping=0.0))
@@ -197,48 +199,63 @@ class Decoder:
         best.offer(rows, settled)
         if not self.rules.retries:
             return
-        likely = self._likely_lengths(settled.length_evidence)
-        for place in self._hopeful(settled, likely, target.shape[1]):
+        for place in self._unsure(settled):
             row = int(rows[place])
             known = None if fixed is None else fixed[row]
-            tight = self._tight(likely[place], target.shape[1])
-            for first in range(0, len(tight), self.rules.at_once):
-                some = tight[first : first + self.rules.at_once]
+            evident = self._evident(len(settled.units[place]), float(settled.fit[place]), target.shape[1])
+            lengths = self._promising(target[row], semantic[row], settled.length_evidence[place], evident=evident)
+            for first in range(0, len(lengths), self.rules.at_once):
+                some = lengths[first : first + self.rules.at_once]
                 ways = [(length, way) for length in some for way in self.rules.retries]
                 tried = self.passing.decode_one(target[row], semantic[row], ways, known)
                 best.offer(torch.full((len(ways),), row), tried)
                 if best.proven[row]:
                     break
 
-    def _likely_lengths(self, evidence: Tensor) -> list[list[int]]:
-        """Lengths that each text may well have, the likeliest first. Shape: (B, P)."""
-        values, lengths = evidence.topk(min(self.rules.lengths, evidence.shape[1]), dim=1)
-        likely = (values >= values[:, :1] - self.rules.margin) & (values > NEVER / 2)
-        return [row[own].tolist() for row, own in zip(lengths, likely, strict=True)]
-
-    def _tight(self, lengths: Sequence[int], width: int) -> list[int]:
-        """Those at which a vector is tight, as far as they are not too much to try; the first of them in any case."""
-        tight = [length for length in lengths if (length + 1) * self.rules.tight > width]
-        tried = np.cumsum(tight)
-        return [
-            length for length, total in zip(tight, tried, strict=True) if total <= max(tight[0], self.rules.positions)
-        ]
-
-    def _hopeful(self, settled: Settled, likely: Sequence[Sequence[int]], width: int) -> list[int]:
-        """Texts that are worth another try: all but the proven, the sure ones of a likely length, and the evident.
-
-        Where message passing fails without noise, it ends in codes that stand out of the vector no further than the
-        best of many wrong ones do, ``2 H`` squared deviations at a prior of H nats; in plain noise what it finds is
-        there indeed, and what it misses the noise hides.
-        """
-        evidence = settled.fit.square() * width
+    def _unsure(self, settled: Settled) -> list[int]:
+        """Texts that are not proven, but for those of a likely length whose units are all sure."""
         return [
             row
             for row, (units, scores) in enumerate(zip(settled.units, settled.scores, strict=True))
             if not settled.proven[row]
-            and float(evidence[row]) < (len(units) + 1) * self.rules.evident
-            and (len(units) not in likely[row] or min(scores, default=0.0) < self.rules.sure)
+            and (
+                len(units) not in self._likely_lengths(settled.length_evidence[row])
+                or min(scores, default=0.0) < self.rules.sure
+            )
         ]
+
+    def _evident(self, length: int, fit: float, width: int) -> bool:
+        """Tell whether what was found is there indeed, so that what is missing is hidden by noise.
+
+        Where message passing fails without noise, it ends in codes that stand out of the vector no further than the
+        best of many wrong ones do, ``2 H`` squared deviations at a prior of H nats.
+        """
+        return fit * fit * width >= (length + 1) * self.rules.evident
+
+    def _likely_lengths(self, evidence: Tensor) -> list[int]:
+        """Lengths that a text may well have, the likeliest first. Shape: (P,)."""
+        values, lengths = evidence.topk(min(self.rules.lengths, len(evidence)))
+        likely = (values >= values[0] - self.rules.margin) & (values > NEVER / 2)
+        return lengths[likely].tolist()
+
+    def _promising(self, target: Tensor, semantic: Tensor, evidence: Tensor, *, evident: bool) -> list[int]:
+        """Likely lengths at which a vector is tight, as far as they are not too much to try; the first in any case.
+
+        Long ones are tried if units at their later half speak for a text without noise rather than for plain noise.
+        In a short one a few rare units may speak against it as loudly as noise does, and trying costs little; such
+        are tried unless what was found is evident.
+
+        Shape: target (O,), semantic (S,), evidence (P,).
+        """
+        tight = [n for n in self._likely_lengths(evidence) if (n + 1) * self.rules.tight > len(target)]
+        long = [n for n in tight if n >= self.rules.long]
+        support = dict(zip(long, self.passing.support(target, semantic, long).tolist(), strict=True))
+        lengths: list[int] = []
+        for n in tight:
+            worth = support[n] > 0.0 if n in support else not evident
+            if worth and (not lengths or sum(lengths) + n <= self.rules.positions):
+                lengths.append(n)
+        return lengths
 
     def _replay(self, target: Tensor, units: list[int], scores: list[float]) -> list[Step]:
         """Rebuild a text that was found as a whole, its surest units first."""

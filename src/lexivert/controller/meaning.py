@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.controller.prior import NEVER, Prior
+from lexivert.controller.prior import Prior
 from lexivert.controller.selector import Context
 from lexivert.encoder.encoder import Encoder
+from lexivert.index.faiss_index import NEVER
 
 _REPEATABLE = 48
 """So many most probable units may occur more than once in a text: commas and articles, not what it is about."""

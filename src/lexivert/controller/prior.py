@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from lexivert.controller.selector import Context, Selector
+from lexivert.index.faiss_index import NEVER
 from lexivert.lexicon.units import END
 
-NEVER = -1.0e6
-"""Log probability of what is ruled out: finite, so that products with 0 stay 0."""
 _BINS = 32
 _FAR = 8.0  # deviations beyond which a tail counts as empty
 

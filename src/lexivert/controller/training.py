@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -243,13 +243,14 @@ def train_selector(
     """
     modules: dict[str, nn.Module] = {"selector": selector.train(), "space": space}
     topics = Lessons.of(texts, log_prior, params, params.topic_batch_size, seed)
-    config = replace(_config(params, params.topic_steps, seed), learning_rate=params.topic_learning_rate)
+    config = _config(params, params.topic_steps, params.topic_learning_rate, seed)
     dtype = choose_dtype("auto", torch.device("cpu"))
     history = train(TopicStep(selector, space, params, dtype), modules, topics, config, checkpoints[0], "topic")
     selector.topic.requires_grad_(requires_grad=False)
     step = SelectorStep(selector, space, log_prior, params)
     lessons = Lessons.of(texts, log_prior, params, params.batch_size, seed + 1)
-    history += train(step, modules, lessons, _config(params, params.steps, seed), checkpoints[1], "selector")
+    config = _config(params, params.steps, params.learning_rate, seed)
+    history += train(step, modules, lessons, config, checkpoints[1], "selector")
     selector.eval().requires_grad_()
     with torch.no_grad():
         return Prior.learned(selector, space(torch.arange(len(space.bias))), space.bias), history
@@ -261,17 +262,17 @@ def train_placer(
     """Train the Placer in place; arguments and curves as of ``train_selector``."""
     modules: dict[str, nn.Module] = {"placer": proposer.placer.train()}
     examples = Examples(texts, proposer, params, seed)
-    config = _config(params, params.placer_steps, seed)
+    config = _config(params, params.placer_steps, params.learning_rate, seed)
     history = train(PlacerStep(proposer), modules, examples, config, checkpoint, "placer")
     proposer.placer.eval()
     return history
 
 
-def _config(params: ControllerParams, steps: int, seed: int) -> LoopConfig:
+def _config(params: ControllerParams, steps: int, rate: float, seed: int) -> LoopConfig:
     return LoopConfig(
         epochs=steps // STEPS_A_POINT,
         batches=STEPS_A_POINT,
-        learning_rate=params.learning_rate,
+        learning_rate=rate,
         weight_decay=params.weight_decay,
         warmup_share=params.warmup_share,
         clip_norm=params.clip_norm,

@@ -31,6 +31,7 @@ from lexivert.evaluation.texts import Held, Units, choose_texts, hold, texts_of
 from lexivert.params import Params
 
 _MIXED_TEXTS = 450
+_NOISES = 3  # times that each of them is sent: fewer readings leave an error of .02 to chance alone
 _DRAFTED_TEXTS = 96
 _UNFOUNDED = 24
 
@@ -218,15 +219,17 @@ def _confidence(suite: Suite, params: Params) -> tuple[dict[str, float], list[tu
     count = len(suite.held.texts)
     held = suite.held.only(np.random.default_rng(params.seed).permutation(count)[:_MIXED_TEXTS].tolist())
     noise = torch.Generator().manual_seed(params.seed + 1)
-    semantic, order = suite.parts(add_noise(held.vectors, mixed_cosines(len(held.texts)), noise))
+    vectors, truth = held.vectors.repeat(_NOISES, 1), held.units * _NOISES
+    semantic, order = suite.parts(add_noise(vectors, mixed_cosines(len(vectors)), noise))
     decoded = suite.decoder.decode_all(order, semantic, AT_ONCE, "confidence")
     confidence = decoded.confidence.tolist()
-    right = [a == b for a, b in zip(held.units, decoded.units, strict=True)]
-    pairs = zip(held.units, decoded.units, strict=True)
-    unit_right = [hit for truth, units in pairs for hit in right_units(truth, units)]
+    right = [a == b for a, b in zip(truth, decoded.units, strict=True)]
+    pairs = zip(truth, decoded.units, strict=True)
+    unit_right = [hit for text, units in pairs for hit in right_units(text, units)]
     unit_confidence = [score for scores in decoded.scores for score in scores]
     report = {
-        "texts": len(right),
+        "texts": len(held.texts),
+        "readings": len(right),
         "exact_match": float(np.mean(right)),
         "expected_calibration_error": metrics.expected_calibration_error(confidence, right),
         "auroc": metrics.auroc(confidence, right),

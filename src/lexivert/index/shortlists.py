@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from lexivert.index.faiss_index import Bias, Posterior, UnitIndex
+from lexivert.index.faiss_index import NEVER, Bias, Posterior, UnitIndex
 
 _FULL = (0, 2, 5, 10, 17)  # rounds in which all units are compared; most happens in the first
 _CANDIDATES = 192  # units a query that come onto the list of its place in such a round
@@ -63,14 +62,15 @@ class Shortlists:
         for place, before in enumerate(self._units.tolist()):
             liked = units[places == place].T.flatten().tolist()
             lists.append(list(dict.fromkeys(unit for unit in (*liked, *before) if unit >= 0))[: self.longest])
-        width = max((len(row) for row in lists), default=0)
-        self._units = torch.tensor([_filled(row, width) for row in lists], dtype=torch.int64).view(len(lists), width)
+        self._units = pad_sequence(
+            [torch.tensor(row, dtype=torch.int64) for row in lists], batch_first=True, padding_value=-1
+        )
         missing = self._units < 0
         self._codes = torch.from_numpy(self.index.codes)[self._units.clamp_min(0)].float()
         self._codes[missing] = 0.0
         self._bias = table[self._units.clamp_min(0)]
         self._bias[missing] = 0.0
-        self._bias[:, :, -1].masked_fill_(missing, -1.0e6)  # a query's last entry is 1
+        self._bias[:, :, -1].masked_fill_(missing, NEVER)  # a query's last entry is 1
 
     def _listed(self, queries: Tensor, k: int, bias: Tensor, places: Tensor) -> Posterior:
         """Softmax over the lists alone."""
@@ -90,8 +90,3 @@ class Shortlists:
         shares, best = shares.topk(min(k, shares.shape[2]), dim=2)
         units = self._units[:, None, :].expand(-1, shape[1], -1).gather(2, best)
         return Posterior(*(part[places, rank] for part in (mean, units, shares, whole - normaliser)))
-
-
-def _filled(units: Sequence[int], width: int) -> list[int]:
-    """A list with -1 behind it until it is so wide."""
-    return [*units, *[-1] * (width - len(units))]
