@@ -146,8 +146,8 @@ class TokenHeadWeights(_Section):
     contrastive: NonNegativeFloat = 1.0
     reconstruction: NonNegativeFloat = 1.0
     """Reached after the warm-up."""
-    anchor_start: NonNegativeFloat = 0.2
-    anchor_end: NonNegativeFloat = 0.05
+    anchor_start: NonNegativeFloat = 0.0
+    anchor_end: NonNegativeFloat = 0.0
     """The semantic anchor's weight falls from start to end along a cosine."""
     synonym: NonNegativeFloat = 0.1
     orthogonality: NonNegativeFloat = 0.0

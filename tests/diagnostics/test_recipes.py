@@ -32,8 +32,10 @@ def test_an_unknown_recipe_is_named(tiny_params):
         recipes.with_recipe(tiny_params, "without_everything")
 
 
-def test_the_anchor_falls_to_a_quarter():
+def test_the_anchor_falls_to_a_quarter(tiny_params):
     weight = recipes.weighted({"anchor": 0.2})
+    added = recipes.with_recipe(tiny_params, "with_anchor").token_head.weight
+    assert (added.anchor_start, added.anchor_end) == (0.2, 0.05)
     assert weight == TokenHeadWeights(
         contrastive=0, reconstruction=0, anchor_start=0.2, anchor_end=0.05, synonym=0, orthogonality=0
     )

@@ -11,7 +11,7 @@ from safetensors.torch import save
 from lexivert.encoder.identity import identity_codes
 from lexivert.encoder.token_head import TokenHeadConfig
 from lexivert.errors import LexivertError
-from lexivert.params import TemperatureParams, TokenHeadParams
+from lexivert.params import TemperatureParams, TokenHeadParams, TokenHeadWeights
 from lexivert.training import losses, token_head
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.loop import Progress
@@ -35,6 +35,7 @@ PARAMS = TokenHeadParams(
     accumulation=2,
     temperature=TemperatureParams(start=0.075, end=0.04),
     reconstruction_warmup_epochs=2.0,
+    weight=TokenHeadWeights(anchor_start=0.2, anchor_end=0.05),
 )
 
 

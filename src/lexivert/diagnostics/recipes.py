@@ -40,17 +40,17 @@ RECIPES = (
     "default",
     "without_contrastive",
     "without_reconstruction",
-    "without_anchor",
     "without_synonym",
     "without_antonym",
     "without_queue",
     "without_identity",
+    "with_anchor",
     "with_orthogonality",
     *(f"only_{loss}" for loss in LOSSES),
     "only_identity",
 )
-"""The default weights; one part left out; the orthogonality loss, which the default lacks, added; one loss alone."""
-_ORTHOGONALITY = 0.1  # its weight in the research script
+"""The default weights; one part left out; a loss that the default lacks added; one loss alone."""
+_LACKING = {"anchor": 0.2, "orthogonality": 0.1}  # weights in the research script
 _NEIGHBOURS = 10
 _QUERIES = 500
 _DRAWN = 30  # texts drawn for each that is wanted: many are too long
@@ -90,14 +90,11 @@ def with_recipe(params: Params, name: str) -> Params:
     kind, _, part = name.partition("_")
     weight = params.token_head.weight
     if kind == "only":
-        kept = weights_of(weight) if part != "identity" else {}
-        strength = max(kept.get(part, 0.0), _ORTHOGONALITY if part == "orthogonality" else 0.0)
-        weight = weighted({part: strength})
+        weight = weighted({part: weights_of(weight).get(part) or _LACKING.get(part, 0.0)})
     elif kind == "without" and part in LOSSES:
-        named = ("anchor_start", "anchor_end") if part == "anchor" else (part,)
-        weight = weight.model_copy(update=dict.fromkeys(named, 0.0))
+        weight = weight.model_copy(update=_fields(part, 0.0))
     elif kind == "with":
-        weight = weight.model_copy(update={part: _ORTHOGONALITY})
+        weight = weight.model_copy(update=_fields(part, _LACKING[part]))
     head = params.token_head.model_copy(update={"weight": weight})
     if name == "without_queue":
         head = head.model_copy(update={"queue_size": 0})
@@ -113,10 +110,15 @@ def weights_of(weight: TokenHeadWeights) -> dict[str, float]:
 
 
 def weighted(weights: Mapping[str, float]) -> TokenHeadWeights:
-    """Weights by loss, all others 0; the anchor's falls to a quarter, as by default."""
-    anchor = weights.get("anchor", 0.0)
-    rest = {loss: weights.get(loss, 0.0) for loss in LOSSES if loss != "anchor"}
-    return TokenHeadWeights(anchor_start=anchor, anchor_end=anchor / 4, **rest)
+    """Weights by loss, all others 0; the anchor's falls to a quarter."""
+    fields: dict[str, float] = {}
+    for loss in LOSSES:
+        fields |= _fields(loss, weights.get(loss, 0.0))
+    return TokenHeadWeights(**fields)
+
+
+def _fields(loss: str, weight: float) -> dict[str, float]:
+    return {"anchor_start": weight, "anchor_end": weight / 4} if loss == "anchor" else {loss: weight}
 
 
 @dataclass(frozen=True)
