@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lexivert.controller.amp import AmpRules, MessagePassing
 from lexivert.controller.confidence import Calibration
@@ -11,8 +12,7 @@ from lexivert.controller.decoder import Decoder, DecodeRules, _Best
 from lexivert.controller.prior import Prior
 from lexivert.controller.results import Found, Settled
 from lexivert.controller.sampling import add_noise
-from lexivert.index.faiss_index import NEVER
-from lexivert.lexicon.units import END
+from lexivert.lexicon.units import END, NEVER
 
 
 def semantic(count):
@@ -221,10 +221,8 @@ def test_what_is_tried_again_and_at_which_lengths(narrow, tries, monkeypatch, fo
     assert [length for call in tries for length in call] == tried
 
 
-def promising(decoder, evidence, width, *, evident=False):
-    line = torch.full((300,), NEVER)
-    line[list(evidence)] = torch.arange(float(len(evidence)), 0.0, -1.0)
-    return decoder._promising(torch.ones(width), torch.zeros(8), line, evident=evident)
+def promising(decoder, likely, width, *, evident=False):
+    return decoder._promising(torch.ones(width), torch.zeros(8), likely, evident=evident)
 
 
 @pytest.fixture
@@ -245,6 +243,7 @@ def test_long_texts_are_tried_at_few_lengths(narrow, supported):
     decoder = Decoder(narrow[0].proposer)
     assert promising(decoder, [250, 160, 50, 30, 9], 1664) == [250]
     assert promising(decoder, [150, 103, 104, 140, 190, 110], 1664) == [150, 104, 140]
+    assert promising(decoder, [150, 104, 190, 140], 1664) == [150, 104, 140]
     assert promising(decoder, [20, 4, 5, 6, 30], 96) == [20, 6, 30]
     few = Decoder(narrow[0].proposer, rules=DecodeRules(positions=10))
     assert promising(few, [20, 30], 96) == [20]
@@ -257,6 +256,20 @@ def test_units_must_speak_for_a_long_text_and_nothing_evident_against_a_short_on
     supported |= {110, 64}
     assert promising(decoder, [120, 110, 64, 63], 512) == [110, 64, 63]
     assert promising(decoder, [120, 110, 64, 63], 512, evident=True) == [110, 64]
+
+
+def test_a_long_text_is_tried_at_its_length_and_noise_is_not(world, tries, monkeypatch):
+    """30 units in 512 dimensions, counted as long: a text, and noise, of which END says the same."""
+    evidence = torch.full((2, 65), NEVER)
+    evidence[:, 30] = 10.0
+    settled = Settled([[], []], [[], []], torch.zeros(2), torch.tensor([False, False]), evidence)
+    monkeypatch.setattr(MessagePassing, "decode", lambda *_, **__: settled)
+    noise = torch.randn(1, 512, generator=torch.Generator().manual_seed(1))
+    target = torch.cat((F.normalize(noise, dim=1), world.vectors(world.drawn(1, 30, seed=3))))
+    known = fixed_units(65).expand(2, -1)  # nothing is known, but the incremental pass is not asked
+    result = Decoder(world.proposer, rules=DecodeRules(long=20, tight=24)).decode(target, semantic(2), fixed=known)
+    assert tries == [[30, 30]]
+    assert result.proven.tolist() == [False, True]
 
 
 def test_the_likeliest_lengths_are_tried_first_and_a_proof_ends_the_tries(narrow, tries, monkeypatch):

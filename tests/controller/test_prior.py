@@ -7,8 +7,7 @@ import torch
 
 from lexivert.controller.prior import Prior, UnitPrior
 from lexivert.controller.selector import HELD, Context, Selector
-from lexivert.index.faiss_index import NEVER
-from lexivert.lexicon.units import END
+from lexivert.lexicon.units import END, NEVER
 
 LOG_PRIOR = torch.log(torch.tensor([0.1, 0.2, 0.3, 0.4]))
 

@@ -11,8 +11,7 @@ from lexivert.controller.placer import CANDIDATE_FEATURES, SLOT_FEATURES
 from lexivert.controller.proposal import _CLEAR_DEVIATIONS, score, window_fit
 from lexivert.controller.sampling import add_noise
 from lexivert.controller.selector import Context
-from lexivert.index.faiss_index import NEVER
-from lexivert.lexicon.units import END
+from lexivert.lexicon.units import END, NEVER
 
 
 def state(world, texts, committed, cosine=1.0):

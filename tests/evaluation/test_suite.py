@@ -59,6 +59,14 @@ def test_curves_agree_with_the_report(project: Paths, tiny_params: Params):
         steps = list(csv.DictReader(file))
     assert [int(step["step"]) for step in steps] == list(range(1, len(steps) + 1))
     assert float(steps[-1]["residual"]) < float(steps[0]["residual"])
+    with (project.plots / "reliability.csv").open(encoding="utf-8", newline="") as file:
+        bins = list(csv.DictReader(file))
+    sent = report["confidence"]
+    assert sum(int(row["readings"]) for row in bins) == sent["readings"] == 3 * sent["texts"]
+    right = sum(int(row["readings"]) * float(row["observed"]) for row in bins)
+    assert right / sent["readings"] == pytest.approx(sent["exact_match"], abs=1e-3)
+    apart = sum(int(row["readings"]) * abs(float(row["observed"]) - float(row["confidence"])) for row in bins)
+    assert apart / sent["readings"] == pytest.approx(sent["expected_calibration_error"], abs=1e-3)
 
 
 def test_a_missing_corpus_is_named(project: Paths, tiny_params: Params):

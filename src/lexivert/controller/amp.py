@@ -6,7 +6,8 @@ their mean in the place of the position; the Onsager term keeps what is left Gau
 END's evidence, the evidence that units stand before it and none behind, and the prior over lengths. The prior over
 units is whatever is given: flat, unigram, or the Selector's, which never sees what is held at a position itself, so
 that within a round the divergence is that of the posterior mean alone. Over rounds, a position's evidence does come
-back to it by way of its neighbours' posteriors, as in any loopy message passing.
+back to it by way of its neighbours' posteriors, as in any loopy message passing. In the first round, while the length
+is open, late positions are asked in samples alone.
 """
 
 from __future__ import annotations
@@ -31,14 +32,17 @@ from lexivert.controller.prior import Prior
 from lexivert.controller.results import Settled
 from lexivert.controller.selector import HELD, Context
 from lexivert.encoder.composition import superpose
-from lexivert.index.faiss_index import NEVER, UnitIndex
+from lexivert.index.faiss_index import UnitIndex
 from lexivert.index.shortlists import Shortlists
+from lexivert.lexicon.units import NEVER
 
 _STILL = 1.0e-3  # largest change of any mean, from which on nothing more will happen
 _LEAST_ROUNDS = 5
 _VARIANCE_FLOOR = 1.0e-5
 _INSIDE = 0.98  # least probability of a position that is sure to lie in the text
-_DENSE, _STRIDE = 32, 4  # in the first round, of unsure positions behind so many only every fourth is asked
+# First round: from position 32 on, of those not sure to lie in the text, only every fourth is asked, and its evidence
+# stands for the next three; most of them lie behind the end, and asking is what the round costs.
+_DENSE, _STRIDE = 32, 4
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class _State:
     means: Tensor  # (B, N, O)
     units: Tensor  # (B, N, HELD)
     shares: Tensor  # (B, N, HELD)
-    supports: Tensor  # (B, P), log evidence that a unit stands there, as far as that was ever asked
+    supports: Tensor  # (B, P), log evidence of a unit there when last asked (or of one before, see _STRIDE)
     residual: Tensor  # (B, O)
     onsager: Tensor  # (B,)
     fixed: Tensor  # (B, P), -1 where free
@@ -143,9 +147,10 @@ class MessagePassing:
     def support(self, order: Tensor, semantic: Tensor, lengths: Sequence[int]) -> Tensor:
         """Log likelihood ratio of texts of some lengths, without noise, against plain noise: what units say of it.
 
-        Unbound once at a position, a vector of n units gives one of all codes in noise of variance ``n / O``, noise
-        nothing but noise. The later half of each length, where a shorter text has nothing either, speaks for the
-        whole, and the mean length's variance for all. What END says, ``length_evidence`` tells.
+        Every position is unbound once. In a text, that gives a code in noise, elsewhere noise alone; both times of
+        variance ``(n + 1) / O`` a dimension, n being the mean of the lengths for all of them. A length is judged by
+        its later half, where a text of half as many units has nothing, and the prior is that of the longest. What
+        END says is not in it, see ``length_evidence``.
 
         Args:
             order: order part, any positive length. Shape: (O,).
@@ -157,17 +162,18 @@ class MessagePassing:
         if not lengths:
             return torch.zeros(0)
         prefix = F.normalize(semantic, dim=0)[None]
-        positions = torch.arange(min(lengths) // 2, max(lengths))
+        start, longest = min(lengths) // 2, max(lengths)
+        positions = torch.arange(start, longest)
         count = sum(lengths) / len(lengths) + 1.0
         variance = count / len(order)
         whole = F.normalize(order, dim=0) * count**0.5
         evidence = self.language.binding.unbind(whole.expand(len(positions), -1), positions)
-        nothing = torch.full((1, max(lengths)), -1)
-        context = Context.certain(nothing, torch.tensor([max(lengths)]), prefix, prefix.norm(dim=1))
+        nothing = torch.full((1, longest), -1)
+        context = Context.certain(nothing, torch.tensor([longest]), prefix, prefix.norm(dim=1))
         queries = self.prior.queries(context)[0, positions]
         found = self.index.posterior(evidence / variance, 1, (queries, self.prior.table))
-        support = F.pad(found.whole - 0.5 / variance, (int(positions[0]), 0))
-        return torch.stack([support[n // 2 : n].mean() * n for n in lengths])
+        support = found.whole - 0.5 / variance
+        return torch.stack([support[n // 2 - start : n - start].mean() * n for n in lengths])
 
     @torch.inference_mode()
     def decode(
@@ -202,7 +208,7 @@ class MessagePassing:
         semantic: Tensor,
         length_prior: Tensor | None,
         fixed: Tensor | None,
-        ways: Sequence[AmpRules],
+        rules: Sequence[AmpRules],
     ) -> _State:
         batch, positions = len(target), self.language.binding.positions
         length_prior = torch.zeros(batch, positions) if length_prior is None else length_prior.clone()
@@ -225,8 +231,8 @@ class MessagePassing:
             residual=torch.zeros_like(target),
             onsager=torch.zeros(batch),
             fixed=torch.full((batch, positions), -1) if fixed is None else fixed,
-            damping=torch.tensor([rules.damping for rules in ways]),
-            caution=torch.tensor([rules.caution for rules in ways]),
+            damping=torch.tensor([way.damping for way in rules]),
+            caution=torch.tensor([way.caution for way in rules]),
             length_evidence=evidence,
             fit=torch.zeros(batch),
             proven=torch.zeros(batch, dtype=torch.bool),
@@ -254,11 +260,12 @@ class MessagePassing:
         residual, variance, cosine = self._observe(state, rows, first=first)
         alive = before > self.rules.remote
         alive[:, 0] = True
-        spoken_for = torch.arange(alive.shape[1]).expand_as(alive)
-        if first:  # where little is known of the length, most positions lie behind the end
-            sparse = alive & (before < _INSIDE) & (spoken_for >= _DENSE) & (spoken_for % _STRIDE > 0)
-            alive &= ~sparse
-            spoken_for = spoken_for - sparse * (spoken_for % _STRIDE)
+        source = torch.arange(alive.shape[1]).expand_as(alive)
+        if first:
+            skipped = alive & (before < _INSIDE) & (source >= _DENSE) & (source % _STRIDE > 0)
+            skipped &= (state.fixed[rows] < 0).all(dim=1, keepdim=True)  # what is known speaks for itself alone
+            alive &= ~skipped
+            source = source - skipped * (source % _STRIDE)
         which, positions = alive.nonzero(as_tuple=True)
         evidence = self.language.binding.unbind(residual[which], positions)
         evidence += state.means[rows[which], positions]
@@ -278,19 +285,20 @@ class MessagePassing:
         units[pinned, 0], shares[pinned, 0] = given[pinned], 1.0
         state.supports[rows[which], positions] = support
         if first:
-            state.supports[rows, : alive.shape[1]] = state.supports[rows].gather(1, spoken_for)
+            state.supports[rows, : alive.shape[1]] = state.supports[rows].gather(1, source)
         lengths = self._lengths(state, rows, residual, variance)
         damping = state.damping[rows]
-        if not first:  # what the lengths begin with is part of their posterior
-            lengths = torch.lerp(lengths, state.lengths[rows], damping[:, None])
+        # The lengths begin with the same END evidence, so their first posterior replaces them whole.
+        kept = torch.zeros_like(damping) if first else damping
+        lengths = torch.lerp(lengths, state.lengths[rows], kept[:, None])
         inside = (1.0 - lengths.cumsum(dim=1)).clamp(0.0, 1.0)[which, positions]
         new = torch.zeros(len(rows), *state.means.shape[1:])
         new[which, positions] = inside[:, None] * means
         new = torch.lerp(new, state.means[rows], damping[:, None, None])
         free = torch.where(pinned, 0.0, inside - new[which, positions].square().sum(dim=1))
-        spread = torch.zeros(len(rows)).index_add_(0, which, free)
-        spread += (lengths - lengths.square()).sum(dim=1)
-        state.onsager[rows] = onsager_share(spread, residual.shape[1], variance) * (1.0 - damping)
+        spread = torch.zeros(len(rows)).index_add_(0, which, free) * (1.0 - damping)
+        spread += (lengths - lengths.square()).sum(dim=1) * (1.0 - kept)
+        state.onsager[rows] = onsager_share(spread, residual.shape[1], variance)
         still = (new - state.means[rows]).abs().amax(dim=(1, 2)) < _STILL
         state.means[rows], state.lengths[rows] = new, lengths
         state.residual[rows] = residual

@@ -29,7 +29,8 @@ from lexivert.controller.proposal import Proposer
 from lexivert.controller.results import Decoded, Found, Settled
 from lexivert.controller.trace import Step, TraceRecorder
 from lexivert.encoder.composition import superpose
-from lexivert.index.faiss_index import NEVER, UnitIndex
+from lexivert.index.faiss_index import UnitIndex
+from lexivert.lexicon.units import NEVER
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,11 @@ class DecodeRules:
         tight: order dimensions a unit, from which on down a vector without noise may fail, so that trying again
             helps.
         sure: a text of a likely length all of whose units are at least as probable is not decoded again.
-        evident: nor is one whose codes stand out by as many squared deviations, on average, but at long lengths.
+        evident: nor, at lengths below ``long``, one whose codes stand out by so many squared deviations on average.
         lengths: most lengths that count as likely.
         margin: nats by which a likely length may fall short of the likeliest.
-        long: units from which on a length must be supported by what unbinding shows: trying it takes seconds.
+        long: units, 1 or more, from which on a length is tried only if ``MessagePassing.support`` is positive: a try
+            takes a second and more.
         positions: most positions that are tried for one text, of all lengths together.
         at_once: of the lengths to try, so many are tried together; then the next.
         retries: ways to pass messages for each of these lengths, all tried together; with none nothing is.
@@ -199,11 +201,11 @@ class Decoder:
         best.offer(rows, settled)
         if not self.rules.retries:
             return
-        for place in self._unsure(settled):
+        for place, likely in self._unsure(settled).items():
             row = int(rows[place])
             known = None if fixed is None else fixed[row]
             evident = self._evident(len(settled.units[place]), float(settled.fit[place]), target.shape[1])
-            lengths = self._promising(target[row], semantic[row], settled.length_evidence[place], evident=evident)
+            lengths = self._promising(target[row], semantic[row], likely, evident=evident)
             for first in range(0, len(lengths), self.rules.at_once):
                 some = lengths[first : first + self.rules.at_once]
                 ways = [(length, way) for length in some for way in self.rules.retries]
@@ -212,17 +214,15 @@ class Decoder:
                 if best.proven[row]:
                     break
 
-    def _unsure(self, settled: Settled) -> list[int]:
-        """Texts that are not proven, but for those of a likely length whose units are all sure."""
-        return [
-            row
-            for row, (units, scores) in enumerate(zip(settled.units, settled.scores, strict=True))
-            if not settled.proven[row]
-            and (
-                len(units) not in self._likely_lengths(settled.length_evidence[row])
-                or min(scores, default=0.0) < self.rules.sure
-            )
-        ]
+    def _unsure(self, settled: Settled) -> dict[int, list[int]]:
+        """Likely lengths of texts that are neither proven nor of such a length with all units sure."""
+        unsure = {}
+        for row, (units, scores) in enumerate(zip(settled.units, settled.scores, strict=True)):
+            if not settled.proven[row]:
+                likely = self._likely_lengths(settled.length_evidence[row])
+                if len(units) not in likely or min(scores, default=0.0) < self.rules.sure:
+                    unsure[row] = likely
+        return unsure
 
     def _evident(self, length: int, fit: float, width: int) -> bool:
         """Tell whether what was found is there indeed, so that what is missing is hidden by noise.
@@ -238,16 +238,16 @@ class Decoder:
         likely = (values >= values[0] - self.rules.margin) & (values > NEVER / 2)
         return lengths[likely].tolist()
 
-    def _promising(self, target: Tensor, semantic: Tensor, evidence: Tensor, *, evident: bool) -> list[int]:
-        """Likely lengths at which a vector is tight, as far as they are not too much to try; the first in any case.
+    def _promising(self, target: Tensor, semantic: Tensor, likely: Sequence[int], *, evident: bool) -> list[int]:
+        """Those of the likely lengths that are worth a try, as far as they are not too much; the first in any case.
 
-        Long ones are tried if units at their later half speak for a text without noise rather than for plain noise.
-        In a short one a few rare units may speak against it as loudly as noise does, and trying costs little; such
-        are tried unless what was found is evident.
+        A vector must be tight there. Long ones are tried if units at their later half speak for a text without noise
+        rather than for plain noise. In a short one a few rare units may speak against it as loudly as noise does, and
+        trying costs little; such are tried unless what was found is evident.
 
-        Shape: target (O,), semantic (S,), evidence (P,).
+        Shape: target (O,), semantic (S,).
         """
-        tight = [n for n in self._likely_lengths(evidence) if (n + 1) * self.rules.tight > len(target)]
+        tight = [n for n in likely if (n + 1) * self.rules.tight > len(target)]
         long = [n for n in tight if n >= self.rules.long]
         support = dict(zip(long, self.passing.support(target, semantic, long).tolist(), strict=True))
         lengths: list[int] = []

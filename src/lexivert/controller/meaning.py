@@ -15,7 +15,7 @@ from torch import Tensor
 from lexivert.controller.prior import Prior
 from lexivert.controller.selector import Context
 from lexivert.encoder.encoder import Encoder
-from lexivert.index.faiss_index import NEVER
+from lexivert.lexicon.units import NEVER
 
 _REPEATABLE = 48
 """So many most probable units may occur more than once in a text: commas and articles, not what it is about."""

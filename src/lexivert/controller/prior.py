@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from lexivert.controller.selector import Context, Selector
-from lexivert.index.faiss_index import NEVER
-from lexivert.lexicon.units import END
+from lexivert.lexicon.units import END, NEVER
 
 _BINS = 32
 _FAR = 8.0  # deviations beyond which a tail counts as empty

@@ -1,4 +1,4 @@
-"""What each of the token head's losses is worth: recipes with one part left out, and with one part alone."""
+"""What each of the token head's losses is worth: recipes with one part left out, one added, or one alone."""
 
 from __future__ import annotations
 
@@ -90,11 +90,12 @@ def with_recipe(params: Params, name: str) -> Params:
     kind, _, part = name.partition("_")
     weight = params.token_head.weight
     if kind == "only":
-        weight = weighted({part: weights_of(weight).get(part) or _LACKING.get(part, 0.0)})
+        own = weights_of(weight) if part in LOSSES else {}
+        weight = weighted({loss: own[loss] or _LACKING.get(loss, 0.0) for loss in own if loss == part})
     elif kind == "without" and part in LOSSES:
-        weight = weight.model_copy(update=_fields(part, 0.0))
+        weight = weight.model_copy(update=_weight_fields(part, 0.0))
     elif kind == "with":
-        weight = weight.model_copy(update=_fields(part, _LACKING[part]))
+        weight = weight.model_copy(update=_weight_fields(part, _LACKING[part]))
     head = params.token_head.model_copy(update={"weight": weight})
     if name == "without_queue":
         head = head.model_copy(update={"queue_size": 0})
@@ -113,11 +114,12 @@ def weighted(weights: Mapping[str, float]) -> TokenHeadWeights:
     """Weights by loss, all others 0; the anchor's falls to a quarter."""
     fields: dict[str, float] = {}
     for loss in LOSSES:
-        fields |= _fields(loss, weights.get(loss, 0.0))
+        fields |= _weight_fields(loss, weights.get(loss, 0.0))
     return TokenHeadWeights(**fields)
 
 
-def _fields(loss: str, weight: float) -> dict[str, float]:
+def _weight_fields(loss: str, weight: float) -> dict[str, float]:
+    """What sets one loss's weight; the anchor's falls to a quarter."""
     return {"anchor_start": weight, "anchor_end": weight / 4} if loss == "anchor" else {loss: weight}
 
 

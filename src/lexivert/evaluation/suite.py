@@ -31,7 +31,7 @@ from lexivert.evaluation.texts import Held, Units, choose_texts, hold, texts_of
 from lexivert.params import Params
 
 _MIXED_TEXTS = 450
-_NOISES = 3  # times that each of them is sent: fewer readings leave an error of .02 to chance alone
+_COPIES = 3  # of each, in as many levels of noise: fewer readings leave a calibration error of .02 to chance alone
 _DRAFTED_TEXTS = 96
 _UNFOUNDED = 24
 
@@ -181,7 +181,7 @@ def run_evaluation(paths: Paths, params: Params) -> None:
     report["meaning_only"] = _meaning_only(suite, params)
     report["confidence"], bins = _confidence(suite, params)
     rows: list[Row] = [[mean, share, mean, count] for mean, share, count in bins]
-    write_table(paths.plots / "reliability.csv", ["confidence", "observed", "perfect", "texts"], rows)
+    write_table(paths.plots / "reliability.csv", ["confidence", "observed", "perfect", "readings"], rows)
     report["semantic_prefix_cosine"] = metrics.mean_cosine(held.features, held.vectors[:, : held.features.shape[1]])
     artifacts.write_metrics(paths.metrics("evaluate"), report)
     _write_matches(paths, held.texts, matches)
@@ -219,7 +219,8 @@ def _confidence(suite: Suite, params: Params) -> tuple[dict[str, float], list[tu
     count = len(suite.held.texts)
     held = suite.held.only(np.random.default_rng(params.seed).permutation(count)[:_MIXED_TEXTS].tolist())
     noise = torch.Generator().manual_seed(params.seed + 1)
-    vectors, truth = held.vectors.repeat(_NOISES, 1), held.units * _NOISES
+    vectors = held.vectors.repeat_interleave(_COPIES, dim=0)
+    truth = [text for text in held.units for _ in range(_COPIES)]
     semantic, order = suite.parts(add_noise(vectors, mixed_cosines(len(vectors)), noise))
     decoded = suite.decoder.decode_all(order, semantic, AT_ONCE, "confidence")
     confidence = decoded.confidence.tolist()
@@ -232,6 +233,9 @@ def _confidence(suite: Suite, params: Params) -> tuple[dict[str, float], list[tu
         "readings": len(right),
         "exact_match": float(np.mean(right)),
         "expected_calibration_error": metrics.expected_calibration_error(confidence, right),
+        "expected_calibration_error_of_first_copies": metrics.expected_calibration_error(
+            confidence[::_COPIES], right[::_COPIES]
+        ),
         "auroc": metrics.auroc(confidence, right),
         "unit_expected_calibration_error": metrics.expected_calibration_error(unit_confidence, unit_right),
         "unit_auroc": metrics.auroc(unit_confidence, unit_right),

@@ -38,8 +38,6 @@ Bias = tuple[Tensor, Tensor]
 INDEX_FILE = "units.faiss"
 _GRAPH = re.compile("HNSW|NSG|NNDescent")
 """What the factory string of an index with a graph in it, such as ``IVF256_HNSW16,Flat``, holds."""
-NEVER = -1.0e6
-"""Log probability of what is ruled out: finite, so that products with 0 stay 0."""
 _SCORED_AT_ONCE = 8192
 _SPARE = 4  # shortlisted beyond what is asked for, as rounding may swap neighbours
 _RESCORED_AT_ONCE = 2048  # codes, of all queries together

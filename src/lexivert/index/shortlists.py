@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from lexivert.index.faiss_index import NEVER, Bias, Posterior, UnitIndex
+from lexivert.index.faiss_index import Bias, Posterior, UnitIndex
+from lexivert.lexicon.units import NEVER
 
 _FULL = (0, 2, 5, 10, 17)  # rounds in which all units are compared; most happens in the first
 _CANDIDATES = 192  # units a query that come onto the list of its place in such a round
@@ -26,12 +27,12 @@ class Shortlists:
 
     Args:
         index: of all units.
-        places: positions of the text, N.
+        places: positions of the text, N, at least 1.
     """
 
     def __init__(self, index: UnitIndex, places: int) -> None:
         self.index = index
-        self.longest = min(max(_NUMBERS // (max(places, 1) * index.codes.shape[1]), 32), _LONGEST, len(index))
+        self.longest = min(max(_NUMBERS // (places * index.codes.shape[1]), 32), _LONGEST, len(index))
         self._round = 0
         self._units = torch.zeros(places, 0, dtype=torch.int64)
         self._codes = torch.zeros(places, 0, index.codes.shape[1])

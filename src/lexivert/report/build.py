@@ -167,7 +167,8 @@ def _reading_back(page: Page, paths: Paths) -> None:
         "share that is right",
         dashed=["perfect"],
     )
-    page.figures((plot, f"{sum(map(int, numbers(bins, 'texts')))} texts over a mix of noise levels."))
+    sent = report["confidence"]
+    page.figures((plot, f"{sent['readings']} readings of {sent['texts']} texts, over a mix of noise levels."))
     page.heading("From the meaning alone", "The order part is missing: what can be written from the semantic prefix.")
     meaning = report["meaning_only"]
     labels = {"controller": "controller", "nearest": "nearest training sentence", "mean_vector": "mean vector"}

@@ -113,13 +113,14 @@ class TokenHeadStep:
         squared, angular = self._reconstruction(features, codes)
         cosines = codes @ codes.T
         contrast, unmasked = self._contrastive(batch, codes, cosines, progress)
+        weights = self._weights(progress)
+        anchored = cosines if weights["anchor"] > 0 else cosines.detach()  # for the curve alone
         parts = {
             "contrastive": contrast,
             "reconstruction": squared + angular,
-            "anchor": losses.semantic_anchor(cosines, features - self.head.centre),
+            "anchor": losses.semantic_anchor(anchored, features - self.head.centre),
             "synonym": losses.synonym_attraction(codes[rows.to(self.device)], attracted, self.params.synonym_margin),
         }
-        weights = self._weights(progress)
         if weights["orthogonality"] > 0:
             parts["orthogonality"] = losses.orthogonality(self.head.project[-1].weight)  # type: ignore[arg-type]
         loss = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
