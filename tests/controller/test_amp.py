@@ -313,7 +313,8 @@ def test_support_equals_a_naive_likelihood_ratio(make_world):
 
     The prior is another one at every position.
     """
-    table, told = torch.randn(60, 3, generator=torch.Generator().manual_seed(0)), torch.randn(14, 2)
+    generator = torch.Generator().manual_seed(0)
+    table, told = torch.randn(60, 3, generator=generator), torch.randn(14, 2, generator=generator)
 
     class Placed(Prior):
         def queries(self, context):
