@@ -2,7 +2,7 @@
 
 Vectors are composed at each setting from the trained model's own unit codes: a narrower order part is the codes'
 leading dimensions, at unit length again; a smaller lexicon is its most used units, a larger one has units of random
-codes besides. Selector and Placer are the trained ones throughout. Lengths are never given.
+codes besides. The Selector is the trained one throughout. Lengths are never given.
 
     python benchmarks/frontier.py --wikitext wikitext2.valid.txt --texts 200 --out metrics/benchmarks/frontier.json
     python benchmarks/frontier.py --cells grid --texts 64          # the whole grid: hours
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,6 @@ from lexivert.evaluation import baselines
 from lexivert.evaluation.channels import at_width, send, with_codes
 from lexivert.evaluation.frontier import Cell, Frontier, Material, material_of, scored
 from lexivert.evaluation.metrics import mean_cosine
-from lexivert.evaluation.suite import untrained
 from lexivert.evaluation.texts import texts_of
 from lexivert.model import Lexivert
 from lexivert.params import load_params
@@ -91,16 +91,17 @@ def ablated(model: Lexivert, cell: Cell, root: Path, material: Material, texts: 
         return with_codes(full, at_width(codes, width), params.index, params.seed)
 
     whole = build(full.language.codes)
-    nothing = untrained(full, params).proposer
     flat = torch.full_like(full.language.log_prior, -math.log(len(lexicon)))
     variants: dict[str, Callable[[], Decoder]] = {
         "all": lambda: whole,
         "no semantic prefix": lambda: whole,
-        "no Selector (unigram prior)": lambda: whole.changed(prior=nothing.prior),
+        "no Selector (unigram prior)": lambda: whole.changed(prior=Prior.fixed(full.language.log_prior)),
         "no unit prior at all": lambda: whole.changed(
             prior=Prior.fixed(flat), language=replace(whole.language, log_prior=flat)
         ),
-        "no Placer": lambda: whole.changed(placer=nothing.placer),
+        "no Placer (message passing alone)": lambda: Decoder(
+            whole.proposer, whole.calibration, replace(whole.rules, clear=math.inf)
+        ),
         "identity codes alone": lambda: build(own),
         "head codes alone": lambda: build(learned),
     }
@@ -112,8 +113,10 @@ def ablated(model: Lexivert, cell: Cell, root: Path, material: Material, texts: 
         )
         if name == "no semantic prefix":
             semantic = torch.zeros_like(semantic)
+        start = time.perf_counter()
         found = decoder.decode_all(order, semantic, AT_ONCE, name).units
-        report[name] = scored(chosen.units, found) | meaning(model, chosen, found)
+        rate = {"texts_per_second": len(found) / (time.perf_counter() - start)}
+        report[name] = scored(chosen.units, found) | meaning(model, chosen, found) | rate
     order, _ = send(chosen.units, chosen.semantic, whole.language, cell.cosine, cell.storage, params.seed)
     hard = baselines.cancellation(order, whole.proposer.index, whole.language.binding)
     report["hard cancellation"] = scored(chosen.units, hard) | meaning(model, chosen, hard)

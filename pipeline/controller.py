@@ -1,4 +1,4 @@
-"""Stage ``controller``: trains Selector and Placer on composed targets."""
+"""Stage ``controller``: trains the Selector on half-known texts, and calibrates confidences."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ def test_saved_again_it_is_the_same_model(tiny_project, tiny_model, vectors, tmp
     paths, decoder = artifacts.Paths(copy), tiny_model.decoder
     shape = store.ControllerShape(**artifacts.read_json(paths.controller / store.CONFIG)["shape"])
     before = {path.name: path.read_bytes() for path in paths.controller.iterdir()}
-    store.save(decoder.proposer.prior, decoder.proposer.placer, decoder.calibration, shape, paths.controller)
+    store.save(decoder.proposer.prior, decoder.calibration, shape, paths.controller)
     assert {path.name: path.read_bytes() for path in paths.controller.iterdir()} == before
     again = Lexivert.load(copy)
     np.testing.assert_array_equal(again.encode(TEXTS), vectors)

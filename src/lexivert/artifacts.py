@@ -98,7 +98,7 @@ class Paths:
 
     @property
     def controller(self) -> Path:
-        """Trained Selector and Placer."""
+        """Trained Selector, and how its confidences are calibrated."""
         return self.root / "models" / "controller"
 
     @property

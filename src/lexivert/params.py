@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -210,7 +211,7 @@ class ControllerWeights(_Section):
 
 
 class ControllerParams(_Section):
-    """Training of Selector and Placer (stage ``controller``)."""
+    """Training of the Selector, and the loop around it (stage ``controller``)."""
 
     width: PositiveInt = 256
     """Selector's hidden width."""
@@ -220,9 +221,6 @@ class ControllerParams(_Section):
     """Frequent units with a vector of their own beside that made of their features."""
     reach: PositiveInt = 4
     """Neighbours on either side that the Selector sees one by one."""
-    placer_width: PositiveInt = 64
-    placer_layers: PositiveInt = 2
-    placer_heads: PositiveInt = 4
     candidates: Annotated[int, Field(ge=3)] = 16
     """Candidate units a position, K."""
     max_train_units: PositiveInt = 64
@@ -237,8 +235,6 @@ class ControllerParams(_Section):
     batch_size: Annotated[int, Field(ge=4)] = 128
     steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 900
     """The Selector's optimiser steps, a multiple of ten: the curves have a point for every ten."""
-    placer_batch_size: Annotated[int, Field(ge=4)] = 32
-    placer_steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 100
     calibration_texts: Annotated[int, Field(ge=20)] = 700
     """Validation texts decoded at several noise levels, on which confidences are calibrated; with some blends."""
     learning_rate: PositiveFloat = 1.5e-3
@@ -246,14 +242,6 @@ class ControllerParams(_Section):
     warmup_share: Share = 0.05
     clip_norm: PositiveFloat = 1.0
     weight: ControllerWeights = ControllerWeights()
-
-    @pydantic.model_validator(mode="after")
-    def _heads_divide_the_width(self) -> ControllerParams:
-        if self.placer_width % self.placer_heads:
-            raise ValueError(
-                f"placer_width {self.placer_width} must be a multiple of placer_heads {self.placer_heads}"
-            )
-        return self
 
 
 class EvaluateParams(_Section):
@@ -352,6 +340,16 @@ _Yaml12Loader.add_implicit_resolver(
 )
 
 
+def _keys_beside(location: Sequence[int | str]) -> str:
+    """Names of the keys that may stand where an unknown one was found."""
+    section: type[pydantic.BaseModel] = Params
+    for part in location[:-1]:
+        inner = section.model_fields[str(part)].annotation
+        assert isinstance(inner, type)
+        section = inner
+    return ", ".join(section.model_fields)
+
+
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check ``params.yaml``.
 
@@ -370,6 +368,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "top level"
+        if first["type"] == "extra_forbidden":
+            raise LexivertError(f"{path}: {key}: no such key; there are {_keys_beside(first['loc'])}") from error
         given = "" if first["type"] == "missing" or isinstance(first["input"], dict) else f", not {first['input']!r}"
         reason = first["msg"].lower().removeprefix("value error, ")  # pydantic's words before those of our validators
         raise LexivertError(f"{path}: {key}: {reason}{given}") from error

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.controller.language import Language
-from lexivert.controller.placer import Placer
 from lexivert.controller.prior import Prior
 from lexivert.controller.proposal import Proposer, Slots
 from lexivert.controller.selector import Selector
@@ -56,9 +55,8 @@ class World:
         noise = torch.randn(codes.shape, generator=torch.Generator().manual_seed(seed))
         queries = torch.zeros(rows, RANK + 1)
         queries[:, -1] = 1.0
-        asked, zeros = torch.ones(rows, 1, dtype=torch.bool), torch.zeros(rows, dtype=torch.int64)
         evidence, variances = codes + math.sqrt(variance) * noise, torch.full((rows,), variance)
-        return truth, Slots(asked, asked, torch.arange(rows), zeros, evidence, queries, variances, zeros + 1)
+        return truth, Slots(torch.arange(rows), torch.zeros_like(truth), evidence, queries, variances)
 
     def log_posterior(self, slots: Slots) -> torch.Tensor:
         """Over all units, by a softmax over all of them. Shape: (M, V)."""
@@ -78,9 +76,8 @@ def make_world() -> Callable[..., World]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             selector = Selector(SEMANTIC_WIDTH, RANK, 16, 2, positions).eval()
-            placer = Placer(8, 1, 2).eval()
         prior = Prior.learned(selector, torch.randn(units, RANK, generator=generator), language.log_prior)
-        proposer = Proposer(prior, placer, index, language, candidates)
+        proposer = Proposer(prior, index, language, candidates)
         return World(language, index, proposer)
 
     return make

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lexivert.controller.buffer import OPEN, WINDOW, Buffer
+from lexivert.controller.buffer import OPEN, Buffer
 from lexivert.encoder.binding import RotaryBinding
 from lexivert.lexicon.units import END
 
@@ -16,24 +16,20 @@ def language(width=16, units=30):
 
 
 def from_scratch(buffer, codes, binding):
-    """Windows and totals out of units and weights alone."""
+    """Totals out of units and weights alone."""
     batch, width = len(buffer.units), codes.shape[1]
-    windows = torch.zeros(batch, -(-POSITIONS // WINDOW), width)
+    total = torch.zeros(batch, width)
     for row in range(batch):
         for position in range(POSITIONS):
             unit = int(buffer.units[row, position])
             if unit != OPEN:
                 code = codes[unit].float() * buffer.weights[row, position]
-                windows[row, position // WINDOW] += binding.bind(code[None], torch.tensor([position]))[0]
-    return windows, windows.sum(dim=1)
+                total[row] += binding.bind(code[None], torch.tensor([position]))[0]
+    return total
 
 
 def check(buffer, codes, binding):
-    windows, total = from_scratch(buffer, codes, binding)
-    wide = buffer.windows.shape[1]
-    torch.testing.assert_close(buffer.windows, windows[:, :wide], atol=1e-5, rtol=1e-5)
-    assert not windows[:, wide:].any()
-    torch.testing.assert_close(buffer.total, total, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(buffer.total, from_scratch(buffer, codes, binding), atol=1e-5, rtol=1e-5)
 
 
 def test_at_first_only_the_end_is_known():
@@ -114,7 +110,6 @@ def test_a_mean_over_candidates_is_subtracted_in_a_guess_place():
     mean = (0.7 * codes[5] + 0.2 * codes[6])[None]
     buffer.put(row, place, torch.tensor([5]), torch.tensor([0.7]), mean)
     torch.testing.assert_close(buffer.known(row, place), mean)
-    torch.testing.assert_close(buffer.total[0], buffer.windows[0].sum(dim=0))
     torch.testing.assert_close(buffer.total[0], codes_at(codes, binding, [(END, 4)]) + binding.bind(mean, place)[0])
     assert buffer.known_energy().item() == pytest.approx(1.0 + mean.square().sum().item(), rel=1e-5)
     assert bool(buffer.open()[0, 2])

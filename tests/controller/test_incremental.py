@@ -7,7 +7,7 @@ import torch
 
 from lexivert.controller import incremental
 from lexivert.controller.channel import length_evidence
-from lexivert.controller.incremental import Incremental, IncrementalRules, _easiest
+from lexivert.controller.incremental import Incremental, IncrementalRules
 from lexivert.controller.sampling import add_noise
 from lexivert.lexicon.units import END
 
@@ -85,7 +85,7 @@ def test_one_unit_many_times(world):
 def test_when_rounds_run_out_everything_is_committed(world):
     texts = world.texts([40])
     target = add_noise(world.vectors(texts), torch.tensor([0.5]), torch.Generator().manual_seed(0))
-    result = Incremental(world.proposer, IncrementalRules(rounds=1)).decode(target, semantic(1))
+    result = Incremental(world.proposer, rules=IncrementalRules(rounds=1)).decode(target, semantic(1))
     assert len(result.units[0]) == len(result.scores[0]) > 0
     assert not result.proven.any()
 
@@ -108,14 +108,6 @@ def test_length_before_decoding_by_hand():
     )
     assert length_evidence(target, ends).argmax(dim=1).tolist() == [2, 2, 0, 3]
     assert 0.5 / math.sqrt(3) - 1 / 6 == pytest.approx(0.1220, abs=1e-4)
-
-
-def test_the_easiest_are_a_share_and_at_least_one():
-    rows = torch.tensor([0, 0, 0, 0, 2, 2, 5])
-    probability = torch.tensor([0.1, 0.9, 0.3, 0.8, 0.2, 0.2, 0.0])
-    assert _easiest(rows, probability, 0.1).tolist() == [False, True, False, False, True, False, True]
-    assert _easiest(rows, probability, 0.5).tolist() == [False, True, False, True, True, False, True]
-    assert _easiest(rows, probability, 1.0).all()
 
 
 def test_memory_of_guesses_reads_more_texts(make_world, monkeypatch):

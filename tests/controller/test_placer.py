@@ -1,51 +1,42 @@
 from __future__ import annotations
 
-import dataclasses
-
+import pytest
 import torch
-from torch import nn
 
-from lexivert.controller.placer import CANDIDATE_FEATURES, SLOT_FEATURES, Placement, Placer
-
-
-def seen():
-    generator = torch.Generator().manual_seed(0)
-    return Placement(
-        slots=torch.randn(2, 4, SLOT_FEATURES, generator=generator),
-        inside=torch.tensor([[True] * 4, [True] * 2 + [False] * 2]),
-        rows=(torch.tensor([0, 0, 1]), torch.tensor([1, 3, 0])),
-        candidates=torch.randn(3, 5, CANDIDATE_FEATURES, generator=generator),
-        log_odds=torch.tensor([[0.5, -40.0, 30.0, -1.0, 2.0]]).expand(3, 5),
-    )
+from lexivert.controller.placer import Placer, _easiest
 
 
-def placer(*, trained):
-    torch.manual_seed(0)
-    network = Placer(8, 1, 2).eval()
-    if trained:
-        nn.init.normal_(network.correction.weight)
-    return network
+def test_the_easiest_are_a_share_and_at_least_one():
+    rows = torch.tensor([0, 0, 0, 0, 2, 2, 5])
+    probability = torch.tensor([0.1, 0.9, 0.3, 0.8, 0.2, 0.2, 0.0])
+    assert _easiest(rows, probability, 0.1).tolist() == [False, True, False, False, True, False, True]
+    assert _easiest(rows, probability, 0.5).tolist() == [False, True, False, True, True, False, True]
+    assert _easiest(rows, probability, 1.0).all()
 
 
-def test_untrained_it_keeps_the_posterior_within_twelve():
-    expected = torch.tensor([[0.5, -12.0, 12.0, -1.0, 2.0]]).expand(3, 5)
-    torch.testing.assert_close(placer(trained=False)(seen()), expected)
+@pytest.mark.parametrize(
+    ("waiting", "expected"),
+    [
+        # Text 0 has a sure pair, so that its next one waits for the residual; texts 1 and 3 commit their easiest.
+        ([], [True, False, False, True, False, True]),
+        # Text 1 waits for a wider search, and commits nothing; a sure pair is committed though it waits.
+        ([0, 2], [True, False, False, False, False, True]),
+    ],
+)
+def test_sure_pairs_are_committed_and_else_the_easiest_of_a_text_that_does_not_wait(waiting, expected):
+    rows = torch.tensor([0, 0, 1, 1, 1, 3])
+    probability = torch.tensor([0.96, 0.9, 0.3, 0.5, 0.2, 0.1])
+    waits = torch.zeros(6, dtype=torch.bool)
+    waits[waiting] = True
+    assert Placer(sure=0.95, share=0.1).commits(rows, probability, waits).tolist() == expected
 
 
-def test_padding_changes_nothing():
-    network, placement = placer(trained=True), seen()
-    slots = placement.slots.clone()
-    slots[1, 2:] = 9.0
-    torch.testing.assert_close(network(dataclasses.replace(placement, slots=slots)), network(placement))
+def test_nothing_to_commit():
+    none = torch.empty(0, dtype=torch.int64)
+    assert Placer().commits(none, none.float(), none.bool()).tolist() == []
 
 
-def test_a_candidate_is_judged_by_itself_and_by_the_text_around():
-    network, placement = placer(trained=True), seen()
-    candidates = placement.candidates.clone()
-    candidates[1, 2] += 1.0
-    changed = network(dataclasses.replace(placement, candidates=candidates)) != network(placement)
-    assert changed.nonzero().tolist() == [[1, 2]]
-    slots = placement.slots.clone()
-    slots[0, 2, 0] += 1.0  # neither asked position of text 0 is 2
-    changed = (network(dataclasses.replace(placement, slots=slots)) - network(placement)).abs() > 1e-6
-    assert changed.any(dim=1).tolist() == [True, True, False]
+def test_a_commit_is_doubted_by_deviations():
+    """Noise of variance .04 has deviation .2: 1.5 of it below 1 is .7."""
+    strength = torch.tensor([1.2, 0.71, 0.69, -0.1])
+    assert Placer(doubt=1.5).doubts(strength, torch.full((4,), 0.04)).tolist() == [False, False, True, True]

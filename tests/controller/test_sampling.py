@@ -5,17 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lexivert.controller.channel import observe
-from lexivert.controller.sampling import (
-    Texts,
-    add_noise,
-    calibrated_candidates,
-    draw_lesson,
-    draw_texts,
-    half_decoded,
-)
+from lexivert.controller.sampling import Texts, _chained, add_noise, calibrated_candidates, draw_lesson
 from lexivert.controller.selector import HELD
-from lexivert.lexicon.units import END
 
 UNITS = [[1, 2], [3], [4, 5, 6], [7, 8]]
 SEMANTIC = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0.8, 0]], dtype=np.float16)
@@ -32,45 +23,29 @@ def test_noise_has_the_stated_cosine(cosine):
         assert (noise @ noise.T).fill_diagonal_(0).abs().max() < 0.6  # another direction for every vector
 
 
-def test_drawn_texts_are_sentences_or_chains_of_neighbours():
+def chained(texts, starts, wanted, most, seed=0):
+    return _chained(texts, np.array(starts), np.array(wanted), most, np.random.default_rng(seed))
+
+
+def test_chains_go_on_until_there_are_as_many_units_as_wanted():
+    """From the first text on: 1 unit is wanted, then 3 and 4; from the last there is nothing to go on to."""
     texts = Texts(UNITS, UNITS, SEMANTIC)
-    flat = [unit for units in UNITS for unit in units]
-    rng = np.random.default_rng(0)
-    longest = 0
-    for _ in range(20):
-        chosen, prefixes = draw_texts(texts, 6, 5, rng)
-        for row, units in enumerate(chosen):
-            start = flat.index(units[0])
-            assert units == flat[start : start + len(units)]
-            assert 1 <= len(units) <= 5
-            longest = max(longest, len(units))
-            if row % 2 == 0:
-                assert units in UNITS
-        torch.testing.assert_close(prefixes.norm(dim=1), torch.ones(6), atol=1e-3, rtol=0)
-    assert longest == 5
-    assert all(isinstance(units, list) for units in texts.units)
-    assert UNITS == [[1, 2], [3], [4, 5, 6], [7, 8]]  # drawing changes nothing
+    chosen, prefixes = chained(texts, [0, 0, 0, 2, 3], [1, 3, 4, 9, 9], 5)
+    assert chosen == [[1, 2], [1, 2, 3], [1, 2, 3, 4, 5], [4, 5, 6, 7, 8], [7, 8]]
+    torch.testing.assert_close(prefixes.norm(dim=1), torch.ones(5), atol=1e-3, rtol=0)
+    assert UNITS == [[1, 2], [3], [4, 5, 6], [7, 8]]  # chaining changes nothing
 
 
 def test_the_prefix_of_a_chain_is_weighted_by_length():
     """Two units of (1, 0, 0) and one of (0, 1, 0) give (2, 1, 0) / sqrt 5."""
-    texts = Texts(UNITS[:2], UNITS[:2], SEMANTIC[:2])
-    rng = np.random.default_rng(0)
-    found = [
-        prefix
-        for _ in range(20)
-        for units, prefix in zip(*draw_texts(texts, 2, 3, rng), strict=True)
-        if units == [1, 2, 3]
-    ]
-    assert found
-    for prefix in found:
-        assert prefix.tolist() == pytest.approx([2 / 5**0.5, 1 / 5**0.5, 0.0], abs=1e-3)
+    _, prefixes = chained(Texts(UNITS, UNITS, SEMANTIC), [0], [3], 5)
+    assert prefixes[0].tolist() == pytest.approx([2 / 5**0.5, 1 / 5**0.5, 0.0], abs=1e-3)
 
 
 def test_chains_are_written_throughout_or_respelled_throughout():
     respelled = [[unit + 10 for unit in text for _ in range(2)] for text in UNITS]
-    texts, rng = Texts(UNITS, respelled, SEMANTIC), np.random.default_rng(0)
-    chosen = [text for _ in range(50) for text in draw_texts(texts, 6, 8, rng)[0]]
+    texts = Texts(UNITS, respelled, SEMANTIC)
+    chosen, _ = chained(texts, [0, 1, 2] * 100, [8] * 300, 8)
     kinds = [{unit > 10 for unit in text} for text in chosen]
     assert all(len(kind) == 1 for kind in kinds)
     assert 0.3 < sum(kind == {True} for kind in kinds) / len(kinds) < 0.5
@@ -164,48 +139,3 @@ def test_prefixes_are_as_noisy_as_the_lesson_says():
             clean = F.normalize(torch.from_numpy(SEMANTIC[UNITS.index(text)].astype(np.float32)), dim=0)
             measured = (made.context.semantic[0] @ clean).item()
             assert measured == pytest.approx(made.context.cosine.item(), abs=1e-3)
-
-
-@pytest.fixture(scope="module")
-def example(world):
-    units = world.texts([1, 5, 20, 40] * 25)
-    prefixes = F.normalize(torch.randn(100, 8, generator=torch.Generator().manual_seed(0)), dim=1)
-    return units, prefixes, half_decoded(units, prefixes, 0.5, world.language, np.random.default_rng(0))
-
-
-def test_truth_is_the_text_and_its_end(example):
-    units, _, made = example
-    for row, text in enumerate(units):
-        assert made.truth[row].tolist() == [*text, END] + [-1] * (64 - len(text))
-
-
-def test_targets_range_from_clean_to_the_noisiest(world, example):
-    units, prefixes, made = example
-    cosine = (made.target * world.vectors(units)).sum(dim=1)
-    assert cosine.min() >= 0.5 - 1e-4
-    assert cosine.min() < 0.6
-    assert 10 <= (cosine > 0.9999).sum() <= 45
-    torch.testing.assert_close((made.semantic * prefixes).sum(dim=1), cosine, atol=1e-4, rtol=0)
-    torch.testing.assert_close(made.target.norm(dim=1), torch.ones(100))
-
-
-def test_commits_are_mostly_right_and_of_every_share(example):
-    _, _, made = example
-    buffer = made.buffer
-    committed = (buffer.weights == 1) & buffer.inside()
-    right = (buffer.units == made.truth)[committed].float().mean().item()
-    assert 0.95 < right < 1.0
-    share = committed.sum(dim=1) / buffer.length
-    assert share.min() == 0.0
-    assert share.max() > 0.8
-    expected = observe(made.target, buffer.total, buffer.length, buffer.known_energy(), buffer.complete())
-    assert torch.equal(made.channel.residual, expected.residual)
-
-
-def test_the_same_seed_gives_the_same_example(world, example):
-    units, prefixes, made = example
-    again = half_decoded(units, prefixes, 0.5, world.language, np.random.default_rng(0))
-    assert torch.equal(again.target, made.target)
-    assert torch.equal(again.buffer.units, made.buffer.units)
-    other = half_decoded(units, prefixes, 0.5, world.language, np.random.default_rng(1))
-    assert not torch.equal(other.target, made.target)

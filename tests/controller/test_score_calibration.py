@@ -12,7 +12,7 @@ def test_probabilities_mean_what_they_say(make_world):
     truth, slots = world.slots(0.045, 1500)
     everywhere = torch.zeros(1500, dtype=torch.bool)
     units, logits = world.proposer.retrieve(slots, everywhere, torch.full((1500,), -1))
-    log_posterior, _ = score(slots, units, logits, world.proposer.unigram, everywhere)
+    log_posterior = score(slots, units, logits, world.proposer.unigram, everywhere)
     probability, choice = log_posterior.exp().max(dim=1)
     right = (units.gather(1, choice[:, None])[:, 0] == truth).float()
     assert 0.2 < right.mean() < 0.95

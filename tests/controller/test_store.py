@@ -38,17 +38,11 @@ CALIBRATION = Calibration((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), (1.0, 2.0, 3.0))
 
 
 def made(shape, lexicon, seed=3):
-    """Prior and Placer as if trained."""
+    """Prior as if trained."""
     selector = store.new_selector(shape, seed)
     torch.nn.init.normal_(selector.query[-1].weight, generator=torch.Generator().manual_seed(seed))
     vectors = torch.randn(shape.units, shape.rank, generator=torch.Generator().manual_seed(seed))
-    prior = Prior.learned(selector, vectors, torch.from_numpy(lexicon.log_prior()))
-    return prior, store.new_placer(shape, seed)
-
-
-def weights(selector, placer):
-    modules = {"selector": selector, "placer": placer}
-    return {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
+    return Prior.learned(selector, vectors, torch.from_numpy(lexicon.log_prior()))
 
 
 def test_shape_of_a_run(shape):
@@ -60,9 +54,6 @@ def test_shape_of_a_run(shape):
         "rank": 8,
         "width": 32,
         "reach": 2,
-        "placer_width": 16,
-        "placer_layers": 1,
-        "placer_heads": 2,
         "candidates": 4,
     }
 
@@ -71,7 +62,7 @@ def test_the_seed_fixes_a_new_controller_and_leaves_others_draws_alone(shape):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    one, same, other = (weights(store.new_selector(shape, seed), store.new_placer(shape, seed)) for seed in (0, 0, 1))
+    one, same, other = (store.new_selector(shape, seed).state_dict() for seed in (0, 0, 1))
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)
@@ -86,12 +77,11 @@ def test_a_new_selector_asks_for_nothing(shape):
 
 def test_saved_and_loaded_it_is_the_same(parts, shape, tmp_path):
     """Unit vectors are kept as half floats."""
-    prior, placer = made(shape, parts[1])
+    prior = made(shape, parts[1])
     folder = tmp_path / "models" / "controller"
-    store.save(prior, placer, CALIBRATION, shape, folder)
+    store.save(prior, CALIBRATION, shape, folder)
     loaded = store.load(folder, *parts)
-    before = weights(prior.selector, placer)
-    after = weights(loaded.proposer.prior.selector, loaded.proposer.placer)
+    before, after = dict(prior.selector.state_dict()), dict(loaded.proposer.prior.selector.state_dict())
     before["table"] = torch.cat((prior.table[:, :-1].half().float(), prior.table[:, -1:]), dim=1)
     after["table"] = loaded.proposer.prior.table
     assert before.keys() == after.keys()
@@ -101,8 +91,7 @@ def test_saved_and_loaded_it_is_the_same(parts, shape, tmp_path):
     assert not loaded.proposer.prior.selector.training
     assert loaded.language.apart == parts[0].code.identity_share
     first = {file.name: file.read_bytes() for file in folder.iterdir()}
-    again = loaded.proposer
-    store.save(again.prior, again.placer, loaded.calibration, shape, folder)  # in place of the old one
+    store.save(loaded.proposer.prior, loaded.calibration, shape, folder)  # in place of the old one
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == first
     assert [path.name for path in folder.parent.iterdir()] == ["controller"]
 
@@ -111,7 +100,7 @@ def test_damage_gives_one_line(parts, shape, tmp_path):
     folder = tmp_path / "controller"
     with pytest.raises(LexivertError, match="controller is missing; run `dvc repro controller` first"):
         store.load(folder, *parts)
-    store.save(*made(shape, parts[1]), CALIBRATION, shape, folder)
+    store.save(made(shape, parts[1]), CALIBRATION, shape, folder)
     whole, config = (folder / store.WEIGHTS).read_bytes(), (folder / store.CONFIG).read_text()
     for content in (b"", b"rubbish", whole[: len(whole) // 2]):
         (folder / store.WEIGHTS).write_bytes(content)
@@ -122,7 +111,7 @@ def test_damage_gives_one_line(parts, shape, tmp_path):
         assert "\n" not in str(caught.value)
     (folder / store.WEIGHTS).write_bytes(whole)
     content = json.loads(config)
-    shapes = ({"width": 64}, {"width": "wide"}, {"placer_heads": 3}, {"colour": 1}, {"reach": 3}, {"reach": 0})
+    shapes = ({"width": 64}, {"width": "wide"}, {"colour": 1}, {"reach": 3}, {"reach": 0})
     changes = [content | {"shape": content["shape"] | change} for change in (*shapes, {"rank": 9})]
     changes += [{}, [], {"shape": content["shape"]}, content | {"calibration": {"text": [1.0]}}]
     for change in changes:
@@ -134,7 +123,7 @@ def test_damage_gives_one_line(parts, shape, tmp_path):
 
 @pytest.mark.parametrize("changes", [{"embed_dim": 230}, {"max_units": 95}])
 def test_a_controller_of_another_layout_is_refused(parts, shape, tiny_params, tmp_path, changes):
-    store.save(*made(shape, parts[1]), CALIBRATION, shape, tmp_path / "controller")
+    store.save(made(shape, parts[1]), CALIBRATION, shape, tmp_path / "controller")
     code = tiny_params.code.model_copy(update=changes)
     layout = Layout.of(tiny_params.model_copy(update={"code": code}), 32)
     codes = parts[2].codes[:, : layout.order_width]
@@ -145,7 +134,7 @@ def test_a_controller_of_another_layout_is_refused(parts, shape, tiny_params, tm
 
 def test_a_controller_of_another_lexicon_is_refused(parts, shape, tiny_params, tmp_path):
     layout, lexicon, index = parts
-    store.save(*made(shape, lexicon), CALIBRATION, shape, tmp_path / "controller")
+    store.save(made(shape, lexicon), CALIBRATION, shape, tmp_path / "controller")
     fewer = Lexicon(lexicon.surfaces[:-1], lexicon.kinds[:-1], lexicon.counts[:-1], lexicon.usage[:-1])
     codes = index.codes[:-1]
     with pytest.raises(LexivertError, match="run `dvc repro"):

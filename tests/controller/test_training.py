@@ -11,15 +11,7 @@ import torch.nn.functional as F
 from lexivert.controller import training
 from lexivert.controller.sampling import Texts, padded
 from lexivert.controller.selector import Context, Selector, UnitSpace
-from lexivert.controller.training import (
-    Examples,
-    Lessons,
-    PlacerStep,
-    SelectorStep,
-    TopicStep,
-    train_placer,
-    train_selector,
-)
+from lexivert.controller.training import Lessons, SelectorStep, TopicStep, train_selector
 from lexivert.controller.validation import cross_entropies
 from lexivert.errors import LexivertError
 from lexivert.params import ControllerParams
@@ -35,8 +27,6 @@ def params(**changes):
         "steps": 50,
         "topic_batch_size": 6,
         "topic_steps": 50,
-        "placer_batch_size": 6,
-        "placer_steps": 50,
         "warmup_share": 0.1,
         "min_noise_cosine": 0.6,
     }
@@ -84,15 +74,6 @@ def test_lessons_are_the_same_whenever_asked_for(small):
     for field in dataclasses.fields(one.context):
         assert torch.equal(getattr(one.context, field.name), getattr(again.context, field.name))
     assert not torch.equal(one.context.semantic, other.context.semantic)
-
-
-def test_examples_are_the_same_whenever_asked_for(small):
-    drawn = Examples(texts_of(small), small.proposer, params(), seed=3)
-    one, again, other = drawn(1, 2), drawn(1, 2), drawn(1, 3)
-    assert torch.equal(one.target, again.target)
-    assert torch.equal(one.buffer.units, again.buffer.units)
-    assert one.target.shape == (6, 32)
-    assert not torch.equal(one.target, other.target)
 
 
 def dense_logits(selector, space, context):
@@ -203,16 +184,6 @@ def test_each_phase_has_its_own_rate_and_topics_the_machines_number_format(small
     assert seen == [("topic", 2e-3, torch.bfloat16), ("selector", 1e-3, None)]
 
 
-def test_the_placers_loss_is_of_its_own_weights_alone(small):
-    example = Examples(texts_of(small), small.proposer, params(), seed=0)(0, 0)
-    torch.manual_seed(0)
-    loss = PlacerStep(small.proposer)(example, NOW)["loss"]
-    loss.backward()
-    assert 0 < loss.item() < 5
-    assert any(weight.grad is not None and weight.grad.any() for weight in small.proposer.placer.parameters())
-    assert all(weight.grad is None for weight in small.proposer.prior.selector.parameters())
-
-
 def test_held_out_figures_are_exact(small):
     """Against logits text by text; untrained, the Selector costs what the unigram prior costs."""
     texts = texts_of(small, 20)
@@ -257,24 +228,3 @@ def test_the_selector_learns_and_is_the_same_twice(make_world):
     assert len(histories[0]) == 10  # 50 + 50 steps, 10 a point
     assert histories[0] == histories[1]
     assert all(torch.equal(one, other) for one, other in zip(*states, strict=True))
-
-
-def placer_loss(world, texts):
-    """Mean over 30 examples that are always the same and that no training sees."""
-    examples, step = Examples(texts, world.proposer, params(), seed=99), PlacerStep(world.proposer)
-    torch.manual_seed(0)
-    with torch.no_grad():
-        return np.mean([step(examples(0, number), NOW)["loss"].item() for number in range(30)])
-
-
-def test_the_placer_learns_and_the_selector_stays(small):
-    texts = texts_of(small)
-    before = [weight.clone() for weight in small.proposer.prior.selector.state_dict().values()]
-    loss_before = placer_loss(small, texts)
-    history = train_placer(small.proposer, texts, params(learning_rate=1e-2), seed=1)
-    assert len(history) == 5
-    assert placer_loss(small, texts) < loss_before
-    assert small.proposer.placer.correction.weight.any()
-    assert not small.proposer.placer.training
-    after = small.proposer.prior.selector.state_dict().values()
-    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))

@@ -66,6 +66,16 @@ def test_the_longest_text_is_encoded_and_a_longer_one_refused(encoder):
         encoder.encode(["", "saw", "saw " * 97])
 
 
+def test_a_text_that_is_far_too_long_is_refused_without_segmenting_it(encoder, monkeypatch):
+    """White space does not count, as it is not kept."""
+    most = 96 * encoder.segmenter.most_characters
+    assert encoder.segment(["saw" + " " * most + "saw"]) == [encoder.segmenter.segment("saw saw")]
+    monkeypatch.setattr(encoder.segmenter, "segment", lambda _: [0])
+    assert encoder.segment(["x" * most]) == [[0]]
+    with pytest.raises(ValueError, match=f"text 1 has {most + 1} characters, far too many for the 96 units"):
+        encoder.segment(["saw", "x" * (most + 1)])
+
+
 def test_codes_that_do_not_fit_the_lexicon(tmp_path, tiny_params):
     paths = saved(tmp_path, tiny_params)
     artifacts.write_array(paths.index / artifacts.UNIT_CODES, np.zeros((5, 224), dtype=np.float16))

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from lexivert.artifacts import Paths
 from lexivert.controller.decoder import Decoder
 from lexivert.controller.language import Language
-from lexivert.controller.placer import Placer
 from lexivert.controller.prior import Prior
 from lexivert.controller.proposal import Proposer
 from lexivert.controller.selector import Selector
@@ -46,9 +45,9 @@ def decoder():
     index = UnitIndex(codes.numpy(), build(codes.numpy(), INDEX), INDEX)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        selector, placer = Selector(8, 6, 16, 2, 60).eval(), Placer(8, 1, 2).eval()
+        selector = Selector(8, 6, 16, 2, 60).eval()
     prior = Prior.learned(selector, torch.randn(UNITS, 6, generator=generator), log_prior)
-    return Decoder(Proposer(prior, placer, index, language, 8))
+    return Decoder(Proposer(prior, index, language, 8))
 
 
 def material(lengths, seed=0):

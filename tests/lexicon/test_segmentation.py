@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 import unicodedata
 from itertools import product
 
@@ -137,12 +138,28 @@ def test_joining_never_fails(ids):
     text = FULL.join(ids)
     assert FULL.join(np.array(ids, dtype=np.int64)) == text
     assert FULL.join(FULL.segment(text)) == normalize(text)
+    assert len(text) <= len(ids) * FULL.most_characters
 
 
 @pytest.mark.parametrize("wrong", [-1, len(FULL.lexicon)])
 def test_a_number_that_is_no_unit_is_named(wrong):
     with pytest.raises(ValueError, match=f"{wrong} is not a unit id"):
         FULL.join([300, wrong])
+
+
+@pytest.mark.parametrize(("text", "units"), [("q", 5000), ("字", 5000), ("漢", 15000), ("#!", 10000)])
+def test_a_word_without_end_takes_memory_in_proportion(text, units):
+    """Ten kilobytes a character are plenty; a copy of all parts at each of them would be a hundred megabytes."""
+    segmenter = Segmenter(FULL.lexicon)
+    tracemalloc.start()
+    try:
+        ids = segmenter.segment(text * 5000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(ids) >= units
+    assert segmenter.join(ids) == text * 5000
+    assert peak < 5000 * len(text) * 10_000
 
 
 # --- properties ---

@@ -122,8 +122,8 @@ def _other_value(key: str, value: object) -> object:
     if isinstance(value, float):
         return value * 0.9
     if isinstance(value, int):
-        tens = dict.fromkeys(("controller.steps", "controller.topic_steps", "controller.placer_steps"), 10)
-        step = ({"vocab.ngram_max": -1, "controller.placer_heads": -1} | tens).get(key, 2)
+        tens = dict.fromkeys(("controller.steps", "controller.topic_steps"), 10)
+        step = ({"vocab.ngram_max": -1} | tens).get(key, 2)
         return value + step
     return value
 

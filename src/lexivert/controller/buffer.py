@@ -1,7 +1,7 @@
-"""What has been decoded so far: units, and their sums by phrase window and whole text.
+"""What has been decoded so far: units, and the sum of their bound codes.
 
-The sums are the hierarchical summary of the text under reconstruction: committing, replacing or dropping a unit adds
-the difference of two bound codes to its window and to the total, so the residual is updated and never recomputed.
+Committing, replacing or dropping a unit adds the difference of two bound codes to the sum, so the residual is updated
+and never recomputed.
 """
 
 from __future__ import annotations
@@ -15,20 +15,18 @@ from lexivert.encoder.binding import RotaryBinding
 from lexivert.lexicon.units import END
 
 OPEN = -1
-WINDOW = 8
+_ROOM = 8  # positions that room is made for at a time
 
 
 class Buffer:
-    """Committed units of B texts, END included, with their partial sums.
+    """Committed units of B texts, END included, with their sum.
 
     Attributes:
         units: unit id of every position, ``OPEN`` where nothing is known. Shape: (B, P).
         weights: how surely, 0 to 1: below 1 it is a guess, in whose place a mean over candidates may be subtracted; a
             committed unit (weight 1) is subtracted in full. Shape: (B, P).
         length: believed number of units, which is END's position. Shape: (B,).
-        windows: sums of bound codes over ``WINDOW`` neighbouring positions, as far as anything was put. Shape: (B, at
-            most ceil(P / WINDOW), O).
-        total: sum of all windows. Shape: (B, O).
+        total: sum of all that is subtracted, bound to its positions. Shape: (B, O).
     """
 
     def __init__(self, length: Tensor, codes: Tensor, binding: RotaryBinding) -> None:
@@ -42,7 +40,6 @@ class Buffer:
         self._candidates = torch.full((batch, positions, HELD), OPEN)
         self._shares = torch.zeros(batch, positions, HELD)
         self.length = length.clone()
-        self.windows = torch.zeros(batch, 0, codes.shape[1])
         self.total = torch.zeros(batch, codes.shape[1])
         self.put(torch.arange(batch), length, torch.full_like(length, END), torch.ones(batch))
 
@@ -71,16 +68,12 @@ class Buffer:
         self._candidates[rows, positions, 0] = torch.where(weights > 0, units, OPEN)
         self._shares[rows, positions, 0] = weights
         self.total.index_add_(0, rows, bound)
-        flat = self.windows.view(-1, self.windows.shape[2])
-        flat.index_add_(0, rows * self.windows.shape[1] + positions // WINDOW, bound)
 
     def _widen(self, positions: int) -> None:
         """Make room for codes up to a position: most texts are far shorter than the longest allowed."""
-        windows = -(-positions // WINDOW)
-        more = windows - self.windows.shape[1]
+        more = positions - self._held.shape[1]
         if more > 0:
-            self.windows = F.pad(self.windows, (0, 0, 0, more))
-            self._held = F.pad(self._held, (0, 0, 0, windows * WINDOW - self._held.shape[1]))
+            self._held = F.pad(self._held, (0, 0, 0, -(-more // _ROOM) * _ROOM))
 
     def note(self, rows: Tensor, positions: Tensor, units: Tensor, shares: Tensor) -> None:
         """Note the likeliest candidates behind guesses. Shape: rows and positions (M,), the others (M, HELD)."""

@@ -23,7 +23,6 @@ from lexivert.controller.channel import length_evidence, stray_end
 from lexivert.controller.confidence import Calibration, text_features
 from lexivert.controller.incremental import Incremental
 from lexivert.controller.language import Language
-from lexivert.controller.placer import Placer
 from lexivert.controller.prior import Prior
 from lexivert.controller.proposal import Proposer
 from lexivert.controller.results import Decoded, Found, Settled
@@ -100,7 +99,7 @@ class Decoder:
     """Reads vectors back.
 
     Args:
-        proposer: Prior, index and Placer.
+        proposer: prior and index.
         calibration: of the confidences.
         rules: when more is tried.
     """
@@ -119,7 +118,6 @@ class Decoder:
         self,
         *,
         prior: Prior | None = None,
-        placer: Placer | None = None,
         index: UnitIndex | None = None,
         language: Language | None = None,
     ) -> Decoder:
@@ -127,7 +125,6 @@ class Decoder:
         known = self.proposer
         proposer = Proposer(
             known.prior if prior is None else prior,
-            known.placer if placer is None else placer,
             known.index if index is None else index,
             known.language if language is None else language,
             known.candidates,

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from lexivert.controller.buffer import OPEN, Buffer
 from lexivert.controller.channel import Channel, fit, length_evidence, observe, onsager, proven
-from lexivert.controller.proposal import Proposal, Proposer, window_fit
+from lexivert.controller.placer import Placer
+from lexivert.controller.proposal import Proposal, Proposer
 from lexivert.controller.results import Rebuilt
 from lexivert.controller.selector import HELD
 from lexivert.controller.trace import TraceRecorder
@@ -27,24 +28,18 @@ _MEAN_OF = 4
 
 @dataclass(frozen=True)
 class IncrementalRules:
-    """When the loop commits, looks again and stops.
+    """How far the loop searches, and when it stops.
 
     Attributes:
-        sure: probability from which a pair is committed.
-        share: when a round brings nothing sure, this share of a text's open positions is committed, the surest first.
         quick_rounds: searches of a position among the frequent units before all units are searched.
         quiet: noise, in unit codes' energy, from which on down all units are searched at once, as few dimensions do.
         rounds: most rounds a text.
-        doubt: a committed unit is examined again when its evidence falls this many deviations short.
         revisions: most times that a complete text is examined.
     """
 
-    sure: float = 0.95
-    share: float = 0.1
     quick_rounds: int = 1
     quiet: float = 6.0
     rounds: int = 24
-    doubt: float = 1.5
     revisions: int = 3
 
 
@@ -65,12 +60,16 @@ class Incremental:
     """Reads order parts back, the surest units first.
 
     Args:
-        proposer: Selector, index and Placer.
-        rules: when to commit, look again and stop.
+        proposer: Selector and index.
+        placer: what to commit, and what to look at again.
+        rules: how far to search, and when to stop.
     """
 
-    def __init__(self, proposer: Proposer, rules: IncrementalRules | None = None) -> None:
+    def __init__(
+        self, proposer: Proposer, placer: Placer | None = None, rules: IncrementalRules | None = None
+    ) -> None:
         self.proposer = proposer
+        self.placer = placer or Placer()
         self.rules = rules or IncrementalRules()
         self.language = proposer.language
 
@@ -156,13 +155,12 @@ class Incremental:
         if not asked.any():
             return
         slots = self.proposer.see(buffer, rows, channel, state.semantic[rows], asked)
-        fits = window_fit(buffer, rows, channel, state.target[rows])
         where = asked.nonzero(as_tuple=True)
         loud = channel.variance[where[0]] * state.target.shape[1] > self.rules.quiet
         searched = state.searches[rows[where[0]], where[1]]
         quick = still_open[where] & loud & (searched < self.rules.quick_rounds)
         held = buffer.units[rows[where[0]], where[1]]
-        proposal = self.proposer.propose(slots, fits, quick, held)
+        proposal = self.proposer.propose(slots, quick, held)
         spread = self._commit(state, rows, proposal, quick, last=last)
         state.memory[rows] = onsager(channel, spread)
         state.searches[rows[where[0]], where[1]] += 1
@@ -176,9 +174,9 @@ class Incremental:
         which, positions = committed.nonzero(as_tuple=True)
         codes = self.language.codes[buffer.units[rows[which], positions]].float()
         bound = self.language.binding.bind(codes, positions)
-        own = 1.0 + (bound * channel.residual[which]).sum(dim=1)
+        strength = 1.0 + (bound * channel.residual[which]).sum(dim=1)
         doubtful = torch.zeros_like(committed)
-        doubtful[which, positions] = own < 1.0 - self.rules.doubt * channel.variance[which].sqrt()
+        doubtful[which, positions] = self.placer.doubts(strength, channel.variance[which])
         return doubtful
 
     def _commit(self, state: _State, active: Tensor, proposal: Proposal, quick: Tensor, *, last: bool) -> Tensor:
@@ -187,13 +185,11 @@ class Incremental:
         Returns:
             Sum of ``p - |m|²`` over each text's guesses, see ``onsager``. Shape: (R,).
         """
-        best, choice = proposal.log_odds.max(dim=1)
-        probability = torch.sigmoid(best)
+        probability, choice = proposal.probabilities.max(dim=1)
         units = proposal.units.gather(1, choice[:, None])[:, 0]
-        commit = (probability >= self.rules.sure) | torch.full_like(quick, last)
-        stuck = torch.ones(len(active), dtype=torch.bool)
-        stuck[proposal.rows[commit | quick]] = False
-        commit |= _easiest(proposal.rows, probability, self.rules.share) & stuck[proposal.rows]
+        commit = self.placer.commits(proposal.rows, probability, quick)
+        if last:
+            commit = torch.ones_like(commit)
         rows = active[proposal.rows]
         state.scores[rows, proposal.positions] = probability
         guess = ~commit
@@ -219,18 +215,6 @@ class Incremental:
         probability, places = proposal.probabilities[chosen].topk(min(_MEAN_OF, proposal.units.shape[1]), dim=1)
         codes = self.language.codes[proposal.units[chosen].gather(1, places)].float()
         return torch.bmm(probability[:, None, :], codes)[:, 0], probability.sum(dim=1)
-
-
-def _easiest(rows: Tensor, probability: Tensor, share: float) -> Tensor:
-    """Mark ``share`` of each text's pairs, and at least one, the most probable first. Shape: (M,) bool."""
-    order = torch.argsort(-probability, stable=True)
-    order = order[torch.argsort(rows[order], stable=True)]
-    counts = torch.bincount(rows)
-    starts = torch.cumsum(counts, 0) - counts
-    place = torch.arange(len(rows)) - starts[rows[order]]
-    chosen = torch.zeros(len(rows), dtype=torch.bool)
-    chosen[order] = place < torch.ceil(share * counts)[rows[order]]
-    return chosen
 
 
 def _result(state: _State, apart: float) -> Rebuilt:

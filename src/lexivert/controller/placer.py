@@ -1,9 +1,8 @@
-"""The Placer: a tiny transformer that tells how surely a candidate unit belongs at a position.
+"""The Placer: which (unit, position) pairs are committed next, and which commits are looked at again.
 
-Starting point is the Selector's posterior over the candidates; the network corrects it by what a posterior that
-treats positions one by one can't see: how the positions around are going, and how well the units committed there
-explain the vector. The decode loop commits what is surest, so the Placer decides the order of decoding and what is
-revised.
+The surest pairs go first, since what they leave of the vector makes the others surer (compare mask-predict,
+Ghazvininejad et al. 2019). It decides by the posterior alone, in which evidence and prior both are, and learns
+nothing: a transformer that was trained to correct the posterior read no text more (``docs/log.md``).
 """
 
 from __future__ import annotations
@@ -11,57 +10,58 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-
-SLOT_FEATURES = 6
-CANDIDATE_FEATURES = 5
-_CERTAIN = 12.0
+from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Placement:
-    """What the Placer sees: B texts padded to N positions, M of them open with K candidates each.
+class Placer:
+    """Rules of placement.
 
     Attributes:
-        slots: features of every position. Shape: (B, N, SLOT_FEATURES).
-        inside: positions before END. Shape: (B, N) bool.
-        rows: text and position of each open position. Shape: two (M,).
-        candidates: features of every candidate. Shape: (M, K, CANDIDATE_FEATURES).
-        log_odds: log odds of each candidate under the Selector's posterior. Shape: (M, K).
+        sure: probability from which a pair is committed.
+        share: where nothing is sure, this share of a text's open positions is committed, the surest first.
+        doubt: a committed unit is examined again when its evidence falls this many deviations short.
     """
 
-    slots: Tensor
-    inside: Tensor
-    rows: tuple[Tensor, Tensor]
-    candidates: Tensor
-    log_odds: Tensor
+    sure: float = 0.95
+    share: float = 0.1
+    doubt: float = 1.5
+
+    def commits(self, rows: Tensor, probability: Tensor, waiting: Tensor) -> Tensor:
+        """Mark the pairs to commit: the sure ones; in a text that has none, the easiest, unless it waits.
+
+        Args:
+            rows: text of each pair, one pair a position. Shape: (M,).
+            probability: posterior of the pair. Shape: (M,).
+            waiting: positions that will be searched more widely before anything must be committed. Shape: (M,) bool.
+
+        Shape: (M,) bool.
+        """
+        sure = probability >= self.sure
+        moving = torch.zeros(int(rows.max()) + 1 if len(rows) else 0, dtype=torch.bool)
+        moving[rows[sure | waiting]] = True
+        return sure | (_easiest(rows, probability, self.share) & ~moving[rows])
+
+    def doubts(self, strength: Tensor, variance: Tensor) -> Tensor:
+        """Tell which commits have too little evidence of their own.
+
+        Args:
+            strength: inner product of a committed code with its own evidence, 1 where right, but for noise.
+                Shape: (M,).
+            variance: of that noise. Shape: (M,).
+
+        Shape: (M,) bool.
+        """
+        return strength < 1.0 - self.doubt * variance.sqrt()
 
 
-class Placer(nn.Module):
-    """Scores (unit, position) pairs.
-
-    Args:
-        width: hidden width.
-        layers: transformer layers.
-        heads: attention heads.
-    """
-
-    def __init__(self, width: int, layers: int, heads: int) -> None:
-        super().__init__()
-        self.enter = nn.Sequential(nn.Linear(SLOT_FEATURES, width), nn.LayerNorm(width))
-        layer = nn.TransformerEncoderLayer(
-            width, heads, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-        )
-        self.body = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-        self.mix = nn.Sequential(nn.Linear(width + CANDIDATE_FEATURES, width), nn.GELU())
-        self.correction = nn.Linear(width, 1)
-        nn.init.zeros_(self.correction.weight)
-        nn.init.zeros_(self.correction.bias)
-
-    def forward(self, placement: Placement) -> Tensor:
-        """Return the log odds that each candidate is right where it is proposed. Shape: (M, K)."""
-        hidden = self.body(self.enter(placement.slots), src_key_padding_mask=~placement.inside)
-        around = hidden[placement.rows][:, None, :].expand(-1, placement.candidates.shape[1], -1)
-        mixed = self.mix(torch.cat((around, placement.candidates), dim=-1))
-        corrected: Tensor = placement.log_odds.clamp(-_CERTAIN, _CERTAIN) + self.correction(mixed)[:, :, 0]
-        return corrected
+def _easiest(rows: Tensor, probability: Tensor, share: float) -> Tensor:
+    """Mark ``share`` of each text's pairs, and at least one, the most probable first. Shape: (M,) bool."""
+    order = torch.argsort(-probability, stable=True)
+    order = order[torch.argsort(rows[order], stable=True)]
+    counts = torch.bincount(rows)
+    starts = torch.cumsum(counts, 0) - counts
+    place = torch.arange(len(rows)) - starts[rows[order]]
+    chosen = torch.zeros(len(rows), dtype=torch.bool)
+    chosen[order] = place < torch.ceil(share * counts)[rows[order]]
+    return chosen

@@ -16,7 +16,7 @@ from lexivert.controller.decoder import Decoder
 from lexivert.controller.proposal import Proposer
 from lexivert.controller.sampling import Texts
 from lexivert.controller.selector import UnitSpace
-from lexivert.controller.training import STEPS_A_POINT, train_placer, train_selector
+from lexivert.controller.training import STEPS_A_POINT, train_selector
 from lexivert.controller.validation import cross_entropies
 from lexivert.encoder.layout import Layout
 from lexivert.errors import LexivertError
@@ -78,25 +78,19 @@ def run_controller(paths: Paths, params: Params) -> None:
     mark = fingerprint(
         params.controller, seed, layout, index.codes, language.log_prior, train.units, train.respelled, train.semantic
     )
-    selector, placer = store.new_selector(shape, seed), store.new_placer(shape, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         space = UnitSpace(features, language.log_prior, params.controller.rank, params.controller.free_units)
     metrics: dict[str, Any] = {"train_sentences": len(train)}
-    topic, context, placing = (Checkpoint(paths.checkpoints / name, mark) for name in ("topic", "selector", "placer"))
-    prior, curves = train_selector(
-        selector, space, train, language.log_prior, params.controller, seed, (topic, context)
-    )
-    proposer = Proposer(prior, placer, index, language, params.controller.candidates)
-    placer_curves = train_placer(proposer, train, params.controller, seed, placing)
-    metrics["last"] = {"selector": curves[-1], "placer": placer_curves[-1]}
+    checkpoints = (Checkpoint(paths.checkpoints / "topic", mark), Checkpoint(paths.checkpoints / "selector", mark))
+    selector = store.new_selector(shape, seed)
+    prior, curves = train_selector(selector, space, train, language.log_prior, params.controller, seed, checkpoints)
+    metrics["last"] = curves[-1]
     metrics["valid_nats_a_unit"] = cross_entropies(prior, language.log_prior, valid)
-    calibration, metrics["calibration"] = calibrate(
-        Decoder(proposer), valid, params.controller.calibration_texts, seed
-    )
-    store.save(prior, placer, calibration, shape, paths.controller)
+    decoder = Decoder(Proposer(prior, index, language, params.controller.candidates))
+    calibration, metrics["calibration"] = calibrate(decoder, valid, params.controller.calibration_texts, seed)
+    store.save(prior, calibration, shape, paths.controller)
     artifacts.write_metrics(paths.metrics("controller"), metrics)
     write_curves(paths.plots / "controller.csv", curves, "step", STEPS_A_POINT)
-    write_curves(paths.plots / "placer.csv", placer_curves, "step", STEPS_A_POINT)
-    for checkpoint in (topic, context, placing):
+    for checkpoint in checkpoints:
         checkpoint.clear()

@@ -1,4 +1,4 @@
-"""Selector and Placer on disk, and the decoder made of them."""
+"""The Selector on disk, and the decoder made of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from lexivert.artifacts import Paths
 from lexivert.controller.confidence import Calibration
 from lexivert.controller.decoder import Decoder
 from lexivert.controller.language import Language
-from lexivert.controller.placer import Placer
 from lexivert.controller.prior import Prior
 from lexivert.controller.proposal import Proposer
 from lexivert.controller.selector import Selector
@@ -33,7 +32,7 @@ _VECTORS, _BIAS = "units.vectors", "units.bias"
 
 @dataclass(frozen=True)
 class ControllerShape:
-    """What ``config.json`` holds: all that the modules' shapes depend on, and K."""
+    """What ``config.json`` holds: all that the Selector's shape depends on, and K."""
 
     order_width: int
     semantic_width: int
@@ -42,9 +41,6 @@ class ControllerShape:
     rank: int
     width: int
     reach: int
-    placer_width: int
-    placer_layers: int
-    placer_heads: int
     candidates: int
 
     @classmethod
@@ -58,9 +54,6 @@ class ControllerShape:
             rank=params.rank,
             width=params.width,
             reach=params.reach,
-            placer_width=params.placer_width,
-            placer_layers=params.placer_layers,
-            placer_heads=params.placer_heads,
             candidates=params.candidates,
         )
 
@@ -83,26 +76,17 @@ def new_selector(shape: ControllerShape, seed: int) -> Selector:
         return Selector(shape.semantic_width, shape.rank, shape.width, shape.reach, shape.positions).eval()
 
 
-def new_placer(shape: ControllerShape, seed: int) -> Placer:
-    """Untrained Placer: it leaves the posterior's log odds as they are."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Placer(shape.placer_width, shape.placer_layers, shape.placer_heads).eval()
-
-
-def save(prior: Prior, placer: Placer, calibration: Calibration, shape: ControllerShape, folder: Path) -> None:
+def save(prior: Prior, calibration: Calibration, shape: ControllerShape, folder: Path) -> None:
     """Write ``controller.safetensors`` and ``config.json``, whole or not at all; unit vectors as half floats.
 
     Args:
         prior: a learned one.
-        placer: the Placer.
         calibration: of the confidences.
-        shape: of all of them.
+        shape: of the Selector.
         folder: replaced if it is there.
     """
     assert prior.selector is not None
     state = {f"selector.{key}": value for key, value in prior.selector.state_dict().items()}
-    state |= {f"placer.{key}": value for key, value in placer.state_dict().items()}
     state |= {_VECTORS: prior.table[:, :-1].half(), _BIAS: prior.table[:, -1]}
     with artifacts.atomic_path(folder) as temporary:
         temporary.mkdir()
@@ -133,15 +117,13 @@ def load(folder: Path, layout: Layout, lexicon: Lexicon, index: UnitIndex) -> De
     try:
         shape = ControllerShape(**content["shape"])
         calibration = Calibration.from_dict(content["calibration"])
-        selector, placer = new_selector(shape, seed=0), new_placer(shape, seed=0)
+        selector = new_selector(shape, seed=0)
         state = load_file(weights)
         vectors, bias = state.pop(_VECTORS), state.pop(_BIAS)
         if (vectors.shape, bias.shape) != ((shape.units, shape.rank), (shape.units,)):
             raise ValueError(f"unit vectors of shape {tuple(vectors.shape)}")
         prior = Prior.learned(selector, vectors.float(), bias)
-        for name, module in (("selector", selector), ("placer", placer)):
-            prefix = f"{name}."
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        selector.load_state_dict({key.removeprefix("selector."): value for key, value in state.items()})
     except (
         AttributeError,
         KeyError,
@@ -161,5 +143,5 @@ def load(folder: Path, layout: Layout, lexicon: Lexicon, index: UnitIndex) -> De
             f"{folder} was trained for order width, semantic width, positions and units {trained_for}, not {needed}"
         )
         raise DamagedArtifactError(f"{message}; run `dvc repro`")
-    proposer = Proposer(prior, placer, index, language, shape.candidates)
+    proposer = Proposer(prior, index, language, shape.candidates)
     return Decoder(proposer, calibration)

@@ -1,4 +1,4 @@
-"""Trains the Selector as a language model of half-known texts, then the Placer on what the Selector proposes."""
+"""Trains the Selector as a language model of half-known texts: first its topics, then whole contexts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lexivert.controller.prior import Prior
-from lexivert.controller.proposal import Proposer, window_fit
-from lexivert.controller.sampling import Example, Lesson, Texts, draw_lesson, draw_texts, half_decoded
+from lexivert.controller.sampling import Lesson, Texts, draw_lesson
 from lexivert.controller.selector import Selector, UnitSpace
 from lexivert.encoder.devices import choose_dtype
 from lexivert.params import STEP_UNIT, ControllerParams
@@ -26,7 +25,6 @@ STEPS_A_POINT = STEP_UNIT
 _ALWAYS = 2048  # most probable units, negatives of every step
 _DRAWN = 2048  # further negatives a step, drawn from the rest
 _TOPIC_PATIENCE = 100  # steps: measured, the first phase is over after ten
-_FULL_SEARCHES = 0.15  # share of positions whose candidates come from the whole index
 
 
 class TopicStep:
@@ -165,56 +163,6 @@ class Lessons:
         return draw_lesson(self.texts, self.by_length, shape, self.params.min_noise_cosine, self.unigram, rng)
 
 
-class PlacerStep:
-    """One half-decoded batch to the Placer's loss; the Selector is not changed.
-
-    Args:
-        proposer: Selector, Placer, index.
-    """
-
-    def __init__(self, proposer: Proposer) -> None:
-        self.proposer = proposer
-
-    def __call__(self, example: Example, progress: Progress) -> Mapping[str, Tensor]:
-        """Return ``loss``: binary cross-entropy of each candidate being right where it is proposed."""
-        del progress
-        rows = torch.arange(len(example.target))
-        n = max(int(example.buffer.length.max()), 1)
-        asked = example.buffer.open()[:, :n]
-        with torch.no_grad():
-            slots = self.proposer.see(example.buffer, rows, example.channel, example.semantic, asked)
-            quick = torch.rand(len(slots.rows)) >= _FULL_SEARCHES
-            held = torch.full((len(slots.rows),), -1)
-            fits = window_fit(example.buffer, rows, example.channel, example.target)
-            seen, units, _ = self.proposer.candidates_of(slots, fits, quick, held)
-        right = (units == example.truth[slots.rows, slots.positions][:, None]).float()
-        loss = F.binary_cross_entropy_with_logits(self.proposer.placer(seen), right)
-        return {"loss": loss, "placer": loss}
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Half-decoded batch of an epoch and a number, the same whenever it is asked for.
-
-    Attributes:
-        texts: sentences to draw from.
-        proposer: gives codes and rotations.
-        params: lengths and noise.
-        seed: of the draw.
-    """
-
-    texts: Texts
-    proposer: Proposer
-    params: ControllerParams
-    seed: int
-
-    def __call__(self, epoch: int, batch: int) -> Example:
-        """Compose the batch."""
-        rng = np.random.default_rng((self.seed, epoch, batch))
-        units, semantic = draw_texts(self.texts, self.params.placer_batch_size, self.params.max_train_units, rng)
-        return half_decoded(units, semantic, self.params.min_noise_cosine, self.proposer.language, rng)
-
-
 def train_selector(
     selector: Selector,
     space: UnitSpace,
@@ -254,18 +202,6 @@ def train_selector(
     selector.eval().requires_grad_()
     with torch.no_grad():
         return Prior.learned(selector, space(torch.arange(len(space.bias))), space.bias), history
-
-
-def train_placer(
-    proposer: Proposer, texts: Texts, params: ControllerParams, seed: int, checkpoint: Checkpoint | None = None
-) -> History:
-    """Train the Placer in place; arguments and curves as of ``train_selector``."""
-    modules: dict[str, nn.Module] = {"placer": proposer.placer.train()}
-    examples = Examples(texts, proposer, params, seed)
-    config = _config(params, params.placer_steps, params.learning_rate, seed)
-    history = train(PlacerStep(proposer), modules, examples, config, checkpoint, "placer")
-    proposer.placer.eval()
-    return history
 
 
 def _config(params: ControllerParams, steps: int, rate: float, seed: int) -> LoopConfig:

@@ -90,8 +90,8 @@ def with_recipe(params: Params, name: str) -> Params:
     kind, _, part = name.partition("_")
     weight = params.token_head.weight
     if kind == "only":
-        own = weights_of(weight) if part in LOSSES else {}
-        weight = weighted({loss: own[loss] or _LACKING.get(loss, 0.0) for loss in own if loss == part})
+        own = weights_of(weight).get(part, 0.0)
+        weight = weighted({part: own or _LACKING.get(part, 0.0)})
     elif kind == "without" and part in LOSSES:
         weight = weight.model_copy(update=_weight_fields(part, 0.0))
     elif kind == "with":

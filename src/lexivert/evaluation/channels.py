@@ -51,7 +51,7 @@ def with_codes(decoder: Decoder, codes: Tensor, params: IndexParams, seed: int) 
     """The same controller for other unit codes, of any width.
 
     Args:
-        decoder: Selector, Placer, unigram prior and rules are taken over.
+        decoder: Selector, unigram prior and rules are taken over.
         codes: Shape: (V, width) float16.
         params: of the index; a Flat one is built.
         seed: of the rotations.

@@ -19,7 +19,6 @@ from lexivert.controller import store
 from lexivert.controller.calibrating import AT_ONCE, blends, mixed_cosines, right_units
 from lexivert.controller.decoder import Decoder
 from lexivert.controller.meaning import MeaningReader
-from lexivert.controller.placer import Placer
 from lexivert.controller.prior import Prior
 from lexivert.controller.sampling import add_noise
 from lexivert.encoder.composition import split_parts
@@ -82,7 +81,7 @@ class Suite:
         return self.physics.decode(order, semantic).units
 
     def controller(self, vectors: Tensor) -> Units:
-        """Decode with Selector and Placer."""
+        """Decode with the Selector's prior."""
         semantic, order = self.parts(vectors)
         return self.decoder.decode(order, semantic).units
 
@@ -161,7 +160,8 @@ def run_evaluation(paths: Paths, params: Params) -> None:
             "no test text of 1 to 40 words fits code.max_units; check corpus.test_share and the corpus"
         )
     held, encode_rate = hold(encoder, fitting)
-    suite = Suite(encoder, decoder, untrained(decoder, params), held, _training_sentences(paths))
+    physics = decoder.changed(prior=Prior.fixed(decoder.language.log_prior))
+    suite = Suite(encoder, decoder, physics, held, _training_sentences(paths))
     report: dict[str, Any] = {
         "texts": len(fitting),
         "texts_too_long": len(chosen) - len(fitting),
@@ -186,13 +186,6 @@ def run_evaluation(paths: Paths, params: Params) -> None:
     artifacts.write_metrics(paths.metrics("evaluate"), report)
     _write_matches(paths, held.texts, matches)
     _write_trace(paths, suite)
-
-
-def untrained(decoder: Decoder, params: Params) -> Decoder:
-    """The same index and language with the unigram prior and a Placer that changes nothing."""
-    shape = params.controller
-    placer = Placer(shape.placer_width, shape.placer_layers, shape.placer_heads).eval()
-    return decoder.changed(prior=Prior.fixed(decoder.language.log_prior), placer=placer)
 
 
 def _meaning_only(suite: Suite, params: Params) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple
 
 from lexivert.lexicon.phrases import CONTROL_COST, UNIT_COST, cost_of
@@ -49,11 +51,12 @@ class Part(NamedTuple):
 
 
 class _Node(NamedTuple):
-    """Cheapest way to write the characters so far."""
+    """Cheapest way to write the characters so far: its last part, and what is before it; neither at the start."""
 
     cost: int
     spacing: PlainSpacing | WikitextSpacing
-    parts: tuple[Part, ...]
+    part: Part | None
+    before: _Node | None
 
 
 @lru_cache(maxsize=1 << 14)
@@ -89,7 +92,7 @@ class Speller:
 
     def _fewest(self, token: str) -> tuple[Part, ...]:
         nodes: list[_Node | None] = [None] * (len(token) + 1)
-        nodes[0] = _Node(0, self._spacing(), ())
+        nodes[0] = _Node(0, self._spacing(), None, None)
         has_case = token != token.lower()
         for start in range(len(token)):
             for stop in range(min(start + self._longest, len(token)), start, -1):
@@ -97,7 +100,7 @@ class Speller:
             self._relax(nodes, token, start, start + 1, byte_part(token[start]))
         last = nodes[-1]
         assert last is not None
-        return last.parts
+        return _parts_up_to(last)
 
     def _reach(self, nodes: list[_Node | None], token: str, start: int, stop: int, has_case: bool) -> None:
         """Try every unit that writes the characters from ``start`` to ``stop``, with case control or not."""
@@ -123,15 +126,14 @@ class Speller:
         if known is not None and known.cost <= cost:
             return
         following = self._following(token[stop : stop + 4]) if part.shape.right >= FIRST_DYNAMIC else None
-        merges = part.is_bytes and node.parts and node.parts[-1].is_bytes
-        if node.parts and not merges and node.spacing.wants_space(part.shape, following):
+        merges = part.is_bytes and node.part is not None and node.part.is_bytes
+        if node.part is not None and not merges and node.spacing.wants_space(part.shape, following):
             cost += CONTROL_COST if self._may_join(token[start - 1], token[start]) else _FORBIDDEN
             if known is not None and known.cost <= cost:
                 return
-        parts = (*node.parts[:-1], merge_bytes(node.parts[-1], part)) if merges else (*node.parts, part)
         spacing = node.spacing.copy()
         spacing.advance(part.shape, spaced=False, following=following)
-        nodes[stop] = _Node(cost, spacing, parts)
+        nodes[stop] = _Node(cost, spacing, part, node)
 
     def _may_join(self, before: str, after: str) -> bool:
         """Whether ``<join>`` gives what is wanted; in WikiText marks inside words aren't joined, but spaced out."""
@@ -159,10 +161,24 @@ def _casings(text: str) -> list[tuple[tuple[int, ...], str]]:
     return casings
 
 
-def merge_bytes(first: Part, second: Part) -> Part:
-    """Make one run of two."""
-    text = first.text + second.text
-    return Part(text, shape_of_bytes(text), first.units + second.units, is_bytes=True)
+def _parts_up_to(node: _Node) -> tuple[Part, ...]:
+    """Read the parts off, from the last to the first."""
+    parts: list[Part] = []
+    while node.part is not None and node.before is not None:
+        parts.append(node.part)
+        node = node.before
+    return tuple(merge_bytes(reversed(parts)))
+
+
+def merge_bytes(parts: Iterable[Part]) -> list[Part]:
+    """Make one part of those that are bytes and follow each other."""
+    merged: list[Part] = []
+    for is_bytes, run in groupby(parts, key=lambda part: part.is_bytes):
+        if is_bytes:
+            merged.append(byte_part("".join(part.text for part in run)))
+        else:
+            merged.extend(run)
+    return merged
 
 
 def can_be_in_phrase(part: Part) -> bool:

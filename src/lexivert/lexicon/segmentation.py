@@ -21,6 +21,8 @@ from lexivert.lexicon.units import JOIN, SPACE, WIKITEXT, Lexicon
 
 _CACHED = 1 << 18
 """Chunks and tokens remembered."""
+_MOST_SPACED = 5
+"""Characters that one of a surface's may become: a mark inside a word of WikiText is written `` @-@ ``."""
 _GLUED, _APART, _RAW = 0, 1, 2
 """How a part follows the one before: without white space, with it, or (WikiText) without it though unusual."""
 _INNER_MARK = regex.compile(r"([-,.'])")
@@ -57,6 +59,8 @@ class Segmenter:
 
     def __init__(self, lexicon: Lexicon) -> None:
         self.lexicon = lexicon
+        self.most_characters = _MOST_SPACED * max(map(len, lexicon.surfaces)) + 1
+        """No unit writes more, the space before it included."""
         self._renderer = Renderer(lexicon)
         self._trie = PhraseTrie(lexicon)
         self._plain_speller = Speller(lexicon, PlainSpacing)
@@ -116,12 +120,7 @@ class Segmenter:
 
     def _new_chunk(self, chunk: str) -> _Chunk:
         """Spell what stands between two spaces of ordinary text."""
-        parts: list[Part] = []
-        for token in split_chunk(chunk):
-            spelled = self._plain_speller.spell(token)
-            if parts and parts[-1].is_bytes and spelled[0].is_bytes:
-                spelled = (merge_bytes(parts.pop(), spelled[0]), *spelled[1:])
-            parts.extend(spelled)
+        parts = merge_bytes(part for token in split_chunk(chunk) for part in self._plain_speller.spell(token))
         return _remember(self._plain_chunks, chunk, self._chunk(parts, _APART))
 
     def _chunk(self, parts: Sequence[Part], relation: int) -> _Chunk:

@@ -16,12 +16,12 @@ from lexivert.errors import DamagedArtifactError
 CONTROL = ("<end>", "<join>", "<space>", "<cap>", "<upper>", "<wikitext>")
 """Control units, in the order of their ids."""
 END, JOIN, SPACE, CAP, UPPER, WIKITEXT = range(len(CONTROL))
-NEVER = -1.0e6
-"""Log probability of what is ruled out: finite, so that products with 0 stay 0."""
 FIRST_BYTE = len(CONTROL)
 """Unit id of byte 0; byte b is unit FIRST_BYTE + b."""
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 RESERVED = CONTROL + BYTES
+NEVER = -1.0e6
+"""Log probability of what is ruled out: finite, so that products with 0 stay 0."""
 
 COUNTED_KINDS = ("word", "cased", "entity", "ngram", "number", "numeric", "anomalous", "punctuation")
 
