@@ -8,6 +8,7 @@ ways of passing messages tried, until one is verified to leave nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,6 @@ class DecodeRules:
         tight: order dimensions a unit, from which on down a vector without noise may fail, so that trying again
             helps.
         sure: a text of a likely length all of whose units are at least as probable is not decoded again.
-        evident: nor, at lengths below ``long``, one whose codes stand out by so many squared deviations on average.
         lengths: most lengths that count as likely.
         margin: nats by which a likely length may fall short of the likeliest.
         long: units, 1 or more, from which on a length is tried only if ``MessagePassing.support`` is positive: a try
@@ -54,7 +54,6 @@ class DecodeRules:
     clear: float = 24.0
     tight: float = 16.0
     sure: float = 0.9
-    evident: float = 15.0
     lengths: int = 8
     margin: float = 12.0
     long: int = 64
@@ -225,9 +224,9 @@ class Decoder:
         """Tell whether what was found is there indeed, so that what is missing is hidden by noise.
 
         Where message passing fails without noise, it ends in codes that stand out of the vector no further than the
-        best of many wrong ones do, ``2 H`` squared deviations at a prior of H nats.
+        best of all V wrong ones, by ``2 ln V`` squared deviations.
         """
-        return fit * fit * width >= (length + 1) * self.rules.evident
+        return fit * fit * width >= (length + 1) * 2.0 * math.log(len(self.language.codes))
 
     def _likely_lengths(self, evidence: Tensor) -> list[int]:
         """Lengths that a text may well have, the likeliest first. Shape: (P,)."""
