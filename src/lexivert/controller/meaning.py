@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from tqdm import tqdm
 
 from lexivert.controller.prior import Prior
 from lexivert.controller.selector import Context
@@ -20,17 +21,18 @@ from lexivert.lexicon.units import NEVER
 _REPEATABLE = 48
 """So many most probable units may occur more than once in a text: commas and articles, not what it is about."""
 _LONGEST = 64
-
-
 _DRAFTS = 6
-_CONSIDERED = 2048  # units a draft is made of
+_ROUNDS, _REVISIONS = 12, 4  # of revision, and texts tried in each
+_REVISED_SHARE = 0.15  # of a text's units that a revision writes anew
+_CONSIDERED = 1024  # units a draft is made of
 _DRAFT_TEMPERATURE = 0.7
 
 
 class MeaningReader:
-    """Drafts several texts for each prefix and keeps the one whose own embedding comes nearest.
+    """Drafts several texts for each prefix, keeps the one whose own embedding comes nearest, and revises it.
 
-    Comparing drafts by the backbone is what vec2text does with its corrections (Morris et al. 2023), here once.
+    A revision writes some of the units anew, and stays if it comes nearer. Comparing texts by the backbone is what
+    vec2text does with its corrections (Morris et al. 2023); here nothing is trained for it.
 
     Args:
         prior: the Selector's.
@@ -52,14 +54,39 @@ class MeaningReader:
             semantic: prefixes of any positive length. Shape: (B, S).
             fixed: units known beforehand, -1 elsewhere. Shape: (B, P).
         """
-        drafts = [
-            self._drafter.decode(semantic, fixed, _DRAFT_TEMPERATURE if number else 0.0, number)
-            for number in range(_DRAFTS)
-        ]
+        if fixed is None:
+            fixed = torch.full((len(semantic), self._drafter.positions), -1)
+        bar = tqdm(total=_DRAFTS + _ROUNDS * _REVISIONS, desc="writing", unit="draft", delay=2.0, disable=None)
+        with bar:
+            drafts = []
+            for seed in range(_DRAFTS):
+                drafts.append(self._drafter.decode(semantic, fixed, _DRAFT_TEMPERATURE if seed else 0.0, seed))
+                bar.update()
+            texts = self._nearest(semantic, drafts)
+            for first in range(_DRAFTS, _DRAFTS + _ROUNDS * _REVISIONS, _REVISIONS):
+                drafts = [texts]
+                for seed in range(first, first + _REVISIONS):
+                    drafts.append(self._revised(semantic, texts, fixed, seed))
+                    bar.update()
+                texts = self._nearest(semantic, drafts)
+        return texts
+
+    def _nearest(self, semantic: Tensor, drafts: Sequence[Sequence[list[int]]]) -> list[list[int]]:
+        """For each prefix, of several texts the one whose embedding has most cosine with it; the first of equals."""
         texts = [self.encoder.segmenter.join(units) for draft in drafts for units in draft]
-        embedded = torch.from_numpy(self.encoder.backbone.encode(texts)).view(_DRAFTS, len(semantic), -1)
+        embedded = torch.from_numpy(self.encoder.backbone.encode(texts)).view(len(drafts), len(semantic), -1)
         nearest = F.cosine_similarity(embedded, semantic[None], dim=2).argmax(dim=0).tolist()
         return [drafts[draft][row] for row, draft in enumerate(nearest)]
+
+    def _revised(self, semantic: Tensor, texts: Sequence[list[int]], fixed: Tensor, seed: int) -> list[list[int]]:
+        """Texts of the same lengths of which some units, none of the known ones, are written anew."""
+        generator = torch.Generator().manual_seed(seed)
+        kept = fixed.clone()
+        for row, units in enumerate(texts):
+            stays = torch.rand(len(units), generator=generator) >= _REVISED_SHARE
+            kept[row, : len(units)] = torch.where(stays | (fixed[row, : len(units)] >= 0), torch.tensor(units), -1)
+        length = torch.tensor([len(units) for units in texts])
+        return self._drafter.decode(semantic, kept, _DRAFT_TEMPERATURE, seed, length)
 
 
 class MeaningDecoder:
@@ -78,7 +105,9 @@ class MeaningDecoder:
         self._once[bias.topk(min(_REPEATABLE, len(bias))).indices] = False
 
     @torch.inference_mode()
-    def decode(self, semantic: Tensor, fixed: Tensor | None, temperature: float, seed: int) -> list[list[int]]:
+    def decode(
+        self, semantic: Tensor, fixed: Tensor, temperature: float, seed: int, length: Tensor | None = None
+    ) -> list[list[int]]:
         """One text for each prefix.
 
         Args:
@@ -86,29 +115,26 @@ class MeaningDecoder:
             fixed: units known beforehand, -1 elsewhere. Shape: (B, P).
             temperature: of the draw among units and lengths; 0 takes the likeliest.
             seed: of the draw.
+            length: units in each text, if known. Shape: (B,).
         """
         generator = torch.Generator().manual_seed(seed)
         semantic = F.normalize(semantic, dim=-1)
-        known = torch.zeros(len(semantic), dtype=torch.int64) if fixed is None else (fixed >= 0).sum(dim=1)
-        length = self._lengths(semantic, known, temperature, generator)
+        if length is None:
+            length = self._lengths(semantic, (fixed >= 0).sum(dim=1), temperature, generator)
         n = max(int(length.max()), 1)
         inside = torch.arange(n) < length[:, None]
-        units = torch.full((len(semantic), n), -1)
-        if fixed is not None:
-            units = torch.where(inside, fixed[:, :n], -1)
-        context = Context.certain(units, length, semantic, torch.ones(len(units)))
-        likely = self._likely(context)
+        units = torch.where(inside, fixed[:, :n], -1)
+        likely = self._likely(Context.certain(units, length, semantic, torch.ones(len(units))))
         vectors = self.prior.table[likely].transpose(1, 2).contiguous()
         used = torch.zeros(likely.shape, dtype=torch.bool)
-        while bool((inside & (units < 0)).any()):
-            queries = self.prior.queries(Context.certain(units, length, semantic, torch.ones(len(units))))
-            logits = torch.bmm(queries, vectors)
-            logits.masked_fill_((used & self._once[likely])[:, None, :], NEVER)
+        while len(rows := (inside & (units < 0)).any(dim=1).nonzero()[:, 0]):
+            context = Context.certain(units[rows], length[rows], semantic[rows], torch.ones(len(rows)))
+            logits = torch.bmm(self.prior.queries(context), vectors[rows])
+            logits.masked_fill_((used[rows] & self._once[likely[rows]])[:, None, :], NEVER)
             logits = logits.log_softmax(dim=2)
-            is_open = inside & (units < 0)
-            rows = is_open.any(dim=1).nonzero()[:, 0]
-            surest = logits.amax(dim=2).masked_fill(~is_open, -torch.inf).argmax(dim=1)[rows]
-            place = _pick(logits[rows, surest], temperature, generator)
+            is_open = (inside & (units < 0))[rows]
+            surest = logits.amax(dim=2).masked_fill(~is_open, -torch.inf).argmax(dim=1)
+            place = _pick(logits[torch.arange(len(rows)), surest], temperature, generator)
             units[rows, surest] = likely[rows, place]
             used[rows, place] = True
         return [row[:count].tolist() for row, count in zip(units, length.tolist(), strict=True)]
