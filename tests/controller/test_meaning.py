@@ -83,6 +83,10 @@ def test_rare_units_come_once():
     (text,) = MeaningDecoder(Same(table), 12).decode(torch.randn(1, 4), free(1), 0.0, 0)
     assert len(text) == 3
     assert text.count(55) == 1
+    known = free(1)
+    known[0, 1] = 55
+    (text,) = MeaningDecoder(Same(table), 12).decode(torch.randn(1, 4), known, 0.0, 0)
+    assert (len(text), text[1], text.count(55)) == (3, 55, 1)
 
 
 class Backbone:

@@ -126,7 +126,7 @@ class MeaningDecoder:
         units = torch.where(inside, fixed[:, :n], -1)
         likely = self._likely(Context.certain(units, length, semantic, torch.ones(len(units))))
         vectors = self.prior.table[likely].transpose(1, 2).contiguous()
-        used = torch.zeros(likely.shape, dtype=torch.bool)
+        used = (likely[:, :, None] == units[:, None, :]).any(dim=2)
         while len(rows := (inside & (units < 0)).any(dim=1).nonzero()[:, 0]):
             context = Context.certain(units[rows], length[rows], semantic[rows], torch.ones(len(rows)))
             logits = torch.bmm(self.prior.queries(context), vectors[rows])
