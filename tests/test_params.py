@@ -55,6 +55,7 @@ def test_every_stage_has_a_section(content):
         (("vocab", "min_count", "word"), 0, r"vocab.min_count.word: .*greater than or equal to 1, not 0"),
         (("code", "semantic_share"), 0.0, r"code.semantic_share: .*greater than 0, not 0.0"),
         (("token_head", "learning_rate"), "fast", r"token_head.learning_rate: .*valid number.*, not 'fast'"),
+        (("vocab", "min_count", "wrod"), 2, r"vocab.min_count.wrod: no such key; there are word,"),
         (("controllr",), {}, r"controllr: no such key; there are seed, corpus, .*controller, "),
     ],
 )

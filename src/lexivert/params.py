@@ -226,7 +226,7 @@ class ControllerParams(_Section):
     max_train_units: PositiveInt = 64
     """Longest training text, in units."""
     min_noise_cosine: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
-    """Noisiest training target: cosine of the noisy order part with the true one."""
+    """Noisiest semantic prefix in training: its cosine with the clean one."""
     topic_batch_size: Annotated[int, Field(ge=4)] = 256
     topic_steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 600
     """Optimiser steps in which the Selector learns what the semantic prefix alone tells."""

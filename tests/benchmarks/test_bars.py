@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,16 +12,6 @@ import torch
 import typer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "benchmarks"))  # as it is when a benchmark is run: some share helpers
-
-
-def load(name):
-    """A benchmark as a module."""
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", REPOSITORY / "benchmarks" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def run(module, monkeypatch, *arguments):
@@ -48,7 +37,7 @@ FEATURES = {"ratio": 5.7, "ratio_small_batch": 1.9, "ratio_to_faster": 1.9, "cos
         ({"cosine_min": float("nan")}, "missed: nan, at least 0.999 wanted (least cosine"),
     ],
 )
-def test_features(monkeypatch, capsys, changed, missed):
+def test_features(load, monkeypatch, capsys, changed, missed):
     features = load("features")
     monkeypatch.setattr(features, "compare", lambda *_: FEATURES | changed)
     monkeypatch.setattr(features, "sample", lambda *_: [])
@@ -58,7 +47,7 @@ def test_features(monkeypatch, capsys, changed, missed):
     assert [line[: len(missed or "")] for line in judged if line.startswith("missed")] == [missed] * bool(missed)
 
 
-def test_features_are_compared_with_the_faster_naive_loop(monkeypatch, tiny_params):
+def test_features_are_compared_with_the_faster_naive_loop(load, monkeypatch, tiny_params):
     features = load("features")
     seconds = iter([1.0, 6.0, 2.0])  # ours, batches of 512, batches of 32
     monkeypatch.setattr(features, "timed", lambda run: (run(), next(seconds)))
@@ -70,7 +59,7 @@ def test_features_are_compared_with_the_faster_naive_loop(monkeypatch, tiny_para
     assert "batches of 512, the stronger baseline" in features.verdicts(slow)[1][1]
 
 
-def test_segmentation(monkeypatch, tmp_path, tiny_project, capsys):
+def test_segmentation(load, monkeypatch, tmp_path, tiny_project, capsys):
     segmentation = load("segmentation")
     easy, hard, empty = (tmp_path / name for name in ("easy.txt", "hard.txt", "empty.txt"))
     easy.write_text("The moon was in the river.\n\nThe <unk> was here.\nThe captain was there.\n")
@@ -107,7 +96,7 @@ BAD = {
 
 @pytest.mark.parametrize("missed", [None, "units", *BAD])
 @pytest.mark.parametrize("number", [True, False])
-def test_speed(monkeypatch, caplog, missed, number):
+def test_speed(load, monkeypatch, caplog, missed, number):
     speed = load("speed")
     units = range(10 if missed == "units" else 100_000)
     monkeypatch.setattr(speed.Lexivert, "load", lambda _: SimpleNamespace(index=units))
@@ -126,7 +115,7 @@ def test_speed(monkeypatch, caplog, missed, number):
 
 
 @pytest.mark.parametrize(("whole", "missed"), [(1.4, False), (1.6, True), (float("nan"), True)])
-def test_memory(monkeypatch, tmp_path, capsys, whole, missed):
+def test_memory(load, monkeypatch, tmp_path, capsys, whole, missed):
     """Of an index of 1,000 bytes."""
     memory = load("memory")
     folder = memory.Paths(tmp_path).index
@@ -144,7 +133,7 @@ def test_memory(monkeypatch, tmp_path, capsys, whole, missed):
 @pytest.mark.parametrize(
     ("seconds", "gib", "code"), [(101.0, 5.1, 0), (99.0, 5.1, 1), (101.0, 4.9, 1), (float("nan"), 5.1, 1)]
 )
-def test_token_head_step(monkeypatch, seconds, gib, code):
+def test_token_head_step(load, monkeypatch, seconds, gib, code):
     step = load("token_head_step")
     reports = {
         "ours": {"seconds": 1.0, "processor_seconds": 1.0, "peak_gib": 1.0},
@@ -156,7 +145,7 @@ def test_token_head_step(monkeypatch, seconds, gib, code):
 
 
 @pytest.mark.parametrize(("slower", "right", "code"), [(21, True, 0), (19, True, 1), (21, False, 1)])
-def test_counting(monkeypatch, slower, right, code):
+def test_counting(load, monkeypatch, slower, right, code):
     counting = load("counting")
     real = counting.plain_counts
     monkeypatch.setattr(counting, "plain_counts", lambda *given: real(*given) if right else {})
@@ -170,7 +159,7 @@ def test_counting(monkeypatch, slower, right, code):
         counting.main(tokens=2000, sample=2000, types=100, min_count=5, out=None)
 
 
-def test_the_exact_index_is_a_dense_search_and_a_softmax(tiny_model):
+def test_the_exact_index_is_a_dense_search_and_a_softmax(load, tiny_model):
     """Against scoring everything; the quick index agrees with it, and a crippled one would not."""
     speed = load("speed")
     index = speed.ExactIndex.of(tiny_model.index)

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from pathlib import Path
-
 import faiss
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-
 
 @pytest.fixture(scope="module")
-def bench():
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        return importlib.import_module("index")
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+def bench(load):
+    return load("index")
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,7 @@ def test_one_unit_many_times(world):
 def test_when_rounds_run_out_everything_is_committed(world):
     texts = world.texts([40])
     target = add_noise(world.vectors(texts), torch.tensor([0.5]), torch.Generator().manual_seed(0))
-    result = Incremental(world.proposer, rules=IncrementalRules(rounds=1)).decode(target, semantic(1))
+    result = Incremental(world.proposer, IncrementalRules(rounds=1)).decode(target, semantic(1))
     assert len(result.units[0]) == len(result.scores[0]) > 0
     assert not result.proven.any()
 

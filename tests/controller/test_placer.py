@@ -31,11 +31,6 @@ def test_sure_pairs_are_committed_and_else_the_easiest_of_a_text_that_does_not_w
     assert Placer(sure=0.95, share=0.1).commits(rows, probability, waits).tolist() == expected
 
 
-def test_nothing_to_commit():
-    none = torch.empty(0, dtype=torch.int64)
-    assert Placer().commits(none, none.float(), none.bool()).tolist() == []
-
-
 def test_a_commit_is_doubted_by_deviations():
     """Noise of variance .04 has deviation .2: 1.5 of it below 1 is .7."""
     strength = torch.tensor([1.2, 0.71, 0.69, -0.1])

@@ -27,15 +27,14 @@ def state(world, texts, committed, cosine=1.0):
 
 def test_what_the_prior_and_the_evidence_see(world):
     language, texts = world.language, [[5, 6, 7], [8]]
-    target, buffer, channel = state(world, texts, [(0, 0, 5, 1.0), (0, 2, 9, 0.5)])
+    _, buffer, channel = state(world, texts, [(0, 0, 5, 1.0), (0, 2, 9, 0.5)])
     rows, asked = torch.tensor([0, 1]), buffer.open()[:, :3]
     asked[0, 0] = True  # a committed unit, to be examined again
     slots = world.proposer.see(buffer, rows, channel, torch.ones(2, 8), asked)
     assert (slots.rows.tolist(), slots.positions.tolist()) == ([0, 0, 0, 1], [0, 1, 2, 0])
     bound = language.binding.bind(language.codes[[5, 9]].float(), torch.tensor([0, 2]))
     for place, own in ((0, bound[0]), (2, 0.5 * bound[1])):
-        without = channel.scale[0] * target[0] - (buffer.total[0] - own)
-        unbound = language.binding.unbind(without[None], torch.tensor([place]))[0]
+        unbound = language.binding.unbind((channel.residual[0] + own)[None], torch.tensor([place]))[0]
         torch.testing.assert_close(slots.evidence[place], unbound, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(slots.intentions[3], slots.evidence[3] / channel.variance[1])
 

@@ -162,6 +162,17 @@ def test_a_word_without_end_takes_memory_in_proportion(text, units):
     assert peak < 5000 * len(text) * 10_000
 
 
+def test_no_unit_writes_more_than_the_most_characters():
+    """Eight marks in a word of 17 characters: WikiText writes it in 49, as ``1 @,@ 1`` and so on."""
+    marked = ",".join("1" * 9)
+    segmenter = Segmenter(lexicon(marked, "of"))
+    unit = segmenter.lexicon.id_of[marked]
+    assert len(segmenter.join([WIKITEXT, unit])) == 9 + 8 * 5
+    for ids in ([unit], [unit] * 5, [WIKITEXT, *[unit] * 5]):
+        assert len(segmenter.join(ids)) <= len(ids) * segmenter.most_characters
+    assert segmenter.most_characters == 17 * 5 + 1
+
+
 # --- properties ---
 
 _MARKS = ["", " ", " ", " ", ", ", "-", "--", " - ", ".", "'", '"', ' "', '" ', "’", "_", "/", "`", "\n"]

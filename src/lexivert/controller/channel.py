@@ -24,13 +24,11 @@ class Channel:
     """Exact facts of B half-decoded vectors.
 
     Attributes:
-        scale: factor that brings the unit-length vector back to a plain sum of unit codes. Shape: (B,).
-        residual: scaled vector less the committed sum. Shape: (B, O).
+        residual: vector, scaled back to a plain sum of unit codes, less the committed sum. Shape: (B, O).
         variance: noise per dimension that an open position sees. Shape: (B,).
         cosine: of the given vector with the clean one, as now believed. Shape: (B,).
     """
 
-    scale: Tensor
     residual: Tensor
     variance: Tensor
     cosine: Tensor
@@ -62,7 +60,7 @@ def observe(
     if memory is not None:
         residual = residual + memory
     variance = residual.square().sum(dim=1) / width
-    return Channel(scale, residual, variance.clamp_min(1e-7), (count.sqrt() / scale).clamp(*_COSINE_RANGE))
+    return Channel(residual, variance.clamp_min(1e-7), (count.sqrt() / scale).clamp(*_COSINE_RANGE))
 
 
 def length_evidence(target: Tensor, ends: Tensor) -> Tensor:

@@ -61,15 +61,12 @@ class Incremental:
 
     Args:
         proposer: Selector and index.
-        placer: what to commit, and what to look at again.
         rules: how far to search, and when to stop.
     """
 
-    def __init__(
-        self, proposer: Proposer, placer: Placer | None = None, rules: IncrementalRules | None = None
-    ) -> None:
+    def __init__(self, proposer: Proposer, rules: IncrementalRules | None = None) -> None:
         self.proposer = proposer
-        self.placer = placer or Placer()
+        self.placer = Placer()
         self.rules = rules or IncrementalRules()
         self.language = proposer.language
 

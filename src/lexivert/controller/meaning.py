@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
 from lexivert.controller.prior import Prior
 from lexivert.controller.selector import Context
@@ -31,8 +30,8 @@ _DRAFT_TEMPERATURE = 0.7
 class MeaningReader:
     """Drafts several texts for each prefix, keeps the one whose own embedding comes nearest, and revises it.
 
-    A revision writes some of the units anew, and stays if it comes nearer. Comparing texts by the backbone is what
-    vec2text does with its corrections (Morris et al. 2023); here nothing is trained for it.
+    A revision writes some of the units anew, and stays if it comes nearer: hill climbing on the backbone's cosine, to
+    which vec2text's corrections are trained (Morris et al. 2023); here nothing is.
 
     Args:
         prior: the Selector's.
@@ -48,7 +47,7 @@ class MeaningReader:
         return MeaningReader(self._drafter.prior.without(units), self.encoder)
 
     def read(self, semantic: Tensor, fixed: Tensor | None = None) -> list[list[int]]:
-        """One text in units for each prefix.
+        """One text in units for each prefix, whatever other prefixes are read beside it.
 
         Args:
             semantic: prefixes of any positive length. Shape: (B, S).
@@ -56,37 +55,42 @@ class MeaningReader:
         """
         if fixed is None:
             fixed = torch.full((len(semantic), self._drafter.positions), -1)
-        bar = tqdm(total=_DRAFTS + _ROUNDS * _REVISIONS, desc="writing", unit="draft", delay=2.0, disable=None)
-        with bar:
-            drafts = []
-            for seed in range(_DRAFTS):
-                drafts.append(self._drafter.decode(semantic, fixed, _DRAFT_TEMPERATURE if seed else 0.0, seed))
-                bar.update()
-            texts = self._nearest(semantic, drafts)
-            for first in range(_DRAFTS, _DRAFTS + _ROUNDS * _REVISIONS, _REVISIONS):
-                drafts = [texts]
-                for seed in range(first, first + _REVISIONS):
-                    drafts.append(self._revised(semantic, texts, fixed, seed))
-                    bar.update()
-                texts = self._nearest(semantic, drafts)
+        drafts = [
+            self._drafter.decode(semantic, fixed, _DRAFT_TEMPERATURE if seed else 0.0, _draws(seed, len(semantic)))
+            for seed in range(_DRAFTS)
+        ]
+        texts, near = self._nearer(semantic, drafts, drafts[0], torch.full((len(semantic),), -torch.inf))
+        for first in range(_DRAFTS, _DRAFTS + _ROUNDS * _REVISIONS, _REVISIONS):
+            seeds = range(first, first + _REVISIONS)
+            drafts = [self._revised(semantic, texts, fixed, seed) for seed in seeds]
+            texts, near = self._nearer(semantic, drafts, texts, near)
         return texts
 
-    def _nearest(self, semantic: Tensor, drafts: Sequence[Sequence[list[int]]]) -> list[list[int]]:
-        """For each prefix, of several texts the one whose embedding has most cosine with it; the first of equals."""
-        texts = [self.encoder.segmenter.join(units) for draft in drafts for units in draft]
-        embedded = torch.from_numpy(self.encoder.backbone.encode(texts)).view(len(drafts), len(semantic), -1)
-        nearest = F.cosine_similarity(embedded, semantic[None], dim=2).argmax(dim=0).tolist()
-        return [drafts[draft][row] for row, draft in enumerate(nearest)]
+    def _nearer(
+        self, semantic: Tensor, drafts: Sequence[list[list[int]]], texts: list[list[int]], near: Tensor
+    ) -> tuple[list[list[int]], Tensor]:
+        """For each prefix the draft whose embedding has most cosine with it, unless its text so far has as much.
+
+        Shape: semantic (B, S); near (B,), cosines of the texts so far; result the B texts, and their cosines (B,).
+        """
+        written = [self.encoder.segmenter.join(units) for draft in drafts for units in draft]
+        embedded = torch.from_numpy(self.encoder.backbone.encode(written)).view(len(drafts), len(semantic), -1)
+        most, nearest = F.cosine_similarity(embedded, semantic[None], dim=2).max(dim=0)
+        better = (most > near).tolist()
+        texts = [drafts[place][row] if better[row] else texts[row] for row, place in enumerate(nearest.tolist())]
+        return texts, torch.maximum(most, near)
 
     def _revised(self, semantic: Tensor, texts: Sequence[list[int]], fixed: Tensor, seed: int) -> list[list[int]]:
-        """Texts of the same lengths of which some units, none of the known ones, are written anew."""
-        generator = torch.Generator().manual_seed(seed)
+        """Texts of the same lengths; some of their units, at least one but no known one, are written anew."""
+        draws = _draws(seed, len(texts))
         kept = fixed.clone()
         for row, units in enumerate(texts):
-            stays = torch.rand(len(units), generator=generator) >= _REVISED_SHARE
-            kept[row, : len(units)] = torch.where(stays | (fixed[row, : len(units)] >= 0), torch.tensor(units), -1)
+            free = fixed[row, : len(units)] < 0
+            chance = torch.rand(len(units), generator=draws[row]).masked_fill(~free, 1.0)
+            opened = free & (chance <= chance.min().clamp_min(_REVISED_SHARE)) if len(units) else free
+            kept[row, : len(units)] = torch.where(opened, -1, torch.tensor(units, dtype=torch.int64))
         length = torch.tensor([len(units) for units in texts])
-        return self._drafter.decode(semantic, kept, _DRAFT_TEMPERATURE, seed, length)
+        return self._drafter.decode(semantic, kept, _DRAFT_TEMPERATURE, draws, length)
 
 
 class MeaningDecoder:
@@ -106,7 +110,12 @@ class MeaningDecoder:
 
     @torch.inference_mode()
     def decode(
-        self, semantic: Tensor, fixed: Tensor, temperature: float, seed: int, length: Tensor | None = None
+        self,
+        semantic: Tensor,
+        fixed: Tensor,
+        temperature: float,
+        draws: Sequence[torch.Generator],
+        length: Tensor | None = None,
     ) -> list[list[int]]:
         """One text for each prefix.
 
@@ -114,13 +123,12 @@ class MeaningDecoder:
             semantic: prefixes. Shape: (B, S).
             fixed: units known beforehand, -1 elsewhere. Shape: (B, P).
             temperature: of the draw among units and lengths; 0 takes the likeliest.
-            seed: of the draw.
+            draws: where each text's draws come from. Length: B.
             length: units in each text, if known. Shape: (B,).
         """
-        generator = torch.Generator().manual_seed(seed)
         semantic = F.normalize(semantic, dim=-1)
         if length is None:
-            length = self._lengths(semantic, (fixed >= 0).sum(dim=1), temperature, generator)
+            length = self._lengths(semantic, (fixed >= 0).sum(dim=1), temperature, draws)
         n = max(int(length.max()), 1)
         inside = torch.arange(n) < length[:, None]
         units = torch.where(inside, fixed[:, :n], -1)
@@ -134,27 +142,38 @@ class MeaningDecoder:
             logits = logits.log_softmax(dim=2)
             is_open = (inside & (units < 0))[rows]
             surest = logits.amax(dim=2).masked_fill(~is_open, -torch.inf).argmax(dim=1)
-            place = _pick(logits[torch.arange(len(rows)), surest], temperature, generator)
+            chosen = logits[torch.arange(len(rows)), surest]
+            place = _pick(chosen, temperature, [draws[row] for row in rows.tolist()])
             units[rows, surest] = likely[rows, place]
             used[rows, place] = True
         return [row[:count].tolist() for row, count in zip(units, length.tolist(), strict=True)]
 
     def _likely(self, context: Context) -> Tensor:
-        """Units that each prefix makes likeliest before anything is filled in. Shape: (B, at most _CONSIDERED)."""
+        """Units that prefix and known units make likeliest somewhere. Shape: (B, at most _CONSIDERED)."""
         queries = self.prior.queries(context).mean(dim=1)
         return (queries @ self.prior.table.T).topk(min(_CONSIDERED, len(self._once)), dim=1).indices
 
-    def _lengths(self, semantic: Tensor, known: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    def _lengths(
+        self, semantic: Tensor, known: Tensor, temperature: float, draws: Sequence[torch.Generator]
+    ) -> Tensor:
+        """Lengths that the prefixes make likely, of no fewer units than are known. Shape: known (B,), result (B,)."""
         context = Context.certain(torch.full((len(semantic), 1), -1), known, semantic, torch.ones(len(semantic)))
         logits = self.prior.log_length(context, self.positions)
         places = torch.arange(self.positions)
-        logits = logits.masked_fill((places < known[:, None]) | (places > _LONGEST) | (places < 1), NEVER)
-        return _pick(logits, temperature, generator)
+        longest = known.clamp_min(_LONGEST)
+        logits = logits.masked_fill((places < known.clamp_min(1)[:, None]) | (places > longest[:, None]), NEVER)
+        return _pick(logits, temperature, draws)
 
 
-def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+def _draws(seed: int, count: int) -> list[torch.Generator]:
+    """Equal sources of draws, one a text, so that no text depends on what is written beside it."""
+    return [torch.Generator().manual_seed(seed) for _ in range(count)]
+
+
+def _pick(logits: Tensor, temperature: float, draws: Sequence[torch.Generator]) -> Tensor:
     """Likeliest entry of each row at temperature 0, else a draw. Shape: (B, M) to (B,)."""
     if temperature == 0.0:
         return logits.argmax(dim=1)
-    noise = -torch.log(-torch.log(torch.rand(logits.shape, generator=generator).clamp(1e-9, 1 - 1e-7)))
+    uniform = torch.stack([torch.rand(logits.shape[1], generator=own) for own in draws])
+    noise = -torch.log(-torch.log(uniform.clamp(1e-9, 1 - 1e-7)))
     return (logits / temperature + noise).argmax(dim=1)

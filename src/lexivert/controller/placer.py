@@ -31,14 +31,14 @@ class Placer:
         """Mark the pairs to commit: the sure ones; in a text that has none, the easiest, unless it waits.
 
         Args:
-            rows: text of each pair, one pair a position. Shape: (M,).
+            rows: text of each pair, one pair a position and at least one in all. Shape: (M,).
             probability: posterior of the pair. Shape: (M,).
             waiting: positions that will be searched more widely before anything must be committed. Shape: (M,) bool.
 
         Shape: (M,) bool.
         """
         sure = probability >= self.sure
-        moving = torch.zeros(int(rows.max()) + 1 if len(rows) else 0, dtype=torch.bool)
+        moving = torch.zeros(int(rows.max()) + 1, dtype=torch.bool)
         moving[rows[sure | waiting]] = True
         return sure | (_easiest(rows, probability, self.share) & ~moving[rows])
 

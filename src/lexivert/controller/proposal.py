@@ -26,7 +26,7 @@ _WIDTHS = (128, 256, 384, 512, 768, 1024)
 
 @dataclass(frozen=True)
 class Slots:
-    """M positions to be decoded, of B texts padded to N positions.
+    """M positions to be decoded, of B texts.
 
     Attributes:
         rows: text of each. Shape: (M,).

@@ -75,8 +75,9 @@ def run_controller(paths: Paths, params: Params) -> None:
     longest = min(params.controller.max_train_units, layout.code.max_units)
     train = read_texts(paths, lexicon, "train", longest, Respeller(lexicon, seed))
     valid = read_texts(paths, lexicon, "valid", longest)
+    unigram = language.log_prior.numpy()
     mark = fingerprint(
-        params.controller, seed, layout, index.codes, language.log_prior, train.units, train.respelled, train.semantic
+        params.controller, seed, shape, features.numpy(), unigram, train.units, train.respelled, train.semantic
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -70,11 +70,12 @@ class Encoder:
         """
         limit = self.layout.code.max_units
         segmented = []
-        for number, text in enumerate(map(normalize, texts)):
-            if len(text) > limit * self.segmenter.most_characters:  # segmenting it only to count would take minutes
+        most = limit * self.segmenter.most_characters
+        for number, text in enumerate(texts):
+            if len(text) > most and len(normalize(text)) > most:  # segmenting a whole book only to count takes long
                 raise ValueError(
-                    f"text {number} has {len(text)} characters, far too many for the {limit} units that a vector "
-                    "holds at most: split the text"
+                    f"text {number} has {len(normalize(text))} characters, far too many for the {limit} units that a "
+                    "vector holds at most: split the text"
                 )
             units = self.segmenter.segment(text)
             if len(units) > limit:

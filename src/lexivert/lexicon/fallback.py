@@ -59,10 +59,12 @@ class _Node(NamedTuple):
     before: _Node | None
 
 
-@lru_cache(maxsize=1 << 14)
 def byte_part(text: str) -> Part:
     """Write text as bytes, which is always possible."""
     return Part(text, shape_of_bytes(text), tuple(FIRST_BYTE + byte for byte in text.encode()), is_bytes=True)
+
+
+_byte_part_of_character = lru_cache(maxsize=1 << 14)(byte_part)
 
 
 class Speller:
@@ -97,7 +99,7 @@ class Speller:
         for start in range(len(token)):
             for stop in range(min(start + self._longest, len(token)), start, -1):
                 self._reach(nodes, token, start, stop, has_case)
-            self._relax(nodes, token, start, start + 1, byte_part(token[start]))
+            self._relax(nodes, token, start, start + 1, _byte_part_of_character(token[start]))
         last = nodes[-1]
         assert last is not None
         return _parts_up_to(last)

@@ -55,12 +55,15 @@ class Segmenter:
 
     ``join(segment(text)) == normalize(text)`` for every text. Of ordinary and WikiText spelling the one with fewer
     units is taken; within it, phrases are chosen for the fewest units.
+
+    Attributes:
+        lexicon: the units.
+        most_characters: no unit writes more, the space before it included.
     """
 
     def __init__(self, lexicon: Lexicon) -> None:
         self.lexicon = lexicon
         self.most_characters = _MOST_SPACED * max(map(len, lexicon.surfaces)) + 1
-        """No unit writes more, the space before it included."""
         self._renderer = Renderer(lexicon)
         self._trie = PhraseTrie(lexicon)
         self._plain_speller = Speller(lexicon, PlainSpacing)
