@@ -166,7 +166,7 @@ class Lexivert:
         """Read texts back.
 
         A vector whose order part is zero or missing, such as an ordinary sentence embedding, holds no words to be
-        read: it is given a text of like meaning, written by the Selector alone.
+        read: it is given a text of like meaning, written by the Selector and revised until its own embedding is near.
 
         Args:
             vectors: of any positive length. Shape: (B, D), or (B, S) for semantic prefixes alone.
