@@ -52,7 +52,7 @@ CHANGES = [
     ({"features__max_train_sentences": 100}, {"features"}),
     ({"code__max_units": 90}, {"index"}),
     ({"token_head__weight__synonym": 0.2}, {"token_head"}),
-    ({"controller__weight__length": 0.1}, {"controller", "evaluate"}),
+    ({"controller__weight__length": 0.1}, {"controller"}),
     ({"evaluate__noise_cosine": 0.8}, {"evaluate"}),
     ({"frontier__texts": 2}, {"frontier"}),
     ({"token_head__heldout_share": 0.1}, {"token_head", "token_space", "predictors"}),
