@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lexivert.streams import TextLine
 
 _TEXTS_AT_ONCE = 2048
-_VECTORS_AT_ONCE = 64
+_VECTORS_AT_ONCE = 64  # no more than a model reads in one go, so that the bar moves after each
 _HERE = Path()
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
