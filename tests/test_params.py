@@ -83,6 +83,9 @@ def test_missing_and_broken_files(tmp_path):
     with pytest.raises(LexivertError, match=r"params.yaml is not valid YAML") as caught:
         load_params(tmp_path / "params.yaml")
     assert "\n" not in str(caught.value)
+    (tmp_path / "params.yaml").write_bytes(b"seed: 1 # caf\xe9\n")
+    with pytest.raises(LexivertError, match=r"params.yaml is not UTF-8 \(byte 13\); save it as UTF-8$"):
+        load_params(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("")
     with pytest.raises(LexivertError, match="top level"):
         load_params(tmp_path / "params.yaml")

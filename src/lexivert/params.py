@@ -354,13 +354,15 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check ``params.yaml``.
 
     Raises:
-        LexivertError: the file is missing or not YAML, a key is unknown or missing, or a value is out of its range;
+        LexivertError: the file is missing, not UTF-8 or not YAML, a key is unknown or missing, or a value is out of its range;
             the message names file, key and value.
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Yaml12Loader)  # noqa: S506 a SafeLoader
     except OSError as error:
         raise LexivertError(f"{path} can't be read ({error.strerror}); run from the project's root folder") from error
+    except UnicodeDecodeError as error:
+        raise LexivertError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
     except yaml.YAMLError as error:
         raise LexivertError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     try:
