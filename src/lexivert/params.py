@@ -354,8 +354,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check ``params.yaml``.
 
     Raises:
-        LexivertError: the file is missing, not UTF-8 or not YAML, a key is unknown or missing, or a value is out of its
-            range; the message names file, key and value.
+        LexivertError: the file is missing, not UTF-8 or not YAML, a key is unknown or missing, or a value is out of
+            its range; the message names file, key and value.
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Yaml12Loader)  # noqa: S506 a SafeLoader
