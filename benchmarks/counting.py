@@ -19,11 +19,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lexivert.lexicon.counting import encode_texts
-from lexivert.lexicon.kinds import TokenKind, classify
-from lexivert.lexicon.tokenizing import normalize, split_chunk
-from lexivert.lexicon.vocabulary import Unit, count_candidates
-from lexivert.params import KindCounts, VocabParams
+from lexivert.config import KindCounts, VocabParams
+from lexivert.text.kinds import TokenKind, classify
+from lexivert.text.ngrams import encode_texts
+from lexivert.text.tokenizer import normalize, split_chunk
+from lexivert.text.vocabulary import Unit, count_candidates
 
 COUNTED = ("word", "cased", "entity", "ngram", "number", "numeric", "anomalous", "punctuation")
 BAR_SPEEDUP, BAR_GB = 20, 6

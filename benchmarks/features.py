@@ -26,8 +26,8 @@ import torch
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.encoder.backbone import Backbone, FloatArray
-from lexivert.params import Params, load_params
+from lexivert.config import Params, load_params
+from lexivert.encoders.huggingface import FloatArray, HuggingFaceEncoder
 
 BAR_RATIO = 2.5
 """Least rate against the script's own loop, batches of 512 in corpus order."""
@@ -38,7 +38,7 @@ SCRIPT_BATCH = 512
 SMALL_BATCH = 32
 
 
-def naive(backbone: Backbone, texts: Sequence[str], batch_size: int) -> FloatArray:
+def naive(backbone: HuggingFaceEncoder, texts: Sequence[str], batch_size: int) -> FloatArray:
     """Mean-pooled features by the script's loop. Shape: (B, H)."""
     parts = []
     for start in range(0, len(texts), batch_size):
@@ -78,8 +78,8 @@ def sample(root: Path, count: int, seed: int) -> list[str]:
 
 def compare(params: Params, texts: list[str], rounds: int) -> dict[str, float]:
     """Run all loops ``rounds`` times in turn and report their best rates and the cosine between features."""
-    slow = Backbone.load(params.backbone.model_copy(update={"dtype": "float32"}))
-    fast = Backbone.load(params.backbone)
+    slow = HuggingFaceEncoder.load(params.backbone.model_copy(update={"dtype": "float32"}))
+    fast = HuggingFaceEncoder.load(params.backbone)
     budget = params.features.tokens_per_batch
     loops: dict[str, Callable[[], FloatArray]] = {
         "ours": lambda: fast.encode(texts, tokens_per_batch=budget),

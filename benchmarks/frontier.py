@@ -28,18 +28,18 @@ from rich.table import Table
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.controller.calibrating import AT_ONCE
-from lexivert.controller.decoder import Decoder
-from lexivert.controller.prior import Prior
-from lexivert.encoder.identity import identity_codes
-from lexivert.encoder.token_head import TokenHead, head_codes
-from lexivert.evaluation import baselines
-from lexivert.evaluation.channels import at_width, send, with_codes
-from lexivert.evaluation.frontier import Cell, Frontier, Material, material_of, scored
+from lexivert.codes.hashing import identity_codes
+from lexivert.codes.token_head import TokenHead, head_codes
+from lexivert.config import load_params
+from lexivert.controller import baselines
+from lexivert.controller.calibration import AT_ONCE
+from lexivert.controller.cascade import Cascade
+from lexivert.evaluation.corruptions import at_width, send, with_codes
 from lexivert.evaluation.metrics import mean_cosine
+from lexivert.evaluation.robustness import Cell, EvalSet, RobustnessSweep, eval_set_of, scored
 from lexivert.evaluation.texts import texts_of
 from lexivert.model import Lexivert
-from lexivert.params import load_params
+from lexivert.priors.base import Prior
 from speed import wikitext_sentences
 
 AMP, OWN = "amp_unigram", "controller"
@@ -77,29 +77,29 @@ def grid() -> dict[str, tuple[Cell, float | None]]:
     return {cell.name: (cell, None) for cell in cells}
 
 
-def ablated(model: Lexivert, cell: Cell, root: Path, material: Material, texts: int) -> dict[str, Any]:
+def ablated(model: Lexivert, cell: Cell, root: Path, material: EvalSet, texts: int) -> dict[str, Any]:
     """The controller with one part left out at a time, on the same texts and noise."""
     params = load_params(root / "params.yaml")
     lexicon, full = model.encoder.segmenter.lexicon, model.decoder
-    width = cell.width or full.language.codes.shape[1]
+    width = cell.width or full.codebook.codes.shape[1]
     head, features = TokenHead.load(Paths(root).token_head), artifacts.read_array(Paths(root).unit_features)
     learned = torch.from_numpy(head_codes(head, features)).half()
     own = torch.from_numpy(identity_codes(lexicon.surfaces, learned.shape[1], head.config.identity_seed)).half()
     chosen = material.of_length(cell.length, texts, len(lexicon))
 
-    def build(codes: torch.Tensor) -> Decoder:
+    def build(codes: torch.Tensor) -> Cascade:
         return with_codes(full, at_width(codes, width), params.index, params.seed)
 
-    whole = build(full.language.codes)
-    flat = torch.full_like(full.language.log_prior, -math.log(len(lexicon)))
-    variants: dict[str, Callable[[], Decoder]] = {
+    whole = build(full.codebook.codes)
+    flat = torch.full_like(full.codebook.log_prior, -math.log(len(lexicon)))
+    variants: dict[str, Callable[[], Cascade]] = {
         "all": lambda: whole,
         "no semantic prefix": lambda: whole,
-        "no Selector (unigram prior)": lambda: whole.changed(prior=Prior.fixed(full.language.log_prior)),
+        "no Selector (unigram prior)": lambda: whole.changed(prior=Prior.fixed(full.codebook.log_prior)),
         "no unit prior at all": lambda: whole.changed(
-            prior=Prior.fixed(flat), language=replace(whole.language, log_prior=flat)
+            prior=Prior.fixed(flat), codebook=replace(whole.codebook, log_prior=flat)
         ),
-        "no Placer (message passing alone)": lambda: Decoder(
+        "no Placer (message passing alone)": lambda: Cascade(
             whole.proposer, whole.calibration, replace(whole.rules, clear=math.inf)
         ),
         "identity codes alone": lambda: build(own),
@@ -109,7 +109,7 @@ def ablated(model: Lexivert, cell: Cell, root: Path, material: Material, texts: 
     for name, variant in variants.items():
         decoder = variant()
         order, semantic = send(
-            chosen.units, chosen.semantic, decoder.language, cell.cosine, cell.storage, params.seed
+            chosen.units, chosen.semantic, decoder.codebook, cell.cosine, cell.storage, params.seed
         )
         if name == "no semantic prefix":
             semantic = torch.zeros_like(semantic)
@@ -118,13 +118,13 @@ def ablated(model: Lexivert, cell: Cell, root: Path, material: Material, texts: 
         found = decoder.decode_all(order, semantic, AT_ONCE, name).units
         rate = {"texts_per_second": len(found) / (time.perf_counter() - start)}
         report[name] = scored(chosen.units, found) | meaning(model, chosen, found) | rate
-    order, _ = send(chosen.units, chosen.semantic, whole.language, cell.cosine, cell.storage, params.seed)
-    hard = baselines.cancellation(order, whole.proposer.index, whole.language.binding)
+    order, _ = send(chosen.units, chosen.semantic, whole.codebook, cell.cosine, cell.storage, params.seed)
+    hard = baselines.cancellation(order, whole.proposer.index, whole.codebook.binding)
     report["hard cancellation"] = scored(chosen.units, hard) | meaning(model, chosen, hard)
     return report
 
 
-def meaning(model: Lexivert, chosen: Material, found: list[list[int]]) -> dict[str, float]:
+def meaning(model: Lexivert, chosen: EvalSet, found: list[list[int]]) -> dict[str, float]:
     """Backbone cosine of original and rebuilt texts, and of those alone that came back wrong."""
     join, backbone = model.encoder.segmenter.join, model.encoder.backbone
     before = torch.from_numpy(backbone.encode([join(units) for units in chosen.units]))
@@ -136,12 +136,12 @@ def meaning(model: Lexivert, chosen: Material, found: list[list[int]]) -> dict[s
     return report
 
 
-def materials(model: Lexivert, root: Path, wikitext: Path | None, count: int) -> dict[str, Material]:
+def materials(model: Lexivert, root: Path, wikitext: Path | None, count: int) -> dict[str, EvalSet]:
     """Own test documents, and sentences of a WikiText file if one is given."""
     own = [text for text in texts_of(Paths(root), "test") if len(text.split()) <= 40]
-    found = {"test": material_of(model.encoder, own, count, 0)}
+    found = {"test": eval_set_of(model.encoder, own, count, 0)}
     if wikitext is not None:
-        found["wikitext"] = material_of(model.encoder, list(wikitext_sentences(wikitext)), count, 0)
+        found["wikitext"] = eval_set_of(model.encoder, list(wikitext_sentences(wikitext)), count, 0)
     return found
 
 
@@ -161,7 +161,7 @@ def main(
     values: dict[str, float] = {}
     chosen = {"bars": BARS, "grid": grid()}.get(cells, {name: (cell, None) for name, cell in ABLATION.items()})
     for source, material in materials(model, root, wikitext, 8 * texts).items():
-        frontier = Frontier(model.decoder, model.encoder.layout.index, model.encoder.layout.seed)
+        frontier = RobustnessSweep(model.decoder, model.encoder.config.index, model.encoder.config.seed)
         for name, (cell, bar) in chosen.items():
             if only not in name:
                 continue

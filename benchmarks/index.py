@@ -27,11 +27,11 @@ from tqdm import tqdm
 
 from lexivert import artifacts
 from lexivert.artifacts import UNIT_CODES, Paths
-from lexivert.encoder.binding import RotaryBinding
-from lexivert.encoder.composition import superpose
+from lexivert.codes.bindings import RotaryBinding
+from lexivert.codes.superposition import superpose
 from lexivert.evaluation.texts import texts_of
-from lexivert.lexicon.segmentation import Segmenter
-from lexivert.lexicon.units import END, Lexicon
+from lexivert.text.lexicon import EOS, Lexicon
+from lexivert.text.segmentation import Segmenter
 
 KINDS = ("Flat", "SQ8", "IVF1024,Flat", "HNSW32", "PQ64")
 NPROBE, EF_SEARCH = 32, 128
@@ -132,7 +132,7 @@ def decoded_exactly(index: faiss.Index, vectors: Array, texts: list[list[int]]) 
         target = superpose([units], codes, binding)[0]
         places = torch.arange(len(units))
         guess: torch.Tensor | None = None
-        end = binding.bind(codes[END][None], torch.tensor([len(units)]))[0]
+        end = binding.bind(codes[EOS][None], torch.tensor([len(units)]))[0]
         for _ in range(len(units) + 2):
             others = torch.zeros(len(units), width)
             if guess is not None:

@@ -22,12 +22,12 @@ from rich.console import Console
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.encoder.backbone import Backbone
-from lexivert.encoder.layout import Layout
+from lexivert.codes.model_config import ModelConfig
+from lexivert.encoders.huggingface import HuggingFaceEncoder
 from lexivert.evaluation.texts import texts_of
-from lexivert.lexicon.segmentation import Segmenter
-from lexivert.lexicon.units import Lexicon
 from lexivert.model import Lexivert
+from lexivert.text.lexicon import Lexicon
+from lexivert.text.segmentation import Segmenter
 from speed import DECODED_WORDS, of_about
 
 BAR = 1.5
@@ -43,7 +43,7 @@ def peak(root: Path, texts: list[str], *, whole: bool) -> float:
     else:
         paths = Paths(root)
         segmenter = Segmenter(Lexicon.load(paths.vocab))
-        Backbone.load(Layout.load(paths.index).backbone).encode(texts)
+        HuggingFaceEncoder.load(ModelConfig.load(paths.index).backbone).encode(texts)
         for text in texts:
             segmenter.segment(text)
     return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # Linux counts kibibytes

@@ -34,12 +34,12 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.controller.sampling import add_noise
-from lexivert.corpus.glosses import read_glosses
-from lexivert.encoder.composition import join_parts, split_parts
+from lexivert.codes.superposition import join_parts, split_parts
+from lexivert.data.glosses import read_glosses
 from lexivert.evaluation.metrics import LENGTH_BUCKETS, exact_match, wilson_interval
 from lexivert.evaluation.texts import choose_texts, texts_of
 from lexivert.model import Lexivert
+from lexivert.priors.selector_data import add_noise
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)
 NOISE_COSINES = (0.9, 0.8, 0.7)
@@ -99,7 +99,7 @@ def synsets(paths: Paths) -> Retrieval:
 
 def part_cosines(model: Lexivert, retrieval: Retrieval) -> Cosines:
     """Encode queries and documents once; every a is a weighted sum of what comes back."""
-    width = model.encoder.layout.semantic_width
+    width = model.encoder.config.semantic_width
     queries = split_parts(torch.from_numpy(model.encode(retrieval.examples, progress="examples")), width)
     documents = split_parts(torch.from_numpy(model.encode(retrieval.definitions, progress="definitions")), width)
     semantic, order = ((one @ other.T).numpy() for one, other in zip(queries, documents, strict=True))
@@ -130,7 +130,7 @@ class Decoding:
         self.model = model
         self.texts = texts
         self.seed = seed
-        self.width = model.encoder.layout.semantic_width
+        self.width = model.encoder.config.semantic_width
         self.parts = split_parts(torch.from_numpy(model.encode(texts, progress="texts")), self.width)
 
     def under_noise(self, share: float, cosine: float) -> dict[str, float]:
@@ -154,7 +154,7 @@ def test_texts(model: Lexivert, paths: Paths, count: int, seed: int) -> list[str
     """About ``count`` texts of test documents, the same number from each length bucket."""
     chosen = choose_texts(texts_of(paths, "test"), -(-count // len(LENGTH_BUCKETS)), seed)
     encoder = model.encoder
-    return [text for text in chosen if len(encoder.segmenter.segment(text)) <= encoder.layout.code.max_units]
+    return [text for text in chosen if len(encoder.segmenter.segment(text)) <= encoder.config.code.max_units]
 
 
 def measure(model: Lexivert, retrieval: Retrieval, decoding: Decoding) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from lexivert.artifacts import Paths
-from lexivert.lexicon.phrases import PhraseTrie, Place
-from lexivert.lexicon.segmentation import Segmenter
-from lexivert.lexicon.tokenizing import normalize
-from lexivert.lexicon.units import CAP, CONTROL, FIRST_BYTE, JOIN, SPACE, UPPER, Lexicon
+from lexivert.text.lexicon import CAP, CONTROL, FIRST_BYTE, JOIN, SPACE, UPPER, Lexicon
+from lexivert.text.phrases import PhraseTrie, Place
+from lexivert.text.segmentation import Segmenter
+from lexivert.text.tokenizer import normalize
 
 BAR_UNITS_A_WORD = 1.25
 """Most units a word of a text given by ``--file``."""

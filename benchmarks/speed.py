@@ -33,14 +33,15 @@ from rich.table import Table
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.controller.decoder import Decoder
-from lexivert.controller.sampling import add_noise
-from lexivert.encoder.composition import split_parts
-from lexivert.evaluation import baselines, metrics
-from lexivert.evaluation.channels import send, with_lexicon
-from lexivert.index.faiss_index import Posterior, UnitIndex
-from lexivert.lexicon.tokenizing import normalize
+from lexivert.codes.superposition import split_parts
+from lexivert.controller import baselines
+from lexivert.controller.cascade import Cascade
+from lexivert.evaluation import metrics
+from lexivert.evaluation.corruptions import send, with_lexicon
 from lexivert.model import Lexivert
+from lexivert.priors.selector_data import add_noise
+from lexivert.search.faiss_index import Posterior, UnitIndex
+from lexivert.text.tokenizer import normalize
 
 Figures = dict[str, float]
 
@@ -130,7 +131,7 @@ def of_about(words: int, texts: Sequence[str], count: int) -> list[str]:
 def decode_rates(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) -> Figures:
     """Texts a second of the controller and the baselines: median of rounds in which all take turns."""
     clean = torch.from_numpy(model.encode(texts))
-    order = split_parts(clean, model.encoder.layout.semantic_width)[1]
+    order = split_parts(clean, model.encoder.config.semantic_width)[1]
     binding, distorted = model.encoder.binding, noisy(clean, seed)
     decoders: dict[str, Callable[[slice], object]] = {
         "controller": lambda part: model.decode(clean[part].numpy()),
@@ -163,19 +164,19 @@ def decode_rates(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) 
 def decode_otherwise(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) -> Figures:
     """Rate with a large lexicon, share of texts that an exact search reads the same, and time of one whole trace."""
     vectors = model.encode(texts)
-    semantic = split_parts(torch.from_numpy(vectors), model.encoder.layout.semantic_width)[0]
+    semantic = split_parts(torch.from_numpy(vectors), model.encoder.config.semantic_width)[0]
     singles = [vectors[row : row + 1] for row in range(min(len(texts), 16))]
     trace = [timed(partial(model.decode, single, trace=True)) for single in singles]
     exact = model.decoder.changed(index=ExactIndex.of(model.index))
     same: list[bool] = []
     for cosine in COMPARED_COSINES:
         given = noisy(torch.from_numpy(vectors), seed, cosine)
-        prefix, part = split_parts(given[:COMPARED_TEXTS], model.encoder.layout.semantic_width)
+        prefix, part = split_parts(given[:COMPARED_TEXTS], model.encoder.config.semantic_width)
         pairs = zip(_units(model.decoder, part, prefix), _units(exact, part, prefix), strict=True)
         same += [quick == slow for quick, slow in pairs]
-    params = model.encoder.layout.index
+    params = model.encoder.config.index
     large = with_lexicon(model.decoder, LARGE_LEXICON, params, seed)
-    order, prefixes = send(model.encoder.segment(texts), semantic, large.language, 1.0, "float32", seed)
+    order, prefixes = send(model.encoder.segment(texts), semantic, large.codebook, 1.0, "float32", seed)
     _units(large, order[:8], prefixes[:8])
     rates = [len(texts) / timed(partial(_units, large, order, prefixes)) for _ in range(rounds)]
     return {
@@ -216,13 +217,13 @@ class ExactIndex(UnitIndex):
         return scores.addmm_(bias[0], bias[1][:count].T)
 
 
-def _units(decoder: Decoder, order: torch.Tensor, semantic: torch.Tensor) -> list[list[int]]:
+def _units(decoder: Cascade, order: torch.Tensor, semantic: torch.Tensor) -> list[list[int]]:
     return decoder.decode_all(order, semantic, BATCH, "decoding").units
 
 
 def prefix_cosine(model: Lexivert, texts: Sequence[str]) -> Figures:
     """Cosine of each vector's semantic prefix with the backbone's embedding of that text alone."""
-    prefix = model.encode(texts)[:, : model.encoder.layout.semantic_width].astype(np.float64)
+    prefix = model.encode(texts)[:, : model.encoder.config.semantic_width].astype(np.float64)
     alone = np.concatenate([model.encoder.backbone.encode([text]) for text in texts]).astype(np.float64)
     cosines = (prefix * alone).sum(axis=1) / np.linalg.norm(prefix, axis=1) / np.linalg.norm(alone, axis=1)
     return {"prefix_texts": len(texts), "prefix_cosine_min": float(cosines.min())}
@@ -240,7 +241,7 @@ def wikitext_sentences(path: Path) -> Iterator[str]:
 
 def round_trip(model: Lexivert, sentences: Sequence[str], seed: int) -> Figures:
     """Exact match and unit accuracy, clean and noisy; a sentence of too many units for a vector counts as missed."""
-    segmenter, most = model.encoder.segmenter, model.encoder.layout.code.max_units
+    segmenter, most = model.encoder.segmenter, model.encoder.config.code.max_units
     segmented = {text: segmenter.segment(text) for text in sentences}
     texts = [text for text in sentences if len(segmented[text]) <= most]
     share = len(texts) / len(sentences)

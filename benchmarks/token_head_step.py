@@ -33,12 +33,12 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, BertConfig, BertModel, get_cosine_schedule_with_warmup
 
 from lexivert.artifacts import Paths
-from lexivert.encoder.token_head import TokenHeadConfig
-from lexivert.lexicon.units import Lexicon
-from lexivert.params import TokenHeadParams
+from lexivert.codes.token_head import TokenHeadConfig
+from lexivert.codes.token_head_training import TokenHead, TokenHeadStep, TrainingUnits
+from lexivert.config import TokenHeadParams
+from lexivert.text.lexicon import Lexicon
 from lexivert.training.loop import LoopConfig, train
 from lexivert.training.negatives import CodeQueue, Relations, read_relations
-from lexivert.training.token_head import TokenHead, TokenHeadStep, TrainingUnits
 
 WIDTH, HIDDEN, CODE = 1024, 3072, 2048
 BAR_FASTER, BAR_SMALLER = 100, 5

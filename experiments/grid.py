@@ -21,7 +21,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from lexivert.artifacts import atomic_path
-from lexivert.diagnostics.recipes import RECIPES
+from lexivert.evaluation.loss_ablation import RECIPES
 
 HERE = Path(__file__).resolve().parent
 COLUMNS = {
@@ -30,7 +30,7 @@ COLUMNS = {
     "synonym_cosine": "synonym",
     "antonym_cosine": "antonym",
     "effective_rank": "rank",
-    "mean_energy": "mean energy",
+    "anisotropy": "mean energy",
     "exact_match_noisy": "exact, cosine .6",
     "exact_match_narrow": "exact, width 192",
 }

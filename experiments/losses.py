@@ -13,9 +13,9 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "pipeline"))  # stages
 
 from _stage import run
 from lexivert.artifacts import Paths, write_metrics
-from lexivert.diagnostics.recipes import run_recipe
+from lexivert.config import load_params
 from lexivert.errors import LexivertError
-from lexivert.params import load_params
+from lexivert.evaluation.loss_ablation import run_recipe
 
 HERE = Path(__file__).resolve().parent
 

@@ -9,7 +9,7 @@
 #       format_version: '1.3'
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
-#     language: python
+#     codebook: python
 #     name: python3
 # ---
 
@@ -38,10 +38,10 @@ import torch
 from IPython.display import HTML
 from ipywidgets import FloatSlider, IntSlider, interact
 
-from lexivert.controller.sampling import add_noise
-from lexivert.lexicon.tokenizing import normalize
+from lexivert.console import buffer_text, verdict
 from lexivert.model import Lexivert
-from lexivert.views import buffer_text, verdict
+from lexivert.priors.selector_data import add_noise
+from lexivert.text.tokenizer import normalize
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> HTML:
@@ -64,7 +64,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> HTML:
 ROOT = Path(os.environ.get("LEXIVERT_ROOT") or Path.cwd().parent).resolve()
 
 model = Lexivert.load(ROOT)
-semantic_width = model.encoder.layout.semantic_width
+semantic_width = model.encoder.config.semantic_width
 print(f"vectors of {model.embed_dim} numbers: {semantic_width} for the meaning, the rest for words and their order")
 print(f"{len(model.encoder.segmenter.lexicon.surfaces)} units in the vocabulary")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
 from lexivert.artifacts import Paths
-from lexivert.controller.stage import run_controller
-from lexivert.params import load_params
+from lexivert.config import load_params
+from lexivert.stages.controller import run_controller
 
 
 def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
 from lexivert.artifacts import Paths, write_metrics, write_parquet
-from lexivert.corpus.build import SCHEMA, build_corpus, corpus_metrics, read_documents, require_every_split
-from lexivert.params import load_params
+from lexivert.config import load_params
+from lexivert.data.corpus import SCHEMA, build_corpus, corpus_metrics, read_documents, require_every_split
 
 
 def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
 from lexivert.artifacts import Paths
-from lexivert.evaluation.suite import run_evaluation
-from lexivert.params import load_params
+from lexivert.config import load_params
+from lexivert.evaluation.round_trip import run_evaluation
 
 
 def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
 from lexivert.artifacts import Paths, write_metrics
-from lexivert.encoder.feature_cache import compute_features
-from lexivert.params import load_params
+from lexivert.config import load_params
+from lexivert.encoders.features import compute_features
 
 
 def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:

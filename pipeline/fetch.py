@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
 from lexivert.artifacts import Paths, write_metrics
-from lexivert.corpus.fetch import fetch
-from lexivert.params import load_params
+from lexivert.config import load_params
+from lexivert.data.fetch import fetch
 
 
 def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.encoder.layout import Layout
-from lexivert.encoder.token_head import TokenHead, unit_codes
-from lexivert.index import faiss_index
-from lexivert.lexicon.units import Lexicon
-from lexivert.params import load_params
+from lexivert.codes.model_config import ModelConfig
+from lexivert.codes.token_head import TokenHead, unit_codes
+from lexivert.config import load_params
+from lexivert.search import faiss_index
+from lexivert.text.lexicon import Lexicon
 
 
 def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:
@@ -17,7 +17,7 @@ def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:
     paths, numbers = Paths(root), load_params(params)
     lexicon = Lexicon.load(paths.vocab)
     features = artifacts.read_array(paths.unit_features)
-    layout = Layout.of(numbers, features.shape[1])
+    layout = ModelConfig.of(numbers, features.shape[1])
     codes = unit_codes(TokenHead.load(paths.token_head), features, lexicon.surfaces)
     index = faiss_index.UnitIndex(codes, faiss_index.build(codes, numbers.index), numbers.index)
     with artifacts.atomic_path(paths.index) as folder:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
 from lexivert.artifacts import Paths, write_metrics, write_parquet
-from lexivert.lexicon.relations import SCHEMA, lexical_maps
-from lexivert.lexicon.units import Lexicon
-from lexivert.lexicon.wordnet import WordNet
-from lexivert.params import load_params
+from lexivert.config import load_params
+from lexivert.data.relations import SCHEMA, lexical_maps
+from lexivert.data.wordnet import WordNet
+from lexivert.text.lexicon import Lexicon
 
 
 def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:

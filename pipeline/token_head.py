@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
 from lexivert.artifacts import Paths, write_metrics
-from lexivert.encoder.devices import choose_device
+from lexivert.codes.token_head_data import checkpoint_for, read_token_head_data
+from lexivert.codes.token_head_training import train_token_head
+from lexivert.config import load_params
+from lexivert.devices import choose_device
 from lexivert.evaluation.token_head_report import held_out_report
-from lexivert.params import load_params
 from lexivert.training.curves import by_epoch, write_curves
-from lexivert.training.token_head import train_token_head
-from lexivert.training.token_head_data import checkpoint_for, read_token_head_data
 
 
 def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:

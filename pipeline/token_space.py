@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
 from lexivert.artifacts import Paths
-from lexivert.diagnostics.token_space import run_token_space
-from lexivert.params import load_params
+from lexivert.config import load_params
+from lexivert.evaluation.token_space import run_token_space
 
 
 def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:

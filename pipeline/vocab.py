@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
 from lexivert.artifacts import Paths, read_parquet, write_metrics
+from lexivert.config import load_params
 from lexivert.errors import LexivertError
-from lexivert.lexicon.vocabulary import build_lexicon, lexicon_metrics
-from lexivert.params import load_params
+from lexivert.text.vocabulary import build_lexicon, lexicon_metrics
 
 
 def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:

@@ -12,16 +12,29 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: no t
 # Tiny matrices: a second thread only waits, and on a busy machine very long. Set before torch is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 import yaml
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from lexivert.artifacts import Paths, write_parquet
-from lexivert.corpus.sources import read_source, write_texts
-from lexivert.lexicon.relations import SCHEMA as RELATIONS_SCHEMA
+from lexivert.codes.bindings import RotaryBinding
+from lexivert.codes.codebook import Codebook
+from lexivert.codes.superposition import superpose
+from lexivert.config import IndexParams, Params, load_params
+from lexivert.controller.posterior import Proposer, Slots
+from lexivert.data.relations import SCHEMA as RELATIONS_SCHEMA
+from lexivert.data.sources import read_source, write_texts
 from lexivert.model import Lexivert
-from lexivert.params import Params, load_params
+from lexivert.priors.base import Prior
+from lexivert.priors.selector import Selector
+from lexivert.search.faiss_index import UnitIndex, build
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TINY_WIDTH = 32
@@ -163,9 +176,9 @@ def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: lis
         "evaluate": {"texts_per_bucket": 5, "batch_size": 8},
         "token_space": {"units": 40, "neighbours": 3, "homographs": 5},
         "sentence_space": {"queries": 30, "definitions": 60, "sentences_per_book": 5, "pairs": 12},
-        "predictors": {"texts": 6},
+        "collapse": {"texts": 6},
         "report": {"map_units": 60, "perplexity": 5.0},
-        "frontier": {"texts": 3, "widths": [128], "cosines": [0.7], "lengths": [8, 48], "storages": ["sign"]},
+        "robustness": {"texts": 3, "widths": [128], "cosines": [0.7], "lengths": [8, 48], "storages": ["sign"]},
     }
     for section, values in changes.items():
         content[section].update(values)
@@ -225,3 +238,72 @@ def tiny_project(
 def tiny_model(tiny_project: Path) -> Lexivert:
     """The model of ``tiny_project``."""
     return Lexivert.load(tiny_project)
+
+
+SEMANTIC_WIDTH, RANK = 8, 6
+
+
+@dataclass(frozen=True)
+class World:
+    """A codebook with its index and an untrained controller."""
+
+    codebook: Codebook
+    index: UnitIndex
+    proposer: Proposer
+
+    def texts(self, lengths: list[int], seed: int = 0) -> list[list[int]]:
+        """Random texts that hold every unit but EOS."""
+        rng = np.random.default_rng(seed)
+        return [rng.integers(1, len(self.codebook.codes), size=n).tolist() for n in lengths]
+
+    def vectors(self, texts: list[list[int]]) -> torch.Tensor:
+        """Order parts of unit length. Shape: (B, O)."""
+        return F.normalize(superpose(texts, self.codebook.codes, self.codebook.binding), dim=1)
+
+    def drawn(self, count: int, length: int, seed: int) -> list[list[int]]:
+        """Texts of one length, every unit but EOS as often as the unigram prior says."""
+        weights = self.codebook.log_prior.exp()
+        weights[0] = 0.0
+        generator = torch.Generator().manual_seed(seed)
+        draws = torch.multinomial(weights, count * length, replacement=True, generator=generator)
+        return draws.view(count, length).tolist()
+
+    def slots(self, variance: float, rows: int, seed: int = 0) -> tuple[torch.Tensor, Slots]:
+        """One position of each of some texts: a unit drawn from the prior, and its code in noise."""
+        truth = torch.tensor(self.drawn(1, rows, seed)[0])
+        codes = self.codebook.codes[truth].float()
+        noise = torch.randn(codes.shape, generator=torch.Generator().manual_seed(seed))
+        queries = torch.zeros(rows, RANK + 1)
+        queries[:, -1] = 1.0
+        evidence, variances = codes + math.sqrt(variance) * noise, torch.full((rows,), variance)
+        return truth, Slots(torch.arange(rows), torch.zeros_like(truth), evidence, queries, variances)
+
+    def log_posterior(self, slots: Slots) -> torch.Tensor:
+        """Over all units, by a softmax over all of them. Shape: (M, V)."""
+        prior = slots.queries @ self.proposer.prior.table.T
+        return torch.log_softmax(slots.intentions @ self.codebook.codes.float().T + prior, dim=1)
+
+
+@pytest.fixture(scope="session")
+def make_world() -> Callable[..., World]:
+    def make(units: int, width: int, positions: int = 65, candidates: int = 8, frequent: int = 8192) -> World:
+        generator = torch.Generator().manual_seed(units)
+        codes = F.normalize(torch.randn(units, width, generator=generator), dim=1).half()
+        zipf = 1.0 / torch.arange(10, units + 10)
+        codebook = Codebook(codes, torch.log(zipf / zipf.sum()), RotaryBinding(width, positions, seed=0))
+        params = IndexParams(search_dims=0, shortlist=max(candidates, 8), frequent=frequent)
+        index = UnitIndex(codes.numpy(), build(codes.numpy(), params), params)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            selector = Selector(SEMANTIC_WIDTH, RANK, 16, 2, positions).eval()
+        prior = Prior.learned(selector, torch.randn(units, RANK, generator=generator), codebook.log_prior)
+        proposer = Proposer(prior, index, codebook, candidates)
+        return World(codebook, index, proposer)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def world(make_world: Callable[..., World]) -> World:
+    """2000 units, 512 wide, texts of up to 64 units; 500 units count as frequent."""
+    return make_world(2000, 512, frequent=500)

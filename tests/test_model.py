@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from lexivert import artifacts
-from lexivert.controller import store
-from lexivert.encoder.backbone import Backbone
+from lexivert.controller import storage
+from lexivert.encoders.huggingface import HuggingFaceEncoder
 from lexivert.errors import LexivertError
-from lexivert.lexicon.tokenizing import normalize
-from lexivert.lexicon.units import END
 from lexivert.model import Lexivert
+from lexivert.text.lexicon import EOS
+from lexivert.text.tokenizer import normalize
 
 TEXTS = [
     "The old captain saw the river.",
@@ -40,12 +40,12 @@ def test_vectors_are_float32_of_unit_length(tiny_model, vectors):
 
 
 def test_the_prefix_is_the_backbone_embedding(tiny_model, vectors):
-    features = Backbone.load(tiny_model.encoder.layout.backbone).encode(TEXTS)
+    features = HuggingFaceEncoder.load(tiny_model.encoder.config.backbone).encode(TEXTS)
     width = features.shape[1]
     prefix = vectors[:, :width]
     cosine = (prefix * features).sum(1) / np.linalg.norm(prefix, axis=1) / np.linalg.norm(features, axis=1)
     assert cosine.min() >= 0.9999
-    share = tiny_model.encoder.layout.code.semantic_share
+    share = tiny_model.encoder.config.code.semantic_share
     np.testing.assert_allclose(np.square(prefix).sum(1), share, atol=1e-5)
 
 
@@ -129,7 +129,7 @@ def test_banned_words_are_not_written(tiny_model, vectors):
 
 
 def test_wrong_texts_are_refused(tiny_model):
-    limit = tiny_model.encoder.layout.code.max_units
+    limit = tiny_model.encoder.config.code.max_units
     longest = " ".join(["moon stone"] * (limit // 2))
     assert len(tiny_model.segment(longest)) <= limit
     assert tiny_model.encode([longest]).shape == (1, 256)
@@ -155,13 +155,13 @@ def test_trace_tells_the_whole_rebuild(tiny_model, vectors):
     for reading, plain in zip(tiny_model.read(vectors, trace=True), tiny_model.read(vectors), strict=True):
         assert reading.text == plain.text
         first, last = reading.steps[0], reading.steps[-1]
-        assert first.unit == END
+        assert first.unit == EOS
         assert last.residual < 0.01 <= first.residual or not reading.units
         assert tuple(segmenter.surface(last.buffer)) == reading.units
         for step in reading.steps:
             assert 0.0 <= step.residual <= 1.0
             assert 0.0 <= step.score <= 1.0
-            if step.unit == END:
+            if step.unit == EOS:
                 assert step.position == len(step.buffer)
             else:
                 assert step.buffer[step.position] == step.unit
@@ -199,9 +199,9 @@ def test_saved_again_it_is_the_same_model(tiny_project, tiny_model, vectors, tmp
     copy = tmp_path / "copy"
     shutil.copytree(tiny_project, copy)
     paths, decoder = artifacts.Paths(copy), tiny_model.decoder
-    shape = store.ControllerShape(**artifacts.read_json(paths.controller / store.CONFIG)["shape"])
+    shape = storage.ControllerShape(**artifacts.read_json(paths.controller / storage.CONFIG)["shape"])
     before = {path.name: path.read_bytes() for path in paths.controller.iterdir()}
-    store.save(decoder.proposer.prior, decoder.calibration, shape, paths.controller)
+    storage.save(decoder.proposer.prior, decoder.calibration, shape, paths.controller)
     assert {path.name: path.read_bytes() for path in paths.controller.iterdir()} == before
     again = Lexivert.load(copy)
     np.testing.assert_array_equal(again.encode(TEXTS), vectors)
@@ -247,9 +247,9 @@ def test_files_of_different_runs_do_not_mix(tiny_project, tmp_path):
     with pytest.raises(LexivertError, match=r"codes of shape .* units"):
         Lexivert.load(copy)
     artifacts.write_array(paths.index / artifacts.UNIT_CODES, codes)
-    content = artifacts.read_json(paths.controller / store.CONFIG)
+    content = artifacts.read_json(paths.controller / storage.CONFIG)
     content["shape"]["surprise"] = 1
-    (paths.controller / store.CONFIG).write_text(json.dumps(content), encoding="utf-8")
+    (paths.controller / storage.CONFIG).write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(LexivertError, match="dvc repro controller"):
         Lexivert.load(copy)
 

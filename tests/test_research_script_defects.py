@@ -14,17 +14,18 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lexivert.encoder.backbone import Backbone
-from lexivert.encoder.token_head import TokenHead, TokenHeadConfig
-from lexivert.lexicon.rendering import wikitext_text
-from lexivert.lexicon.tokenizing import tokenize_wikitext
-from lexivert.lexicon.vocabulary import count_units
-from lexivert.params import BackboneParams, KindCounts, TemperatureParams, TokenHeadParams, VocabParams
-from lexivert.training import losses, token_head
+from lexivert.codes import token_head_training
+from lexivert.codes.token_head import TokenHead, TokenHeadConfig
+from lexivert.codes.token_head_training import TokenHeadStep, TrainingUnits, train_token_head
+from lexivert.config import BackboneParams, KindCounts, TemperatureParams, TokenHeadParams, VocabParams
+from lexivert.encoders.huggingface import HuggingFaceEncoder
+from lexivert.text.detokenizer import wikitext_text
+from lexivert.text.tokenizer import tokenize_wikitext
+from lexivert.text.vocabulary import count_units
+from lexivert.training import losses
 from lexivert.training.loop import LoopConfig, Progress, train
 from lexivert.training.negatives import CodeQueue, Relations, hardest, same_unit
 from lexivert.training.schedules import learning_rate_factor, optimiser_steps
-from lexivert.training.token_head import TokenHeadStep, TrainingUnits, train_token_head
 
 ONE_EACH = KindCounts(word=1, cased=1, entity=1, ngram=9, number=1, numeric=1, anomalous=1, punctuation=1)
 MANY_EACH = KindCounts(**dict.fromkeys(KindCounts.model_fields, 1000))
@@ -86,7 +87,7 @@ class TestContrastiveFloor:
 
     def test_ours_would_have_one_if_a_unit_were_its_own_negative(self, orthogonal, monkeypatch):
         nothing = torch.zeros(512, 512, dtype=torch.bool)
-        monkeypatch.setattr(token_head, "same_unit", lambda units, others, twins: nothing[:, : len(others)])
+        monkeypatch.setattr(token_head_training, "same_unit", lambda units, others, twins: nothing[:, : len(others)])
         once, twice = our_contrastive(orthogonal, turns=2)
         assert once > math.log(2) - 1e-3
         assert twice > math.log(3) - 1e-3  # the queue repels it once more
@@ -153,7 +154,7 @@ class TestDropout:
     """4. ``model.train()`` switched the frozen encoder's dropout on: features were noise."""
 
     def test_features_do_not_change_in_training(self, tiny_backbone):
-        backbone = Backbone.load(
+        backbone = HuggingFaceEncoder.load(
             BackboneParams(model=str(tiny_backbone), max_tokens=32, device="cpu", dtype="float32")
         )
         before = backbone.encode(["the old mill", "river"])
@@ -170,7 +171,7 @@ class TestPooling:
     def test_mean_is_the_default_and_leaves_padding_out(self, tiny_backbone):
         params = BackboneParams(model=str(tiny_backbone), max_tokens=32, device="cpu", dtype="float32")
         assert params.pooling == "mean"
-        backbone = Backbone.load(params)
+        backbone = HuggingFaceEncoder.load(params)
         pieces = backbone.tokenizer(["the old mill"], return_tensors="pt")
         hidden = backbone.model(**pieces).last_hidden_state[0].detach().numpy()
         both = backbone.encode(["the old mill", "a river near the old mill at the end of the day"])
@@ -179,7 +180,7 @@ class TestPooling:
 
     def test_cls_is_there_for_models_trained_so(self, tiny_backbone):
         params = BackboneParams(model=str(tiny_backbone), pooling="cls", max_tokens=32, device="cpu", dtype="float32")
-        backbone = Backbone.load(params)
+        backbone = HuggingFaceEncoder.load(params)
         hidden = backbone.model(**backbone.tokenizer(["river"], return_tensors="pt")).last_hidden_state
         np.testing.assert_allclose(backbone.encode(["river"])[0], hidden[0, 0].detach().numpy(), atol=1e-5)
 

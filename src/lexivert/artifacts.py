@@ -138,7 +138,7 @@ _PRODUCERS = {
     "controller": "controller",
     "exact_match.csv": "evaluate",
     "reliability.csv": "evaluate",
-    "frontier.csv": "frontier",
+    "robustness.csv": "robustness",
     "neighbours.csv": "token_space",
     "pair_cosines.csv": "token_space",
     "order_awareness.csv": "sentence_space",

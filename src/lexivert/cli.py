@@ -19,8 +19,8 @@ import typer
 from lexivert.errors import LexivertError
 
 if TYPE_CHECKING:
+    from lexivert.io import TextLine
     from lexivert.model import Lexivert, Reading
-    from lexivert.streams import TextLine
 
 _TEXTS_AT_ONCE = 2048
 _VECTORS_AT_ONCE = 64  # no more than a model reads in one go, so that the bar moves after each
@@ -65,8 +65,8 @@ def roundtrip(
         raise LexivertError(f"--noise is {noise}; a cosine above 0 and up to 1 is needed")
     from rich.console import Console  # noqa: PLC0415
 
-    from lexivert.lexicon.tokenizing import normalize  # noqa: PLC0415
-    from lexivert.views import show_rebuild, verdict  # noqa: PLC0415
+    from lexivert.console import show_rebuild, verdict  # noqa: PLC0415
+    from lexivert.text.tokenizer import normalize  # noqa: PLC0415
 
     loaded = _load(model)
     with _one_line():
@@ -94,14 +94,14 @@ def encode(
     IN is .txt (a text a line), .jsonl, or - for lines on standard input; OUT is .npy, or .parquet with the columns
     line and vector.
     """
-    from lexivert import streams  # noqa: PLC0415
+    from lexivert import io  # noqa: PLC0415
 
-    streams.check_input(source, streams.TEXT_SUFFIXES)
-    streams.check_output(target, streams.VECTOR_SUFFIXES)
+    io.check_input(source, io.TEXT_SUFFIXES)
+    io.check_output(target, io.VECTOR_SUFFIXES)
     loaded = _load(model)
-    lines = _progress(streams.read_texts(source, field), streams.count_lines(source), "encode")
+    lines = _progress(io.read_texts(source, field), io.count_lines(source), "encode")
     skipped: list[int] = []
-    with streams.vector_writer(target, loaded.embed_dim) as write:
+    with io.vector_writer(target, loaded.embed_dim) as write:
         for part in _batches(_fitting(loaded, lines, skipped if skip_long else None)):
             with _one_line():
                 write([line.number for line in part], loaded.encode([line.text for line in part]))
@@ -122,15 +122,15 @@ def decode(
     IN is .npy or .parquet; OUT is .txt, .jsonl (text, fit, proven, confidence, score), or - for lines on
     standard output.
     """
-    from lexivert import streams  # noqa: PLC0415
+    from lexivert import io  # noqa: PLC0415
 
-    streams.check_input(source, streams.VECTOR_SUFFIXES)
-    streams.check_output(target, streams.TEXT_SUFFIXES)
-    total = streams.count_vectors(source)
+    io.check_input(source, io.VECTOR_SUFFIXES)
+    io.check_output(target, io.TEXT_SUFFIXES)
+    total = io.count_vectors(source)
     loaded = _load(model)
-    parts = streams.read_vectors(source, _VECTORS_AT_ONCE, column)
+    parts = io.read_vectors(source, _VECTORS_AT_ONCE, column)
     proven = 0
-    with streams.line_writer(target) as write:
+    with io.line_writer(target) as write:
         for reading in _progress(_readings(loaded, parts, source), total, "decode"):
             write(_record(reading) if target.suffix == ".jsonl" else _one_row(reading.text))
             proven += reading.proven
@@ -146,7 +146,7 @@ def neighbors(
     """List the units whose codes are nearest to a word's, a phrase's or a text's."""
     from rich.console import Console  # noqa: PLC0415
 
-    from lexivert.views import neighbor_table  # noqa: PLC0415
+    from lexivert.console import neighbor_table  # noqa: PLC0415
 
     loaded = _load(model)
     with _one_line():
@@ -178,21 +178,21 @@ def mteb(
     if target.exists() and not target.is_dir():
         raise LexivertError(f"{target} is no folder; name one for the results")
     with _needs_mteb():
-        from lexivert import benchmarking  # noqa: PLC0415
+        from lexivert.evaluation import mteb_tasks  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
 
-    from lexivert.views import score_table  # noqa: PLC0415
+    from lexivert.console import score_table  # noqa: PLC0415
 
-    benchmarking.check_part(part)
-    found = [*benchmarking.read_tasks(sts or []), *benchmarking.find_tasks(names)]
-    encoder = benchmarking.PartEncoder(_load(model), part)
-    scores: list[benchmarking.Score] = []
+    mteb_tasks.check_part(part)
+    found = [*mteb_tasks.read_tasks(sts or []), *mteb_tasks.find_tasks(names)]
+    encoder = mteb_tasks.PartEncoder(_load(model), part)
+    scores: list[mteb_tasks.Score] = []
     try:
-        scores.extend(benchmarking.evaluate(encoder, found, target, progress=sys.stderr.isatty()))
+        scores.extend(mteb_tasks.evaluate(encoder, found, target, progress=sys.stderr.isatty()))
     finally:  # what is finished is written, and shown even if a later task stops the command
         if scores:
             Console(highlight=False).print(score_table(scores))
-            typer.echo(f"results in {benchmarking.result_folder(encoder, target)}", err=True)
+            typer.echo(f"results in {mteb_tasks.result_folder(encoder, target)}", err=True)
 
 
 def main() -> None:
@@ -238,7 +238,7 @@ def _noisy(vectors: Any, cosine: float, seed: int) -> Any:
         return vectors
     import torch  # noqa: PLC0415
 
-    from lexivert.controller.sampling import add_noise  # noqa: PLC0415
+    from lexivert.priors.selector_data import add_noise  # noqa: PLC0415
 
     generator = torch.Generator().manual_seed(seed)
     return add_noise(torch.from_numpy(vectors), torch.full((len(vectors),), cosine), generator).numpy()
@@ -259,7 +259,7 @@ def _batches(lines: Iterator[TextLine]) -> Iterator[list[TextLine]]:
 
 def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | None) -> Iterator[TextLine]:
     """Yield the texts that a vector can hold; note the others in ``skipped``, or stop if that is None."""
-    limit = model.encoder.layout.code.max_units
+    limit = model.encoder.config.code.max_units
     for line in lines:
         try:
             size = len(model.encoder.segmenter.segment(line.text))

@@ -14,16 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.artifacts import Paths
-from lexivert.controller import store
-from lexivert.controller.decoder import Decoder
-from lexivert.controller.meaning import MeaningReader
+from lexivert.codes.encoder import Encoder
+from lexivert.codes.superposition import split_parts
+from lexivert.controller import storage
+from lexivert.controller.cascade import Cascade
 from lexivert.controller.results import Decoded
 from lexivert.controller.trace import Step
-from lexivert.encoder.composition import split_parts
-from lexivert.encoder.encoder import Encoder
-from lexivert.index.faiss_index import UnitIndex
-from lexivert.lexicon.tokenizing import normalize
-from lexivert.lexicon.units import WIKITEXT
+from lexivert.generation.mask_predict import HillClimbing
+from lexivert.search.faiss_index import UnitIndex
+from lexivert.text.lexicon import WIKITEXT
+from lexivert.text.tokenizer import normalize
 
 _TEXTS_AT_ONCE = 64
 _OPEN_ENDS = 2  # last units of a known beginning that may be spelled otherwise
@@ -77,10 +77,10 @@ class Lexivert:
         decoder: vector to units.
     """
 
-    def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
+    def __init__(self, encoder: Encoder, decoder: Cascade) -> None:
         self.encoder = encoder
         self.decoder = decoder
-        self.meaning = MeaningReader(decoder.proposer.prior, encoder)
+        self.meaning = HillClimbing(decoder.proposer.prior, encoder)
 
     @classmethod
     def load(cls, path: Path | str = ".") -> Lexivert:
@@ -89,7 +89,7 @@ class Lexivert:
         Raises:
             LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
         """
-        return cls(*store.load_model(Paths(Path(path))))
+        return cls(*storage.load_model(Paths(Path(path))))
 
     @property
     def index(self) -> UnitIndex:
@@ -208,7 +208,7 @@ class Lexivert:
         units = self.encoder.segment([prefix])[0]
         starts = [units[: len(units) - fewer] for fewer in range(min(_OPEN_ENDS, max(len(units) - 1, 0)) + 1)]
         plain = [start for start in starts if start and start[0] != WIKITEXT]
-        limit = self.encoder.layout.code.max_units
+        limit = self.encoder.config.code.max_units
         return [s for s in (*starts, *([WIKITEXT, *start] for start in plain)) if 0 < len(s) <= limit]
 
     def _units_with(self, words: Sequence[str]) -> list[int]:
@@ -247,7 +247,7 @@ class Lexivert:
 
     def _checked(self, vectors: npt.ArrayLike) -> npt.NDArray[np.float32]:
         array = np.asarray(vectors)
-        semantic_width = self.encoder.layout.semantic_width
+        semantic_width = self.encoder.config.semantic_width
         if array.ndim != 2 or array.shape[1] not in {self.embed_dim, semantic_width}:
             message = f"(B, {self.embed_dim}) is needed, or (B, {semantic_width}) for semantic prefixes alone"
             raise ValueError(f"vectors have shape {array.shape}; {message}")
@@ -282,14 +282,14 @@ class _Reader:
     """
 
     encoder: Encoder
-    decoder: Decoder
-    meaning: MeaningReader
+    decoder: Cascade
+    meaning: HillClimbing
     prefix: str
     starts: list[list[int]]
 
     def read(self, vectors: npt.NDArray[np.float32], *, trace: bool) -> list[Reading]:
         """One reading for each vector. Shape: (B, D)."""
-        semantic, order = split_parts(torch.from_numpy(vectors), self.encoder.layout.semantic_width)
+        semantic, order = split_parts(torch.from_numpy(vectors), self.encoder.config.semantic_width)
         readings: dict[int, Reading] = {}
         ordered = order.any(dim=1)
         rows = ordered.nonzero()[:, 0]
@@ -332,7 +332,7 @@ class _Reader:
 
     def _fixed(self, start: list[int], count: int) -> Tensor:
         """Known units at the beginning of texts, -1 elsewhere. Shape: (B, P)."""
-        fixed = torch.full((count, self.encoder.layout.code.max_units + 1), -1)
+        fixed = torch.full((count, self.encoder.config.code.max_units + 1), -1)
         fixed[:, : len(start)] = torch.tensor(start)
         return fixed
 

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.controller import amp
-from lexivert.controller.amp import AmpRules, MessagePassing
-from lexivert.controller.prior import Prior
-from lexivert.controller.sampling import add_noise
-from lexivert.lexicon.units import END, NEVER
+from lexivert.controller.amp import AmpDecoder, AmpParams
+from lexivert.priors.base import Prior
+from lexivert.priors.selector_data import add_noise
+from lexivert.text.lexicon import EOS, NEVER
 
 DAMPING = 0.3
 
@@ -21,15 +21,15 @@ def semantic(count):
 
 
 def flat(world):
-    return Prior.fixed(torch.full_like(world.language.log_prior, -math.log(len(world.language.log_prior))))
+    return Prior.fixed(torch.full_like(world.codebook.log_prior, -math.log(len(world.codebook.log_prior))))
 
 
 def unigram(world):
-    return Prior.fixed(world.language.log_prior)
+    return Prior.fixed(world.codebook.log_prior)
 
 
 def bound(world, code, position):
-    return world.language.binding.bind(code[None], torch.tensor([position]))[0]
+    return world.codebook.binding.bind(code[None], torch.tensor([position]))[0]
 
 
 def naive(world, target, log_prior, rounds, caution, sparse):
@@ -41,11 +41,11 @@ def naive(world, target, log_prior, rounds, caution, sparse):
     Returns:
         Means (N, O), probabilities of lengths (P,), what is left of the vector (O,), and the positions left out.
     """
-    codes, positions, width = world.language.codes.float(), world.language.binding.positions, len(target)
+    codes, positions, width = world.codebook.codes.float(), world.codebook.binding.positions, len(target)
     log_prior = log_prior.clone()
-    log_prior[END] = -torch.inf
+    log_prior[EOS] = -torch.inf
     log_prior -= log_prior.logsumexp(dim=0)
-    ends = [bound(world, codes[END], n) for n in range(positions)]
+    ends = [bound(world, codes[EOS], n) for n in range(positions)]
     start = [((target @ ends[n]) / math.sqrt(n + 1) - 0.5 / (n + 1)) * width for n in range(positions)]
     lengths = torch.stack(start).softmax(dim=0)
     means, residual, onsager = torch.zeros(positions, width), torch.zeros(width), 0.0
@@ -66,7 +66,7 @@ def naive(world, target, log_prior, rounds, caution, sparse):
         variance = caution * float(residual @ residual) / width
         posterior_means = torch.zeros_like(means)
         for n in [n for n in alive if n not in unsure]:
-            evidence = world.language.binding.unbind(residual[None], torch.tensor([n]))[0] + means[n]
+            evidence = world.codebook.binding.unbind(residual[None], torch.tensor([n]))[0] + means[n]
             logits = codes @ evidence / variance + log_prior
             posterior_means[n] = logits.softmax(dim=0) @ codes
             support[n] = logits.logsumexp(dim=0) - 0.5 / variance
@@ -96,8 +96,8 @@ def test_rounds_with_all_units_equal_a_naive_implementation(make_world, monkeypa
     target = add_noise(
         world.vectors(world.texts([2, 7, 4])), torch.tensor([1.0, 0.95, 0.8]), torch.Generator().manual_seed(0)
     )
-    rules = AmpRules(candidates=60, damping=DAMPING, caution=caution, remote=1e-3)
-    passing = MessagePassing(world.index, world.language, prior(world), rules)
+    rules = AmpParams(candidates=60, damping=DAMPING, caution=caution, remote=1e-3)
+    passing = AmpDecoder(world.index, world.codebook, prior(world), rules)
     state = passing._start(target, semantic(3), None, None, [rules] * 3)
     for number in range(rounds):
         passing._round(state, torch.arange(3), first=number == 0)
@@ -117,7 +117,7 @@ def test_rounds_with_all_units_equal_a_naive_implementation(make_world, monkeypa
 
 def test_texts_of_every_length_are_read_without_being_told_it(world):
     texts = world.texts(list(range(25)))
-    settled = MessagePassing(world.index, world.language, unigram(world)).decode(world.vectors(texts), semantic(25))
+    settled = AmpDecoder(world.index, world.codebook, unigram(world)).decode(world.vectors(texts), semantic(25))
     assert settled.units == texts
     assert settled.proven.all()
     assert settled.fit.min() > 0.9999
@@ -128,7 +128,7 @@ def test_texts_of_every_length_are_read_without_being_told_it(world):
 def test_a_text_does_not_depend_on_its_batch(world):
     texts = world.texts([7, 25, 1, 0, 33], seed=4)
     target = add_noise(world.vectors(texts), torch.full((5,), 0.9), torch.Generator().manual_seed(1))
-    passing = MessagePassing(world.index, world.language, unigram(world))
+    passing = AmpDecoder(world.index, world.codebook, unigram(world))
     together = passing.decode(target, semantic(5))
     for row in range(5):
         alone = passing.decode(3.0 * target[row : row + 1], semantic(1))
@@ -140,7 +140,7 @@ def test_scores_in_noise_are_no_bolder_than_right(make_world):
     world = make_world(1000, 256)
     texts = world.drawn(100, 12, seed=3)
     target = add_noise(world.vectors(texts), torch.full((100,), 0.75), torch.Generator().manual_seed(1))
-    settled = MessagePassing(world.index, world.language, unigram(world)).decode(target, semantic(100))
+    settled = AmpDecoder(world.index, world.codebook, unigram(world)).decode(target, semantic(100))
     pairs = [
         (score, place < 12 and truth[place] == unit)
         for truth, text, scores in zip(texts, settled.units, settled.scores, strict=True)
@@ -158,7 +158,7 @@ def test_known_units_are_kept(world):
     fixed = torch.full((2, 65), -1)
     fixed[0, :2] = torch.tensor([texts[0][0], 1 + texts[0][1] % 1999])
     fixed[1, :3] = torch.tensor(texts[1][:3])
-    settled = MessagePassing(world.index, world.language, unigram(world)).decode(
+    settled = AmpDecoder(world.index, world.codebook, unigram(world)).decode(
         world.vectors(texts), semantic(2), fixed=fixed
     )
     assert settled.units[0] == [*fixed[0, :2].tolist(), *texts[0][2:]]
@@ -170,11 +170,11 @@ def test_known_units_are_subtracted_from_the_first_round_on(world):
     """Units 5 and 6 in place of what the vector says: seven tenths of their codes after one round."""
     fixed = torch.full((1, 65), -1)
     fixed[0, :2] = torch.tensor([5, 6])
-    passing = MessagePassing(world.index, world.language, unigram(world), AmpRules(damping=DAMPING))
+    passing = AmpDecoder(world.index, world.codebook, unigram(world), AmpParams(damping=DAMPING))
     state = passing._start(world.vectors([[9, 10, 11]]), semantic(1), None, fixed, [passing.rules])
     passing._round(state, torch.tensor([0]), first=True)
     inside = 1 - state.lengths[0].cumsum(dim=0)[:2, None]
-    expected = (1 - DAMPING) * inside * world.language.codes[[5, 6]].float()
+    expected = (1 - DAMPING) * inside * world.codebook.codes[[5, 6]].float()
     torch.testing.assert_close(state.means[0, :2], expected, atol=1e-4, rtol=1e-3)
     assert inside.min() > 0.5
 
@@ -187,7 +187,7 @@ def test_with_known_units_every_position_is_asked_from_the_first_round_on(make_w
     target = world.vectors(world.texts([7, 7]))
     fixed = torch.full((2, 12), -1)
     fixed[1, [0, 3, 5]] = torch.tensor([5, 6, 7])
-    passing = MessagePassing(world.index, world.language, unigram(world), AmpRules(remote=1e-4))
+    passing = AmpDecoder(world.index, world.codebook, unigram(world), AmpParams(remote=1e-4))
     state = passing._start(target, semantic(2), None, fixed, [passing.rules] * 2)
     passing._round(state, torch.arange(2), first=True)
     supports, n = state.supports, state.means.shape[1]
@@ -202,7 +202,7 @@ def test_with_known_units_every_position_is_asked_from_the_first_round_on(make_w
 def test_a_text_is_no_shorter_than_what_is_known_of_it(world):
     fixed = torch.full((1, 65), -1)
     fixed[0, :4] = torch.tensor([5, 6, 7, 8])
-    settled = MessagePassing(world.index, world.language, unigram(world)).decode(
+    settled = AmpDecoder(world.index, world.codebook, unigram(world)).decode(
         world.vectors([[9, 10]]), semantic(1), fixed=fixed
     )
     assert settled.units[0][:4] == [5, 6, 7, 8]
@@ -213,7 +213,7 @@ def test_a_length_can_be_forced(world, wanted):
     text = world.texts([8])
     length_prior = torch.full((1, 65), NEVER)
     length_prior[0, wanted] = 0.0
-    settled = MessagePassing(world.index, world.language, unigram(world)).decode(
+    settled = AmpDecoder(world.index, world.codebook, unigram(world)).decode(
         world.vectors(text), semantic(1), length_prior
     )
     assert len(settled.units[0]) == wanted
@@ -227,7 +227,7 @@ def test_near_the_limit_a_prior_reads_more_texts(make_world):
     texts = world.drawn(80, 20, seed=1)
     exact = {}
     for prior in (flat, unigram):
-        settled = MessagePassing(world.index, world.language, prior(world)).decode(world.vectors(texts), semantic(80))
+        settled = AmpDecoder(world.index, world.codebook, prior(world)).decode(world.vectors(texts), semantic(80))
         exact[prior] = sum(units == text for units, text in zip(settled.units, texts, strict=True)) / 80
     assert exact[unigram] > exact[flat] + 0.1
     assert exact[flat] < 0.9
@@ -245,10 +245,10 @@ def test_a_prior_that_knows_the_text_reads_it_from_less(make_world):
 
     world = make_world(300, 64, positions=21)
     text = world.drawn(1, 20, seed=1)[0]
-    assert MessagePassing(world.index, world.language, unigram(world)).decode(
+    assert AmpDecoder(world.index, world.codebook, unigram(world)).decode(
         world.vectors([text]), semantic(1)
     ).units != [text]
-    settled = MessagePassing(world.index, world.language, Knowing(torch.eye(300))).decode(
+    settled = AmpDecoder(world.index, world.codebook, Knowing(torch.eye(300))).decode(
         world.vectors([text]), semantic(1)
     )
     assert settled.units == [text]
@@ -259,13 +259,13 @@ def test_ways_over_shared_lists_equal_ways_one_by_one(make_world):
     world = make_world(60, 64, positions=12)
     text = world.texts([7], seed=3)
     target = add_noise(world.vectors(text), torch.tensor([0.7]), torch.Generator().manual_seed(0))
-    ways = [(7, AmpRules()), (5, AmpRules()), (7, AmpRules(damping=0.0, caution=0.7)), (9, AmpRules(damping=0.5))]
-    together = MessagePassing(world.index, world.language, unigram(world)).decode_one(target[0], semantic(1)[0], ways)
+    ways = [(7, AmpParams()), (5, AmpParams()), (7, AmpParams(damping=0.0, caution=0.7)), (9, AmpParams(damping=0.5))]
+    together = AmpDecoder(world.index, world.codebook, unigram(world)).decode_one(target[0], semantic(1)[0], ways)
     assert len({str(units) for units in together.units}) > 1
     for row, (length, rules) in enumerate(ways):
         length_prior = torch.full((1, 12), NEVER)
         length_prior[0, length] = 0.0
-        alone = MessagePassing(world.index, world.language, unigram(world), rules)
+        alone = AmpDecoder(world.index, world.codebook, unigram(world), rules)
         settled = alone.decode(target, semantic(1), length_prior)
         assert together.units[row] == settled.units[0]
         assert together.scores[row] == pytest.approx(settled.scores[0], abs=0.02)
@@ -273,16 +273,16 @@ def test_ways_over_shared_lists_equal_ways_one_by_one(make_world):
 
 
 def test_the_first_proof_ends_all_ways(world, monkeypatch):
-    rounds, one = [], MessagePassing._round
+    rounds, one = [], AmpDecoder._round
 
     def counted(self, *args, **more):
         rounds.append(1)
         return one(self, *args, **more)
 
-    monkeypatch.setattr(MessagePassing, "_round", counted)
+    monkeypatch.setattr(AmpDecoder, "_round", counted)
     text = world.texts([9], seed=1)
-    passing = MessagePassing(world.index, world.language, unigram(world))
-    ways = [(30, AmpRules()), (9, AmpRules()), (3, AmpRules())]
+    passing = AmpDecoder(world.index, world.codebook, unigram(world))
+    ways = [(30, AmpParams()), (9, AmpParams()), (3, AmpParams())]
     settled = passing.decode_one(world.vectors(text)[0], semantic(1)[0], ways)
     assert settled.proven.tolist() == [False, True, False]
     assert settled.units[1] == text[0]
@@ -291,19 +291,19 @@ def test_the_first_proof_ends_all_ways(world, monkeypatch):
 
 def test_what_is_known_holds_for_every_way(world):
     text = world.texts([9], seed=1)
-    fixed = torch.full((world.language.binding.positions,), -1)
+    fixed = torch.full((world.codebook.binding.positions,), -1)
     fixed[:2] = torch.tensor([5, text[0][1]])
-    passing = MessagePassing(world.index, world.language, unigram(world))
-    settled = passing.decode_one(world.vectors(text)[0], semantic(1)[0], [(9, AmpRules()), (8, AmpRules())], fixed)
+    passing = AmpDecoder(world.index, world.codebook, unigram(world))
+    settled = passing.decode_one(world.vectors(text)[0], semantic(1)[0], [(9, AmpParams()), (8, AmpParams())], fixed)
     assert [units[:2] for units in settled.units] == [[5, text[0][1]]] * 2
     assert not settled.proven.any()
 
 
 def test_ways_must_be_given_and_hold_what_is_known(world):
-    passing = MessagePassing(world.index, world.language, unigram(world))
-    fixed = torch.full((world.language.binding.positions,), -1)
+    passing = AmpDecoder(world.index, world.codebook, unigram(world))
+    fixed = torch.full((world.codebook.binding.positions,), -1)
     fixed[:2] = 5
-    for ways in ([], [(4, AmpRules()), (1, AmpRules())]):
+    for ways in ([], [(4, AmpParams()), (1, AmpParams())]):
         with pytest.raises(ValueError, match="at least the 2 units that are known"):
             passing.decode_one(world.vectors([[5, 5, 6]])[0], semantic(1)[0], ways, fixed)
 
@@ -321,16 +321,16 @@ def test_support_equals_a_naive_likelihood_ratio(make_world):
             return torch.cat((told, torch.ones(14, 1)), dim=1)[None, : context.shares.shape[1]]
 
     world, lengths = make_world(60, 64, positions=24), [9, 4, 14]
-    target, codes = world.vectors(world.texts([9]))[0], world.language.codes.float()
+    target, codes = world.vectors(world.texts([9]))[0], world.codebook.codes.float()
     expected = []
     for n in lengths:
-        count, ratios = 10.0, []  # of (9 + 4 + 14) / 3 units and END
+        count, ratios = 10.0, []  # of (9 + 4 + 14) / 3 units and EOS
         for place in range(n // 2, n):
-            seen = count**0.5 * world.language.binding.unbind(target[None], torch.tensor([place]))[0]
+            seen = count**0.5 * world.codebook.binding.unbind(target[None], torch.tensor([place]))[0]
             log_prior = torch.log_softmax(table[:, :2] @ told[place] + table[:, 2], dim=0)
             ratios.append(((codes @ seen - 0.5) * 64 / count + log_prior).logsumexp(dim=0))
         expected.append(torch.stack(ratios).mean() * n)
-    passing = MessagePassing(world.index, world.language, Placed(table))
+    passing = AmpDecoder(world.index, world.codebook, Placed(table))
     found = passing.support(3.0 * target, semantic(1)[0], lengths)
     torch.testing.assert_close(found, torch.stack(expected), atol=0.3, rtol=2e-2)
     assert passing.support(target, semantic(1)[0], []).shape == (0,)
@@ -338,7 +338,7 @@ def test_support_equals_a_naive_likelihood_ratio(make_world):
 
 def test_units_speak_for_the_length_of_a_text_and_against_noise_and_shorter_texts(world):
     """30 units in 512 dimensions; what has 12 units, in noise, is no text of 30."""
-    passing, text = MessagePassing(world.index, world.language, unigram(world)), world.drawn(3, 30, seed=5)
+    passing, text = AmpDecoder(world.index, world.codebook, unigram(world)), world.drawn(3, 30, seed=5)
     generator = torch.Generator().manual_seed(2)
     long = world.vectors(text)
     short = add_noise(world.vectors([units[:12] for units in text]), torch.full((3,), 0.7), generator)

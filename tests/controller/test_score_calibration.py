@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lexivert.controller.proposal import score
+from lexivert.controller.posterior import score
 
 
 def test_probabilities_mean_what_they_say(make_world):

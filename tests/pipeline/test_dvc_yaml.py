@@ -9,12 +9,12 @@ from unittest.mock import Mock
 import pytest
 import yaml
 
-from lexivert.evaluation.suite import Suite
+from lexivert.evaluation.round_trip import RoundTrip
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DVC_YAML = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = DVC_YAML["stages"]
-PLUMBING = {"lexivert.artifacts", "lexivert.errors", "lexivert.params"}
+PLUMBING = {"lexivert.artifacts", "lexivert.errors", "lexivert.config"}
 
 
 def _file(module: str) -> Path | None:
@@ -88,7 +88,7 @@ def test_every_artifact_is_written_by_one_earlier_stage():
 
 
 def test_exact_match_is_plotted_for_every_decoder():
-    decoders = list(Suite.decoders(Mock()))
+    decoders = list(RoundTrip.decoders(Mock()))
     expected = [f"{name}_{condition}" for condition in ("clean", "noisy") for name in decoders]
     expected.remove("nearest_noisy")  # the line of nearest_clean over again, along the axis
     (plot,) = (plot["Exact match by length"] for plot in DVC_YAML["plots"] if "Exact match by length" in plot)

@@ -20,7 +20,7 @@ END = "</body>\n</html>\n"
 
 def test_the_page_shows_every_part(project):
     page = (project.root / "metrics" / "report.html").read_text(encoding="utf-8")
-    for anchor in ("reading", "rebuilds", "units", "maps", "sentences", "predictors", "training"):
+    for anchor in ("reading", "rebuilds", "units", "maps", "sentences", "collapse", "training"):
         assert f'<h2 id="{anchor}">' in page
     without_scripts = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r'(?:src|href)="(?:https?:)?//', without_scripts)

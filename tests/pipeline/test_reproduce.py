@@ -54,11 +54,11 @@ CHANGES = [
     ({"token_head__weight__synonym": 0.2}, {"token_head"}),
     ({"controller__weight__length": 0.1}, {"controller"}),
     ({"evaluate__noise_cosine": 0.8}, {"evaluate"}),
-    ({"frontier__texts": 2}, {"frontier"}),
-    ({"token_head__heldout_share": 0.1}, {"token_head", "token_space", "predictors"}),
+    ({"robustness__texts": 2}, {"robustness"}),
+    ({"token_head__heldout_share": 0.1}, {"token_head", "token_space", "collapse"}),
     ({"token_space__units": 30}, {"token_space"}),
     ({"sentence_space__pairs": 10}, {"sentence_space"}),
-    ({"predictors__texts": 5}, {"predictors"}),
+    ({"collapse__texts": 5}, {"collapse"}),
     ({"report__map_units": 50}, {"report"}),
 ]
 
@@ -76,11 +76,11 @@ def test_a_param_is_read_by_the_right_stages(project, change, stages):
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        ({"controller__steps": 40}, {"controller", "evaluate", "frontier", "predictors", "report"}),
+        ({"controller__steps": 40}, {"controller", "evaluate", "robustness", "collapse", "report"}),
         (
             {"token_head__epochs": 3},
-            {"token_head", "index", "controller", "evaluate", "frontier", "token_space", "sentence_space"}
-            | {"predictors", "report"},
+            {"token_head", "index", "controller", "evaluate", "robustness", "token_space", "sentence_space"}
+            | {"collapse", "report"},
         ),
     ],
 )
@@ -212,7 +212,7 @@ def _overwrite(path: Path) -> None:
         ("evaluate", "models/controller/controller.safetensors", _overwrite),
         ("token_space", "models/token_head", _remove),
         ("sentence_space", "data/raw/wordnet", _remove),
-        ("predictors", "data/unit_features.npy", _truncate),
+        ("collapse", "data/unit_features.npy", _truncate),
         ("report", "metrics/evaluate.json", _remove),
     ],
 )

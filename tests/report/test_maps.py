@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lexivert.corpus.glosses import Entry
-from lexivert.lexicon.units import RESERVED, Lexicon
+from lexivert.data.glosses import Entry
 from lexivert.report import maps
+from lexivert.text.lexicon import RESERVED, Lexicon
 
 
 def entry(category: str, *lemmas: str) -> Entry:

@@ -41,6 +41,6 @@ def test_missing_metrics_are_named_with_their_stage(paths):
 
 
 def test_an_empty_table_is_damaged(paths):
-    (paths.plots / "frontier.csv").write_text("", encoding="utf-8")
-    with pytest.raises(DamagedArtifactError, match=r"frontier\.csv has no header"):
-        tables.read_lines(paths, "frontier")
+    (paths.plots / "robustness.csv").write_text("", encoding="utf-8")
+    with pytest.raises(DamagedArtifactError, match=r"robustness\.csv has no header"):
+        tables.read_lines(paths, "robustness")

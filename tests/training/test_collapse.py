@@ -8,12 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lexivert.encoder.token_head import TokenHeadConfig
+from lexivert.codes.token_head import TokenHeadConfig
+from lexivert.codes.token_head_training import TrainingUnits, train_token_head
+from lexivert.config import TemperatureParams, TokenHeadParams, TokenHeadWeights
 from lexivert.errors import LexivertError
-from lexivert.params import TemperatureParams, TokenHeadParams, TokenHeadWeights
-from lexivert.training.collapse import CollapseAlarm, CollapseRules, mean_energy, spread
+from lexivert.training.collapse import CollapseAlarm, CollapseRules, anisotropy, spread
 from lexivert.training.negatives import Relations
-from lexivert.training.token_head import TrainingUnits, train_token_head
 
 SPREAD = torch.tensor([[1.0, 0.0], [-2.0, 0.0]])
 """Opposite vectors: the mean holds nothing."""
@@ -29,13 +29,13 @@ def alarm(**rules):
 
 @pytest.mark.parametrize(("vectors", "energy"), [(SPREAD, 0.0), (ALIKE, 1.0), (DOUBTFUL, 0.8)])
 def test_mean_energy_by_hand(vectors, energy):
-    assert float(mean_energy(vectors)) == pytest.approx(energy, abs=1e-6)
+    assert float(anisotropy(vectors)) == pytest.approx(energy, abs=1e-6)
 
 
 def test_mean_energy_is_the_mean_cosine_of_two_rows():
     rows = torch.randn(9, 4, generator=torch.Generator().manual_seed(0)) + 0.5
     naive = [float(F.cosine_similarity(a, b, dim=0)) for a in rows for b in rows]
-    assert float(mean_energy(rows)) == pytest.approx(np.mean(naive), abs=1e-6)
+    assert float(anisotropy(rows)) == pytest.approx(np.mean(naive), abs=1e-6)
 
 
 def test_spread_by_hand():
@@ -47,7 +47,7 @@ def test_spread_by_hand():
 
 def test_neither_asks_for_gradients():
     vectors = SPREAD.clone().requires_grad_()
-    for value in (mean_energy(vectors), spread(vectors), alarm()(vectors)):
+    for value in (anisotropy(vectors), spread(vectors), alarm()(vectors)):
         assert value.shape == ()
         assert not value.requires_grad
 
@@ -137,5 +137,5 @@ class TestTokenHead:
     def test_with_contrast_the_same_run_ends_well_and_its_curves_say_so(self, units):
         _, history = train_token_head(units, self.CONFIG, self.params(contrastive=1.0, synonym=0.1), seed=1)
         assert len(history) == 40
-        assert history[-1]["mean_energy"] < 0.2
+        assert history[-1]["anisotropy"] < 0.2
         assert history[-1]["spread"] > 0.8

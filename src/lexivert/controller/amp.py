@@ -2,8 +2,8 @@
 
 Each round unbinds every position from what the others leave of the vector, takes the posterior over units, and puts
 their mean in the place of the position; the Onsager term keeps what is left Gaussian (Donoho, Maleki & Montanari
-2009; for superposition codes Rush, Greig & Venkataramanan 2017). END's position has a posterior of its own, from
-END's evidence, the evidence that units stand before it and none behind, and the prior over lengths. The prior over
+2009; for superposition codes Rush, Greig & Venkataramanan 2017). EOS's position has a posterior of its own, from
+EOS's evidence, the evidence that units stand before it and none behind, and the prior over lengths. The prior over
 units is whatever is given: flat, unigram, or the Selector's, which never sees what is held at a position itself, so
 that within a round the divergence is that of the posterior mean alone. Over rounds, a position's evidence does come
 back to it by way of its neighbours' posteriors, as in any loopy message passing. In the first round, while the length
@@ -19,7 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.controller.channel import (
+from lexivert.codes.codebook import Codebook
+from lexivert.codes.superposition import superpose
+from lexivert.controller.noise import (
     combined_cosine,
     fit,
     length_evidence,
@@ -27,14 +29,12 @@ from lexivert.controller.channel import (
     prefix_cosine,
     proven,
 )
-from lexivert.controller.language import Language
-from lexivert.controller.prior import Prior
 from lexivert.controller.results import Settled
-from lexivert.controller.selector import HELD, Context
-from lexivert.encoder.composition import superpose
-from lexivert.index.faiss_index import UnitIndex
-from lexivert.index.shortlists import Shortlists
-from lexivert.lexicon.units import NEVER
+from lexivert.priors.base import Prior
+from lexivert.priors.selector import HELD, Context
+from lexivert.search.candidates import CandidateLists
+from lexivert.search.faiss_index import UnitIndex
+from lexivert.text.lexicon import NEVER
 
 _STILL = 1.0e-3  # largest change of any mean, from which on nothing more will happen
 _LEAST_ROUNDS = 5
@@ -46,7 +46,7 @@ _DENSE, _STRIDE = 32, 4
 
 
 @dataclass(frozen=True)
-class AmpRules:
+class AmpParams:
     """How long and how boldly.
 
     Attributes:
@@ -55,7 +55,7 @@ class AmpRules:
         candidates: units whose codes make up a posterior mean.
         caution: factor on the noise that the residual shows; above 1 guesses stay soft for longer,
             below 1 they are bolder, and settle elsewhere.
-        remote: a position that lies before END with no more probability than this is left out.
+        remote: a position that lies before EOS with no more probability than this is left out.
     """
 
     rounds: int = 24
@@ -87,12 +87,12 @@ class _State:
     scores: list[list[float]]
 
 
-class MessagePassing:
+class AmpDecoder:
     """Decodes order parts by AMP.
 
     Args:
         index: nearest units.
-        language: codes and rotations.
+        codebook: codes and rotations.
         prior: over units and lengths.
         rules: rounds, damping, candidates.
         shortlists: asked in place of the index.
@@ -101,20 +101,20 @@ class MessagePassing:
     def __init__(
         self,
         index: UnitIndex,
-        language: Language,
+        codebook: Codebook,
         prior: Prior,
-        rules: AmpRules | None = None,
-        shortlists: Shortlists | None = None,
+        rules: AmpParams | None = None,
+        shortlists: CandidateLists | None = None,
     ) -> None:
         self.index = index
-        self.language = language
+        self.codebook = codebook
         self.prior = prior
-        self.rules = rules or AmpRules()
-        self._shortlists = shortlists
+        self.rules = rules or AmpParams()
+        self._candidate_lists = shortlists
 
     @torch.inference_mode()
     def decode_one(
-        self, order: Tensor, semantic: Tensor, ways: Sequence[tuple[int, AmpRules]], fixed: Tensor | None = None
+        self, order: Tensor, semantic: Tensor, ways: Sequence[tuple[int, AmpParams]], fixed: Tensor | None = None
     ) -> Settled:
         """Try one vector in several ways at once, over shared shortlists; the first proof ends them all.
 
@@ -130,14 +130,14 @@ class MessagePassing:
         Raises:
             ValueError: there is no way, or one of fewer units than are known.
         """
-        count, positions = len(ways), self.language.binding.positions
+        count, positions = len(ways), self.codebook.binding.positions
         least = 0 if fixed is None else int((fixed >= 0).sum())
         if not ways or min(length for length, _ in ways) < least:
             raise ValueError(f"ways must be given, of at least the {least} units that are known")
         length_prior = torch.full((count, positions), NEVER)
         length_prior[torch.arange(count), [length for length, _ in ways]] = 0.0
-        shortlists = Shortlists(self.index, max(1, *(length for length, _ in ways)))
-        tried = MessagePassing(self.index, self.language, self.prior, ways[0][1], shortlists)
+        shortlists = CandidateLists(self.index, max(1, *(length for length, _ in ways)))
+        tried = AmpDecoder(self.index, self.codebook, self.prior, ways[0][1], shortlists)
         known = None if fixed is None else fixed.expand(count, -1)
         target, prefix = F.normalize(order, dim=0).expand(count, -1), F.normalize(semantic, dim=0).expand(count, -1)
         state = tried._start(target, prefix, length_prior, known, [rules for _, rules in ways])
@@ -150,7 +150,7 @@ class MessagePassing:
         Every position is unbound once. In a text, that gives a code in noise, elsewhere noise alone; both times of
         variance ``(n + 1) / O`` a dimension, n being the mean of the lengths for all of them. A length is judged by
         its later half, where a text of half as many units has nothing, and the prior is that of the longest. What
-        END says is not in it, see ``length_evidence``.
+        EOS says is not in it, see ``length_evidence``.
 
         Args:
             order: order part, any positive length. Shape: (O,).
@@ -167,7 +167,7 @@ class MessagePassing:
         count = sum(lengths) / len(lengths) + 1.0
         variance = count / len(order)
         whole = F.normalize(order, dim=0) * count**0.5
-        evidence = self.language.binding.unbind(whole.expand(len(positions), -1), positions)
+        evidence = self.codebook.binding.unbind(whole.expand(len(positions), -1), positions)
         nothing = torch.full((1, longest), -1)
         context = Context.certain(nothing, torch.tensor([longest]), prefix, prefix.norm(dim=1))
         queries = self.prior.queries(context)[0, positions]
@@ -208,9 +208,9 @@ class MessagePassing:
         semantic: Tensor,
         length_prior: Tensor | None,
         fixed: Tensor | None,
-        rules: Sequence[AmpRules],
+        rules: Sequence[AmpParams],
     ) -> _State:
-        batch, positions = len(target), self.language.binding.positions
+        batch, positions = len(target), self.codebook.binding.positions
         length_prior = torch.zeros(batch, positions) if length_prior is None else length_prior.clone()
         if fixed is not None:
             known = (fixed >= 0).sum(dim=1)
@@ -218,7 +218,7 @@ class MessagePassing:
         nothing = torch.full((batch, 1), -1)
         context = Context.certain(nothing, torch.zeros(batch, dtype=torch.int64), semantic, semantic.norm(dim=1))
         length_prior = length_prior + self.prior.log_length(context, positions)
-        evidence = length_evidence(target, self.language.ends) + length_prior
+        evidence = length_evidence(target, self.codebook.eos_codes) + length_prior
         return _State(
             target,
             semantic,
@@ -241,7 +241,7 @@ class MessagePassing:
         )
 
     def _reach(self, state: _State, rows: Tensor) -> Tensor:
-        """Probability that each position lies before END; arrays are widened to hold all that matter.
+        """Probability that each position lies before EOS; arrays are widened to hold all that matter.
 
         Shape: (R, N).
         """
@@ -267,7 +267,7 @@ class MessagePassing:
             alive &= ~skipped
             source = source - skipped * (source % _STRIDE)
         which, positions = alive.nonzero(as_tuple=True)
-        evidence = self.language.binding.unbind(residual[which], positions)
+        evidence = self.codebook.binding.unbind(residual[which], positions)
         evidence += state.means[rows[which], positions]
         context = Context(
             state.units[rows],
@@ -280,7 +280,7 @@ class MessagePassing:
         means, units, shares, support = self._posterior(evidence, variance[which], queries, positions)
         given = state.fixed[rows[which], positions]
         pinned = given >= 0
-        means[pinned] = self.language.codes[given[pinned]].float()
+        means[pinned] = self.codebook.codes[given[pinned]].float()
         units[pinned], shares[pinned], support[pinned] = -1, 0.0, 0.0
         units[pinned, 0], shares[pinned, 0] = given[pinned], 1.0
         state.supports[rows[which], positions] = support
@@ -288,7 +288,7 @@ class MessagePassing:
             state.supports[rows, : alive.shape[1]] = state.supports[rows].gather(1, source)
         lengths = self._lengths(state, rows, residual, variance)
         damping = state.damping[rows]
-        # The lengths begin with the same END evidence, so their first posterior replaces them whole.
+        # The lengths begin with the same EOS evidence, so their first posterior replaces them whole.
         kept = torch.zeros_like(damping) if first else damping
         lengths = torch.lerp(lengths, state.lengths[rows], kept[:, None])
         inside = (1.0 - lengths.cumsum(dim=1)).clamp(0.0, 1.0)[which, positions]
@@ -313,15 +313,15 @@ class MessagePassing:
         count = torch.arange(1, lengths.shape[1] + 1, dtype=torch.float32)
         expected = lengths @ count
         means = state.means[rows]
-        bound = self.language.binding.bind(means, torch.arange(means.shape[1]).expand(len(rows), -1))
-        total = bound.sum(dim=1) + lengths @ self.language.ends
+        bound = self.codebook.binding.bind(means, torch.arange(means.shape[1]).expand(len(rows), -1))
+        total = bound.sum(dim=1) + lengths @ self.codebook.eos_codes
         known = means.square().sum(dim=(1, 2)) + lengths.square().sum(dim=1)
         cosine = combined_cosine(target, total, expected, known)
         residual = (expected.sqrt() / cosine)[:, None] * target - total
         if not first:
             residual = residual + state.residual[rows] * state.onsager[rows][:, None]
         variance = (residual.square().sum(dim=1) * (state.caution[rows] / width)).clamp_min(_VARIANCE_FLOOR)
-        prefix = prefix_cosine(cosine, width, state.semantic.shape[1], self.language.semantic_share)
+        prefix = prefix_cosine(cosine, width, state.semantic.shape[1], self.codebook.semantic_share)
         return residual, variance, prefix * state.semantic[rows].norm(dim=1)
 
     def _posterior(
@@ -332,17 +332,17 @@ class MessagePassing:
         Shape: evidence (M, O), positions (M,), result (M, O), (M, HELD), (M, HELD) and (M,).
         """
         raw, bias = evidence / variance[:, None], (queries, self.prior.table)
-        if self._shortlists is None:
+        if self._candidate_lists is None:
             found = self.index.posterior(raw, self.rules.candidates, bias)
         else:
-            found = self._shortlists.posterior(raw, HELD, bias, positions)
+            found = self._candidate_lists.posterior(raw, HELD, bias, positions)
         return found.mean, found.units[:, :HELD], found.shares[:, :HELD], found.whole - 0.5 / variance
 
     def _lengths(self, state: _State, rows: Tensor, residual: Tensor, variance: Tensor) -> Tensor:
-        """Posterior over lengths: END's evidence at n, units' evidence before it. Shape: (R, P)."""
+        """Posterior over lengths: EOS's evidence at n, units' evidence before it. Shape: (R, P)."""
         lengths = state.lengths[rows]
         before = F.pad(state.supports[rows].cumsum(dim=1)[:, :-1], (1, 0))
-        evidence = residual @ self.language.ends.T + lengths - 0.5
+        evidence = residual @ self.codebook.eos_codes.T + lengths - 0.5
         return torch.softmax(state.length_prior[rows] + evidence / variance[:, None] + before, dim=1)
 
     def _read_out(self, state: _State, rows: Tensor) -> None:
@@ -353,6 +353,6 @@ class MessagePassing:
             end = units.index(-1) if -1 in units else n
             state.best[row], state.scores[row] = units[:end], state.shares[row, :end, 0].tolist()
         texts = [state.best[row] for row in rows.tolist()]
-        state.fit[rows] = fit(state.target[rows], superpose(texts, self.language.codes, self.language.binding))
+        state.fit[rows] = fit(state.target[rows], superpose(texts, self.codebook.codes, self.codebook.binding))
         counts = torch.tensor([len(text) for text in texts])
-        state.proven[rows] = proven(state.fit[rows], counts, self.language.apart)
+        state.proven[rows] = proven(state.fit[rows], counts, self.codebook.apart)

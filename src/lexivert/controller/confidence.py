@@ -81,9 +81,9 @@ def text_features(
 
     Columns: log odds that all units are right, taken together; lowest log odds of a unit; log of the summed expected
     errors; noise that the text leaves, as the log of unexplained over explained energy; log length; how far the
-    evidence of a second END stands above noise.
+    evidence of a second EOS stands above noise.
 
-    Shape: fit (B,), stray (B,) from ``stray_end``, result (B, FEATURES).
+    Shape: fit (B,), stray (B,) from ``second_eos_score``, result (B, FEATURES).
     """
     rows = []
     for row, quality, end in zip(scores, fit.tolist(), stray.tolist(), strict=True):

@@ -16,7 +16,7 @@ class Found:
     """Texts read back from B vectors.
 
     Attributes:
-        units: unit ids of each text, END not included.
+        units: unit ids of each text, EOS not included.
         scores: probability that each unit is right, beside ``units``.
         fit: cosine of the given order part with the rebuilt one. Shape: (B,).
         proven: whether the rebuilt vector is the given one, so that the text is exactly right. Shape: (B,).

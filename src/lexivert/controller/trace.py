@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lexivert.controller.buffer import OPEN, Buffer
-from lexivert.controller.channel import fit
-from lexivert.lexicon.units import END
+from lexivert.controller.belief import OPEN, Buffer
+from lexivert.controller.noise import fit
+from lexivert.text.lexicon import EOS
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Step:
         score: probability that it is right, 0 to 1.
         residual: share of the vector that the buffer leaves unexplained, 1 (all) to 0 (none): sine of the angle
             between the given vector and the sum of what is committed.
-        buffer: unit ids by position after this step, -1 where open, END left out.
+        buffer: unit ids by position after this step, -1 where open, EOS left out.
     """
 
     unit: int
@@ -51,9 +51,9 @@ class TraceRecorder:
             self._note(buffer, int(rows[i]), int(positions[i]), int(units[i]), float(scores[i]))
 
     def record_ends(self, buffer: Buffer, rows: Tensor) -> None:
-        """Note that END was found, or found elsewhere, in some texts. Shape: (M,)."""
+        """Note that EOS was found, or found elsewhere, in some texts. Shape: (M,)."""
         for row in rows.tolist():
-            self._note(buffer, row, int(buffer.length[row]), END, 1.0)
+            self._note(buffer, row, int(buffer.length[row]), EOS, 1.0)
 
     def _note(self, buffer: Buffer, row: int, position: int, unit: int, score: float) -> None:
         cosine = fit(self._target[row : row + 1], buffer.total[row : row + 1]).clamp(-1.0, 1.0)

@@ -63,7 +63,7 @@ def unit_accuracy(references: Sequence[Sequence[int]], hypotheses: Sequence[Sequ
     """Share of positions that hold the right unit, over all texts together.
 
     Positions are compared from the start. A text counts max(len(reference), len(hypothesis)) positions, so that units
-    too many and too few are both wrong; two empty texts count one right position (END).
+    too many and too few are both wrong; two empty texts count one right position (EOS).
     """
     right = total = 0
     for reference, hypothesis in _pairs(references, hypotheses):

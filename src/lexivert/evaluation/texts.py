@@ -12,15 +12,15 @@ from torch import Tensor
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.encoder.encoder import Encoder
+from lexivert.codes.encoder import Encoder
 from lexivert.evaluation import metrics
-from lexivert.lexicon.tokenizing import normalize
+from lexivert.text.tokenizer import normalize
 
 Units = list[list[int]]
 
 
 @dataclass(frozen=True)
-class Held:
+class EvalTexts:
     """Test texts with their vectors.
 
     Attributes:
@@ -35,11 +35,11 @@ class Held:
     vectors: Tensor
     features: Tensor
 
-    def only(self, rows: Sequence[int]) -> Held:
+    def only(self, rows: Sequence[int]) -> EvalTexts:
         """Some of them."""
         chosen = list(rows)
         texts, units = [self.texts[row] for row in chosen], [self.units[row] for row in chosen]
-        return Held(texts, units, self.vectors[chosen], self.features[chosen])
+        return EvalTexts(texts, units, self.vectors[chosen], self.features[chosen])
 
 
 def texts_of(paths: Paths, split: str) -> list[str]:
@@ -60,10 +60,10 @@ def choose_texts(texts: Sequence[str], per_bucket: int, seed: int) -> list[str]:
     return chosen
 
 
-def hold(encoder: Encoder, texts: Sequence[str]) -> tuple[Held, float]:
+def hold(encoder: Encoder, texts: Sequence[str]) -> tuple[EvalTexts, float]:
     """Encode texts; return them with vectors, and texts a second."""
     start = time.perf_counter()
     vectors = torch.from_numpy(encoder.encode(texts, progress="encoding"))
     rate = len(texts) / (time.perf_counter() - start)
     features = torch.from_numpy(encoder.backbone.encode(texts))
-    return Held(list(texts), encoder.segment(texts), vectors, features), rate
+    return EvalTexts(list(texts), encoder.segment(texts), vectors, features), rate

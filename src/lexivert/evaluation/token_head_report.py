@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lexivert.encoder.identity import identity_codes
-from lexivert.encoder.token_head import TokenHead, head_codes, unit_codes
-from lexivert.evaluation.token_space import distribution, nearest_cosine, pair_report, reconstruction_report
+from lexivert.codes.hashing import identity_codes
+from lexivert.codes.token_head import TokenHead, head_codes, unit_codes
+from lexivert.evaluation.pair_statistics import distribution, nearest_cosine, pair_report, reconstruction_report
 from lexivert.training.negatives import Relations
 
 MAX_QUERIES = 2000

@@ -9,16 +9,16 @@ import torch
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.controller.sampling import add_noise
-from lexivert.corpus.glosses import read_entries
-from lexivert.encoder.token_head import TokenHead, head_codes
+from lexivert.codes.token_head import TokenHead, head_codes
+from lexivert.config import Params
+from lexivert.console import buffer_text
+from lexivert.data.glosses import read_entries
 from lexivert.evaluation.texts import choose_texts, texts_of
 from lexivert.model import Lexivert, Reading
-from lexivert.params import Params
+from lexivert.priors.selector_data import add_noise
 from lexivert.report import figures, maps
 from lexivert.report.page import Cell, Page, number
 from lexivert.report.tables import columns, numbers, read_lines, read_metrics, readable
-from lexivert.views import buffer_text
 
 DECODERS = {
     "nearest": "nearest training sentence",
@@ -56,7 +56,7 @@ _SHOWN_NEIGHBOURS = 5
 def run_report(paths: Paths, params: Params) -> None:
     """Write metrics/report.html."""
     model = Lexivert.load(paths.root)
-    layout = model.encoder.layout
+    layout = model.encoder.config
     lead = (
         f"{len(model.encoder.segmenter.lexicon):,} units, {layout.code.embed_dim} dimensions of which "
         f"{layout.order_width} carry words and order, backbone {layout.backbone.model}, seed {params.seed}. "
@@ -69,7 +69,7 @@ def run_report(paths: Paths, params: Params) -> None:
     _units(page, paths)
     _maps(page, paths, model, params)
     _sentences(page, paths)
-    _predictors(page, paths)
+    _collapse(page, paths)
     _training(page, paths)
     with artifacts.atomic_path(paths.report) as temporary:
         temporary.write_text(page.render(), encoding="utf-8")
@@ -96,8 +96,8 @@ def _reading_back(page: Page, paths: Paths) -> None:
     page.section(
         "reading",
         "Reading texts back",
-        "Held-out texts become vectors and are read back by five decoders. “Exact” counts texts that are the same to "
-        "the last character; “units” counts positions with the right word or phrase.",
+        "Held-out texts become vectors and are read back by five decoders. “Exact” counts texts that are the same "
+        "to the last character; “units” counts positions with the right word or phrase.",
     )
     keys = [
         "exact_match",
@@ -131,7 +131,7 @@ def _reading_back(page: Page, paths: Paths) -> None:
     ]
     page.figures(*shown)
     page.heading("At the limit", "Narrow, noisy, long and stored in few bits; points with 95 % intervals.")
-    cells = read_metrics(paths, "frontier")
+    cells = read_metrics(paths, "robustness")
     names = list(cells)
     intervals = {
         label: [
@@ -141,7 +141,7 @@ def _reading_back(page: Page, paths: Paths) -> None:
         for name, label in FRONTIER.items()
         if all(name in cells[c] for c in names)
     }
-    limits = read_lines(paths, "frontier")
+    limits = read_lines(paths, "robustness")
     by_width = columns(limits, [*FRONTIER, *LIMITS], [*FRONTIER.values(), *LIMITS.values()])
     drawn = figures.lines(
         numbers(limits, "dimensions_a_unit"),
@@ -180,7 +180,7 @@ def _reading_back(page: Page, paths: Paths) -> None:
 
 
 def _cell_name(name: str) -> str:
-    """What is special about a cell of the frontier."""
+    """What is special about a condition of the robustness sweep."""
     parts = dict(part.split("_", 1) for part in name.rsplit("-", 1)[0].split("-"))
     if parts["width"] != "default":
         return f"width {parts['width']}"
@@ -198,7 +198,7 @@ def _rebuilds(page: Page, paths: Paths, model: Lexivert, params: Params) -> None
         "when all is right, which proves the text.",
     )
     encoder = model.encoder
-    limit = encoder.layout.code.max_units
+    limit = encoder.config.code.max_units
     chosen = choose_texts(texts_of(paths, "test"), 200, params.seed)
     candidates = [text for text in chosen if len(encoder.segmenter.segment(text)) <= limit]
     curves: dict[str, list[float]] = {}
@@ -270,7 +270,7 @@ def _units(page: Page, paths: Paths) -> None:
     examples = read_lines(paths, "neighbours")
     page.table(["unit", "space", "nearest, with cosine and tag"], _neighbour_rows(examples))
     page.heading("Statistics", "mean share: energy of the mean vector; deviations: 1 is a uniform spread.")
-    names = ["mean_share", "effective_rank", "isotropy", "uniformity", "mean_rms"]
+    names = ["anisotropy", "effective_rank", "isotropy", "uniformity", "mean_rms"]
     names += [f"deviation_{what}" for what in ("mean", "min", "max")]
     rows = [[SPACES[n], *(float(report[n]["statistics"][name]) for name in names)] for n in there]
     page.table(["space", *map(readable, names)], rows)
@@ -405,10 +405,10 @@ def _of(lines: list[dict[str, str]], change: str, space: str, key: str) -> float
     return next(float(line[key]) for line in lines if (line["change"], line["space"]) == (change, space))
 
 
-def _predictors(page: Page, paths: Paths) -> None:
-    report = read_metrics(paths, "predictors")
+def _collapse(page: Page, paths: Paths) -> None:
+    report = read_metrics(paths, "collapse")
     page.section(
-        "predictors",
+        "collapse",
         "Health of the predictors",
         "A predictor that has collapsed gives the mean vector whatever it is asked: then its cosine is that of the "
         "mean vector, its mean share is 1 and its deviations are 0 of the true ones.",
@@ -422,8 +422,8 @@ def _predictors(page: Page, paths: Paths) -> None:
         "cosine",
         "cosine_of_mean_vector",
         "cosine_centred",
-        "mean_share",
-        "true_mean_share",
+        "anisotropy",
+        "true_anisotropy",
         "raw_deviation_ratio",
         "normalised_deviation_ratio",
         "raw_mean_error",
@@ -441,7 +441,7 @@ def _predictors(page: Page, paths: Paths) -> None:
         "What is read from raw, normalised and predicted vectors",
         f"Predicted: the Selector's intentions, superposed; their cosine with the true vectors is "
         f"{number(report['reading']['cosine_of_predicted_vectors'])}, the mean code's at every place "
-        f"{number(report['reading']['cosine_of_mean_vector'])}. Length and END are given to both.",
+        f"{number(report['reading']['cosine_of_mean_vector'])}. Length and EOS are given to both.",
     )
     given = ["encoder_raw", "encoder_normalised", "predicted_raw", "predicted_normalised", "mean_vector"]
     scores = ["exact_match", "unit_accuracy", "token_f1"]

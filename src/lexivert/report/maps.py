@@ -12,8 +12,8 @@ from sklearn.decomposition import PCA  # type: ignore[import-untyped]
 from sklearn.manifold import TSNE  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from lexivert.corpus.glosses import Entry
-from lexivert.lexicon.units import COUNTED_KINDS, Lexicon
+from lexivert.data.glosses import Entry
+from lexivert.text.lexicon import COUNTED_KINDS, Lexicon
 
 OTHER = "other"
 _DENOISED = 50  # principal components that t-SNE sees

@@ -29,7 +29,7 @@ class CollapseRules:
     patience: int = 25
 
 
-def mean_energy(vectors: Tensor) -> Tensor:
+def anisotropy(vectors: Tensor) -> Tensor:
     """Energy of the mean of unit-length rows: the mean cosine of two of them. 0 if spread, 1 if all are one.
 
     Shape: (M, D) to a scalar.
@@ -61,7 +61,7 @@ class CollapseAlarm:
         Raises:
             LexivertError: it has been above ``certain`` for ``patience`` steps in a row.
         """
-        energy = mean_energy(vectors)
+        energy = anisotropy(vectors)
         self._steps = self._steps + 1 if float(energy) >= self.rules.certain else 0
         if self._steps >= self.rules.patience:
             raise LexivertError(

@@ -1,0 +1,1 @@
+"""Codes: the token head, hashed identity codes, position bindings, superposition."""

@@ -1,0 +1,64 @@
+"""From unit codes and a semantic prefix to the sentence vector, and back to its two parts.
+
+``z(x) = [ sqrt(a)·p(x) ; sqrt(1-a)·normalise( Σ_i R^i c(u_i) + R^n c(EOS) ) ]``, with ``p(x)`` the normalised
+backbone embedding: the prefix is an ordinary sentence embedding (truncate it off as with Matryoshka embeddings,
+Kusupati et al. 2022), the rest is a superposition of bound unit codes (Plate 1995; Frady, Kleyko & Sommer 2018).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lexivert.codes.bindings import RotaryBinding
+from lexivert.text.lexicon import EOS
+
+
+def flatten(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
+    """List the units of several texts with EOS behind each: row, position and unit id of every one.
+
+    Shape: three int64 tensors (Σ (n_b + 1),).
+    """
+    lengths = torch.tensor([len(units) + 1 for units in texts], dtype=torch.int64)
+    units = torch.tensor([unit for text in texts for unit in (*text, EOS)], dtype=torch.int64)
+    rows = torch.repeat_interleave(torch.arange(len(texts)), lengths)
+    starts = torch.cumsum(lengths, 0) - lengths
+    positions = torch.arange(len(units)) - starts[rows]
+    return rows, positions, units
+
+
+def superpose(texts: Sequence[Sequence[int]], codes: Tensor, binding: RotaryBinding) -> Tensor:
+    """Sum of bound unit codes of each text, EOS included, not normalised.
+
+    Args:
+        texts: B lists of unit ids.
+        codes: unit codes, unit length. Shape: (V, O), float16 or float32.
+        binding: rotations for at least the longest text plus EOS.
+
+    Shape: (B, O) float32.
+    """
+    rows, positions, units = flatten(texts)
+    bound = binding.bind(codes[units].float(), positions)
+    return torch.zeros(len(texts), codes.shape[1]).index_add_(0, rows, bound)
+
+
+def join_parts(semantic: Tensor, order: Tensor, semantic_share: float) -> Tensor:
+    """Lay out ``[sqrt(a)·p ; sqrt(1-a)·s/|s|]``.
+
+    Shape: semantic (B, S), order (B, O), result (B, S + O) of unit length.
+    """
+    prefix = math.sqrt(semantic_share) * F.normalize(semantic, dim=-1)
+    rest = math.sqrt(1.0 - semantic_share) * F.normalize(order, dim=-1)
+    return torch.cat((prefix, rest), dim=-1)
+
+
+def split_parts(vectors: Tensor, semantic_width: int) -> tuple[Tensor, Tensor]:
+    """Undo ``join_parts``: the semantic and the order part, each scaled to unit length (a zero part stays zero).
+
+    Shape: vectors (B, S + O), result (B, S) and (B, O).
+    """
+    return F.normalize(vectors[:, :semantic_width], dim=-1), F.normalize(vectors[:, semantic_width:], dim=-1)

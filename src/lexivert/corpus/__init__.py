@@ -1,1 +1,0 @@
-"""Text in: sources, sentences, and the split by document."""

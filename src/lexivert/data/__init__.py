@@ -1,0 +1,1 @@
+"""Data in: sources, sentences, document splits, WordNet and its relations."""

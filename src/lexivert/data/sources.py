@@ -1,0 +1,235 @@
+"""Documents from the embedded texts, a dataset of the hub, or the user's own files."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lexivert import artifacts
+from lexivert.artifacts import Paths
+from lexivert.config import CorpusParams
+from lexivert.errors import LexivertError
+
+_Document = TypeVar("_Document")
+SPLITS = ("train", "valid", "test")
+_SPLIT_NAMES = {"train": "train", "validation": "valid", "valid": "valid", "dev": "valid", "test": "test"}
+TEXT_SCHEMA = pa.schema([("doc_id", pa.string()), ("split", pa.string()), ("text", pa.large_string())])
+_TITLE = re.compile(r"^ ?= (?!=)\S.* = ?$")
+SUFFIXES = (".txt", ".jsonl", ".parquet")
+
+
+@dataclass(frozen=True)
+class RawText:
+    """One document as it was found.
+
+    Attributes:
+        doc_id: unique name.
+        split: the split that the source itself put it in, or None.
+        text: all of it.
+    """
+
+    doc_id: str
+    split: str | None
+    text: str
+
+
+def read_source(params: CorpusParams) -> Iterator[RawText]:
+    """Documents of source ``datasets`` or ``files``, at most ``max_documents`` of each split.
+
+    Raises:
+        LexivertError: a file, dataset, line or field is missing or not what it should be.
+    """
+    return hub_texts(params) if params.source == "datasets" else _first(file_texts(params), params)
+
+
+def _first(documents: Iterable[_Document], params: CorpusParams) -> Iterator[_Document]:
+    return itertools.islice(documents, params.max_documents or None)
+
+
+def write_texts(paths: Paths, texts: Iterable[RawText]) -> int:
+    """Write ``texts.parquet`` a batch at a time and return the number of documents.
+
+    Raises:
+        LexivertError: there is none.
+    """
+    count = 0
+    with (
+        artifacts.atomic_path(paths.raw_texts) as temporary,
+        pq.ParquetWriter(temporary, TEXT_SCHEMA, compression="zstd") as writer,
+    ):
+        for batch in _batches(texts, 2000):
+            columns = [[text.doc_id for text in batch], [text.split for text in batch], [text.text for text in batch]]
+            writer.write_batch(pa.record_batch(columns, schema=TEXT_SCHEMA))
+            count += len(batch)
+        if not count:
+            raise LexivertError("the corpus source holds no text; check corpus.dataset or corpus.files")
+    return count
+
+
+def _batches(texts: Iterable[RawText], size: int) -> Iterator[list[RawText]]:
+    batch: list[RawText] = []
+    for text in texts:
+        batch.append(text)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def group_articles(lines: Iterable[str]) -> Iterator[str]:
+    """Join WikiText lines to articles: a line `` = Title = `` after a blank line (or first) begins one."""
+    article: list[str] = []
+    blank = True
+    for line in lines:
+        if blank and _TITLE.match(line.rstrip("\n")) and any(map(str.strip, article)):
+            yield "".join(article)
+            article = []
+        article.append(line if line.endswith("\n") else line + "\n")
+        blank = not line.strip()
+    if any(map(str.strip, article)):
+        yield "".join(article)
+
+
+def is_wikitext(text: str) -> bool:
+    """Whether a document begins with a WikiText title line."""
+    return bool(_TITLE.match(text.lstrip("\n").partition("\n")[0]))
+
+
+def hub_texts(params: CorpusParams) -> Iterator[RawText]:
+    """Documents of a dataset of the hub or of a local folder in its formats; its own splits are kept.
+
+    A row is a document, unless the rows are WikiText's lines, which are joined to articles. Splits by other names
+    than train, validation (valid, dev) and test are left out.
+
+    Raises:
+        LexivertError: ``datasets`` isn't installed, the dataset can't be loaded, or the text field is missing.
+    """
+    for name, rows in load_hub(params).items():
+        if name in _SPLIT_NAMES:
+            for number, text in enumerate(_first(_hub_documents(rows, params), params)):
+                yield RawText(f"{name}:{number}", _SPLIT_NAMES[name], text)
+
+
+def _hub_documents(rows: Any, params: CorpusParams) -> Iterator[str]:
+    field = params.text_field
+    if field not in rows.column_names:
+        columns = ", ".join(rows.column_names)
+        raise LexivertError(f"corpus.text_field is {field!r}, but dataset {params.dataset} has {columns}")
+    values = (value for batch in rows.select_columns([field]).iter(1000) for value in batch[field])
+    texts = ("" if value is None else _checked(value, params) for value in values)
+    head = list(itertools.islice(texts, 50))
+    everything = itertools.chain(head, texts)
+    return group_articles(everything) if any(map(_TITLE.match, head)) else filter(str.strip, everything)
+
+
+def _checked(value: Any, params: CorpusParams) -> str:
+    if isinstance(value, str):
+        return value
+    raise LexivertError(f"dataset {params.dataset}: field {params.text_field!r} must hold strings, not {value!r:.60}")
+
+
+def load_hub(params: CorpusParams) -> Mapping[str, Any]:
+    """Load a dataset through ``datasets``: a hub id, or a folder of data files or that ``save_to_disk`` wrote.
+
+    Returns:
+        Rows by split name.
+
+    Raises:
+        LexivertError: see ``hub_texts``.
+    """
+    try:
+        import datasets  # noqa: PLC0415 optional and slow to import
+    except ImportError as error:
+        raise LexivertError("corpus.source: datasets needs the extra `hub`: pip install 'lexivert[hub]'") from error
+    folder = Path(params.dataset)
+    try:
+        if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
+            loaded = datasets.load_from_disk(params.dataset)
+        elif params.config and (folder / params.config).is_dir():
+            loaded = datasets.load_dataset(str(folder / params.config))
+        else:
+            loaded = datasets.load_dataset(params.dataset, params.config or None)
+    except Exception as error:  # the library raises dozens of unrelated types
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise LexivertError(
+            f"corpus.dataset {params.dataset!r} (config {params.config!r}) can't be loaded: {reason}"
+        ) from error
+    return loaded if isinstance(loaded, dict) else {"train": loaded}
+
+
+def file_texts(params: CorpusParams) -> Iterator[RawText]:
+    """Documents of the user's files: a ``.txt`` is one (or one a WikiText article), a row of the others is one.
+
+    Raises:
+        LexivertError: see ``read_source``.
+    """
+    if not params.files:
+        raise LexivertError("corpus.files is empty; with corpus.source: files, name .txt, .jsonl or .parquet files")
+    repeated = [file for file, count in Counter(params.files).items() if count > 1]
+    if repeated:
+        raise LexivertError(f"corpus.files names {repeated[0]} twice")
+    names = [Path(file).name for file in params.files]
+    for file in params.files:
+        path = Path(file)
+        label = path.name if names.count(path.name) == 1 else path.as_posix()
+        if not path.is_file():
+            raise LexivertError(f"corpus.files: {file} is not there")
+        if path.suffix not in SUFFIXES:
+            raise LexivertError(f"corpus.files: {file} must end in {', '.join(SUFFIXES)}")
+        reader = {".txt": _read_txt, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[path.suffix]
+        for key, text in reader(path, params.text_field):
+            if text.strip():
+                yield RawText(f"{label}{key}", None, text)
+
+
+def _read_txt(path: Path, _field: str) -> Iterator[tuple[str, str]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LexivertError(f"{path}: byte {error.start} is not UTF-8; convert the file to UTF-8") from error
+    if not is_wikitext(text):
+        yield "", text
+        return
+    for number, article in enumerate(group_articles(text.splitlines(keepends=True))):
+        yield f":{number}", article
+
+
+def _read_jsonl(path: Path, field: str) -> Iterator[tuple[str, str]]:
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise LexivertError(f"{path}:{number}: not JSON ({error})") from error
+            if not isinstance(row, dict) or not isinstance(row.get(field), str):
+                raise LexivertError(f"{path}:{number}: field {field!r} must be a string (corpus.text_field)")
+            yield f":{number}", row[field]
+
+
+def _read_parquet(path: Path, field: str) -> Iterator[tuple[str, str]]:
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise LexivertError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from error
+    names = file.schema_arrow.names
+    if field not in names:
+        raise LexivertError(f"{path}: no column {field!r} (corpus.text_field); it has {', '.join(names)}")
+    number = 0
+    for batch in file.iter_batches(columns=[field]):
+        for text in batch.column(0).to_pylist():
+            number += 1
+            if text is not None and not isinstance(text, str):
+                raise LexivertError(f"{path}: row {number}: column {field!r} must hold strings, not {text!r:.60}")
+            yield f":{number}", text or ""

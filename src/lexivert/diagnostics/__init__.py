@@ -1,1 +1,0 @@
-"""What trained spaces and predictors are like: units, sentences, moments; for people who ask why."""

@@ -1,1 +1,0 @@
-"""Backbone, frozen features, token head, position binding and composition."""

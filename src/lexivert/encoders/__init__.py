@@ -1,0 +1,1 @@
+"""Sentence encoders: the frozen backbone and its features."""

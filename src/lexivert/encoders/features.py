@@ -1,0 +1,185 @@
+"""Frozen features, computed once: every unit and sentence goes through the backbone a single time.
+
+The work is cut into shards that are kept until all is written, so a killed run goes on where it stopped. Batches are
+planned before the first one runs and never depend on where a run was killed: the bytes are the same either way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lexivert import artifacts
+from lexivert.artifacts import Paths
+from lexivert.config import Params
+from lexivert.encoders.batching import IntArray, Tokens, deduplicate, plan_batches
+from lexivert.encoders.huggingface import HuggingFaceEncoder, progress_bar
+from lexivert.errors import DamagedArtifactError, LexivertError
+from lexivert.text.lexicon import Lexicon
+
+HalfArray = npt.NDArray[np.float16]
+BATCHES_PER_SHARD = 64
+"""Work lost to a kill, at most: with 2048 tokens a batch, half a minute on two cores."""
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TextCounts:
+    """What a list of texts was to the backbone.
+
+    Attributes:
+        lengths: word pieces of each text, special ones included. Shape: (B,)
+        distinct: different texts, which are those that were run.
+        truncated: different texts cut to ``backbone.max_tokens``.
+    """
+
+    lengths: IntArray
+    distinct: int
+    truncated: int
+
+    def metrics(self) -> dict[str, int]:
+        """Counts as a metrics dict; ``tokens`` counts repeated texts as often as they occur."""
+        return {
+            "count": len(self.lengths),
+            "distinct": self.distinct,
+            "tokens": int(self.lengths.sum()),
+            "truncated": self.truncated,
+        }
+
+
+def unit_text(surface: str, kind: str) -> str:
+    """What the backbone reads for a unit: its letters, or a name for what has none.
+
+    A continuation piece "##arus" is read as "arus", "<end>" as "end", byte 0x41 as "A" and byte 0x0A as "byte 0x0A".
+    """
+    if kind == "control":
+        return surface.strip("<>")
+    if kind == "byte":
+        value = int(surface[1:-1], 16)
+        return chr(value) if 0x21 <= value <= 0x7E else f"byte 0x{value:02X}"
+    if kind == "piece":
+        return surface.removeprefix("##")
+    return surface
+
+
+def choose_sentences(splits: Sequence[str], max_train: int, seed: int) -> IntArray:
+    """Corpus rows to encode: all of valid and test, and ``max_train`` training rows drawn at random (0: all).
+
+    Returns:
+        Row numbers, ascending. Shape: (S,)
+    """
+    names = np.asarray(splits)
+    train = np.flatnonzero(names == "train")
+    if 0 < max_train < len(train):
+        train = np.random.default_rng(seed).choice(train, size=max_train, replace=False)
+    return np.sort(np.concatenate([train, np.flatnonzero(names != "train")]))
+
+
+def write_features(
+    path: Path, backbone: HuggingFaceEncoder, texts: Sequence[str], checkpoints: Path, tokens_per_batch: int
+) -> TextCounts:
+    """Write the features of ``texts`` as a float16 (B, H) array to ``path``, going on from a killed run's shards.
+
+    Shards lie in ``checkpoints/<fingerprint of backbone and texts>`` and stay there: the caller removes them.
+
+    Raises:
+        LexivertError: the backbone gives a feature that float16 can't hold.
+    """
+    distinct, inverse = deduplicate(texts)
+    folder = checkpoints / _fingerprint(backbone, distinct, tokens_per_batch)
+    tokens = backbone.tokenize(distinct)
+    batches = plan_batches(tokens.lengths, tokens_per_batch)
+    shards = [batches[start : start + BATCHES_PER_SHARD] for start in range(0, len(batches), BATCHES_PER_SHARD)]
+    features = np.empty((len(distinct), backbone.width), dtype=np.float16)
+    with progress_bar(path.stem, len(tokens.ids)) as bar:
+        for number, shard in enumerate(shards):
+            features[np.concatenate(shard)] = _shard(folder / f"{number:06d}.npy", backbone, tokens, shard, bar)
+    artifacts.write_array(path, features[inverse])
+    return TextCounts(tokens.lengths[inverse], len(distinct), tokens.truncated)
+
+
+def compute_features(paths: Paths, params: Params) -> dict[str, Any]:
+    """Write unit features, sentence features and the sentences' corpus rows.
+
+    Returns:
+        Metrics: counts of units (and their word pieces by kind) and sentences, and the feature width.
+    """
+    lexicon = Lexicon.load(paths.vocab)
+    corpus = artifacts.read_parquet(paths.corpus, ["split", "text"])
+    rows = choose_sentences(corpus["split"].to_pylist(), params.features.max_train_sentences, params.seed)
+    backbone = HuggingFaceEncoder.load(params.backbone)
+    checkpoints = paths.checkpoints / "features"
+    budget = params.features.tokens_per_batch
+
+    names = [unit_text(surface, kind) for surface, kind in zip(lexicon.surfaces, lexicon.kinds, strict=True)]
+    units = write_features(paths.unit_features, backbone, names, checkpoints, budget)
+    sentences = write_features(
+        paths.sentence_features, backbone, corpus["text"].take(rows).to_pylist(), checkpoints, budget
+    )
+    artifacts.write_array(paths.sentence_rows, rows)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+    if units.truncated + sentences.truncated:
+        counts = (units.truncated, sentences.truncated, params.backbone.max_tokens)
+        log.warning("%d units and %d sentences are cut to backbone.max_tokens = %d", *counts)
+    by_kind = _tokens_by_kind(lexicon, units.lengths)
+    return {
+        "units": {**units.metrics(), "tokens_by_kind": by_kind},
+        "sentences": sentences.metrics(),
+        "width": backbone.width,
+    }
+
+
+def _fingerprint(backbone: HuggingFaceEncoder, texts: Sequence[str], tokens_per_batch: int) -> str:
+    digest = hashlib.sha256(f"{backbone.fingerprint()} {tokens_per_batch} {BATCHES_PER_SHARD}".encode())
+    for text in texts:
+        encoded = text.encode()
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return digest.hexdigest()[:32]
+
+
+def _shard(
+    path: Path, backbone: HuggingFaceEncoder, tokens: Tokens, batches: Sequence[IntArray], bar: Any
+) -> HalfArray:
+    """Features of the texts of ``batches``, in their order, from ``path`` or else computed and put there."""
+    size = sum(len(rows) for rows in batches)
+    saved = _saved(path, (size, backbone.width))
+    if saved is not None:
+        done = int(tokens.lengths[np.concatenate(batches)].sum())
+        bar.initial += done  # counts as done, but not into the rate
+        bar.update(done)
+        return saved
+    parts = []
+    for rows in batches:
+        with np.errstate(over="ignore"):  # looked for below
+            parts.append(backbone.features(tokens, rows).astype(np.float16))
+        bar.update(int(tokens.lengths[rows].sum()))
+    features = np.concatenate(parts)
+    if not np.isfinite(features).all():
+        raise LexivertError("the backbone gives features that are not finite in float16; try backbone.dtype float32")
+    artifacts.write_array(path, features)
+    return features
+
+
+def _saved(path: Path, shape: tuple[int, int]) -> HalfArray | None:
+    """A shard of an earlier run, or None if it is missing or damaged and so has to be computed again."""
+    if not path.exists():
+        return None
+    try:
+        saved = artifacts.read_array(path)
+    except DamagedArtifactError:
+        return None
+    return saved if saved.shape == shape and saved.dtype == np.float16 else None
+
+
+def _tokens_by_kind(lexicon: Lexicon, lengths: IntArray) -> Mapping[str, int]:
+    kinds = np.asarray(lexicon.kinds)
+    return {str(kind): int(lengths[kinds == kind].sum()) for kind in np.unique(kinds)}

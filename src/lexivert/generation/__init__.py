@@ -1,0 +1,1 @@
+"""Texts for vectors that hold a meaning but no words."""

@@ -1,1 +1,0 @@
-"""Nearest units by inner product (FAISS)."""

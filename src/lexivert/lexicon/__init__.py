@@ -1,1 +1,0 @@
-"""Units: tokenising, kinds, counting, segmentation and WordNet maps."""

@@ -1,0 +1,1 @@
+"""Priors over units: unigram, and the Selector, a log-bilinear language model."""

@@ -1,0 +1,154 @@
+"""SelectorBatches for the Selector: real text of which something is known, and its prefix, made noisy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lexivert.priors.selector import HELD, Context
+
+_RESPELLED_SHARE = 0.4
+_CHAINED_BATCHES = 0.4
+_CLEAN_PREFIXES = 0.5
+_MISSING_PREFIXES = 0.08
+_LONGER = 0.5  # power of the uniform draw that chooses a lesson's place among the lengths: long ones more often
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Segmented sentences with their semantic prefixes.
+
+    Attributes:
+        units: T lists of unit ids.
+        regularized: the same sentences as ``SubwordRegularizer`` writes them.
+        semantic: normalised backbone embeddings. Shape: (T, S) float16.
+    """
+
+    units: Sequence[Sequence[int]]
+    regularized: Sequence[Sequence[int]]
+    semantic: npt.NDArray[np.float16]
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+
+@dataclass(frozen=True)
+class SelectorBatch:
+    """A batch for the Selector: texts of which something is known.
+
+    Attributes:
+        truth: right unit of every position, -1 beyond. Shape: (B, N).
+        context: what is known of them.
+    """
+
+    truth: Tensor
+    context: Context
+
+
+def _chained(
+    texts: Texts, starts: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64], most: int, rng: np.random.Generator
+) -> tuple[list[list[int]], Tensor]:
+    """Sentences from each start on until there are as many units as wanted, each chain as written or regularized."""
+    chosen, prefixes = [], []
+    for start, enough in zip(starts.tolist(), wanted.tolist(), strict=True):
+        spelled = texts.regularized if rng.random() < _RESPELLED_SHARE else texts.units
+        units: list[int] = []
+        prefix = np.zeros(texts.semantic.shape[1], dtype=np.float32)
+        for place in range(start, len(texts)):
+            units += spelled[place]
+            prefix += texts.semantic[place].astype(np.float32) * len(spelled[place])
+            if len(units) >= enough:
+                break
+        chosen.append(units[:most])
+        prefixes.append(prefix)
+    return chosen, F.normalize(torch.from_numpy(np.stack(prefixes)), dim=-1)
+
+
+def draw_batch(
+    texts: Texts,
+    by_length: npt.NDArray[np.int64],
+    shape: tuple[int, int],
+    min_cosine: float,
+    unigram: Tensor,
+    rng: np.random.Generator,
+) -> SelectorBatch:
+    """Texts of nearly one length, so that little is padding; two batches of five are of chains.
+
+    Long texts are drawn more often than short ones, of which a dictionary is full but which are easily read back.
+
+    Args:
+        texts: sentences to draw from.
+        by_length: their rows, shortest first. Shape: (T,).
+        shape: texts a batch, and most units a text.
+        min_cosine: of the noisiest prefix with the clean one.
+        unigram: cumulated probabilities of units, from which wrong candidates are drawn. Shape: (V,).
+        rng: source of everything random.
+    """
+    batch, most = shape
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    if rng.random() < _CHAINED_BATCHES:
+        starts, wanted = rng.integers(len(texts), size=batch), np.full(batch, rng.integers(1, most + 1))
+    else:
+        first = int((max(len(texts) - batch, 0) + 1) * rng.random() ** _LONGER)
+        starts, wanted = by_length[first : first + batch], np.ones(batch, dtype=np.int64)
+    units, semantic = _chained(texts, starts, wanted[: len(starts)], most, rng)
+    truth, length = padded(units)
+    cosine = torch.from_numpy(rng.uniform(min_cosine, 1.0, len(units)).astype(np.float32))
+    cosine[torch.from_numpy(rng.random(len(units)) < _CLEAN_PREFIXES)] = 1.0
+    semantic = add_noise(semantic, cosine, generator)
+    cosine[torch.from_numpy(rng.random(len(units)) < _MISSING_PREFIXES)] = 0.0
+    held, shares = calibrated_candidates(truth, unigram, generator)
+    return SelectorBatch(truth, Context(held, shares, length, semantic, cosine))
+
+
+def calibrated_candidates(truth: Tensor, unigram: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Candidates with probabilities that are right: a candidate of probability p is the true unit that often.
+
+    That is how a decoder's posteriors look to the Selector, without a decoder: a random share of each text is known,
+    some of it surely; the wrong candidates are draws from the unigram distribution.
+
+    Shape: truth (B, N), unigram (V,), result (B, N, HELD) int64 and float32.
+    """
+    shape = truth.shape
+    known = torch.rand(shape[0], 1, generator=generator) * 1.3 - 0.15
+    mass = (known + 0.35 * torch.randn(shape, generator=generator)).clamp(0.0, 1.0)
+    hard = torch.rand(shape, generator=generator) < 0.5
+    left = torch.where(hard, (mass > 0.5).float(), mass)
+    shares = torch.zeros(*shape, HELD)
+    for place in range(HELD):
+        least = 0.5 if place == 0 else 0.0
+        part = torch.rand(shape, generator=generator) * (1.0 - least) + least
+        shares[:, :, place] = torch.where(hard & (place == 0), left, left * part)
+        left = left - shares[:, :, place]
+    drawn = torch.rand(*shape, HELD, generator=generator)
+    units = torch.searchsorted(unigram, drawn).clamp(max=len(unigram) - 1)
+    chosen = (torch.rand(*shape, 1, generator=generator) > shares.cumsum(dim=2)).sum(dim=2)
+    right = torch.arange(HELD) == chosen[:, :, None]
+    units = torch.where(right, truth[:, :, None], units)
+    inside = (truth >= 0)[:, :, None]
+    return torch.where(inside, units, -1), shares * inside
+
+
+def padded(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Units of texts, -1 beyond their ends, and their lengths. Shape: (B, N), at least one wide, and (B,)."""
+    length = torch.tensor([len(text) for text in texts])
+    truth = torch.full((len(texts), max(int(length.max()), 1)), -1)
+    for row, text in enumerate(texts):
+        truth[row, : len(text)] = torch.tensor(text, dtype=torch.int64)
+    return truth, length
+
+
+def add_noise(vectors: Tensor, cosine: Tensor, generator: torch.Generator) -> Tensor:
+    """Turn unit vectors by a random direction to a given cosine.
+
+    Shape: vectors (B, W) of unit length, cosine (B,), result (B, W) of unit length.
+    """
+    noise = torch.randn(vectors.shape, generator=generator)
+    noise = F.normalize(noise - (noise * vectors).sum(dim=1, keepdim=True) * vectors, dim=-1)
+    return cosine[:, None] * vectors + torch.sqrt(1.0 - cosine.square())[:, None] * noise

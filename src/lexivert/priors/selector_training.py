@@ -1,0 +1,220 @@
+"""Trains the Selector as a language model of half-known texts: first its topics, then whole contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lexivert.config import STEP_UNIT, ControllerParams
+from lexivert.devices import choose_dtype
+from lexivert.priors.base import Prior
+from lexivert.priors.selector import Selector, UnitEmbeddings
+from lexivert.priors.selector_data import SelectorBatch, Texts, draw_batch
+from lexivert.training.checkpoint import Checkpoint
+from lexivert.training.collapse import CollapseAlarm, CollapseRules
+from lexivert.training.loop import History, LoopConfig, Progress, train
+from lexivert.training.partition import log_partition
+
+STEPS_A_POINT = STEP_UNIT
+"""Optimiser steps averaged into one point of the curves."""
+_ALWAYS = 2048  # most probable units, negatives of every step
+_DRAWN = 2048  # further negatives a step, drawn from the rest
+_TOPIC_PATIENCE = 100  # steps: measured, the first phase is over after ten
+
+
+class BagOfWordsStep:
+    """One lesson to the cross-entropy of its words given the prefix, wherever they stand, over all units.
+
+    One distribution serves a whole text, so that nothing needs to be sampled.
+
+    Args:
+        selector: to be trained.
+        space: unit vectors, trained with it.
+        params: weights of the losses.
+        dtype: that products over all units are computed in.
+    """
+
+    def __init__(
+        self, selector: Selector, space: UnitEmbeddings, params: ControllerParams, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.selector = selector
+        self.space = space
+        self.params = params
+        self.dtype = dtype
+        self._features = space.features.to(dtype)
+        # The first steps draw all queries the same way, towards what is frequent: no reason to warn or to stop.
+        rules = CollapseRules(doubtful=0.95, patience=_TOPIC_PATIENCE)
+        advice = "lower controller.topic_learning_rate or controller.weight.partition"
+        self.alarm = CollapseAlarm("the topic network's queries", advice, rules)
+
+    def __call__(self, lesson: SelectorBatch, progress: Progress) -> Mapping[str, Tensor]:
+        """Return ``loss`` and its components."""
+        del progress
+        inside = lesson.truth >= 0
+        vectors = self.space.every(self._features)
+        queries = self.selector.topic_query(lesson.context)
+        partition = log_partition(queries, vectors, self.space.bias, self.dtype)
+        truth = lesson.truth.clamp_min(0)
+        own = torch.einsum("br,bnr->bn", queries, F.embedding(truth, vectors)) + self.space.bias[truth]
+        infonce = ((partition[:, None] - own) * inside).sum() / inside.sum()
+        parts = _components(self.selector, lesson, infonce, partition, self.params)
+        return parts | {"anisotropy": self.alarm(queries)}
+
+
+class SelectorStep:
+    """One lesson to losses.
+
+    Args:
+        selector: to be trained.
+        space: unit vectors, trained with it.
+        log_prior: log unigram probability. Shape: (V,).
+        params: weights of the losses.
+    """
+
+    def __init__(
+        self, selector: Selector, space: UnitEmbeddings, log_prior: Tensor, params: ControllerParams
+    ) -> None:
+        self.selector = selector
+        self.space = space
+        self.params = params
+        order = log_prior.argsort(descending=True, stable=True)
+        self._always, self._rest = order[:_ALWAYS], order[_ALWAYS:]
+        self._spread = (log_prior[self._rest] / 2).softmax(dim=0)
+        self.alarm = CollapseAlarm(
+            "the Selector's queries", "lower controller.learning_rate or controller.weight.partition"
+        )
+
+    def __call__(self, lesson: SelectorBatch, progress: Progress) -> Mapping[str, Tensor]:
+        """Return ``loss`` and its components.
+
+        InfoNCE (van den Oord et al. 2018) of the right unit against negatives that are shared by the batch; each
+        weighs as many units as it stands for, so that this is the cross-entropy over all units, in nats.
+        """
+        del progress
+        inside = lesson.truth >= 0
+        truth = lesson.truth[inside]
+        negatives, times = self._negatives()
+        held = lesson.context.units.clamp_min(0)
+        wanted, places = torch.cat((negatives, truth, held.flatten())).unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        vectors = F.embedding(places, self.space(wanted))
+        sizes = [len(negatives), len(truth), held.numel()]
+        others, own, seen = torch.split(vectors, sizes)
+        queries = self.selector(lesson.context, seen.view(*held.shape, -1))[inside]
+        own_logits = (queries * own).sum(dim=1) + self.space.bias[truth]
+        logits = torch.addmm(self.space.bias[negatives] + times.log(), queries, others.T)
+        elsewhere = torch.logsumexp(logits.masked_fill(truth[:, None] == negatives, -torch.inf), dim=1)
+        partition = torch.logaddexp(elsewhere, own_logits)
+        parts = _components(self.selector, lesson, (partition - own_logits).mean(), partition, self.params)
+        return parts | {"anisotropy": self.alarm(queries)}
+
+    def _negatives(self) -> tuple[Tensor, Tensor]:
+        """Units, and how many each stands for: the partition function's importance sample (Bengio & Senécal 2008)."""
+        if not len(self._rest):
+            return self._always, torch.ones(len(self._always))
+        drawn = torch.multinomial(self._spread, _DRAWN, replacement=True)
+        times = 1.0 / (_DRAWN * self._spread[drawn])
+        return torch.cat((self._always, self._rest[drawn])), torch.cat((torch.ones(len(self._always)), times))
+
+
+def _components(
+    selector: Selector, lesson: SelectorBatch, infonce: Tensor, partition: Tensor, params: ControllerParams
+) -> dict[str, Tensor]:
+    """Add the loss of the lengths, and what keeps the log partition functions near 0."""
+    length = F.cross_entropy(selector.length_logits(lesson.context), lesson.context.length)
+    scale, weight = partition.square().mean(), params.weight
+    loss = weight.infonce * infonce + weight.length * length + weight.partition * scale
+    return {"loss": loss, "infonce": infonce, "length": length, "partition": scale}
+
+
+@dataclass(frozen=True)
+class SelectorBatches:
+    """SelectorBatch of an epoch and a number, the same whenever it is asked for.
+
+    Attributes:
+        texts: sentences to draw from.
+        by_length: their rows, shortest first. Shape: (T,).
+        unigram: cumulated unit probabilities. Shape: (V,).
+        params: lengths and noise.
+        batch_size: texts a lesson.
+        seed: of the draw.
+    """
+
+    texts: Texts
+    by_length: np.ndarray[tuple[int], np.dtype[np.int64]]
+    unigram: Tensor
+    params: ControllerParams
+    batch_size: int
+    seed: int
+
+    @classmethod
+    def of(
+        cls, texts: Texts, log_prior: Tensor, params: ControllerParams, batch_size: int, seed: int
+    ) -> SelectorBatches:
+        """Sort the texts by length."""
+        lengths = np.array([len(units) for units in texts.units])
+        by_length = np.argsort(lengths, kind="stable")
+        return cls(texts, by_length, log_prior.exp().cumsum(dim=0), params, batch_size, seed)
+
+    def __call__(self, epoch: int, batch: int) -> SelectorBatch:
+        """Draw the lesson."""
+        rng = np.random.default_rng((self.seed, epoch, batch))
+        shape = (self.batch_size, self.params.max_train_units)
+        return draw_batch(self.texts, self.by_length, shape, self.params.min_noise_cosine, self.unigram, rng)
+
+
+def train_selector(
+    selector: Selector,
+    space: UnitEmbeddings,
+    texts: Texts,
+    log_prior: Tensor,
+    params: ControllerParams,
+    seed: int,
+    checkpoints: tuple[Checkpoint | None, Checkpoint | None] = (None, None),
+) -> tuple[Prior, History]:
+    """Train the Selector in place, first on topics and then on whole contexts.
+
+    The topic network stays as it is in the second phase, whose sampled losses would wear it off; unit vectors and
+    biases go on learning.
+
+    Args:
+        selector: untrained.
+        space: untrained unit vectors; used up.
+        texts: training sentences.
+        log_prior: log unigram probability. Shape: (V,).
+        params: numbers of the run.
+        seed: of initial draws and batches.
+        checkpoints: resumable state of either phase.
+
+    Returns:
+        The Selector with its unit vectors, and the mean of every component over each ``STEPS_A_POINT`` steps.
+    """
+    modules: dict[str, nn.Module] = {"selector": selector.train(), "space": space}
+    topics = SelectorBatches.of(texts, log_prior, params, params.topic_batch_size, seed)
+    config = _config(params, params.topic_steps, params.topic_learning_rate, seed)
+    dtype = choose_dtype("auto", torch.device("cpu"))
+    history = train(BagOfWordsStep(selector, space, params, dtype), modules, topics, config, checkpoints[0], "topic")
+    selector.topic.requires_grad_(requires_grad=False)
+    step = SelectorStep(selector, space, log_prior, params)
+    lessons = SelectorBatches.of(texts, log_prior, params, params.batch_size, seed + 1)
+    config = _config(params, params.steps, params.learning_rate, seed)
+    history += train(step, modules, lessons, config, checkpoints[1], "selector")
+    selector.eval().requires_grad_()
+    with torch.no_grad():
+        return Prior.learned(selector, space(torch.arange(len(space.bias))), space.bias), history
+
+
+def _config(params: ControllerParams, steps: int, rate: float, seed: int) -> LoopConfig:
+    return LoopConfig(
+        epochs=steps // STEPS_A_POINT,
+        batches=STEPS_A_POINT,
+        learning_rate=rate,
+        weight_decay=params.weight_decay,
+        warmup_share=params.warmup_share,
+        clip_norm=params.clip_norm,
+        seed=seed,
+    )

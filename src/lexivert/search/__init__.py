@@ -1,0 +1,1 @@
+"""Nearest unit codes by inner product: FAISS and eight-bit search."""

@@ -1,0 +1,1 @@
+"""One module a DVC stage: files in, files out."""

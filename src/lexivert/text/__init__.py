@@ -1,0 +1,1 @@
+"""Text to units and back: tokenizer, lexicon, lossless segmentation, detokenizer."""

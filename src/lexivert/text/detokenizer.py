@@ -1,0 +1,225 @@
+"""Units to text: every sequence of unit ids has a text, also those that no segmenter writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from lexivert.text.lexicon import CAP, EOS, FIRST_BYTE, JOIN, RESERVED, SPACE, WIKITEXT, Lexicon
+from lexivert.text.lexicon import UPPER as UPPER_UNIT
+from lexivert.text.shapes import (
+    AFTER_OPEN,
+    AT_START,
+    BLANK,
+    FIRST_QUOTE,
+    LOWER,
+    NOT,
+    OTHER,
+    UPPER,
+    Shape,
+    shape,
+    shape_of_bytes,
+    shape_of_piece,
+)
+from lexivert.text.spacing import AFTER, OWN, SPACED, PlainSpacing, WikitextSpacing
+from lexivert.text.tokenizer import wikitext_form
+
+FIRST_LEXICAL = len(RESERVED)
+CONTINUES = "##"
+"""Mark of a piece that continues the word before it."""
+
+
+class Line(NamedTuple):
+    """A text as stretches between boundaries.
+
+    Attributes:
+        texts: stretches, in plain spelling.
+        shapes: how each spaces itself.
+        links: before each, 0 for default spacing, or the unit ``JOIN`` or ``SPACE``.
+    """
+
+    texts: list[str]
+    shapes: list[Shape]
+    links: list[int]
+
+
+def capitalize(text: str) -> str:
+    """Upper-case the first character where that can be undone, else return ``text``."""
+    upper = text[0].upper()
+    return upper + text[1:] if upper.lower() == text[0] else text
+
+
+def uppercase(text: str) -> str:
+    """Upper-case all characters where that can be undone, else return ``text``."""
+    upper = text.upper()
+    return upper if upper.lower() == text else text
+
+
+def phrase_shape(tokens: list[str]) -> Shape:
+    """Shape of a unit of several tokens: it attaches as its first and leaves behind what its last does."""
+    first, last = shape(tokens[0]), shape(tokens[-1])
+    return Shape(first.right, last.left, first.initial)
+
+
+def join_plain(line: Line) -> str:
+    """Write a line as ordinary prose."""
+    spacing, parts, left = PlainSpacing(), list[str](), AT_START
+    for place, (text, token, link) in enumerate(zip(*line, strict=True)):
+        right = token[0]
+        if right < FIRST_QUOTE:  # PlainSpacing's rules, without its calls
+            spaced = link == SPACE if link else SPACED[left][right]
+            after = AFTER[spaced and bool(parts)][left][right]
+            left = token[1] if after == OWN else after
+        else:
+            spacing.left, following = left, _following(line, place)
+            spaced = link == SPACE if link else spacing.wants_space(token, following)
+            spacing.advance(token, spaced and bool(parts), following)
+            left = spacing.left
+        if spaced and parts:
+            parts.append(" ")
+        parts.append(text)
+    return "".join(parts)
+
+
+def join_wikitext(line: Line) -> str:
+    """Write a line in WikiText's convention."""
+    spacing, parts = WikitextSpacing(), list[str]()
+    inner = ""  # a token that may go on
+    for place, (text, token, link) in enumerate(zip(*line, strict=True)):
+        following = _following(line, place)
+        spaced = link == SPACE if link else spacing.wants_space(token, following)
+        spaced = spaced and place > 0
+        if spaced or link == JOIN or token.right == NOT:
+            parts.append(wikitext_form(inner))
+            if spaced:
+                parts.append(" ")
+            inner = ""
+        if token.right == NOT:
+            parts.append(wikitext_text(text.split(" ")))
+        else:
+            inner += text
+        spacing.advance(token, spaced, following)
+    return "".join((*parts, wikitext_form(inner)))
+
+
+def _following(line: Line, place: int) -> int | None:
+    """How the stretch after ``place`` begins."""
+    return line.shapes[place + 1].initial if place + 1 < len(line.shapes) else None
+
+
+def plain_text(tokens: list[str]) -> str:
+    """Write the tokens of one unit as ordinary prose."""
+    return join_plain(Line(tokens, [shape(token) for token in tokens], [0] * len(tokens)))
+
+
+def wikitext_text(tokens: list[str]) -> str:
+    """Write the tokens of one unit in WikiText's convention: ``do`` ``n't`` as ``don 't``."""
+    text = ""
+    for token in tokens:
+        if shape(token).right == NOT:
+            text += f"{token[0]} {token[1:]}"
+        else:
+            text += f" {wikitext_form(token)}" if text else wikitext_form(token)
+    return text
+
+
+class Detokenizer:
+    """Writes unit ids as text.
+
+    Control units apply to what comes next: ``<join>`` and ``<space>`` to the boundary (the last of several counts),
+    ``<cap>`` and ``<upper>`` to the next unit. Ones that have nothing to apply to are ignored, and so is
+    ``<wikitext>`` anywhere but first; ``<end>`` ends the text. Bytes in a row are one UTF-8 string; invalid ones are
+    written as U+FFFD.
+    """
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._size = len(lexicon)
+        self._plain: list[str] = list(lexicon.surfaces)
+        self._wikitext: list[str] = self._plain.copy()
+        self._shapes: list[Shape] = [Shape(BLANK, AFTER_OPEN, OTHER)] * FIRST_LEXICAL  # never used
+        for unit in range(FIRST_LEXICAL, len(lexicon)):
+            self._add(unit, lexicon.surfaces[unit])
+
+    def _add(self, unit: int, surface: str) -> None:
+        if surface.startswith(CONTINUES) and len(surface) > len(CONTINUES):
+            self._plain[unit] = self._wikitext[unit] = surface[len(CONTINUES) :]
+            self._shapes.append(shape_of_piece(surface[len(CONTINUES) :]))
+        elif " " in surface:
+            tokens = surface.split()
+            self._plain[unit], self._wikitext[unit] = plain_text(tokens), wikitext_text(tokens)
+            self._shapes.append(phrase_shape(tokens))
+        else:
+            self._shapes.append(shape(surface))
+
+    def join(self, ids: Iterable[int]) -> str:
+        """Write units as text; any sequence of unit ids is accepted.
+
+        Raises:
+            ValueError: a number is no unit id.
+        """
+        units = [int(unit) for unit in ids]
+        if not units:
+            return ""
+        if min(units) < 0 or max(units) >= self._size:
+            wrong = next(unit for unit in units if not 0 <= unit < self._size)
+            raise ValueError(f"{wrong} is not a unit id; the lexicon has units 0 to {self._size - 1}")
+        if EOS in units:
+            del units[units.index(EOS) :]
+        return self.write(units)
+
+    def write(self, units: list[int]) -> str:
+        """Write units that are known to be units, without EOS."""
+        if units and units[0] == WIKITEXT:
+            return join_wikitext(self._line(units, self._wikitext))
+        return join_plain(self._line(units, self._plain))
+
+    def _line(self, units: list[int], texts: list[str]) -> Line:
+        if min(units, default=0) >= FIRST_LEXICAL:
+            return Line([texts[unit] for unit in units], [self._shapes[unit] for unit in units], [0] * len(units))
+        line = Line([], [], [])
+        run = bytearray()
+        link = case = 0
+        for unit in units:
+            is_byte = FIRST_BYTE <= unit < FIRST_LEXICAL
+            if run and (unit >= FIRST_LEXICAL or (is_byte and link)):
+                _end_run(line, run)
+            if is_byte:
+                if not run:
+                    line.links.append(link)
+                run.append(unit - FIRST_BYTE)
+            elif unit >= FIRST_LEXICAL:
+                text, token = _cased(texts[unit], self._shapes[unit], case)
+                line.texts.append(text)
+                line.shapes.append(token)
+                line.links.append(link)
+            else:
+                link, case = _control(unit, link, case)
+                continue
+            link = case = 0
+        if run:
+            _end_run(line, run)
+        return line
+
+
+def _end_run(line: Line, run: bytearray) -> None:
+    """Add a run of bytes, whose link is there already, and clear it."""
+    text = run.decode("utf-8", errors="replace")
+    line.texts.append(text)
+    line.shapes.append(shape_of_bytes(text))
+    run.clear()
+
+
+def _control(unit: int, link: int, case: int) -> tuple[int, int]:
+    """Return link and case as set by a control unit."""
+    if unit in (JOIN, SPACE):
+        return unit, case
+    return link, unit if unit in (CAP, UPPER_UNIT) else case
+
+
+def _cased(text: str, token: Shape, case: int) -> tuple[str, Shape]:
+    if not case:
+        return text, token
+    cased = capitalize(text) if case == CAP else uppercase(text)
+    if cased == text or token.initial != LOWER:
+        return cased, token
+    return cased, token._replace(initial=UPPER)

@@ -1,0 +1,102 @@
+"""What a unit is: kinds, reserved units, and the lexicon as one immutable table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from lexivert import artifacts
+from lexivert.errors import DamagedArtifactError
+
+CONTROL = ("<end>", "<join>", "<space>", "<cap>", "<upper>", "<wikitext>")
+"""Control units, in the order of their ids."""
+EOS, JOIN, SPACE, CAP, UPPER, WIKITEXT = range(len(CONTROL))
+FIRST_BYTE = len(CONTROL)
+"""Unit id of byte 0; byte b is unit FIRST_BYTE + b."""
+BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
+RESERVED = CONTROL + BYTES
+NEVER = -1.0e6
+"""Log probability of what is ruled out: finite, so that products with 0 stay 0."""
+
+COUNTED_KINDS = ("word", "cased", "entity", "ngram", "number", "numeric", "anomalous", "punctuation")
+
+SCHEMA = pa.schema(
+    [
+        ("unit_id", pa.int32()),
+        ("surface", pa.string()),
+        ("kind", pa.string()),
+        ("count", pa.int64()),
+        ("rank", pa.int32()),
+        ("usage", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """All units; a unit's id is its row.
+
+    Attributes:
+        surfaces: V strings, unique.
+        kinds: V names: control, byte, piece or one of ``COUNTED_KINDS``.
+        counts: (V,) occurrences in the training split, overlapping phrases included.
+        usage: (V,) occurrences in the segmented training split (what a decoder meets).
+        id_of: surface to unit id.
+    """
+
+    surfaces: tuple[str, ...]
+    kinds: tuple[str, ...]
+    counts: npt.NDArray[np.int64]
+    usage: npt.NDArray[np.int64]
+    id_of: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.surfaces[: len(RESERVED)] != RESERVED:
+            raise DamagedArtifactError("the vocabulary does not begin with the reserved units; run `dvc repro vocab`")
+        object.__setattr__(self, "id_of", {surface: unit for unit, surface in enumerate(self.surfaces)})
+        if len(self.id_of) != len(self.surfaces):
+            raise DamagedArtifactError("the vocabulary holds a surface twice; run `dvc repro vocab`")
+
+    def __len__(self) -> int:
+        return len(self.surfaces)
+
+    def log_prior(self) -> npt.NDArray[np.float32]:
+        """Log unigram probability of each unit in segmented text, add-one smoothed. Shape: (V,)."""
+        smoothed = self.usage.astype(np.float64) + 1.0
+        prior: npt.NDArray[np.float32] = np.log(smoothed / smoothed.sum()).astype(np.float32)
+        return prior
+
+    def save(self, path: Path) -> None:
+        """Write ``vocab.parquet``."""
+        order = np.argsort(-self.counts, kind="stable")
+        rank = np.empty(len(self), dtype=np.int32)
+        rank[order] = np.arange(len(self), dtype=np.int32)
+        columns: dict[str, Any] = {
+            "unit_id": np.arange(len(self), dtype=np.int32),
+            "surface": list(self.surfaces),
+            "kind": list(self.kinds),
+            "count": self.counts,
+            "rank": rank,
+            "usage": self.usage,
+        }
+        artifacts.write_parquet(path, columns, SCHEMA)
+
+    @classmethod
+    def load(cls, path: Path) -> Lexicon:
+        """Read ``vocab.parquet``.
+
+        Raises:
+            MissingArtifactError, DamagedArtifactError: see ``artifacts.read_parquet``.
+        """
+        table = artifacts.read_parquet(path, ["unit_id", "surface", "kind", "count", "usage"])
+        return cls(
+            surfaces=tuple(table["surface"].to_pylist()),
+            kinds=tuple(table["kind"].to_pylist()),
+            counts=table["count"].to_numpy(),
+            usage=table["usage"].to_numpy(),
+        )

@@ -1,0 +1,209 @@
+"""From training sentences to the lexicon: count, choose, add pieces, drop what segmentation does not use."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lexivert.config import VocabParams
+from lexivert.text.kinds import TokenKind, classify, is_reserved
+from lexivert.text.lexicon import BYTES, CONTROL, COUNTED_KINDS, RESERVED, Lexicon
+from lexivert.text.ngrams import CodedText, Phrases, count_phrases, encode_texts
+from lexivert.text.segmentation import Segmenter
+from lexivert.text.wordpieces import learn_pieces
+
+logger = logging.getLogger(__name__)
+
+PHRASE_KINDS = frozenset({"ngram", "entity"})
+_PLAIN_KINDS = {
+    TokenKind.WORD: "word",
+    TokenKind.NUMBER: "number",
+    TokenKind.NUMERIC: "numeric",
+    TokenKind.ANOMALOUS: "anomalous",
+    TokenKind.PUNCTUATION: "punctuation",
+}
+
+
+@dataclass(slots=True)
+class Unit:
+    """A candidate for the lexicon; usage is what the segmented training text holds of it."""
+
+    surface: str
+    kind: str
+    count: int
+    usage: int = 0
+
+
+def build_lexicon(sentences: Sequence[str], params: VocabParams) -> Lexicon:
+    """Build the lexicon of the training sentences.
+
+    Phrases that the segmentation uses less than ``params.min_usage`` times (since longer ones cover them) are
+    dropped, and usage is measured again without them.
+
+    Args:
+        sentences: training texts, plain or in WikiText's convention, in any order.
+        params: thresholds and caps.
+    """
+    units = count_units(sentences, params)
+    lexicon = assemble(with_usage(units, sentences))
+    kept = [
+        unit
+        for unit in _units_of(lexicon)
+        if unit.usage >= params.min_usage or unit.kind not in PHRASE_KINDS or " " not in unit.surface
+    ]
+    logger.info("%d of %d units stay after unused phrases are dropped", len(kept), len(units))
+    return assemble(with_usage(kept, sentences))
+
+
+def count_units(sentences: Iterable[str], params: VocabParams) -> list[Unit]:
+    """Count tokens and phrases, and choose units of every kind; pieces come last, with count 0."""
+    text = encode_texts(sentences)
+    logger.info("%d tokens of %d types", np.count_nonzero(text.codes >= 0), len(text.surfaces))
+    units = choose(count_candidates(text, params), params)
+    counts = dict(zip(text.surfaces, text.counts.tolist(), strict=True))
+    alphabetic = {surface: count for surface, count in counts.items() if surface[0].isalpha()}
+    pieces = learn_pieces(alphabetic, params.pieces, {unit.surface for unit in units})
+    return units + [Unit(piece, "piece", 0) for piece in pieces]
+
+
+def count_candidates(text: CodedText, params: VocabParams) -> list[Unit]:
+    """Tokens, and phrases of lower-case words and of capitalised tokens, that occur often enough for their kind."""
+    counts = text.counts
+    lowest = min(getattr(params.min_count, kind) for kind in COUNTED_KINDS)
+    candidates = np.flatnonzero(counts >= lowest)
+    sorts = np.full(len(counts), -1, dtype=np.int8)
+    sorts[candidates] = [classify(text.surfaces[code]) for code in candidates.tolist()]
+    kinds = unit_kinds(text.surfaces, sorts)
+    units = [Unit(text.surfaces[code], kinds[code], int(counts[code])) for code in candidates.tolist()]
+    units = [unit for unit in units if unit.count >= getattr(params.min_count, unit.kind)]
+    for kind, sort, shortest in (("ngram", TokenKind.WORD, params.ngram_min), ("entity", TokenKind.CAPITALISED, 2)):
+        minimum: int = getattr(params.min_count, kind)
+        lengths = count_phrases(text, sorts == sort, min_count=minimum, longest=params.ngram_max)
+        for phrases in lengths[shortest - 2 :]:
+            units += [Unit(surface, kind, count) for surface, count in phrase_surfaces(text.surfaces, phrases)]
+    return units
+
+
+def unit_kinds(surfaces: Sequence[str], sorts: npt.NDArray[np.int8]) -> dict[int, str]:
+    """Kind of each token that has a sort, i.e. is a candidate; the sort of others is negative.
+
+    A capitalised token is ``cased`` if its lower-case form is a word anywhere in the text, else an ``entity``; the
+    order of rows does not matter, nor how often the word occurs.
+    """
+    capitalised = np.flatnonzero(sorts == int(TokenKind.CAPITALISED)).tolist()
+    lowered = {code: surfaces[code].lower() for code in capitalised}
+    words = {
+        surface for surface in set(lowered.values()).intersection(surfaces) if classify(surface) == TokenKind.WORD
+    }
+    kinds = {code: "cased" if surface in words else "entity" for code, surface in lowered.items()}
+    for sort, kind in _PLAIN_KINDS.items():
+        kinds.update(dict.fromkeys(np.flatnonzero(sorts == int(sort)).tolist(), kind))
+    return kinds
+
+
+def phrase_surfaces(surfaces: Sequence[str], phrases: Phrases) -> Iterable[tuple[str, int]]:
+    """Write phrases with spaces between their tokens, each with its count."""
+    columns = [map(surfaces.__getitem__, column) for column in phrases.tokens.T.tolist()]
+    return zip(map(" ".join, zip(*columns, strict=True)), phrases.counts.tolist(), strict=True)
+
+
+def choose(candidates: Iterable[Unit], params: VocabParams) -> list[Unit]:
+    """Keep the most frequent candidates of each kind, ties by surface, within thresholds and caps."""
+    by_kind: dict[str, list[Unit]] = {kind: [] for kind in COUNTED_KINDS}
+    for unit in candidates:
+        if unit.count >= getattr(params.min_count, unit.kind) and not is_reserved(unit.surface):
+            by_kind[unit.kind].append(unit)
+    chosen: list[Unit] = []
+    for kind, units in by_kind.items():
+        units.sort(key=lambda unit: (-unit.count, unit.surface))
+        chosen += units[: getattr(params.max_units, kind)]
+    return chosen
+
+
+def assemble(units: Iterable[Unit]) -> Lexicon:
+    """Number the units: the reserved ones, then by usage, count and surface. Reserved units among ``units`` count."""
+    usage = dict.fromkeys(RESERVED, 0)
+    rest = []
+    for unit in units:
+        if unit.surface in usage:
+            usage[unit.surface] = unit.usage
+        else:
+            rest.append(unit)
+    kinds = ["control"] * len(CONTROL) + ["byte"] * len(BYTES)
+    reserved = [Unit(surface, kind, 0, usage[surface]) for surface, kind in zip(RESERVED, kinds, strict=True)]
+    ordered = reserved + sorted(rest, key=lambda unit: (-unit.usage, -unit.count, unit.surface))
+    return Lexicon(
+        surfaces=tuple(unit.surface for unit in ordered),
+        kinds=tuple(unit.kind for unit in ordered),
+        counts=np.array([unit.count for unit in ordered], dtype=np.int64),
+        usage=np.array([unit.usage for unit in ordered], dtype=np.int64),
+    )
+
+
+def with_usage(units: Iterable[Unit], sentences: Iterable[str]) -> list[Unit]:
+    """Segment the sentences with exactly these units (and the reserved ones) and record how often each was used."""
+    lexicon = assemble(Unit(unit.surface, unit.kind, unit.count) for unit in units)
+    usage = measure_usage(lexicon, sentences)
+    columns = zip(lexicon.surfaces, lexicon.kinds, lexicon.counts.tolist(), usage.tolist(), strict=True)
+    return [Unit(*row) for row in columns]
+
+
+def measure_usage(lexicon: Lexicon, sentences: Iterable[str]) -> npt.NDArray[np.int64]:
+    """Occurrences of each unit in the segmented sentences, the end of each included. Shape: (V,)."""
+    segmenter = Segmenter(lexicon)
+    usage = np.zeros(len(lexicon), dtype=np.int64)
+    batch: list[int] = []
+    for sentence in sentences:
+        batch.extend(segmenter.segment(sentence))
+        batch.append(0)
+        if len(batch) > 1 << 20:
+            usage += np.bincount(batch, minlength=len(usage))
+            batch.clear()
+    return usage + np.bincount(batch, minlength=len(usage))
+
+
+def _units_of(lexicon: Lexicon) -> list[Unit]:
+    columns = zip(lexicon.surfaces, lexicon.kinds, lexicon.counts.tolist(), lexicon.usage.tolist(), strict=True)
+    return [Unit(*row) for row in columns]
+
+
+def coverage(usage: npt.NDArray[np.int64], lexicon: Lexicon, words: int) -> dict[str, float]:
+    """Figures of a segmented text.
+
+    Args:
+        usage: (V,) occurrences of each unit in it.
+        lexicon: the units.
+        words: its white-space words.
+
+    Returns:
+        ``units_per_word`` (without ends), and the share of units that are pieces, bytes and control units.
+    """
+    inner = usage.copy()
+    inner[0] = 0
+    total = int(inner.sum())
+    kinds = np.array(lexicon.kinds)
+    shares = {kind: float(inner[kinds == kind].sum()) / max(1, total) for kind in ("piece", "byte", "control")}
+    return {"units_per_word": total / max(1, words), **{f"{kind}_share": share for kind, share in shares.items()}}
+
+
+def lexicon_metrics(lexicon: Lexicon, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Figures of the stage: units of each kind, and ``coverage`` of each split that is not empty.
+
+    Args:
+        lexicon: the units, with their usage in the training split.
+        texts: sentences of each split; those of ``train`` are not segmented again.
+    """
+    kinds = Counter(lexicon.kinds)
+    metrics: dict[str, Any] = {"units": {"total": len(lexicon), **kinds}}
+    for split, sentences in texts.items():
+        usage = lexicon.usage if split == "train" else measure_usage(lexicon, sentences)
+        words = sum(len(sentence.split()) for sentence in sentences)
+        if words:
+            metrics[split] = coverage(usage, lexicon, words)
+    return metrics

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from sentence_transformers import SentenceTransformer
+
+from lexivert import artifacts
+from lexivert.artifacts import Paths
+from lexivert.codes.encoder import Encoder
+from lexivert.codes.model_config import ModelConfig
+from lexivert.errors import MissingArtifactError
+from lexivert.sentence_transformer import LexivertModule, export
+from lexivert.text.lexicon import RESERVED, Lexicon
+
+TEXTS = ["the silent owl", "", "the owl", "a mill by the river", "The owl!"]
+
+
+@pytest.fixture
+def project(tmp_path, tiny_params):
+    """A project folder with all that an encoder reads: vocabulary, config and (random) unit codes."""
+    paths = Paths(tmp_path / "project")
+    words = ("the", "silent", "owl", "the owl", "a", "mill", "by", "river", "!")
+    kinds = ("control",) * 6 + ("byte",) * 256 + tuple("ngram" if " " in word else "word" for word in words)
+    counts = np.ones(len(kinds), dtype=np.int64)
+    Lexicon((*RESERVED, *words), kinds, counts, counts).save(paths.vocab)
+    config = ModelConfig.of(tiny_params, 32)
+    config.save(paths.index)
+    codes = np.random.default_rng(0).standard_normal((len(kinds), config.order_width))
+    codes /= np.linalg.norm(codes, axis=1, keepdims=True)
+    artifacts.write_array(paths.index / artifacts.UNIT_CODES, codes.astype(np.float16))
+    return paths.root
+
+
+def test_module_gives_the_encoders_vectors(project):
+    model = SentenceTransformer(modules=[LexivertModule(project)], device="cpu")
+    vectors = model.encode(TEXTS, batch_size=2, show_progress_bar=False)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (5, model.get_embedding_dimension()) == (5, 256)
+    np.testing.assert_allclose(vectors, Encoder.load(project).encode(TEXTS), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-6)
+
+
+def test_prompt_is_part_of_the_text(project):
+    model = SentenceTransformer(modules=[LexivertModule(project)], device="cpu")
+    prompted = model.encode(["owl"], prompt="the ", show_progress_bar=False)
+    np.testing.assert_array_equal(prompted, model.encode(["the owl"], show_progress_bar=False))
+
+
+def test_exported_folder_loads_and_moves_with_its_project(project, tmp_path):
+    export(project, project / "models" / "sentence_transformer")
+    moved = shutil.move(project, tmp_path / "elsewhere")
+    folder = moved / "models" / "sentence_transformer"
+    config = json.loads(next(folder.glob("*LexivertModule/config.json")).read_text())
+    assert config == {"root": "../../.."}
+    model = SentenceTransformer(str(folder), device="cpu", trust_remote_code=True)
+    expected = Encoder.load(moved).encode(TEXTS)
+    np.testing.assert_allclose(model.encode(TEXTS, show_progress_bar=False), expected, atol=1e-6)
+
+
+def test_a_project_without_models_is_named(tmp_path):
+    with pytest.raises(MissingArtifactError, match="dvc repro index"):
+        LexivertModule(tmp_path)

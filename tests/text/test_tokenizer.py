@@ -1,0 +1,135 @@
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lexivert.text.detokenizer import wikitext_text
+from lexivert.text.tokenizer import (
+    looks_like_wikitext,
+    normalize,
+    split_chunk,
+    tokenize_wikitext,
+)
+
+TRICKY = st.lists(
+    st.sampled_from(
+        [
+            *"aéZß'’\"-–.,@_1٣ \n\t\u00a0\u0301\u200d日のあ한👍🏽🇫🇷<#",
+            "n't",
+            "'ll",
+            "can't",
+            "U.S.",
+            "http://a.b/c",
+            "@-@",
+            "..",
+            "3.14",
+        ]
+    ),
+    max_size=30,
+).map("".join)
+
+
+def surfaces(text):
+    return [surface for chunk in normalize(text).split() for surface in split_chunk(chunk)]
+
+
+def test_normalize_composes_and_collapses_white_space():
+    assert normalize("  cafe\u0301\u00a0au \t\n lait ") == "caf\u00e9 au lait"
+    assert normalize(" \n") == ""
+
+
+def test_normalize_rejects_lone_surrogates():
+    with pytest.raises(ValueError, match=r"lone surrogate U\+D83D at character 2"):
+        normalize("ab\ud83d")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(), TRICKY))
+def test_plain_tokens_put_together_give_the_normalised_text(text):
+    chunks = normalize(text).split()
+    assert ["".join(split_chunk(chunk)) for chunk in chunks] == chunks
+    assert all(surface and not any(map(str.isspace, surface)) for surface in surfaces(text))
+    assert normalize(normalize(text)) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("don't", ["do", "n't"]),
+        ("DON'T", ["DO", "N'T"]),
+        ("didn’t", ["did", "n’t"]),
+        ("can't shan't won't", ["can", "'t", "shan", "'t", "won", "'t"]),
+        ("he'd've", ["he", "'d", "'ve"]),
+        ("o'clock d'Artagnan's", ["o'clock", "d'Artagnan", "'s"]),
+        ("the dogs' 'tis", ["the", "dogs", "'", "'", "tis"]),
+        ("well-known--so...", ["well-known", "--", "so", "..."]),
+        ("U.S. e.g., p.m.", ["U.S.", "e.g.", ",", "p.m."]),
+        ("Mr. H. Smith and I.", ["Mr.", "H.", "Smith", "and", "I", "."]),
+        ("the end.", ["the", "end", "."]),
+        ("1,234 3.14, 1860s. 5th", ["1,234", "3.14", ",", "1860s", ".", "5th"]),
+        ('("Yes?")', ["(", '"', "Yes", "?", '"', ")"]),
+        ("see http://a.b/c?d=e.", ["see", "http://a.b/c?d=e", "."]),
+        ("a.b@c.org example.com camelCase", ["a.b@c.org", "example.com", "camelCase"]),
+        ("日本語 👩‍👩‍👧👍🏽", ["日", "本", "語", "👩‍👩‍👧", "👍🏽"]),
+        ("_so_ !!", ["_", "so", "_", "!!"]),
+    ],
+)
+def test_plain_tokens(text, expected):
+    assert surfaces(text) == expected
+
+
+@pytest.mark.parametrize("text", ["A." * 20_000 + "B", "a+" * 20_000, "a's" * 10_000, "'s" * 20_000, "a@" * 20_000])
+def test_long_runs_take_linear_time(text):
+    start = time.process_time()
+    assert "".join(split_chunk(text)) == text
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the red @-@ tipped one", ["the", "red-tipped", "one"]),
+        ("1 @,@ 234 @.@ 5 lb", ["1,234.5", "lb"]),
+        ("a well @-@ to @-@ do man", ["a", "well-to-do", "man"]),
+        ("he didn 't", ["he", "did", "n't"]),
+        ("I can 't , won 't", ["I", "can", "'t", ",", "won", "'t"]),
+        ("it 's o 'clock", ["it", "'s", "o'clock"]),
+        ("they ' re ' here '", ["they", "'", "re", "'", "here", "'"]),
+        ("@-@ start", ["@-@", "start"]),
+        ("end @-@", ["end", "@-@"]),
+        ("( @-@ x", ["(", "@-@", "x"]),
+        ("'t 's", ["'t", "'s"]),
+    ],
+)
+def test_wikitext_tokens_and_back(text, expected):
+    assert tokenize_wikitext(text) == expected
+    assert wikitext_text(expected) == text
+
+
+def test_both_conventions_give_the_same_units():
+    spaced = "He didn 't see 1 @,@ 234 red @-@ tipped ones ."
+    assert surfaces("He didn't see 1,234 red-tipped ones.") == tokenize_wikitext(spaced)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.text(), TRICKY))
+def test_wikitext_never_fails_and_loses_no_letter(text):
+    joined = "".join(tokenize_wikitext(text))
+    assert [c for c in joined if c.isalnum()] == [c for c in normalize(text) if c.isalnum()]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (" = Homarus gammarus = ", True),
+        ("It may grow ( 24 in ) , and so on .", True),
+        ("a red @-@ tipped one", True),
+        ("Homarus gammarus, known as the lobster, is large.", False),
+        ('"Yes," he said.', False),
+        ("no marks at all", False),
+        ("mail me@example.com now", False),
+    ],
+)
+def test_looks_like_wikitext(text, expected):
+    assert looks_like_wikitext(text) is expected
