@@ -39,7 +39,7 @@ def test_a_right_text_leaves_nothing(world):
 
 
 def committed(world, texts, share):
-    codebook = world.language
+    codebook = world.codebook
     buffer = Buffer(torch.tensor([len(text) for text in texts]), codebook.codes, codebook.binding)
     for row, text in enumerate(texts):
         positions = torch.arange(int(share * len(text)))

@@ -15,7 +15,7 @@ from lexivert.text.lexicon import EOS, NEVER
 
 def state(world, texts, committed, cosine=1.0):
     """Buffer and channel of noisy texts of which (row, position, unit, weight) are known."""
-    codebook = world.language
+    codebook = world.codebook
     target = add_noise(world.vectors(texts), torch.full((len(texts),), cosine), torch.Generator().manual_seed(0))
     buffer = Buffer(torch.tensor([len(text) for text in texts]), codebook.codes, codebook.binding)
     if committed:

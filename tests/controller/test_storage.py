@@ -89,7 +89,7 @@ def test_saved_and_loaded_it_is_the_same(parts, shape, tmp_path):
     assert loaded.calibration == CALIBRATION
     assert loaded.proposer.candidates == 4
     assert not loaded.proposer.prior.selector.training
-    assert loaded.codebook.apart == parts[0].code.identity_share
+    assert loaded.codebook.min_distance == parts[0].code.identity_share
     first = {file.name: file.read_bytes() for file in folder.iterdir()}
     storage.save(loaded.proposer.prior, loaded.calibration, shape, folder)  # in place of the old one
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == first

@@ -12,7 +12,7 @@ from lexivert.text.lexicon import EOS
 
 def test_steps_by_hand(world):
     """Text of two units: EOS alone explains 1/3 of the energy, one unit more 2/3, both all of it."""
-    codebook = world.language
+    codebook = world.codebook
     target = world.vectors([[5, 6]])
     buffer = Buffer(torch.tensor([2]), codebook.codes, codebook.binding)
     recorder = TraceRecorder(target)
@@ -29,7 +29,7 @@ def test_steps_by_hand(world):
 
 
 def test_recorded_commits_are_those_of_one_call(world):
-    codebook = world.language
+    codebook = world.codebook
     together = Buffer(torch.tensor([3, 2]), codebook.codes, codebook.binding)
     one_by_one = Buffer(torch.tensor([3, 2]), codebook.codes, codebook.binding)
     rows, positions = torch.tensor([0, 1, 0]), torch.tensor([2, 0, 0])
@@ -43,7 +43,7 @@ def test_recorded_commits_are_those_of_one_call(world):
 
 
 def test_guesses_are_shown_as_open(world):
-    codebook = world.language
+    codebook = world.codebook
     buffer = Buffer(torch.tensor([2]), codebook.codes, codebook.binding)
     zero = torch.tensor([0])
     buffer.put(zero, zero, torch.tensor([5]), torch.tensor([0.6]))

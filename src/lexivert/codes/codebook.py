@@ -20,18 +20,18 @@ class Codebook:
         codes: unit codes. Shape: (V, O) float16.
         log_prior: log unigram probability. Shape: (V,).
         binding: position rotations.
-        apart: one minus the cosine of two codes that only the spelling tells apart: the identity part's energy.
+        min_distance: one minus the cosine of two codes that only the spelling tells min_distance: the identity part's energy.
         semantic_share: energy of the semantic prefix in a vector.
     """
 
     codes: Tensor
     log_prior: Tensor
     binding: RotaryBinding
-    apart: float = 1.0
+    min_distance: float = 1.0
     semantic_share: float = 0.5
 
     @cached_property
-    def ends(self) -> Tensor:
+    def eos_codes(self) -> Tensor:
         """EOS's code at every position. Shape: (P, O)."""
         return bound_eos_codes(self.codes, self.binding)
 

@@ -355,4 +355,4 @@ class AmpDecoder:
         texts = [state.best[row] for row in rows.tolist()]
         state.fit[rows] = fit(state.target[rows], superpose(texts, self.codebook.codes, self.codebook.binding))
         counts = torch.tensor([len(text) for text in texts])
-        state.proven[rows] = proven(state.fit[rows], counts, self.codebook.apart)
+        state.proven[rows] = proven(state.fit[rows], counts, self.codebook.min_distance)

@@ -41,7 +41,7 @@ def calibrate(decoder: Cascade, texts: Texts, count: int, seed: int) -> tuple[Ca
     chosen = drawn.tolist()
     units = [list(texts.units[row]) for row in chosen]
     semantic = torch.from_numpy(texts.semantic[chosen].astype(np.float32))
-    codebook = decoder.language
+    codebook = decoder.codebook
     clean = join_parts(semantic, superpose(units, codebook.codes, codebook.binding), codebook.semantic_share)
     noise = torch.Generator().manual_seed(seed)
     noisy = add_noise(clean, mixed_cosines(len(chosen)), noise)

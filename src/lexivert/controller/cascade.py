@@ -107,7 +107,7 @@ class Cascade:
         self, proposer: Proposer, calibration: Calibration | None = None, rules: CascadeParams | None = None
     ) -> None:
         self.proposer = proposer
-        self.codebook = proposer.language
+        self.codebook = proposer.codebook
         self.calibration = calibration or Calibration.none()
         self.rules = rules or CascadeParams()
         self.incremental = EasyFirst(proposer)

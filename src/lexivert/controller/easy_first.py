@@ -68,7 +68,7 @@ class EasyFirst:
         self.proposer = proposer
         self.placer = Placer()
         self.rules = rules or EasyFirstParams()
-        self.codebook = proposer.language
+        self.codebook = proposer.codebook
 
     @torch.inference_mode()
     def decode(self, order: Tensor, semantic: Tensor, *, trace: bool = False) -> Rebuilt:
@@ -86,7 +86,7 @@ class EasyFirst:
             if not len(state.active):
                 break
             self._round(state, last=step == self.rules.rounds - 1)
-        return _result(state, self.codebook.apart)
+        return _result(state, self.codebook.min_distance)
 
     def _start(self, target: Tensor, semantic: Tensor, *, trace: bool) -> _State:
         length = length_evidence(target, self.codebook.eos_codes).argmax(dim=1)
@@ -135,7 +135,7 @@ class EasyFirst:
         rows, buffer = state.active, state.buffer
         complete = buffer.complete()[rows]
         quality = fit(state.target[rows], buffer.total[rows])
-        certain = proven(quality, buffer.length[rows], self.codebook.apart)
+        certain = proven(quality, buffer.length[rows], self.codebook.min_distance)
         examined = state.revisions[rows] >= self.rules.revisions
         state.active = rows[~(complete & (certain | examined))]
 
@@ -214,7 +214,7 @@ class EasyFirst:
         return torch.bmm(probability[:, None, :], codes)[:, 0], probability.sum(dim=1)
 
 
-def _result(state: _State, apart: float) -> Rebuilt:
+def _result(state: _State, min_distance: float) -> Rebuilt:
     buffer = state.buffer
     lengths = buffer.length.tolist()
     units = [row[:n] for row, n in zip(buffer.units.tolist(), lengths, strict=True)]
@@ -223,6 +223,6 @@ def _result(state: _State, apart: float) -> Rebuilt:
     units = [[u for u, k in zip(row, keep, strict=True) if k] for row, keep in zip(units, kept, strict=True)]
     scores = [[s for s, k in zip(row, keep, strict=True) if k] for row, keep in zip(scores, kept, strict=True)]
     quality = fit(state.target, buffer.total)
-    certain = proven(quality, buffer.length, apart) & buffer.complete()
+    certain = proven(quality, buffer.length, min_distance) & buffer.complete()
     steps = state.recorder.steps if state.recorder is not None else [[] for _ in units]
     return Rebuilt(units, scores, quality, certain, steps)

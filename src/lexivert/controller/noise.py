@@ -166,18 +166,18 @@ def fit(target: Tensor, total: Tensor) -> Tensor:
     return cosine
 
 
-def proven(quality: Tensor, length: Tensor, apart: float) -> Tensor:
+def proven(quality: Tensor, length: Tensor, min_distance: float) -> Tensor:
     """Tell which fits prove the text: no other text comes as near to the vector.
 
-    The nearest other text has one unit's near twin in its place, whose code lies ``1 - apart`` in cosine from it;
-    among n + 1 units that moves the sum's cosine to about ``1 - apart / (n + 1)``. A quarter of the way is proof.
+    The nearest other text has one unit's near twin in its place, whose code lies ``1 - min_distance`` in cosine from it;
+    among n + 1 units that moves the sum's cosine to about ``1 - min_distance / (n + 1)``. A quarter of the way is proof.
 
     Args:
         quality: fit of each text. Shape: (B,).
         length: its units. Shape: (B,).
-        apart: see ``Codebook``; with 0 nothing is ever proven, since units may share a code.
+        min_distance: see ``Codebook``; with 0 nothing is ever proven, since units may share a code.
 
     Shape: (B,) bool.
     """
-    margin = (apart / (4.0 * (length + 1.0))).clamp(max=_PROOF)
+    margin = (min_distance / (4.0 * (length + 1.0))).clamp(max=_PROOF)
     return (margin > _ROUNDING) & (quality >= 1.0 - margin)

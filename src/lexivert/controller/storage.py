@@ -64,7 +64,7 @@ def codebook_of(config: ModelConfig, lexicon: Lexicon, index: UnitIndex) -> Code
         torch.from_numpy(index.codes),
         torch.from_numpy(lexicon.log_prior()),
         config.binding(),
-        apart=config.code.identity_share,
+        min_distance=config.code.identity_share,
         semantic_share=config.code.semantic_share,
     )
 
