@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sklearn.cluster import KMeans  # type: ignore[import-untyped]
 from sklearn.metrics import adjusted_rand_score, v_measure_score  # type: ignore[import-untyped]
 
-from lexivert.data.glosses import Entry
+from lexivert.data.wordnet import Synset
 
 FEWEST_EXAMPLES = 2
 """Senses with fewer examples of the very spelling are left out: a sense must be told from its other example."""
@@ -41,7 +41,7 @@ class Occurrence:
     span: tuple[int, int]
 
 
-def occurrences(entries: Iterable[Entry], spellings: Sequence[str]) -> dict[str, list[Occurrence]]:
+def occurrences(entries: Iterable[Synset], spellings: Sequence[str]) -> dict[str, list[Occurrence]]:
     """Words of at least two senses, each with at least ``FEWEST_EXAMPLES`` sentences that spell the word just so.
 
     Args:

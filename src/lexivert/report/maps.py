@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA  # type: ignore[import-untyped]
 from sklearn.manifold import TSNE  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from lexivert.data.glosses import Entry
+from lexivert.data.wordnet import Synset
 from lexivert.text.lexicon import COUNTED_KINDS, Lexicon
 
 OTHER = "other"
@@ -38,7 +38,7 @@ class Drawn:
     categories: list[str]
 
 
-def categories(entries: Iterable[Entry]) -> dict[str, str]:
+def categories(entries: Iterable[Synset]) -> dict[str, str]:
     """The lexicographer class of most senses of each lemma, in lower case; the first named wins a tie."""
     found: dict[str, Counter[str]] = {}
     for entry in entries:
