@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor
 
+from lexivert.config import ModelConfig
+
 
 class RotaryBinding:
     """Rotations ``R^i`` of O-wide vectors, for positions 0 to ``positions - 1``.
@@ -59,3 +61,8 @@ class RotaryBinding:
     def _rotate(vectors: Tensor, phases: Tensor) -> Tensor:
         pairs = torch.view_as_complex(vectors.reshape(*vectors.shape[:-1], vectors.shape[-1] // 2, 2).contiguous())
         return torch.view_as_real(pairs * phases).flatten(-2)
+
+
+def binding_of(config: ModelConfig) -> RotaryBinding:
+    """A model's binding: rotations for every position of the longest text, EOS included."""
+    return RotaryBinding(config.order_width, config.code.max_units + 1, config.seed)
