@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from lexivert.config import ModelConfig
 from lexivert.registry import Registry
 
 
@@ -89,3 +90,8 @@ class RotaryBinding:
     def _rotate(vectors: Tensor, phases: Tensor) -> Tensor:
         pairs = torch.view_as_complex(vectors.reshape(*vectors.shape[:-1], vectors.shape[-1] // 2, 2).contiguous())
         return torch.view_as_real(pairs * phases).flatten(-2)
+
+
+def binding_of(config: ModelConfig) -> RotaryBinding:
+    """A model's binding: rotations for every position of the longest text, EOS included."""
+    return RotaryBinding(config.order_width, config.code.max_units + 1, config.seed)

@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.codes.bindings import binding_of
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.encoder import Encoder
-from lexivert.codes.model_config import ModelConfig
-from lexivert.config import ControllerParams
+from lexivert.config import ModelConfig, Params
 from lexivert.controller.cascade import Cascade
 from lexivert.controller.confidence import Calibration
 from lexivert.controller.posterior import Proposer
@@ -44,17 +44,17 @@ class ControllerShape:
     candidates: int
 
     @classmethod
-    def of(cls, config: ModelConfig, units: int, params: ControllerParams) -> ControllerShape:
+    def of(cls, config: ModelConfig, units: int, params: Params) -> ControllerShape:
         """Collect the shape of a run's controller."""
         return cls(
             order_width=config.order_width,
             semantic_width=config.semantic_width,
             positions=config.code.max_units + 1,
             units=units,
-            rank=params.rank,
-            width=params.width,
-            reach=params.reach,
-            candidates=params.candidates,
+            rank=params.selector.embedding_dim,
+            width=params.selector.hidden_dim,
+            reach=params.selector.context_window,
+            candidates=params.controller.easy_first.candidates,
         )
 
 
@@ -63,7 +63,7 @@ def codebook_of(config: ModelConfig, lexicon: Lexicon, index: UnitIndex) -> Code
     return Codebook(
         torch.from_numpy(index.codes),
         torch.from_numpy(lexicon.log_prior()),
-        config.binding(),
+        binding_of(config),
         min_distance=config.code.identity_share,
         semantic_share=config.code.semantic_share,
     )

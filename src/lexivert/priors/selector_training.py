@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexivert.config import STEP_UNIT, ControllerParams
+from lexivert.config import STEP_UNIT, SelectorParams
 from lexivert.devices import choose_dtype
 from lexivert.priors.base import Prior
 from lexivert.priors.selector import Selector, UnitEmbeddings
@@ -40,7 +40,7 @@ class BagOfWordsStep:
     """
 
     def __init__(
-        self, selector: Selector, space: UnitEmbeddings, params: ControllerParams, dtype: torch.dtype = torch.float32
+        self, selector: Selector, space: UnitEmbeddings, params: SelectorParams, dtype: torch.dtype = torch.float32
     ) -> None:
         self.selector = selector
         self.space = space
@@ -49,7 +49,7 @@ class BagOfWordsStep:
         self._features = space.features.to(dtype)
         # The first steps draw all queries the same way, towards what is frequent: no reason to warn or to stop.
         rules = CollapseRules(doubtful=0.95, patience=_TOPIC_PATIENCE)
-        advice = "lower controller.topic_learning_rate or controller.weight.partition"
+        advice = "lower selector.bag_of_words.learning_rate or selector.weight.partition"
         self.alarm = CollapseAlarm("the topic network's queries", advice, rules)
 
     def __call__(self, lesson: SelectorBatch, progress: Progress) -> Mapping[str, Tensor]:
@@ -76,9 +76,7 @@ class SelectorStep:
         params: weights of the losses.
     """
 
-    def __init__(
-        self, selector: Selector, space: UnitEmbeddings, log_prior: Tensor, params: ControllerParams
-    ) -> None:
+    def __init__(self, selector: Selector, space: UnitEmbeddings, log_prior: Tensor, params: SelectorParams) -> None:
         self.selector = selector
         self.space = space
         self.params = params
@@ -86,7 +84,7 @@ class SelectorStep:
         self._always, self._rest = order[:_ALWAYS], order[_ALWAYS:]
         self._spread = (log_prior[self._rest] / 2).softmax(dim=0)
         self.alarm = CollapseAlarm(
-            "the Selector's queries", "lower controller.learning_rate or controller.weight.partition"
+            "the Selector's queries", "lower selector.learning_rate or selector.weight.partition"
         )
 
     def __call__(self, lesson: SelectorBatch, progress: Progress) -> Mapping[str, Tensor]:
@@ -122,7 +120,7 @@ class SelectorStep:
 
 
 def _components(
-    selector: Selector, lesson: SelectorBatch, infonce: Tensor, partition: Tensor, params: ControllerParams
+    selector: Selector, lesson: SelectorBatch, infonce: Tensor, partition: Tensor, params: SelectorParams
 ) -> dict[str, Tensor]:
     """Add the loss of the lengths, and what keeps the log partition functions near 0."""
     length = F.cross_entropy(selector.length_logits(lesson.context), lesson.context.length)
@@ -147,13 +145,13 @@ class SelectorBatches:
     texts: Texts
     by_length: np.ndarray[tuple[int], np.dtype[np.int64]]
     unigram: Tensor
-    params: ControllerParams
+    params: SelectorParams
     batch_size: int
     seed: int
 
     @classmethod
     def of(
-        cls, texts: Texts, log_prior: Tensor, params: ControllerParams, batch_size: int, seed: int
+        cls, texts: Texts, log_prior: Tensor, params: SelectorParams, batch_size: int, seed: int
     ) -> SelectorBatches:
         """Sort the texts by length."""
         lengths = np.array([len(units) for units in texts.units])
@@ -164,7 +162,7 @@ class SelectorBatches:
         """Draw the lesson."""
         rng = np.random.default_rng((self.seed, epoch, batch))
         shape = (self.batch_size, self.params.max_train_units)
-        return draw_batch(self.texts, self.by_length, shape, self.params.min_noise_cosine, self.unigram, rng)
+        return draw_batch(self.texts, self.by_length, shape, self.params.min_prefix_cosine, self.unigram, rng)
 
 
 def train_selector(
@@ -172,7 +170,7 @@ def train_selector(
     space: UnitEmbeddings,
     texts: Texts,
     log_prior: Tensor,
-    params: ControllerParams,
+    params: SelectorParams,
     seed: int,
     checkpoints: tuple[Checkpoint | None, Checkpoint | None] = (None, None),
 ) -> tuple[Prior, History]:
@@ -194,8 +192,8 @@ def train_selector(
         The Selector with its unit vectors, and the mean of every component over each ``STEPS_A_POINT`` steps.
     """
     modules: dict[str, nn.Module] = {"selector": selector.train(), "space": space}
-    topics = SelectorBatches.of(texts, log_prior, params, params.topic_batch_size, seed)
-    config = _config(params, params.topic_steps, params.topic_learning_rate, seed)
+    topics = SelectorBatches.of(texts, log_prior, params, params.bag_of_words.batch_size, seed)
+    config = _config(params, params.bag_of_words.steps, params.bag_of_words.learning_rate, seed)
     dtype = choose_dtype("auto", torch.device("cpu"))
     history = train(BagOfWordsStep(selector, space, params, dtype), modules, topics, config, checkpoints[0], "topic")
     selector.topic.requires_grad_(requires_grad=False)
@@ -208,7 +206,7 @@ def train_selector(
         return Prior.learned(selector, space(torch.arange(len(space.bias))), space.bias), history
 
 
-def _config(params: ControllerParams, steps: int, rate: float, seed: int) -> LoopConfig:
+def _config(params: SelectorParams, steps: int, rate: float, seed: int) -> LoopConfig:
     return LoopConfig(
         epochs=steps // STEPS_A_POINT,
         batches=STEPS_A_POINT,

@@ -10,8 +10,7 @@ from tqdm import tqdm
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.codes.model_config import ModelConfig
-from lexivert.config import Params
+from lexivert.config import ModelConfig, Params
 from lexivert.controller import storage
 from lexivert.controller.calibration import calibrate
 from lexivert.controller.cascade import Cascade
@@ -70,25 +69,26 @@ def run_controller(paths: Paths, params: Params) -> None:
     config = ModelConfig.load(artifacts.require(paths.index))
     index = UnitIndex.load(paths.index, config.index)
     features = torch.from_numpy(artifacts.read_array(paths.unit_features).astype(np.float32))
-    shape, seed = storage.ControllerShape.of(config, len(lexicon), params.controller), params.seed
+    shape, seed = storage.ControllerShape.of(config, len(lexicon), params), params.seed
     codebook = storage.codebook_of(config, lexicon, index)
-    longest = min(params.controller.max_train_units, config.code.max_units)
+    longest = min(params.selector.max_train_units, config.code.max_units)
     train = read_texts(paths, lexicon, "train", longest, SubwordRegularizer(lexicon, seed))
     valid = read_texts(paths, lexicon, "valid", longest)
     unigram = codebook.log_prior.numpy()
     mark = fingerprint(
-        params.controller, seed, shape, features.numpy(), unigram, train.units, train.regularized, train.semantic
+        params.selector, seed, shape, features.numpy(), unigram, train.units, train.regularized, train.semantic
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        space = UnitEmbeddings(features, codebook.log_prior, params.controller.rank, params.controller.free_units)
+        trained = params.selector
+        space = UnitEmbeddings(features, codebook.log_prior, trained.embedding_dim, trained.free_embeddings)
     metrics: dict[str, Any] = {"train_sentences": len(train)}
     checkpoints = (Checkpoint(paths.checkpoints / "topic", mark), Checkpoint(paths.checkpoints / "selector", mark))
     selector = storage.new_selector(shape, seed)
-    prior, curves = train_selector(selector, space, train, codebook.log_prior, params.controller, seed, checkpoints)
+    prior, curves = train_selector(selector, space, train, codebook.log_prior, params.selector, seed, checkpoints)
     metrics["last"] = curves[-1]
     metrics["valid_nats_a_unit"] = cross_entropies(prior, codebook.log_prior, valid)
-    decoder = Cascade(Proposer(prior, index, codebook, params.controller.candidates))
+    decoder = Cascade(Proposer(prior, index, codebook, params.controller.easy_first.candidates))
     calibration, metrics["calibration"] = calibrate(decoder, valid, params.controller.calibration_texts, seed)
     storage.save(prior, calibration, shape, paths.controller)
     artifacts.write_metrics(paths.metrics("controller"), metrics)
