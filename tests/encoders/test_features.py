@@ -85,7 +85,7 @@ RUN = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_feature_cache import *
+from test_features import *
 folder = Path(sys.argv[2])
 backbone = HuggingFaceEncoder.load(settings(sys.argv[3]))
 write_features(folder / "killed.npy", backbone, random_texts(KILLED), folder / "shards", 48)
