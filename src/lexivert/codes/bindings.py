@@ -92,6 +92,11 @@ class RotaryBinding:
         return torch.view_as_real(pairs * phases).flatten(-2)
 
 
-def binding_of(config: ModelConfig) -> RotaryBinding:
-    """A model's binding: rotations for every position of the longest text, EOS included."""
-    return RotaryBinding(config.order_width, config.code.max_units + 1, config.seed)
+def binding_of(config: ModelConfig) -> Binding:
+    """A model's binding, for every position of the longest text, EOS included.
+
+    Raises:
+        LexivertError: ``code.binding`` is not registered.
+    """
+    make = BINDINGS.make(config.code.binding)
+    return make(config.order_width, config.code.max_units + 1, config.seed)

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.codes.superposition import join_parts, split_parts, superpose
 from lexivert.controller.cascade import Cascade
-from lexivert.controller.confidence import Calibration, fit_logistic, unit_features
+from lexivert.controller.confidence import Calibration, unit_features
 from lexivert.priors.selector_data import Texts, add_noise
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,22 @@ def calibrate(decoder: Cascade, texts: Texts, count: int, seed: int) -> tuple[Ca
         "exact_match": float(right[: len(units)].mean()),
         "proven": float(1.0 - unproven[: len(units)].mean()),
     }
+
+
+def fit_logistic(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tuple[float, ...]:
+    """Weights of a logistic regression, the constant last. Shape: (M, F) and (M,).
+
+    Raises:
+        ValueError: all of them are right, or none is: nothing can be calibrated.
+    """
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+
+    if right.all() or not right.any():
+        raise ValueError("all came out alike; a calibration needs right ones and wrong ones")
+    scale = features.std(axis=0)
+    scale = np.where(scale > 1e-6, scale, 1.0)  # what is the same for all is part of the constant
+    model = LogisticRegression(C=10.0, max_iter=1000).fit(features / scale, right)
+    return (*(float(weight) for weight in model.coef_[0] / scale), float(model.intercept_[0]))
 
 
 def mixed_cosines(count: int) -> Tensor:

@@ -7,14 +7,13 @@ what is observed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.special import expit, logit  # type: ignore[import-untyped]
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 from torch import Tensor
 
 _EDGE = 1.0e-6  # scores are kept this far from 0 and 1
@@ -44,8 +43,8 @@ class Calibration:
         self, features: npt.NDArray[np.float64], scores: Sequence[Sequence[float]], proven: Tensor
     ) -> tuple[Tensor, list[list[float]]]:
         """Calibrated probabilities of texts (B,) and of their units; a proven text is certain."""
-        confidence = expit(_with_constant(features) @ np.array(self.text))
-        confidence = torch.where(proven, _PROVEN, torch.from_numpy(confidence).float())
+        weighed = torch.from_numpy(_probabilities(_with_constant(features) @ np.array(self.text)))
+        confidence = torch.where(proven, _PROVEN, weighed.float())
         units: list[list[float]] = []
         for row, certain in zip(scores, proven.tolist(), strict=True):
             units.append([_PROVEN] * len(row) if certain else self._units(row))
@@ -54,7 +53,8 @@ class Calibration:
     def _units(self, scores: Sequence[float]) -> list[float]:
         if not scores:
             return []
-        calibrated: list[float] = expit(_with_constant(unit_features(scores)) @ np.array(self.unit)).tolist()
+        weighted = _with_constant(unit_features(scores)) @ np.array(self.unit)
+        calibrated: list[float] = _probabilities(weighted).tolist()
         return calibrated
 
     @classmethod
@@ -92,7 +92,7 @@ def text_features(
         odds = together - np.log(max(-np.expm1(together), _EDGE))
         squared = min(max(quality, 0.01) ** 2, 1.0 - 1e-5)
         noise = np.log((1.0 - squared) / squared * order_width / 1000.0)
-        lowest = float(logit(probabilities.min()))
+        lowest = _log_odds(float(probabilities.min()))
         wrong = float(np.log((1.0 - probabilities).sum() + 1e-3))
         second = min(max(end, _STRAY[0]), _STRAY[1]) - _STRAY[0]
         rows.append([odds, lowest, wrong, noise, np.log1p(len(row)), second])
@@ -101,23 +101,22 @@ def text_features(
 
 def unit_features(scores: Sequence[float]) -> npt.NDArray[np.float64]:
     """Log odds of each unit, and their mean over the text. Shape: (n, 2)."""
-    odds = logit(np.clip(np.array(scores), _EDGE, 1.0 - _EDGE))
+    odds = np.array([_log_odds(min(max(score, _EDGE), 1.0 - _EDGE)) for score in scores])
     return np.stack((odds, np.full(len(odds), odds.mean())), axis=1)
-
-
-def fit_logistic(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tuple[float, ...]:
-    """Weights of a logistic regression, the constant last. Shape: (M, F) and (M,).
-
-    Raises:
-        ValueError: all of them are right, or none is: nothing can be calibrated.
-    """
-    if right.all() or not right.any():
-        raise ValueError("all came out alike; a calibration needs right ones and wrong ones")
-    scale = features.std(axis=0)
-    scale = np.where(scale > 1e-6, scale, 1.0)  # what is the same for all is part of the constant
-    model = LogisticRegression(C=10.0, max_iter=1000).fit(features / scale, right)
-    return (*(float(weight) for weight in model.coef_[0] / scale), float(model.intercept_[0]))
 
 
 def _with_constant(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.concatenate((features, np.ones((len(features), 1))), axis=1)
+
+
+def _log_odds(probability: float) -> float:
+    """Inverse of the logistic function; near one half both logarithms are near 0 and are taken as such."""
+    if 0.3 <= probability <= 0.65:
+        twice = 2.0 * (probability - 0.5)
+        return math.log1p(twice) - math.log1p(-twice)
+    return math.log(probability / (1.0 - probability))
+
+
+def _probabilities(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The logistic function of log odds. Shape: (M,)."""
+    return np.array([1.0 / (1.0 + math.exp(min(-value, 700.0))) for value in odds.tolist()])
