@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from lexivert.codes.superposition import superpose
 from lexivert.controller.amp import AmpDecoder
 from lexivert.controller.base import Parts
-from lexivert.controller.confidence import Calibration, text_features
 from lexivert.controller.easy_first import EasyFirst
 from lexivert.controller.hypotheses import BestHypotheses
 from lexivert.controller.noise import length_evidence
@@ -21,7 +18,6 @@ from lexivert.controller.observation import Observation
 from lexivert.controller.restarts import Restarts
 from lexivert.controller.results import DecodeResult, Step
 from lexivert.controller.trace import replay
-from lexivert.controller.verification import second_eos_score
 
 
 class Cascade:
@@ -29,20 +25,18 @@ class Cascade:
 
     Args:
         parts: codebook, index, prior, rules.
-        calibration: of the confidences; scores are taken as they are if None.
     """
 
-    def __init__(self, parts: Parts, calibration: Calibration | None = None) -> None:
+    def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.codebook = parts.codebook
-        self.calibration = calibration or Calibration.none()
         self.easy_first = EasyFirst(parts.index, parts.codebook, parts.prior, parts.params.easy_first)
         self.amp = AmpDecoder(parts.index, parts.codebook, parts.prior, parts.params.amp)
         self.restarts = Restarts(parts, self.amp)
 
     @torch.inference_mode()
     def decode(self, observed: Observation, *, trace: bool = False) -> DecodeResult:
-        """Read texts back, with calibrated confidences; see ``DecodingAlgorithm``."""
+        """Read texts back, by the algorithm that suits each vector; see ``DecodingAlgorithm``."""
         best = BestHypotheses(len(observed), self.codebook.width, self.codebook.log_prior)
         steps: list[list[Step]] = [[] for _ in range(len(observed))]
         underloaded = self._underloaded(observed)
@@ -57,21 +51,7 @@ class Cascade:
             self._pass_messages(best, rows, observed)
             for row in rows.tolist() if trace else ():
                 steps[row] = replay(observed.order[row : row + 1], self.codebook, best.units[row], best.scores[row])
-        total = superpose(best.units, self.codebook.codes, self.codebook.binding)
-        second_eos = second_eos_score(observed.order, total, self.codebook.eos_codes)
-        features = text_features(best.scores, best.fit, second_eos, self.codebook.width)
-        confidence, scores = self.calibration(features, best.scores, best.verified)
-        return DecodeResult(best.units, scores, best.fit, best.verified, steps, None, confidence, features)
-
-    def decode_all(self, observed: Observation, batch: int, label: str) -> DecodeResult:
-        """Read any number of texts back in batches, with a progress bar."""
-        parts = []
-        with tqdm(total=len(observed), desc=label, unit="text", mininterval=1.0) as bar:
-            for start in range(0, max(len(observed), 1), batch):
-                some = observed[slice(start, start + batch)]
-                parts.append(self.decode(some))
-                bar.update(len(some))
-        return DecodeResult.joined(parts)
+        return DecodeResult(best.units, best.scores, best.fit, best.verified, steps)
 
     def _underloaded(self, observed: Observation) -> Tensor:
         """Tell which vectors have dimensions in plenty for the length they seem to have. Shape: (B,) bool."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from lexivert.config import ModelConfig
 from lexivert.registry import Registry
 from lexivert.search.output_layer import OutputLayer
-from lexivert.text.lexicon import EOS
+from lexivert.text.lexicon import EOS, Lexicon
 
 TOP_K = 3
 """Candidates, with their marginals, by which a prior sees what stands at a position."""
@@ -83,8 +85,45 @@ class Prior(Protocol):
         ...
 
 
-PRIORS: Registry[Callable[..., Prior]] = Registry("prior")
-"""Factories of priors; what each is made of, its docstring says."""
+@dataclass(frozen=True)
+class PriorSource:
+    """What a prior may be made from when a model is loaded.
+
+    Attributes:
+        lexicon: the units; their unigram probabilities among them.
+        config: of the model.
+        folder: where stage ``selector`` left a trained prior; a prior that needs none does not look at it.
+        argument: what stands behind the colon in ``controller.prior``, such as a path; empty if nothing does.
+    """
+
+    lexicon: Lexicon
+    config: ModelConfig
+    folder: Path
+    argument: str = ""
+
+    def log_prior(self) -> Tensor:
+        """Log unigram probability of every unit. Shape: (V,)."""
+        return torch.from_numpy(self.lexicon.log_prior())
+
+
+PRIORS: Registry[Callable[[PriorSource], Prior]] = Registry("prior")
+"""Factories of priors."""
+
+
+def load_prior(name: str, lexicon: Lexicon, config: ModelConfig, folder: Path) -> Prior:
+    """Make the prior that ``controller.prior`` names.
+
+    Args:
+        name: an entry of ``PRIORS``, or one with an argument behind a colon.
+        lexicon: the units.
+        config: of the model.
+        folder: of a trained prior.
+
+    Raises:
+        LexivertError: it is not registered, or its files are missing or damaged.
+    """
+    entry, _, argument = name.partition(":")
+    return PRIORS.make(entry)(PriorSource(lexicon, config, folder, argument))
 
 
 def ruled_out_eos(output: OutputLayer) -> OutputLayer:

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexivert.priors.base import PRIORS, Belief, ruled_out_eos
+from lexivert.priors.base import Belief, ruled_out_eos
 from lexivert.search.output_layer import OutputLayer
 
 _NEAR = 64  # places counted from either end of a text; those further inside look alike
@@ -164,7 +164,6 @@ def _prefix(belief: Belief) -> Tensor:
     return torch.cat((belief.prefix * cosine * _PREFIX_SCALE, cosine), dim=1)
 
 
-@PRIORS.register("selector", label="Selector")
 @dataclass(frozen=True)
 class SelectorPrior:
     """The Selector as a prior: its queries, and the vectors and biases of all units.

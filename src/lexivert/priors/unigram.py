@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lexivert.priors.base import PRIORS, Belief, ruled_out_eos
+from lexivert.priors.base import PRIORS, Belief, PriorSource, ruled_out_eos
 from lexivert.search.output_layer import OutputLayer
 
 
@@ -45,13 +45,23 @@ class FixedPrior:
         return FixedPrior(self.output.to(device))
 
 
-@PRIORS.register("unigram", label="unigram prior")
 def unigram(log_prior: Tensor) -> FixedPrior:
     """Units as frequent as in training text. Shape: log_prior (V,)."""
     return FixedPrior.of(log_prior)
 
 
-@PRIORS.register("flat", label="flat prior")
 def flat(log_prior: Tensor) -> FixedPrior:
     """All units alike. Shape: log_prior (V,), whose size alone counts."""
     return FixedPrior.of(torch.full_like(log_prior, -math.log(len(log_prior))))
+
+
+@PRIORS.register("unigram", label="unigram prior")
+def load_unigram(source: PriorSource) -> FixedPrior:
+    """The unigram prior of a model's lexicon."""
+    return unigram(source.log_prior())
+
+
+@PRIORS.register("flat", label="flat prior")
+def load_flat(source: PriorSource) -> FixedPrior:
+    """The flat prior of a model's lexicon."""
+    return flat(source.log_prior())
