@@ -1,18 +1,19 @@
 """Registries: the parts that can be plugged in, by name, each with its factory and its label in tables.
 
-There is one registry a protocol (bindings, priors, decoding algorithms, generators, encoders), and it is the only list
-of such parts: params, evaluation, report, command line and documentation read it.
+There is one registry a protocol (bindings, priors, decoding algorithms, generators, encoders), and it is the only
+list of such parts: params, evaluation, report, command line and documentation read it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from lexivert.errors import LexivertError
 
 Factory = TypeVar("Factory", bound=Callable[..., object])
+Own = TypeVar("Own", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Registry(Mapping[str, Entry[Factory]]):
         self.kind = kind
         self._entries: dict[str, Entry[Factory]] = {}
 
-    def register(self, name: str, label: str) -> Callable[[Factory], Factory]:
+    def register(self, name: str, label: str) -> Callable[[Own], Own]:
         """Decorator that enters a factory.
 
         Args:
@@ -51,11 +52,11 @@ class Registry(Mapping[str, Entry[Factory]]):
                 its file is imported twice.
         """
 
-        def enter(factory: Factory) -> Factory:
+        def enter(factory: Own) -> Own:
             known = self._entries.get(name)
             if known is not None and _origin(known.factory) != _origin(factory):
                 raise LexivertError(f"{self.kind} {name!r} is registered already; choose another name")
-            self._entries[name] = Entry(factory, label)
+            self._entries[name] = Entry(cast("Factory", factory), label)
             return factory
 
         return enter

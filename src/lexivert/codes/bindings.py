@@ -1,7 +1,7 @@
 """Position bindings: invertible maps that mark a code with its position, so that a sum of codes keeps their order.
 
-A binding keeps length, is undone by its inverse, and leaves one code at two positions nearly orthogonal: then a sum of
-bound codes keeps both words and order (holographic reduced representations, Plate 1995).
+A binding keeps length, is undone by its inverse, and leaves one code at two positions nearly orthogonal: then a sum
+of bound codes keeps both words and order (holographic reduced representations, Plate 1995).
 """
 
 from __future__ import annotations
@@ -63,12 +63,11 @@ class RotaryBinding:
         if width % 2:
             raise ValueError(f"the order part is {width} wide; rotation needs an even width")
         pairs = width // 2
-        generator = torch.Generator().manual_seed(seed)
-        cpu = {"device": "cpu", "dtype": torch.float64}  # the same angles on every device
-        jitter = torch.rand(pairs, generator=generator, **cpu)
-        angles = 2 * math.pi * (torch.arange(pairs, **cpu) + jitter) / pairs
+        generator = torch.Generator().manual_seed(seed)  # on the CPU: the same angles on every device
+        jitter = torch.rand(pairs, generator=generator, dtype=torch.float64, device="cpu")
+        angles = 2 * math.pi * (torch.arange(pairs, dtype=torch.float64, device="cpu") + jitter) / pairs
         shuffled = angles[torch.randperm(pairs, generator=generator, device="cpu")]
-        turns = torch.arange(positions, **cpu)[:, None] * shuffled[None, :]
+        turns = torch.arange(positions, dtype=torch.float64, device="cpu")[:, None] * shuffled[None, :]
         self.width = width
         self.positions = positions
         self._phases = torch.polar(torch.ones_like(turns), turns).to(torch.complex64)

@@ -18,9 +18,7 @@ from lexivert.codes.bindings import Binding
 from lexivert.text.lexicon import EOS
 
 
-def flatten(
-    texts: Sequence[Sequence[int]], device: torch.device | str = "cpu"
-) -> tuple[Tensor, Tensor, Tensor]:
+def flatten(texts: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
     """List the units of several texts with EOS behind each: row, position and unit id of every one.
 
     Shape: three int64 tensors (Σ (n_b + 1),).

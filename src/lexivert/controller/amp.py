@@ -4,10 +4,10 @@ Each round unbinds every position from what the others leave of the vector, take
 their mean in the place of the position; the Onsager term keeps what is left Gaussian (Donoho, Maleki & Montanari
 2009; for superposition codes Rush, Greig & Venkataramanan 2017). EOS's position has a posterior of its own, from
 EOS's evidence, the evidence that units stand before it and none behind, and the prior over lengths. The prior over
-units is whatever is given: flat, unigram, or a language model, which never sees what is believed of a position itself,
-so that within a round the divergence is that of the posterior mean alone. Over rounds, a position's evidence does come
-back to it by way of its neighbours' posteriors, as in any loopy message passing. In the first round, while the length
-is open, late positions are asked in samples alone.
+units is whatever is given: flat, unigram, or a language model, which never sees what is believed of a position
+itself, so that within a round the divergence is that of the posterior mean alone. Over rounds, a position's evidence
+does come back to it by way of its neighbours' posteriors, as in any loopy message passing. In the first round, while
+the length is open, late positions are asked in samples alone.
 """
 
 from __future__ import annotations
@@ -147,7 +147,10 @@ class AmpDecoder:
         nothing = Belief.empty(1, torch.zeros(batch, dtype=torch.int64, device=known.device), observed.prefix)
         log_length += self.prior.log_length(nothing, positions)
         evidence = length_evidence(observed.order, self.codebook.eos_codes) + log_length
-        rules = restarts or [RestartParams(damping=self.params.damping, variance_scale=self.params.variance_scale)] * batch
+        rules = (
+            restarts
+            or [RestartParams(damping=self.params.damping, variance_scale=self.params.variance_scale)] * batch
+        )
         return _Run(
             observed=observed,
             belief=BeliefState(self.codebook, evidence.softmax(dim=1)),
@@ -180,7 +183,7 @@ class AmpDecoder:
         return self._update(run, rows, asked, estimate, (means, units, marginals, inside), lengths, kept)
 
     def _asked(self, run: _Run, rows: Tensor, *, first: bool) -> _Asked:
-        """Positions that may lie before EOS; in the first round late ones in samples. The state is widened for them."""
+        """Positions that may lie before EOS, late ones in samples at first; the state is widened for them."""
         before = 1.0 - run.belief.lengths[rows].cumsum(dim=1)
         reached = before > self.params.min_reach
         n = max(int(reached.sum(dim=1).max()), run.belief.positions, 1)
@@ -193,7 +196,8 @@ class AmpDecoder:
             skipped &= (run.known[rows] == OPEN).all(dim=1, keepdim=True)  # what is known speaks for itself alone
             reached &= ~skipped
             source = source - skipped * (source % _STRIDE)
-        return _Asked(*reached.nonzero(as_tuple=True), source)
+        which, positions = reached.nonzero(as_tuple=True)
+        return _Asked(which, positions, source)
 
     def _posterior(
         self, run: _Run, rows: Tensor, asked: _Asked, estimate: NoiseEstimate

@@ -112,7 +112,13 @@ class BeliefState:
     def drop(self, rows: Tensor, positions: Tensor) -> None:
         """Open positions again. Shape: two (m,)."""
         nothing = self.units.new_full((len(rows), self.units.shape[2]), OPEN)
-        self.put(rows, positions, nothing, torch.zeros_like(nothing).float(), self.means.new_zeros(len(rows), self.codebook.width))
+        self.put(
+            rows,
+            positions,
+            nothing,
+            torch.zeros_like(nothing).float(),
+            self.means.new_zeros(len(rows), self.codebook.width),
+        )
 
     def move_eos(self, rows: Tensor, length: Tensor) -> None:
         """Be sure that texts end elsewhere; beliefs at or beyond the new end are dropped. Shape: two (m,)."""

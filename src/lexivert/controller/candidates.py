@@ -1,4 +1,4 @@
-"""Retrieval for the easy-first loop: the cheapest search that the noise allows, rescored exactly, then the posterior."""
+"""Retrieval for easy-first decoding: the cheapest search that the noise allows, rescored, then the posterior."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from lexivert.codes.codebook import Codebook
@@ -104,6 +103,9 @@ class CandidateSearch:
         needed = _DETECTION_THRESHOLD**2 * (1.0 + self.codebook.width * variance)
         enough = 0
         for width in (width for width in _WIDTHS if width < self.codebook.width):
-            yield ~frequent_only & (needed > enough) & (needed <= width), partial(index.scan, width=width, biased=False)
+            yield (
+                ~frequent_only & (needed > enough) & (needed <= width),
+                partial(index.scan, width=width, biased=False),
+            )
             enough = width
         yield ~frequent_only & (needed > enough), index.scan

@@ -1,7 +1,8 @@
 """The cascade: easy-first decoding where dimensions abound, else message passing, then restarts until verified.
 
 Vectors with many dimensions a unit (the underloaded regime) are read by committing the surest units first, which is
-quick and, measured, best in noise. Where dimensions are scarce, message passing over all positions at once reads more.
+quick and, measured, best in noise. Where dimensions are scarce, message passing over all positions at once reads
+more.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ class NoiseEstimate:
     """What B half-decoded vectors show of their noise.
 
     Attributes:
-        residual: vector, scaled to a plain sum of unit codes, less what is believed, plus the memory of the last round
+        residual: vector, scaled to a plain sum of unit codes, less what is believed, plus the memory of the last
+        round
             (AMP's Onsager term). Shape: (B, O).
         variance: noise per dimension that a position sees. Shape: (B,).
         cosine: of the given order part with the clean one, as now estimated. Shape: (B,).

@@ -1,9 +1,9 @@
 """The posterior over units at a position: exact evidence times prior, over the retrieved units and the tail mass.
 
-In Gaussian noise of variance v, evidence e makes unit u's log posterior ``<e, c(u)> / v + log p(u)`` up to a constant.
-``e / v`` is the natural parameter: units are searched with it as the query. Of the V units the k best are retrieved
-and scored exactly; what all others weigh together, the tail mass, is measured where all were compared, and expected
-where they were not. Both loops of the controller normalise by this one softmax.
+In Gaussian noise of variance v, evidence e makes unit u's log posterior ``<e, c(u)> / v + log p(u)`` up to a
+constant. ``e / v`` is the natural parameter: units are searched with it as the query. Of the V units the k best are
+retrieved and scored exactly; what all others weigh together, the tail mass, is measured where all were compared, and
+expected where they were not. Both loops of the controller normalise by this one softmax.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class Restarts:
         return found
 
     def _worth_restarting(self, observed: Observation, likely: Sequence[int], *, detected: bool) -> list[int]:
-        """Those of the likely lengths that are worth a restart, as far as they are not too much; the first in any case.
+        """Those of the likely lengths that are worth a restart, within ``max_positions``; the first in any case.
 
         The vector must be overloaded at such a length. Long ones are restarted if units at their later half speak for
         a text without noise rather than for plain noise. In a short one a few rare units may speak against it as much

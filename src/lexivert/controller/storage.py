@@ -62,9 +62,7 @@ def read(folder: Path) -> tuple[ControllerParams, Calibration]:
         raise DamagedArtifactError(f"{path} is damaged ({reason}); run `dvc repro controller`") from error
 
 
-def assemble(
-    config: ModelConfig, lexicon: Lexicon, index: UnitIndex, controller: Path, prior: Path
-) -> Controller:
+def assemble(config: ModelConfig, lexicon: Lexicon, index: UnitIndex, controller: Path, prior: Path) -> Controller:
     """The controller of a model.
 
     Args:

@@ -58,15 +58,16 @@ class Prior(Protocol):
     """Log prior ``<q, weight[u]> + bias[u]`` of every unit u at every position.
 
     A causal or bidirectional transformer with a linear output layer is one: its hidden states are the queries, its
-    output embeddings the layer, expected embeddings under the marginals its inputs. A position's query must not depend
-    on what is believed of that position itself, whose evidence is multiplied in. Dense logits that are not linear in
-    unit vectors can't be searched by the eight-bit index.
+    output embeddings the layer, expected embeddings under the marginals its inputs. A position's query must not
+    depend on what is believed of that position itself, whose evidence is multiplied in. Dense logits that are not
+    linear in unit vectors can't be searched by the eight-bit index.
 
-    Attributes:
-        output: unit vectors (V, H) and biases (V,); EOS's bias rules it out.
     """
 
-    output: OutputLayer
+    @property
+    def output(self) -> OutputLayer:
+        """Unit vectors (V, H) and biases (V,); EOS's bias rules it out."""
+        ...
 
     def queries(self, belief: Belief) -> Tensor:
         """One query for every position. Shape: (B, N, H)."""

@@ -1,4 +1,4 @@
-"""The Selector, a log-bilinear language model: which units are likely at a position, given its neighbours and the prefix.
+"""The Selector, a log-bilinear language model: which units are likely, given neighbours and semantic prefix.
 
 In Gaussian noise of variance ``v`` the log posterior of unit u given evidence e is ``<e, c(u)> / v + log p(u)`` up to
 a constant. The first part is exact and nothing is learned about it. The Selector is the second, the prior: a
@@ -78,7 +78,9 @@ class Selector(nn.Module):
         positions: most positions of a text, EOS's included.
     """
 
-    def __init__(self, semantic_width: int, embedding_dim: int, hidden_dim: int, context_window: int, positions: int) -> None:
+    def __init__(
+        self, semantic_width: int, embedding_dim: int, hidden_dim: int, context_window: int, positions: int
+    ) -> None:
         super().__init__()
         self.context_window = context_window
         self.positions = positions
@@ -96,8 +98,12 @@ class Selector(nn.Module):
             nn.LayerNorm(hidden_dim),
             nn.Linear(hidden_dim, embedding_dim),
         )
-        self.bag_of_words = nn.Sequential(nn.Linear(semantic_width + 1, 2 * hidden_dim), nn.GELU(), nn.Linear(2 * hidden_dim, embedding_dim))
-        self.length = nn.Sequential(nn.Linear(semantic_width + 1, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, positions))
+        self.bag_of_words = nn.Sequential(
+            nn.Linear(semantic_width + 1, 2 * hidden_dim), nn.GELU(), nn.Linear(2 * hidden_dim, embedding_dim)
+        )
+        self.length = nn.Sequential(
+            nn.Linear(semantic_width + 1, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, positions)
+        )
         for network in (self.query, self.bag_of_words):  # where untrained, the prior is the unigram one
             for parameter in network[-1].parameters():
                 nn.init.zeros_(parameter)
@@ -131,7 +137,7 @@ class Selector(nn.Module):
         return queries
 
     def _around(self, vectors: Tensor, marginals: Tensor, beyond: Tensor) -> Tensor:
-        """Expected vectors of the neighbours on either side, and how sure they are; the ends of a text look like themselves.
+        """Expected vectors of the neighbours on either side, and how sure they are; ends look like themselves.
 
         Shape: vectors (B, N, H), marginals (B, N, k), beyond (B, N, 1), result (B, N, 2 · window · (H + _SURETY)).
         """

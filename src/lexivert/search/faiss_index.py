@@ -28,11 +28,11 @@ _GRAPH = re.compile("HNSW|NSG|NNDescent")
 
 def _faiss() -> Any:
     """The library, imported when it is first needed: it takes a tenth of a second."""
-    import faiss  # noqa: PLC0415
+    import faiss as library
 
-    # Below this many queries FAISS scans vector by vector; a matrix product is several times faster from the first on.
-    faiss.cvar.distance_compute_blas_threshold = 1
-    return faiss
+    # FAISS scans vector by vector below this many queries; a matrix product is faster from the first on.
+    library.cvar.distance_compute_blas_threshold = 1
+    return library
 
 
 @contextlib.contextmanager
@@ -59,7 +59,7 @@ def build(codes: Tensor, params: IndexParams) -> faiss.Index:
     library = _faiss()
     vectors = np.ascontiguousarray(codes[:, : params.search_dims or codes.shape[1]].cpu().numpy(), dtype=np.float32)
     try:
-        index = library.index_factory(vectors.shape[1], params.factory, library.METRIC_INNER_PRODUCT)
+        index: faiss.Index = library.index_factory(vectors.shape[1], params.factory, library.METRIC_INNER_PRODUCT)
         with _one_thread(library) if _GRAPH.search(params.factory) else contextlib.nullcontext():
             if not index.is_trained:
                 index.train(vectors)
@@ -110,7 +110,8 @@ def read(path: Path) -> faiss.Index:
     library = _faiss()
     artifacts.require(path)
     try:
-        return library.read_index(str(path), library.IO_FLAG_MMAP_IFC)
+        index: faiss.Index = library.read_index(str(path), library.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
         message = f"{path} is not a readable FAISS index; delete it and run `dvc repro index`"
         raise DamagedArtifactError(message) from error
+    return index

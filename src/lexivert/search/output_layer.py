@@ -1,4 +1,4 @@
-"""The output layer of a prior: a vector and a bias for every unit, whose logits are added to inner products of codes."""
+"""Output layers of priors: a vector and a bias for every unit, whose logits are added to products of codes."""
 
 from __future__ import annotations
 
