@@ -1,21 +1,30 @@
 """Fingerprints of code: syntax trees of everything that a module imports, without comments and docstrings.
 
-A stage's result depends on the code that it runs, so DVC and checkpoints need to know when that code changes, and only
-then. Comments, docstrings and layout are no part of a syntax tree as it is read here; the modules are those of the
-import closure, so that code which a stage can't reach doesn't count. Nothing is imported for that.
+A stage's result depends on the code that it runs, so DVC and checkpoints need to know when that code changes, and
+only then. Comments, docstrings and layout are no part of a syntax tree as it is read here; the modules are those of
+the import closure, so that code which a stage can't reach doesn't count. Nothing is imported for that.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = "lexivert"
-EXEMPT = frozenset({"lexivert.config", "lexivert.errors", "lexivert.yaml_reader"})
-"""Modules that count for nobody: what they carry, DVC tracks as params."""
+EXEMPT = frozenset({"lexivert.code_fingerprint", "lexivert.config", "lexivert.errors", "lexivert.yaml_reader"})
+"""Modules that count for no one: params, whose values DVC tracks by themselves, error classes, and this module."""
+
+
+class Import(NamedTuple):
+    """``import module`` or ``from module import attribute``; quoted: a string that importlib may be given."""
+
+    module: str
+    attribute: str | None = None
+    quoted: bool = False
 
 
 class Module:
@@ -34,34 +43,44 @@ class Module:
     @cached_property
     def digest(self) -> str:
         """Hash of the syntax tree without strings that stand alone, which is what docstrings are."""
-        return hashlib.blake2b("\0".join(_fields(self._tree)).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        text = "\0".join(_fields(self._tree))
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     @cached_property
     def is_empty(self) -> bool:
         """Whether there is nothing but docstrings."""
         return all(_is_docstring(node) for node in self._tree.body)
 
-    def imports(self, *, at_load: bool) -> Iterator[tuple[str, str | None]]:
-        """What the module imports: pairs of a module and, in ``from module import name``, the name.
+    @cached_property
+    def imports(self) -> list[Import]:
+        """What the module imports, inside functions too; a string that may be a module's name counts."""
+        return list(self._imports(ast.walk(self._tree)))
 
-        Args:
-            at_load: leave out what only functions import. A package's lazy attributes are imported so.
-        """
-        for node in _outside_functions(self._tree) if at_load else ast.walk(self._tree):
+    @cached_property
+    def imports_at_load(self) -> list[Import]:
+        """What is imported outside functions. A package's lazy attributes are not."""
+        return [found for found in self._imports(_outside_functions(self._tree)) if not found.quoted]
+
+    def _imports(self, nodes: Iterable[ast.AST]) -> Iterator[Import]:
+        for node in nodes:
             if isinstance(node, ast.Import):
-                yield from ((alias.name, None) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                yield from ((node.module, alias.name) for alias in node.names)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and not at_load:
-                if node.value.startswith(f"{PACKAGE}."):  # a name for importlib
-                    yield node.value, None
+                yield from (Import(alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield from (Import(self._absolute(node), alias.name) for alias in node.names)
+            elif isinstance(node, ast.Constant) and str(node.value).startswith(f"{PACKAGE}."):
+                yield Import(str(node.value), quoted=True)
+
+    def _absolute(self, node: ast.ImportFrom) -> str:
+        package = self.name.split(".") if self.is_package else self.name.split(".")[:-1]
+        base = package[: len(package) + 1 - node.level] if node.level else []
+        return ".".join([*base, *filter(None, [node.module])])
 
 
 class SourceTree:
     """The package's source files, each read once.
 
     Args:
-        folder: that holds the package's top folder.
+        folder: that holds the package's top folder; where this file's package lies if None.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -77,51 +96,50 @@ class SourceTree:
             self._known[name] = Module(name, path) if path else None
         return self._known[name]
 
-    def closure(self, name: str) -> list[Module]:
-        """Modules that a module runs, itself first and the rest by name, without those that are exempt or empty.
+    def closure(self, entry: str | Path) -> list[Module]:
+        """Modules that an entry runs, itself first and the rest by name, without those that are exempt or empty.
 
         A package counts with what it imports at load; also with what its functions import, if a name is taken from it
         that is no module of its own.
 
+        Args:
+            entry: dotted name of a module, or a script outside the package.
+
         Raises:
             ValueError: there is no such module.
         """
-        start = self.module(name)
+        start = Module(entry.stem, entry) if isinstance(entry, Path) else self.module(entry)
         if start is None:
-            raise ValueError(f"there is no module {name}")
-        waiting, seen = [(name, False)], set()
+            raise ValueError(f"there is no module {entry}")
+        waiting, seen = list(self._behind(start, at_load=False)), {(start.name, False)}
         while waiting:
             step = waiting.pop()
-            if step not in seen and step[0] not in EXEMPT:
+            module = self.module(step[0])
+            if module is not None and step not in seen and module.name not in EXEMPT:
                 seen.add(step)
-                waiting += self._next(*step)
-        found = [self.module(other) for other in sorted({other for other, _ in seen} - {name})]
+                waiting += self._behind(module, at_load=step[1])
+        found = [self.module(name) for name in sorted({name for name, _ in seen} - {start.name})]
         return [start, *(module for module in found if module and not module.is_empty)]
 
-    def fingerprint(self, name: str) -> str:
+    def fingerprint(self, entry: str | Path) -> str:
         """One line a module of the closure: its digest and its name."""
-        return "".join(f"{module.digest} {module.name}\n" for module in self.closure(name))
+        return "".join(f"{module.digest} {module.name}\n" for module in self.closure(entry))
 
-    def _next(self, name: str, only_at_load: bool) -> Iterator[tuple[str, bool]]:  # noqa: FBT001
-        """Modules to look at behind one, and whether of a package only what it imports at load."""
-        module = self.module(name)
-        if module is None:
-            return
-        for imported, attribute in module.imports(at_load=only_at_load):
-            if self.module(imported) is None:
-                continue
+    def libraries(self, entry: str | Path) -> set[str]:
+        """Top-level names of what the closure imports from outside the package."""
+        imports = (found for module in self.closure(entry) for found in module.imports)
+        return {found.module.partition(".")[0] for found in imports} - {PACKAGE}
+
+    def _behind(self, module: Module, *, at_load: bool) -> Iterator[tuple[str, bool]]:
+        """Names of the package that a module imports, and whether each counts with its imports at load alone."""
+        for imported, attribute, _ in module.imports_at_load if at_load else module.imports:
             parts = imported.split(".")
-            yield from ((".".join(parts[:depth]), True) for depth in range(1, len(parts)))
-            if attribute is not None and self.module(f"{imported}.{attribute}"):
-                yield from ((imported, True), (f"{imported}.{attribute}", False))
-            else:
-                yield imported, False
-
-
-def libraries(tree: SourceTree, name: str) -> set[str]:
-    """Top-level names of what is imported from outside the package by a module's closure."""
-    pairs = (pair for module in tree.closure(name) for pair in module.imports(at_load=False))
-    return {imported.partition(".")[0] for imported, _ in pairs} - {PACKAGE}
+            if parts[0] == PACKAGE:
+                yield from ((".".join(parts[:depth]), True) for depth in range(1, len(parts)))
+                if attribute is not None and self.module(f"{imported}.{attribute}"):
+                    yield from ((imported, True), (f"{imported}.{attribute}", False))
+                else:
+                    yield imported, False
 
 
 def _is_docstring(node: ast.AST) -> bool:
