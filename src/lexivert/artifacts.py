@@ -102,9 +102,19 @@ class Paths:
         return self.root / "models" / "index"
 
     @property
+    def selector(self) -> Path:
+        """Trained Selector, the learned prior over units."""
+        return self.root / "models" / "selector"
+
+    @property
     def controller(self) -> Path:
-        """Trained Selector, and how its confidences are calibrated."""
+        """Rules of the decoding loops, and the calibration of confidences."""
         return self.root / "models" / "controller"
+
+    @property
+    def code(self) -> Path:
+        """Fingerprints of the code that each stage runs, one text file a stage."""
+        return self.root / "build" / "code"
 
     @property
     def checkpoints(self) -> Path:
@@ -141,6 +151,7 @@ _PRODUCERS = {
     "sentence_rows.npy": "features",
     "token_head": "token_head",
     "index": "index",
+    "selector": "selector",
     "controller": "controller",
     "exact_match.csv": "evaluate",
     "reliability.csv": "evaluate",
@@ -149,7 +160,7 @@ _PRODUCERS = {
     "pair_cosines.csv": "token_space",
     "order_awareness.csv": "sentence_space",
     "token_head.csv": "token_head",
-    "controller.csv": "controller",
+    "selector.csv": "selector",
 }
 
 

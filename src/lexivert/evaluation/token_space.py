@@ -18,10 +18,10 @@ from lexivert import artifacts
 from lexivert.artifacts import UNIT_CODES, Paths
 from lexivert.codes.token_head import TokenHead, head_codes
 from lexivert.config import Params
-from lexivert.data.wordnet import read_synsets
 from lexivert.data.relations import RELATIONS, decode_pairs, read_pairs
 from lexivert.data.unit_split import heldout_units
-from lexivert.encoders.huggingface import HuggingFaceEncoder
+from lexivert.data.wordnet import read_synsets
+from lexivert.encoders.base import ContextualEncoder, load_encoder
 from lexivert.evaluation import geometry, homographs, neighbours
 from lexivert.evaluation.neighbours import PHRASE_TAGS, TAGS, Ids, Tagger
 from lexivert.evaluation.pair_statistics import distribution, pair_cosines
@@ -240,10 +240,10 @@ def _homographs(paths: Paths, params: Params, units: Units) -> tuple[dict[str, f
     spellings = [s for s, kind in zip(lexicon.surfaces, lexicon.kinds, strict=True) if kind == "word"]
     found = homographs.occurrences(read_synsets(paths.wordnet), spellings)
     most = Counter({word: len(hits) for word, hits in found.items()}).most_common(params.token_space.homographs)
-    if not most:
+    backbone = load_encoder(params.backbone) if most else None
+    if not isinstance(backbone, ContextualEncoder):
         return {"words": 0}, []
     hits = [hit for word, _ in most for hit in found[word]]
-    backbone = HuggingFaceEncoder.load(params.backbone)
     states = backbone.span_features([hit.text for hit in hits], [hit.span for hit in hits])
     # Contextual states share a large mean of their own, as features of single words do.
     states -= states.mean(0)
