@@ -20,9 +20,8 @@ from lexivert.codes.token_head_training import TokenHeadStep, TrainingUnits, tra
 from lexivert.config import KindCounts
 from lexivert.data.relations import Relations
 from lexivert.encoders.huggingface import HuggingFaceEncoder
-from lexivert.text.detokenizer import wikitext_text
-from lexivert.text.tokenizer import tokenize_wikitext
 from lexivert.text.vocabulary import count_units
+from lexivert.text.wikitext import tokenize_wikitext, wikitext_text
 from lexivert.training import losses
 from lexivert.training.loop import LoopConfig, Progress, train
 from lexivert.training.negatives import CodeQueue, hardest, same_unit

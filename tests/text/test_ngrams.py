@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lexivert.text import ngrams
 from lexivert.text.ngrams import BREAK, count_phrases, encode_texts
-from lexivert.text.tokenizer import looks_like_wikitext, normalize, split_chunk, tokenize_wikitext
+from lexivert.text.tokenizer import normalize, split_chunk
+from lexivert.text.wikitext import looks_like_wikitext, tokenize_wikitext
 
 BENCHMARK = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "counting.py"))
 

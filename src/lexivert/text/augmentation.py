@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lexivert.text.detokenizer import wikitext_text
 from lexivert.text.lexicon import Lexicon
 from lexivert.text.segmentation import Segmenter
 from lexivert.text.tokenizer import normalize, split_chunk
+from lexivert.text.wikitext import wikitext_text
 
 _RARE = 12  # uses in the training sentences, up to which a unit may be left out
 _DROPPED = 0.5

@@ -20,13 +20,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexivert.text.tokenizer import (
-    WIKITEXT_SIGNS,
-    looks_like_wikitext,
-    normalize,
-    split_chunk,
-    tokenize_wikitext,
-)
+from lexivert.text.tokenizer import normalize, split_chunk
+from lexivert.text.wikitext import SIGNS, looks_like_wikitext, tokenize_wikitext
 
 Codes = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
@@ -103,7 +98,7 @@ class _Cut:
 
     def wikitext_rows(self) -> list[int]:
         """Rows in WikiText's convention; only those with one of its signs for a chunk are looked at."""
-        signs = [number for number, chunk in enumerate(self.chunks) if chunk in WIKITEXT_SIGNS]
+        signs = [number for number, chunk in enumerate(self.chunks) if chunk in SIGNS]
         if not signs:
             return []
         suspects = np.unique(self._row_of_chunk()[np.isin(self.ids, signs)])
@@ -206,7 +201,7 @@ def encode_texts(texts: Iterable[str]) -> CodedText:
     """Tokenise rows of text, each in its own convention, and code the tokens. Rows may change places.
 
     Raises:
-        ValueError: see ``tokenizing.normalize``.
+        ValueError: see ``normalize``.
     """
     coder = _Coder()
     parts = [np.empty(0, dtype=np.int32), *(coder.codes(cut) for cut in _cut_ahead(iter(texts)))]

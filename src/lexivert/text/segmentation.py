@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import regex  # type: ignore[import-untyped]
-
 from lexivert.text.detokenizer import Detokenizer
 from lexivert.text.lexicon import JOIN, SPACE, WIKITEXT, Lexicon
 from lexivert.text.phrases import PhraseTrie, Place
@@ -15,18 +13,22 @@ from lexivert.text.shapes import (
     FIRST_QUOTE,
     NOT,
 )
-from lexivert.text.spacing import SPACED, PlainSpacing, WikitextSpacing
+from lexivert.text.spacing import SPACED, PlainSpacing
 from lexivert.text.subwords import Part, SubwordSpeller, byte_part, can_be_in_phrase, merge_bytes
-from lexivert.text.tokenizer import normalize, split_chunk, tokenize_wikitext, wikitext_form
+from lexivert.text.tokenizer import normalize, split_chunk
+from lexivert.text.wikitext import (
+    MOST_CHARACTERS,
+    WikitextSpacing,
+    breaks_convention,
+    count_marks,
+    split_raw,
+    tokenize_wikitext,
+)
 
 _CACHED = 1 << 18
 """Chunks and tokens remembered."""
-_MOST_SPACED = 5
-"""Characters that one of a surface's may become: a mark inside a word of WikiText is written `` @-@ ``."""
 _GLUED, _APART, _RAW = 0, 1, 2
 """How a part follows the one before: without white space, with it, or (WikiText) without it though unusual."""
-_INNER_MARK = regex.compile(r"([-,.'])")
-_WIKITEXT_MARK = regex.compile(r"@[-,.]@| [,.;:?!)'\"](?= |$)| 's ")
 
 
 class _Chunk(NamedTuple):
@@ -63,7 +65,7 @@ class Segmenter:
 
     def __init__(self, lexicon: Lexicon) -> None:
         self.lexicon = lexicon
-        self.most_characters = _MOST_SPACED * max(map(len, lexicon.surfaces)) + 1
+        self.most_characters = MOST_CHARACTERS * max(map(len, lexicon.surfaces)) + 1
         self._detokenizer = Detokenizer(lexicon)
         self._trie = PhraseTrie(lexicon)
         self._plain_speller = SubwordSpeller(lexicon, PlainSpacing)
@@ -80,7 +82,7 @@ class Segmenter:
         text = normalize(text)
         if not text:
             return []
-        marks = len(_WIKITEXT_MARK.findall(text))
+        marks = count_marks(text)
         other = self._segment_wikitext(text) if marks else None
         if other is not None and marks > 2:  # ordinary spelling needs a unit more for each mark
             return other
@@ -145,7 +147,7 @@ class Segmenter:
         found: list[_Chunk] = []
         begun = 0
         for place, chunk in enumerate(chunks):
-            if len(chunk) > 1 and wikitext_form(chunk) != chunk:
+            if breaks_convention(chunk):
                 found.extend(map(self._wikitext_token, tokenize_wikitext(" ".join(chunks[begun:place]))))
                 found.extend(self._raw_tokens(chunk))
                 begun = place + 1
@@ -163,8 +165,8 @@ class Segmenter:
     def _raw_tokens(self, chunk: str) -> list[_Chunk]:
         """Spell a chunk whose inner marks are not spaced out, against the convention."""
         found: list[_Chunk] = []
-        for token in filter(None, _INNER_MARK.split(chunk)):
-            relation = _RAW if _INNER_MARK.match(token) else _GLUED
+        for token, is_mark in split_raw(chunk):
+            relation = _RAW if is_mark else _GLUED
             found.append(self._chunk(self._wikitext_speller.spell(token), relation if found else _APART))
         return found
 

@@ -21,7 +21,8 @@ from lexivert.text.shapes import (
     shape_of_bytes,
     shape_of_piece,
 )
-from lexivert.text.spacing import PlainSpacing, WikitextSpacing
+from lexivert.text.spacing import PlainSpacing
+from lexivert.text.wikitext import WikitextSpacing
 
 MAX_PART = 32
 """Longest part of a token that is looked up, in characters."""
