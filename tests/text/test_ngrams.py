@@ -60,10 +60,10 @@ ROW = st.text(st.sampled_from("ab,.' é\u2003\x1c\x1f\u0085\n@-日\u0301"), max_
 @settings(max_examples=200, deadline=None)
 @given(st.lists(ROW, max_size=6))
 def test_coded_rows_are_the_tokenised_rows(rows):
-    whole = encode_texts(rows)
+    at_once = encode_texts(rows)
     with mock.patch.object(ngrams, "_BATCH_CHARACTERS", 8):  # every row or two a batch of its own
         batched = encode_texts(rows)
-    for text in (whole, batched):
+    for text in (at_once, batched):
         assert Counter(map(tuple, rows_of(text))) == Counter(map(surfaces_of, rows))
         assert text.counts.all()
 

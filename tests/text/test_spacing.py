@@ -47,7 +47,7 @@ def test_final_quote_closes_though_none_is_open():
 
 
 def test_correcting_a_quote_corrects_what_follows():
-    # by default the quote opens; attached on its left it must be a closing one, so that the next word stands apart
+    # by default the quote opens; attached on its left it must be a closing one, so that white space follows
     assert join_plain(line(["glad", ",", '"', "he", "said"])) == 'glad, "he said'
     assert join_plain(line(["glad", ",", '"', "he", "said"], {2: JOIN})) == 'glad," he said'
 

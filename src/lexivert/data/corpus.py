@@ -202,7 +202,7 @@ def _why_empty(split: str, table: pa.Table, dropped: dict[str, int], params: Cor
         return f"the source puts all {documents} documents into valid or test; corpus.dataset needs a train split"
     return (
         f"there are {documents} documents with text, and at least {FEWEST_TO_SPLIT} of one source are needed, since "
-        "validation and test take whole documents; add some to corpus.files, or raise corpus.max_documents"
+        "validation and test take entire documents; add some to corpus.files, or raise corpus.max_documents"
     )
 
 

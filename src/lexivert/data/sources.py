@@ -70,7 +70,7 @@ def write_texts(paths: Paths, texts: Iterable[RawText]) -> int:
             writer.write_batch(pa.record_batch(columns, schema=TEXT_SCHEMA))
             count += len(batch)
         if not count:
-            raise LexivertError("the corpus source holds no text; check corpus.dataset or corpus.files")
+            raise LexivertError("the corpus source has no text; check corpus.dataset or corpus.files")
     return count
 
 

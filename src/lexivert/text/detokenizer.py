@@ -1,4 +1,4 @@
-"""Units to text: every sequence of unit ids has a text, also those that no segmenter writes."""
+"""Detokenizer: units to text, for every sequence of unit ids, also those that no segmenter writes."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class Detokenizer:
 
 
 def _end_run(line: Line, run: bytearray) -> None:
-    """Add a run of bytes, whose link is there already, and clear it."""
+    """Add a run of bytes, whose link is there already, and empty it."""
     text = run.decode("utf-8", errors="replace")
     line.texts.append(text)
     line.shapes.append(shape_of_bytes(text))

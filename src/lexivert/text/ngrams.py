@@ -1,4 +1,4 @@
-"""Exact counts of tokens and phrases over integer-coded text.
+"""N-gram counting: exact counts of tokens and phrases over integer-coded text.
 
 Phrases grow a word at a time: an n-gram can only be frequent if both of its (n-1)-grams are (the Apriori property,
 Agrawal & Srikant 1994), so at each length only positions that begin two overlapping frequent phrases are looked at.
@@ -173,7 +173,7 @@ class _Chunks(dict[str, int]):
 
 
 _ROW_END = "\x1c"
-"""Arrow takes this white-space character for a chunk, and no normalised text holds it."""
+"""Arrow takes this white-space character for a chunk, and no normalised text has it."""
 
 
 def _ragged_take(values: Codes, starts: Codes, lengths: Codes, ids: Codes) -> Codes:
@@ -187,7 +187,7 @@ def _ragged_take(values: Codes, starts: Codes, lengths: Codes, ids: Codes) -> Co
 
 
 def _take(rows: Iterator[str], characters: int) -> list[str]:
-    """The next rows, until they hold ``characters`` or more."""
+    """The next rows, until they have ``characters`` or more."""
     taken: list[str] = []
     for row in rows:
         taken.append(row)
@@ -290,7 +290,7 @@ class _Block(NamedTuple):
 class _PairKeys:
     """Keys of the places where two frequent phrases of length n-1 overlap, block by block.
 
-    Keys are first counted in a table of hash buckets; a key whose bucket as a whole is rare is rare itself and left
+    Keys are first counted in a table of hash buckets; a key whose entire bucket is rare is rare itself and left
     out (Park, Chen & Yu 1995). That spares most of the sorting and searching, and no frequent key is lost.
     """
 

@@ -1,4 +1,4 @@
-"""Text to units and back without loss."""
+"""Lossless segmentation: text to units and back, phrases chosen for the fewest units."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lexivert.text.wikitext import (
 
 _CACHED = 1 << 18
 """Chunks and tokens remembered."""
-_GLUED, _APART, _RAW = 0, 1, 2
+_GLUED, _SPACED, _RAW = 0, 1, 2
 """How a part follows the one before: without white space, with it, or (WikiText) without it though unusual."""
 
 
@@ -126,7 +126,7 @@ class Segmenter:
     def _new_chunk(self, chunk: str) -> _Chunk:
         """Spell what stands between two spaces of ordinary text."""
         parts = merge_bytes(part for token in split_chunk(chunk) for part in self._plain_speller.spell(token))
-        return _remember(self._plain_chunks, chunk, self._chunk(parts, _APART))
+        return _remember(self._plain_chunks, chunk, self._chunk(parts, _SPACED))
 
     def _chunk(self, parts: Sequence[Part], relation: int) -> _Chunk:
         relations = (relation, *[_GLUED] * (len(parts) - 1))
@@ -159,7 +159,7 @@ class Segmenter:
         if known is not None:
             return known
         parts = self._wikitext_speller.spell(token)
-        relation = _GLUED if parts[0].shape.right == NOT else _APART
+        relation = _GLUED if parts[0].shape.right == NOT else _SPACED
         return _remember(self._wikitext_chunks, token, self._chunk(parts, relation))
 
     def _raw_tokens(self, chunk: str) -> list[_Chunk]:
@@ -167,7 +167,7 @@ class Segmenter:
         found: list[_Chunk] = []
         for token, is_mark in split_raw(chunk):
             relation = _RAW if is_mark else _GLUED
-            found.append(self._chunk(self._wikitext_speller.spell(token), relation if found else _APART))
+            found.append(self._chunk(self._wikitext_speller.spell(token), relation if found else _SPACED))
         return found
 
 
@@ -208,7 +208,7 @@ def _links(
     links = []
     for part, relation, after in zip(parts, relations, (*parts[1:], following), strict=True):
         initial = after.shape.initial if after is not None else None
-        spaced = relation == _APART
+        spaced = relation == _SPACED
         at_start = spacing.left == AT_START
         wrong = relation == _RAW or spacing.wants_space(part.shape, initial) != spaced
         if part.is_bytes and after_bytes:

@@ -1,4 +1,4 @@
-"""Default spacing: whether white space stands between two neighbouring tokens when nothing says otherwise.
+"""Detokenisation rules: whether white space stands between two neighbouring tokens when nothing says otherwise.
 
 A token's ``Shape`` says how it attaches to what is before it and what it leaves behind; ``PlainSpacing`` and
 ``WikitextSpacing`` walk over shapes from left to right and answer for each boundary. Straight quotes, underscores,

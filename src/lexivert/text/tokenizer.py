@@ -54,7 +54,7 @@ def normalize(text: str) -> str:
     """Return ``text`` in Unicode NFC with white space collapsed to single spaces and none at the ends.
 
     Raises:
-        ValueError: the text holds a lone surrogate, which is no character and has no UTF-8 form.
+        ValueError: the text contains a lone surrogate, which is no character and has no UTF-8 form.
     """
     if not text.isascii():
         try:
