@@ -266,7 +266,10 @@ class RobustnessParams(_Section):
     lengths: list[Annotated[int, Field(ge=1)]] = [32, 120]
     """Units a text, no noise."""
     storages: list[Literal["float32", "float16", "int8", "sign"]] = ["int8", "sign"]
-    """How vectors are kept, texts of at most 32 units."""
+    """How vectors are stored, texts of at most 32 units."""
+    decisive: list[str] = []
+    """Conditions, by their keys in the metrics, that are tried on ``decisive_texts`` texts."""
+    decisive_texts: PositiveInt = 100
 
 
 class TokenSpaceParams(_Section):

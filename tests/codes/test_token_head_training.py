@@ -16,7 +16,7 @@ from lexivert.codes.token_head_training import (
     TrainingUnits,
     UnitBatches,
     feature_duplicates,
-    held_out,
+    heldout_mask,
     train_token_head,
 )
 from lexivert.config import TemperatureParams, TokenHeadParams, TokenHeadWeights
@@ -213,13 +213,13 @@ def test_batches_cover_every_unit_once_an_epoch():
 
 def test_held_out_share_is_fixed_by_the_caseless_surface():
     surfaces = [f"word {number}" for number in range(5000)]
-    out = held_out(surfaces, 0.05, seed=42)
+    out = heldout_mask(surfaces, 0.05, seed=42)
     assert out.mean() == pytest.approx(0.05, abs=0.01)
-    assert held_out([surface.upper() for surface in surfaces], 0.05, seed=42).tolist() == out.tolist()
-    assert held_out(surfaces[::-1], 0.05, seed=42)[::-1].tolist() == out.tolist()
-    assert held_out(surfaces, 0.05, seed=43).tolist() != out.tolist()
-    assert not held_out(surfaces, 0.0, seed=42).any()
-    assert held_out(surfaces, 1.0, seed=42).all()
+    assert heldout_mask([surface.upper() for surface in surfaces], 0.05, seed=42).tolist() == out.tolist()
+    assert heldout_mask(surfaces[::-1], 0.05, seed=42)[::-1].tolist() == out.tolist()
+    assert heldout_mask(surfaces, 0.05, seed=43).tolist() != out.tolist()
+    assert not heldout_mask(surfaces, 0.0, seed=42).any()
+    assert heldout_mask(surfaces, 1.0, seed=42).all()
 
 
 def test_twins_share_case_folded_surface_and_features():

@@ -13,7 +13,7 @@ from lexivert.evaluation.pair_statistics import (
     pair_report,
     reconstruction_report,
 )
-from lexivert.evaluation.token_head_report import held_out_report
+from lexivert.evaluation.token_head_report import heldout_report
 from lexivert.training.negatives import Relations
 
 
@@ -90,7 +90,7 @@ def space():
 def test_report_compares_spaces(space):
     head, features, surfaces, pairs = space
     out = np.arange(60) < 20
-    report = held_out_report(head, features, surfaces, out, pairs, seed=1)
+    report = heldout_report(head, features, surfaces, out, pairs, seed=1)
     assert report["units"] == 20
     assert report["pairs"]["synonym"] == 20
     assert report["pairs"]["antonym"] == 0
@@ -101,9 +101,9 @@ def test_report_compares_spaces(space):
     assert report["features"]["pairs"]["synonym_cosine"] > 0.9
     assert abs(report["identity"]["pairs"]["synonym_gap"]) < 0.1
     assert set(report["unit_codes"]["reconstruction"]) == {"cosine", "cosine_centred", "cosine_of_mean_feature"}
-    assert report == held_out_report(head, features, surfaces, out, pairs, seed=1)
+    assert report == heldout_report(head, features, surfaces, out, pairs, seed=1)
 
 
 def test_report_without_held_out_units_is_empty(space):
     head, features, surfaces, pairs = space
-    assert held_out_report(head, features, surfaces, np.zeros(60, dtype=bool), pairs, 1) == {"units": 0}
+    assert heldout_report(head, features, surfaces, np.zeros(60, dtype=bool), pairs, 1) == {"units": 0}

@@ -47,14 +47,14 @@ def units():
     reserved = ["control"] * 6 + ["byte"] * 256
     usage = np.array([0] * FIRST + [9, 3, 2, 4, 1, 8, 5, 1, 1, 0], dtype=np.int64)
     lexicon = Lexicon((*RESERVED, *WORDS), (*reserved, *KINDS), usage, usage)
-    held_out = np.ones(SIZE, dtype=bool)
-    held_out[[ID["cat"], ID["hot cat"]]] = False
+    heldout = np.ones(SIZE, dtype=bool)
+    heldout[[ID["cat"], ID["hot cat"]]] = False
     pairs = {
         "inflection": coded(("dog", "dogs")),
         "synonym": coded(("dog", "hound")),
         "antonym": coded(("dog", "cat")),
     }
-    return Units(lexicon, torch.zeros(SIZE, 2), held_out, pairs)
+    return Units(lexicon, torch.zeros(SIZE, 2), heldout, pairs)
 
 
 DEGREES = {
@@ -251,7 +251,7 @@ class TestReadUnits:
         params = load_params(tiny_params_file)
         for share, count in ((0.0, 0), (1.0, SIZE)):
             head = params.token_head.model_copy(update={"heldout_share": share})
-            assert read_units(paths, params.model_copy(update={"token_head": head})).held_out.sum() == count
+            assert read_units(paths, params.model_copy(update={"token_head": head})).heldout.sum() == count
 
     def test_missing_maps_are_named(self, paths, tiny_params):
         paths.antonyms.unlink()

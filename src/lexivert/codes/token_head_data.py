@@ -13,7 +13,7 @@ import torch
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.token_head import TokenHeadConfig
-from lexivert.codes.token_head_training import TrainingUnits, feature_duplicates, held_out
+from lexivert.codes.token_head_training import TrainingUnits, feature_duplicates, heldout_mask
 from lexivert.config import Params
 from lexivert.encoders.features import unit_text
 from lexivert.errors import DamagedArtifactError, LexivertError
@@ -31,7 +31,7 @@ class TokenHeadData:
     Attributes:
         features: backbone features. Shape: (V, H) float16.
         surfaces: V strings.
-        held_out: units kept out of training. Shape: (V,) bool.
+        heldout: units kept out of training. Shape: (V,) bool.
         units: what the trainer sees.
         pairs: all related units by relation, held-out ones included.
         config: widths and identity part of the head.
@@ -39,7 +39,7 @@ class TokenHeadData:
 
     features: npt.NDArray[Any]
     surfaces: tuple[str, ...]
-    held_out: npt.NDArray[np.bool_]
+    heldout: npt.NDArray[np.bool_]
     units: TrainingUnits
     pairs: dict[str, Relations]
     config: TokenHeadConfig
@@ -63,20 +63,20 @@ def read_token_head_data(paths: Paths, params: Params) -> TokenHeadData:
         raise DamagedArtifactError(
             f"{paths.unit_features} holds numbers that are not finite; run `dvc repro features`"
         )
-    readings, out = _readings(lexicon), held_out_units(lexicon, params)
+    readings, out = _readings(lexicon), heldout_units(lexicon, params)
     return TokenHeadData(
         features=features,
         surfaces=surfaces,
-        held_out=out,
+        heldout=out,
         units=_training_units(paths, readings, features, ~out),
         pairs={kind: _relations(paths, (kind,), np.ones_like(out)) for kind in PAIR_KINDS},
         config=head_config(params, features.shape[1]),
     )
 
 
-def held_out_units(lexicon: Lexicon, params: Params) -> npt.NDArray[np.bool_]:
+def heldout_units(lexicon: Lexicon, params: Params) -> npt.NDArray[np.bool_]:
     """Units that the token head is not trained on. Shape: (V,)."""
-    return held_out(_readings(lexicon), params.token_head.heldout_share, params.seed)
+    return heldout_mask(_readings(lexicon), params.token_head.heldout_share, params.seed)
 
 
 def _readings(lexicon: Lexicon) -> list[str]:

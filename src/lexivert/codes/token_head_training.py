@@ -48,7 +48,7 @@ class TrainingUnits:
     antonyms: Relations
 
 
-def held_out(readings: Sequence[str], share: float, seed: int) -> npt.NDArray[np.bool_]:
+def heldout_mask(readings: Sequence[str], share: float, seed: int) -> npt.NDArray[np.bool_]:
     """Units kept out of training, chosen by a hash of what the backbone reads, regardless of case.
 
     All units of one reading fall on one side, since an uncased backbone gives them the same features.

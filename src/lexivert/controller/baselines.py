@@ -1,9 +1,7 @@
-"""Decoders that stand beside the learned controller: nearest sentence, one-shot unbinding, hard cancellation."""
+"""Decoders without a prior: one-shot unbinding and hard interference cancellation."""
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,21 +13,6 @@ from lexivert.controller.noise import length_evidence
 from lexivert.search.faiss_index import UnitIndex
 
 MAX_PASSES = 12
-
-
-def nearest_sentence(semantic: Tensor, sentences: npt.NDArray[np.float16]) -> npt.NDArray[np.int64]:
-    """Row of the training sentence whose backbone embedding is nearest: retrieval without any decoding.
-
-    Shape: semantic (B, S) of unit length, sentences (T, S) of unit length, result (B,).
-    """
-    best = np.full(len(semantic), -np.inf, dtype=np.float32)
-    rows = np.zeros(len(semantic), dtype=np.int64)
-    for start in range(0, len(sentences), 16384):
-        scores = semantic.numpy() @ sentences[start : start + 16384].astype(np.float32).T
-        found, value = scores.argmax(axis=1), scores.max(axis=1)
-        better = value > best
-        rows[better], best[better] = start + found[better], value[better]
-    return rows
 
 
 def one_shot(order: Tensor, index: UnitIndex, binding: RotaryBinding) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""What may happen to a vector between writing and reading: a narrower order part, noise, storage in few bits."""
+"""Corruptions of vectors between writing and reading: a narrower order part, noise, storage in few bits."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STORAGE: dict[str, Callable[[Tensor], Tensor]] = {
     "int8": int8,
     "sign": sign_bits,
 }
-"""Ways to keep a vector, and what is left of it."""
+"""How a vector may be stored, and what is left of it."""
 
 
 def at_width(codes: Tensor, width: int) -> Tensor:
@@ -48,7 +48,7 @@ def at_width(codes: Tensor, width: int) -> Tensor:
 
 
 def with_codes(decoder: Cascade, codes: Tensor, params: IndexParams, seed: int) -> Cascade:
-    """The same controller for other unit codes, of any width.
+    """The same cascade for other unit codes, of any width.
 
     Args:
         decoder: Selector, unigram prior and rules are taken over.
@@ -63,7 +63,7 @@ def with_codes(decoder: Cascade, codes: Tensor, params: IndexParams, seed: int) 
 
 
 def with_lexicon(decoder: Cascade, units: int, params: IndexParams, seed: int) -> Cascade:
-    """The same controller for a lexicon of another size: the most used units, or all and units that no text has.
+    """The same cascade for a lexicon of another size: the most used units, or all and units that no text has.
 
     The further units have random codes and the prior of a unit that was never met.
     """
@@ -88,13 +88,13 @@ def flat_index(codes: Tensor, params: IndexParams) -> UnitIndex:
 
 
 def send(
-    units: Sequence[Sequence[int]], semantic: Tensor, codebook: Codebook, cosine: float, storage: str, seed: int
+    units: Sequence[Sequence[int]], prefixes: Tensor, codebook: Codebook, cosine: float, storage: str, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Write texts as full vectors, add noise, store them, and split what comes back.
 
     Args:
         units: B texts.
-        semantic: clean prefixes. Shape: (B, S).
+        prefixes: clean ones. Shape: (B, S).
         codebook: codes and rotations.
         cosine: of the noisy full vector with the clean one.
         storage: a key of ``STORAGE``.
@@ -102,8 +102,8 @@ def send(
 
     Shape: order parts (B, O) and prefixes (B, S), unit length.
     """
-    clean = join_parts(semantic, superpose(units, codebook.codes, codebook.binding), codebook.semantic_share)
+    clean = join_parts(prefixes, superpose(units, codebook.codes, codebook.binding), codebook.semantic_share)
     noisy = add_noise(clean, torch.full((len(clean),), cosine), torch.Generator().manual_seed(seed))
     stored = STORAGE[storage](noisy)
-    prefix, order = split_parts(stored, semantic.shape[1])
+    prefix, order = split_parts(stored, prefixes.shape[1])
     return F.normalize(order, dim=-1), F.normalize(prefix, dim=-1)

@@ -1,4 +1,4 @@
-"""Words of several senses: how far one vector for a spelling is from what the word means in its contexts.
+"""Homographs, words of several senses: how far one vector for a spelling is from what the word means in its contexts.
 
 Occurrences are WordNet's own example sentences, so every one comes with its sense; their vectors are the backbone's
 contextual states of the word.
@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans  # type: ignore[import-untyped]
-from sklearn.metrics import adjusted_rand_score, v_measure_score  # type: ignore[import-untyped]
 
 from lexivert.data.glosses import Entry
 
@@ -92,24 +90,27 @@ def word_report(states: Array, senses: Sequence[str], unit: Array, seed: int) ->
         ``chance``: what a guess among the senses gives; ``adjusted_rand`` and ``v_measure`` of k-means clusters
         against the senses (Hubert & Arabie 1985; Rosenberg & Hirschberg 2007).
     """
+    from sklearn.cluster import KMeans  # type: ignore[import-untyped]
+    from sklearn.metrics import adjusted_rand_score, v_measure_score  # type: ignore[import-untyped]
+
     rows = normalised(states)
     labels = np.unique(np.asarray(senses), return_inverse=True)[1]
     count = int(labels.max()) + 1
     sums = np.stack([rows[labels == label].sum(0) for label in range(count)])
     sizes = np.bincount(labels)
-    own, other, whole, hits = [], [], [], []
+    own, other, everything, hits = [], [], [], []
     for row, label in zip(rows, labels, strict=True):
         itself = np.arange(count) == label
         cosines = (sums @ row - itself) / (sizes - itself)
         own.append(cosines[label])
         other.append(np.delete(cosines, label).mean())
-        whole.append((sums.sum(0) @ row - 1.0) / (len(rows) - 1))
+        everything.append((sums.sum(0) @ row - 1.0) / (len(rows) - 1))
         hits.append(float(cosines.argmax() == label))
     clusters = KMeans(n_clusters=count, n_init=5, random_state=seed).fit_predict(rows)
     return {
         "own_sense": float(np.mean(own)),
         "other_senses": float(np.mean(other)),
-        "all_senses": float(np.mean(whole)),
+        "all_senses": float(np.mean(everything)),
         "isolated_word": float((rows @ normalised(unit[None])[0]).mean()),
         "nearest_sense": float(np.mean(hits)),
         "chance": 1.0 / count,

@@ -1,26 +1,19 @@
-"""Simple readers of vectors: nearest documents, nearest neighbours, linear probes; thin around libraries."""
+"""Probes of an embedding space: retrieval, nearest-neighbour classification, linear probes; thin around libraries."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
-from sklearn.metrics import accuracy_score  # type: ignore[import-untyped]
-from sklearn.model_selection import (  # type: ignore[import-untyped]
-    GroupShuffleSplit,
-    LeaveOneGroupOut,
-    cross_val_predict,
-)
-from sklearn.neighbors import KNeighborsClassifier  # type: ignore[import-untyped]
-from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]
-from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
 from torch import Tensor
 
+from lexivert.evaluation import nearest
 from lexivert.evaluation.metrics import wilson_interval
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import KNeighborsClassifier  # type: ignore[import-untyped]
 
 CUTS = (1, 10)
 """k of P@k and R@k."""
@@ -33,8 +26,8 @@ def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[st
     """Rank documents by cosine, one of them right, and score as sentence-transformers does.
 
     Args:
-        queries: unit length. Shape: (Q, D).
-        documents: unit length. Shape: (M, D).
+        queries: any positive length. Shape: (Q, D).
+        documents: any positive length. Shape: (M, D).
         own: the right document of each query.
 
     Returns:
@@ -43,7 +36,8 @@ def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[st
     """
     if not len(queries):
         return {}
-    depth = min(_DEPTH, len(documents))
+    from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
+
     evaluator = InformationRetrievalEvaluator(
         queries={str(row): "" for row in range(len(queries))},
         corpus={str(row): "" for row in range(len(documents))},
@@ -54,11 +48,10 @@ def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[st
         precision_recall_at_k=list(CUTS),
         map_at_k=[_DEPTH],
     )
-    found = [(part @ documents.T).topk(depth, dim=1) for part in torch.split(queries, 512)]
+    cosines, found = nearest.search(queries, documents, min(_DEPTH, len(documents)))
     ranked = [
-        [{"corpus_id": str(row), "score": score} for row, score in zip(rows, scores, strict=True)]
-        for top in found
-        for rows, scores in zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        [{"corpus_id": str(row), "score": score} for row, score in zip(*near, strict=True)]
+        for near in zip(found.tolist(), cosines.tolist(), strict=True)
     ]
     scores = evaluator.compute_metrics(ranked)
     report = {f"precision_at_{k}": float(scores["precision@k"][k]) for k in CUTS}
@@ -68,6 +61,8 @@ def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[st
 
 
 def _classifier(most: int) -> KNeighborsClassifier:
+    from sklearn.neighbors import KNeighborsClassifier
+
     return KNeighborsClassifier(n_neighbors=min(_NEIGHBOURS, most), metric="cosine")
 
 
@@ -82,6 +77,8 @@ def knn_accuracy(train: Tensor, labels: Sequence[str], test: Tensor, wanted: Seq
 
 def knn_by_group(rows: Tensor, labels: Sequence[str], groups: Sequence[str]) -> dict[str, float]:
     """The same, every row judged by rows of other groups alone. Shape: (M, D)."""
+    from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict  # type: ignore[import-untyped]
+
     fewest = len(groups) - max(Counter(groups).values())
     guesses = cross_val_predict(
         _classifier(fewest), rows.numpy(), np.asarray(labels), groups=np.asarray(groups), cv=LeaveOneGroupOut()
@@ -92,7 +89,7 @@ def knn_by_group(rows: Tensor, labels: Sequence[str], groups: Sequence[str]) -> 
 def most_frequent(labels: Sequence[str], wanted: Sequence[str]) -> float:
     """Accuracy of always guessing the most frequent training label."""
     guess = Counter(labels).most_common(1)[0][0]
-    return float(accuracy_score(list(wanted), [guess] * len(wanted)))
+    return sum(label == guess for label in wanted) / len(wanted)
 
 
 def accuracy(guesses: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
@@ -117,6 +114,11 @@ def pair_probe(both: Tensor, groups: Sequence[int], seed: int) -> dict[str, floa
         versions of one sentence are hardly independent), chance being 0.5; 0.5 where there are too few groups to
         split.
     """
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+    from sklearn.model_selection import GroupShuffleSplit
+    from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]
+    from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
+
     if len(set(groups)) < 4:
         return {"probe_accuracy": 0.5, "probe_low": 0.0, "probe_high": 1.0}
     labels = np.repeat([0, 1], len(groups))

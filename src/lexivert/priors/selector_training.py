@@ -48,7 +48,7 @@ class BagOfWordsStep:
         self.dtype = dtype
         self._features = space.features.to(dtype)
         # The first steps draw all queries the same way, towards what is frequent: no reason to warn or to stop.
-        rules = CollapseRules(doubtful=0.95, patience=_TOPIC_PATIENCE)
+        rules = CollapseRules(warn_from=0.95, patience=_TOPIC_PATIENCE)
         advice = "lower controller.topic_learning_rate or controller.weight.partition"
         self.alarm = CollapseAlarm("the topic network's queries", advice, rules)
 
