@@ -65,6 +65,11 @@ class Paths:
         return self.root / "data" / "vocab.parquet"
 
     @property
+    def segments(self) -> Path:
+        """Every sentence of the corpus in units, row by row: units, a list of int32 (stage ``vocab``)."""
+        return self.root / "data" / "segments.parquet"
+
+    @property
     def synonyms(self) -> Path:
         """Related units: unit_id, other_id, relation (synonym, inflection, sibling)."""
         return self.root / "data" / "synonyms.parquet"
@@ -131,6 +136,7 @@ _PRODUCERS = {
     "raw": "fetch",
     "corpus.parquet": "corpus",
     "vocab.parquet": "vocab",
+    "segments.parquet": "vocab",
     "synonyms.parquet": "lexical_maps",
     "antonyms.parquet": "lexical_maps",
     "unit_features.npy": "features",

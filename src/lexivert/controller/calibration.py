@@ -13,7 +13,8 @@ from torch import Tensor
 from lexivert.codes.superposition import join_parts, split_parts, superpose
 from lexivert.controller.cascade import Cascade
 from lexivert.controller.confidence import Calibration, fit_logistic, unit_features
-from lexivert.priors.selector_data import Texts, add_noise
+from lexivert.data.encoded_texts import EncodedTexts
+from lexivert.priors.selector_data import add_noise
 
 logger = logging.getLogger(__name__)
 _COSINES = (1.0, 0.8, 0.7, 0.65, 0.6, 0.55, 0.5)
@@ -22,7 +23,7 @@ AT_ONCE = 32
 _TEXTS_A_BLEND = 7
 
 
-def calibrate(decoder: Cascade, texts: Texts, count: int, seed: int) -> tuple[Calibration, dict[str, float]]:
+def calibrate(decoder: Cascade, texts: EncodedTexts, count: int, seed: int) -> tuple[Calibration, dict[str, float]]:
     """Fit the calibration.
 
     Args:
@@ -40,7 +41,7 @@ def calibrate(decoder: Cascade, texts: Texts, count: int, seed: int) -> tuple[Ca
     drawn = rng.choice(len(texts), min(count, len(texts)), replace=False, p=rarity / rarity.sum())
     chosen = drawn.tolist()
     units = [list(texts.units[row]) for row in chosen]
-    semantic = torch.from_numpy(texts.semantic[chosen].astype(np.float32))
+    semantic = texts.prefixes[chosen]
     codebook = decoder.codebook
     clean = join_parts(semantic, superpose(units, codebook.codes, codebook.binding), codebook.semantic_share)
     noise = torch.Generator().manual_seed(seed)

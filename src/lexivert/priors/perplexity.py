@@ -6,16 +6,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.priors.base import Prior
 from lexivert.priors.selector import Context
-from lexivert.priors.selector_data import Texts, padded
+from lexivert.priors.selector_data import padded
 
 _TEXTS = 512
 _AT_ONCE = 32
 
 
 @torch.inference_mode()
-def cross_entropies(prior: Prior, log_prior: Tensor, texts: Texts) -> dict[str, float]:
+def cross_entropies(prior: Prior, log_prior: Tensor, texts: EncodedTexts) -> dict[str, float]:
     """Mean ``-log p`` of the right unit over all units but EOS, exactly.
 
     Returns:
@@ -31,7 +32,7 @@ def cross_entropies(prior: Prior, log_prior: Tensor, texts: Texts) -> dict[str, 
         rows = chosen[start : start + _AT_ONCE]
         truth, length = padded([texts.units[row] for row in rows])
         inside = truth >= 0
-        semantic = torch.from_numpy(texts.semantic[rows].astype(np.float32))
+        semantic = texts.prefixes[rows]
         count += int(inside.sum())
         sums["unigram"] -= float(unigram[truth[inside]].sum())
         for name, prefix, known in (("prefix", 1, 0), ("neighbours", 0, 1), ("prefix_and_neighbours", 1, 1)):

@@ -14,7 +14,7 @@ from lexivert.config import STEP_UNIT, ControllerParams
 from lexivert.devices import choose_dtype
 from lexivert.priors.base import Prior
 from lexivert.priors.selector import Selector, UnitEmbeddings
-from lexivert.priors.selector_data import SelectorBatch, Texts, draw_batch
+from lexivert.priors.selector_data import SelectorBatch, SelectorTexts, draw_batch
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.collapse import CollapseAlarm, CollapseRules
 from lexivert.training.loop import History, LoopConfig, Progress, train
@@ -144,7 +144,7 @@ class SelectorBatches:
         seed: of the draw.
     """
 
-    texts: Texts
+    texts: SelectorTexts
     by_length: np.ndarray[tuple[int], np.dtype[np.int64]]
     unigram: Tensor
     params: ControllerParams
@@ -153,10 +153,10 @@ class SelectorBatches:
 
     @classmethod
     def of(
-        cls, texts: Texts, log_prior: Tensor, params: ControllerParams, batch_size: int, seed: int
+        cls, texts: SelectorTexts, log_prior: Tensor, params: ControllerParams, batch_size: int, seed: int
     ) -> SelectorBatches:
         """Sort the texts by length."""
-        lengths = np.array([len(units) for units in texts.units])
+        lengths = np.array([len(units) for units in texts.written.units])
         by_length = np.argsort(lengths, kind="stable")
         return cls(texts, by_length, log_prior.exp().cumsum(dim=0), params, batch_size, seed)
 
@@ -170,7 +170,7 @@ class SelectorBatches:
 def train_selector(
     selector: Selector,
     space: UnitEmbeddings,
-    texts: Texts,
+    texts: SelectorTexts,
     log_prior: Tensor,
     params: ControllerParams,
     seed: int,
