@@ -267,8 +267,7 @@ class RobustnessParams(_Section):
     """Units a text, no noise."""
     storages: list[Literal["float32", "float16", "int8", "sign"]] = ["int8", "sign"]
     """How vectors are stored, texts of at most 32 units."""
-    decisive: list[str] = []
-    """Conditions, by their keys in the metrics, that are tried on ``decisive_texts`` texts."""
+    decisive: tuple[str, ...] = ()
     decisive_texts: PositiveInt = 100
 
 

@@ -25,9 +25,10 @@ from lexivert.codes.token_head_data import heldout_units
 from lexivert.config import Params
 from lexivert.controller.cascade import Cascade
 from lexivert.data.encoded_texts import EncodedTexts
+from lexivert.data.segments import read_encoded_texts
 from lexivert.evaluation import geometry, metrics
 from lexivert.evaluation.decoders import in_batches, unit_ids
-from lexivert.evaluation.texts import choose_texts, encode_texts, segment_fitting, texts_of
+from lexivert.evaluation.texts import choose_texts, embedded, fitting, with_texts
 from lexivert.model import Lexivert
 from lexivert.priors.selector import Context
 from lexivert.priors.selector_data import padded
@@ -55,7 +56,7 @@ class Predicted:
 def run_collapse(paths: Paths, params: Params) -> None:
     """Write metrics/collapse.json."""
     model = Lexivert.load(paths.root)
-    heldout = _heldout(model.encoder, texts_of(paths, "test"), params.collapse.texts, params.seed)
+    heldout = _heldout(model.encoder, read_encoded_texts(paths, "test"), params.collapse.texts, params.seed)
     report: dict[str, Any] = {
         "texts": len(heldout),
         "reconstruction": _reconstruction(paths, params, model.encoder),
@@ -64,10 +65,11 @@ def run_collapse(paths: Paths, params: Params) -> None:
     artifacts.write_metrics(paths.metrics("collapse"), report)
 
 
-def _heldout(encoder: Encoder, texts: Sequence[str], count: int, seed: int) -> EncodedTexts:
-    fitting, units = segment_fitting(encoder, choose_texts(texts, count, seed))
-    rows = np.sort(np.random.default_rng(seed).permutation(len(fitting))[:count]).tolist()
-    return encode_texts(encoder, [fitting[row] for row in rows], [units[row] for row in rows])
+def _heldout(encoder: Encoder, test: EncodedTexts, count: int, seed: int) -> EncodedTexts:
+    chosen = with_texts(test, choose_texts(test.texts, count, seed))
+    chosen = fitting(chosen, encoder.config.code.max_units)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(chosen))[:count])
+    return embedded(encoder, chosen.only(rows.tolist()))
 
 
 def selector_report(model: Lexivert, heldout: EncodedTexts) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.artifacts import Paths
@@ -21,6 +20,7 @@ from lexivert.codes.token_head_training import train_token_head
 from lexivert.config import Params, TokenHeadWeights
 from lexivert.controller.amp import AmpDecoder
 from lexivert.data.encoded_texts import EncodedTexts
+from lexivert.data.segments import read_encoded_texts
 from lexivert.errors import LexivertError
 from lexivert.evaluation import geometry, neighbours
 from lexivert.evaluation.corruptions import at_width, flat_index, send
@@ -29,11 +29,8 @@ from lexivert.evaluation.nearest import nearest_others
 from lexivert.evaluation.neighbours import TAGS, Tagger
 from lexivert.evaluation.pair_statistics import pair_cosines
 from lexivert.evaluation.robustness import Condition
-from lexivert.evaluation.texts import read_features
 from lexivert.evaluation.token_space import read_units
 from lexivert.priors.base import Prior
-from lexivert.text.lexicon import Lexicon
-from lexivert.text.segmentation import Segmenter
 from lexivert.training.collapse import CollapseRules
 from lexivert.training.negatives import Relations
 
@@ -131,16 +128,10 @@ class Trial:
     queries: Tensor
 
 
-def read_texts(paths: Paths, seed: int, count: int) -> EncodedTexts:
-    """Draw test texts among those whose features stage ``features`` has computed."""
-    texts, features = read_features(paths, "test")
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(texts))[:count]).tolist()
-    segmenter = Segmenter(Lexicon.load(paths.vocab))
-    units = {row: segmenter.segment(texts[row]) for row in drawn}
-    kept = [row for row in drawn if units[row]]
-    return EncodedTexts(
-        [texts[row] for row in kept], [units[row] for row in kept], F.normalize(features[kept].float(), dim=-1)
-    )
+def draw_test_texts(paths: Paths, seed: int, count: int) -> EncodedTexts:
+    """Draw sentences of the test split, in corpus order."""
+    texts = read_encoded_texts(paths, "test")
+    return texts.only(np.sort(np.random.default_rng(seed).permutation(len(texts))[:count]).tolist())
 
 
 def run_recipe(paths: Paths, params: Params, recipe: str, seeds: int, texts: int) -> dict[str, Any]:
@@ -182,7 +173,7 @@ def _trial(paths: Paths, params: Params, count: int) -> Trial:
     drawn = np.sort(np.random.default_rng(params.seed).permutation(candidates)[:_QUERIES])
     tagger = Tagger(units.lexicon.surfaces, units.pairs)
     log_prior = torch.from_numpy(units.lexicon.log_prior())
-    texts = read_texts(paths, params.seed, _DRAWN * count)
+    texts = draw_test_texts(paths, params.seed, _DRAWN * count)
     return Trial(texts, count, log_prior, tagger, torch.from_numpy(drawn))
 
 

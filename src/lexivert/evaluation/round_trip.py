@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +17,13 @@ from lexivert.artifacts import Paths
 from lexivert.codes.superposition import split_parts
 from lexivert.config import Params
 from lexivert.data.encoded_texts import EncodedTexts
+from lexivert.data.segments import read_encoded_texts
 from lexivert.evaluation import metrics, nearest
 from lexivert.evaluation.confidence import confidence_report
 from lexivert.evaluation.decoders import NEAREST_SENTENCE, Units, decoder_named, in_batches, unit_ids
-from lexivert.evaluation.texts import choose_texts, read_features, segment_fitting, texts_of
+from lexivert.evaluation.texts import choose_texts, fitting, with_texts
 from lexivert.model import Lexivert
 from lexivert.priors.selector_data import add_noise
-from lexivert.text.tokenizer import normalize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,22 +65,18 @@ class RoundTrip:
         model: writes and reads vectors.
         heldout: texts of test documents.
         vectors: theirs. Shape: (B, D).
-        train_texts: training sentences, for retrieval.
-        train_prefixes: their embeddings, unit length. Shape: (T, S) float16.
+        train: training sentences, for retrieval.
     """
 
     model: Lexivert
     heldout: EncodedTexts
     vectors: Tensor
-    train_texts: Sequence[str]
-    train_prefixes: Tensor
+    train: EncodedTexts
 
     def only(self, rows: Sequence[int]) -> RoundTrip:
         """Some of the texts."""
         chosen = list(rows)
-        return RoundTrip(
-            self.model, self.heldout.only(chosen), self.vectors[chosen], self.train_texts, self.train_prefixes
-        )
+        return RoundTrip(self.model, self.heldout.only(chosen), self.vectors[chosen], self.train)
 
     def drawn(self, count: int, seed: int) -> RoundTrip:
         """At most so many of the texts, drawn at random."""
@@ -106,8 +102,8 @@ class RoundTrip:
     def nearest_sentence(self, vectors: Tensor) -> Units:
         """Retrieval: the training sentence with the nearest semantic prefix."""
         prefixes, _ = split_parts(vectors, self.heldout.prefixes.shape[1])
-        rows = nearest.search(prefixes, self.train_prefixes, 1)[1][:, 0]
-        return [self.model.encoder.segmenter.segment(self.train_texts[row]) for row in rows.tolist()]
+        rows = nearest.search(prefixes, self.train.prefixes, 1)[1][:, 0]
+        return [self.train.units[row] for row in rows.tolist()]
 
     def read_back(self, decode: Decode, inputs: Tensor, batch: int, label: str) -> Readout:
         """Decode vectors, or whatever ``decode`` takes, and time it. Shape: inputs (B, …)."""
@@ -188,20 +184,21 @@ def prepare(paths: Paths, params: Params) -> tuple[RoundTrip, dict[str, Any]]:
         LexivertError: an artifact is missing or damaged, or no test text fits into a vector.
     """
     model = Lexivert.load(paths.root)
-    chosen = choose_texts(texts_of(paths, "test"), params.evaluate.texts_per_bucket, params.seed)
-    texts, units = segment_fitting(model.encoder, chosen)
+    test = read_encoded_texts(paths, "test")
+    chosen = with_texts(test, choose_texts(test.texts, params.evaluate.texts_per_bucket, params.seed))
+    heldout = fitting(chosen, model.encoder.config.code.max_units)
     start = time.perf_counter()
-    vectors = torch.from_numpy(model.encode(texts, progress="encoding"))
-    rate = len(texts) / (time.perf_counter() - start)
+    vectors = torch.from_numpy(model.encode(heldout.texts, progress="encoding"))
+    rate = len(heldout) / (time.perf_counter() - start)
     prefixes, _ = split_parts(vectors, model.encoder.config.semantic_width)
-    stored = {normalize(text): row for text, row in zip(*read_features(paths, "test"), strict=True)}
     report: dict[str, Any] = {
-        "texts": len(texts),
-        "texts_too_long": len(chosen) - len(texts),
+        "texts": len(heldout),
+        "texts_too_long": len(chosen) - len(heldout),
         "rates": {"encode_texts_per_second": rate},
-        "semantic_prefix_cosine": metrics.mean_cosine(torch.stack([stored[text] for text in texts]), prefixes),
+        "semantic_prefix_cosine": metrics.mean_cosine(heldout.prefixes, prefixes),
     }
-    return RoundTrip(model, EncodedTexts(texts, units, prefixes), vectors, *read_features(paths, "train")), report
+    heldout = replace(heldout, prefixes=prefixes)  # in full precision
+    return RoundTrip(model, heldout, vectors, read_encoded_texts(paths, "train")), report
 
 
 def noisy_vectors(trip: RoundTrip, params: Params) -> Tensor:
@@ -217,7 +214,7 @@ def inversion_report(trip: RoundTrip, params: Params) -> dict[str, Any]:
     """
     trip = trip.drawn(_INVERTED_TEXTS, params.seed)
     model, prefixes = trip.model, trip.heldout.prefixes
-    mean = F.normalize(trip.train_prefixes.float().mean(dim=0, keepdim=True), dim=-1)
+    mean = F.normalize(trip.train.prefixes.mean(dim=0, keepdim=True), dim=-1)
 
     def generate(some: Tensor) -> Units:
         return unit_ids(model, model.read(some.numpy()))
