@@ -8,33 +8,12 @@ import torch.nn.functional as F
 from lexivert.codes.token_head import TokenHead, TokenHeadConfig
 from lexivert.evaluation.pair_statistics import (
     distribution,
-    nearest_cosine,
     pair_cosines,
     pair_report,
     reconstruction_report,
 )
 from lexivert.evaluation.token_head_report import heldout_report
 from lexivert.training.negatives import Relations
-
-
-def test_nearest_cosine_by_hand():
-    vectors = torch.tensor([[2.0, 0.0], [3.0, 4.0], [0.0, 5.0], [-1.0, 0.0]])
-    torch.testing.assert_close(nearest_cosine(vectors, torch.tensor([0, 1, 3])), torch.tensor([0.6, 0.8, 0.0]))
-
-
-def test_nearest_cosine_equals_loop_for_any_block():
-    vectors = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
-    queries = torch.arange(0, 30, 2)
-    naive = [
-        max(float(F.cosine_similarity(vectors[q], vectors[o], dim=0)) for o in range(30) if o != q) for q in queries
-    ]
-    for block in (1, 4, 512):
-        assert nearest_cosine(vectors, queries, block).tolist() == pytest.approx(naive, abs=1e-6)
-
-
-def test_nearest_of_a_double_is_one():
-    vectors = torch.tensor([[1.0, 1.0], [2.0, 2.0], [1.0, 0.0]]).half()
-    assert nearest_cosine(vectors, torch.tensor([0])).item() == pytest.approx(1.0, abs=1e-3)
 
 
 def test_distribution_by_hand():

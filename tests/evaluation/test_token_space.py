@@ -30,6 +30,7 @@ from lexivert.evaluation.token_space import (
     statistics,
 )
 from lexivert.text.lexicon import RESERVED, Lexicon
+from lexivert.training.collapse import anisotropy
 
 FIRST = len(RESERVED)
 WORDS = ["dog", "dogs", "hound", "cat", "Dog", "hot", "hot dog", "hot cat", "big hot dog", "rare"]
@@ -170,26 +171,27 @@ class TestSpaceReport:
 
     def test_rows_of_the_tables(self, units, vectors, report):
         rows = _examples("features", report[1], units.lexicon)
-        assert [row[:5] for row in rows[:2]] == [
+        assert list(rows.columns) == ["space", "unit", "rank", "neighbour", "tag", "cosine"]
+        assert rows.iloc[:2, :5].values.tolist() == [
             ["features", "dog", 1, "Dog", "same lemma"],
             ["features", "dog", 2, "dogs", "same lemma"],
         ]
-        assert [row[5] for row in rows[:2]] == pytest.approx([cos(5), cos(20)])
-        assert [row[2] for row in rows] == [1, 2, 3, 4] * 3
+        assert rows["cosine"][:2].tolist() == pytest.approx([cos(5), cos(20)])
+        assert rows["rank"].tolist() == [1, 2, 3, 4] * 3
 
         sampled = {"synonym": (ids("dog", "dog", "dog", "dog"), ids("cat", "hound", "hound", "Dog"))}
         histogram = _histograms("features", vectors, sampled)
         # 80 bins of width .025 from -1; cosines -.087, twice .819, and .996.
-        assert [row[:2] for row in histogram] == [["features", "synonym"]] * 3
-        assert [row[3] for row in histogram] == [0.25, 0.5, 0.25]
-        assert [row[2] for row in histogram] == pytest.approx([-0.0875, 0.8125, 0.9875])
+        assert histogram[["space", "relation"]].values.tolist() == [["features", "synonym"]] * 3
+        assert histogram["share"].tolist() == [0.25, 0.5, 0.25]
+        assert histogram["cosine"].tolist() == pytest.approx([-0.0875, 0.8125, 0.9875])
 
 
 def test_statistics_are_those_of_geometry_at_unit_length():
     vectors = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)) + 0.5
     unit = F.normalize(vectors, dim=-1)
     expected = {
-        "anisotropy": geometry.anisotropy(unit),
+        "anisotropy": float(anisotropy(unit)),
         "effective_rank": geometry.effective_rank(unit),
         "isotropy": geometry.isotropy(unit),
         "uniformity": geometry.uniformity(unit),
