@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
+
 from lexivert.artifacts import Paths, read_parquet, write_metrics
 from lexivert.config import load_params
 from lexivert.data.segments import write_segments

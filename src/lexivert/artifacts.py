@@ -105,8 +105,13 @@ class Paths:
         return self.root / "models" / "index"
 
     @property
+    def selector(self) -> Path:
+        """Trained Selector, the learned prior over units."""
+        return self.root / "models" / "selector"
+
+    @property
     def controller(self) -> Path:
-        """Trained Selector, and how its confidences are calibrated."""
+        """Rules of the decoding loops, and the calibration of confidences."""
         return self.root / "models" / "controller"
 
     @property
@@ -144,6 +149,7 @@ _PRODUCERS = {
     "sentence_rows.npy": "features",
     "token_head": "token_head",
     "index": "index",
+    "selector": "selector",
     "controller": "controller",
     "exact_match.csv": "evaluate",
     "reliability.csv": "evaluate",
@@ -152,7 +158,7 @@ _PRODUCERS = {
     "pair_cosines.csv": "token_space",
     "order_awareness.csv": "sentence_space",
     "token_head.csv": "token_head",
-    "controller.csv": "controller",
+    "selector.csv": "selector",
 }
 
 

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.superposition import superpose
-from lexivert.config import IndexParams
-from lexivert.controller.baselines import cancellation, one_shot
+from lexivert.controller.baselines import cancellation, nearest_sentence, one_shot
 from lexivert.search.faiss_index import UnitIndex, build
+from sections import section
 
 UNITS, WIDTH, POSITIONS = 400, 256, 33
 
@@ -20,7 +20,7 @@ UNITS, WIDTH, POSITIONS = 400, 256, 33
 def setting():
     torch.manual_seed(3)
     codes = F.normalize(torch.randn(UNITS, WIDTH), dim=-1).half()
-    params = IndexParams(search_dims=0, frequent=50)
+    params = section("index", search_dims=0, frequent=50)
     index = UnitIndex(codes.numpy(), build(codes.numpy(), params), params)
     return codes, index, RotaryBinding(WIDTH, POSITIONS, seed=5)
 
@@ -28,6 +28,12 @@ def setting():
 def texts_of(lengths):
     rng = np.random.default_rng(7)
     return [rng.integers(1, UNITS, size=n).tolist() for n in lengths]
+
+
+def test_nearest_sentence_is_the_argmax_of_cosines():
+    sentences = np.array([[1, 0], [0.6, 0.8], [0, 1]], dtype=np.float16)
+    queries = F.normalize(torch.tensor([[2.0, 0.1], [0.1, 3.0], [0.7, 0.7]]), dim=-1)
+    assert nearest_sentence(queries, sentences).tolist() == [0, 2, 1]
 
 
 def test_one_shot_is_the_naive_loop(setting):

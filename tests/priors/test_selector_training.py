@@ -8,7 +8,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lexivert.config import ControllerParams
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.errors import LexivertError
 from lexivert.priors import selector_training
@@ -17,6 +16,7 @@ from lexivert.priors.selector import Context, Selector, UnitEmbeddings
 from lexivert.priors.selector_data import SelectorTexts, padded
 from lexivert.priors.selector_training import BagOfWordsStep, SelectorBatches, SelectorStep, train_selector
 from lexivert.training.loop import Progress
+from sections import section
 
 NOW = Progress(0, 0, 0.0, 0.0)
 
@@ -26,12 +26,11 @@ def params(**changes):
         "max_train_units": 12,
         "batch_size": 6,
         "steps": 50,
-        "topic_batch_size": 6,
-        "topic_steps": 50,
+        "bag_of_words": {"batch_size": 6, "steps": 50, "learning_rate": 3e-3},
         "warmup_share": 0.1,
-        "min_noise_cosine": 0.6,
+        "min_prefix_cosine": 0.6,
     }
-    return ControllerParams(**(small | changes))
+    return section("selector", **(small | changes))
 
 
 def texts_of(world, count=60):
@@ -152,7 +151,7 @@ def test_topics_that_are_all_one_end_the_run(small):
     for number in range(98):
         step(drawn(0, number), NOW)
     with pytest.raises(
-        LexivertError, match=r"topic network's queries have collapsed: for 100 steps .*topic_learning"
+        LexivertError, match=r"topic network's queries have collapsed: for 100 steps .*bag_of_words.learning"
     ):
         step(drawn(0, 98), NOW)
 
@@ -182,7 +181,7 @@ def test_each_phase_has_its_own_rate_and_topics_the_machines_number_format(small
     monkeypatch.setattr(selector_training, "train", spy)
     monkeypatch.setattr(selector_training, "choose_dtype", lambda name, device: torch.bfloat16)
     selector, space = learner(small)
-    numbers = params(learning_rate=1e-3, topic_learning_rate=2e-3)
+    numbers = params(learning_rate=1e-3, bag_of_words={"batch_size": 6, "steps": 50, "learning_rate": 2e-3})
     train_selector(selector, space, texts_of(small), small.codebook.log_prior, numbers, 0)
     assert seen == [("topic", 2e-3, torch.bfloat16), ("selector", 1e-3, None)]
 

@@ -2,7 +2,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lexivert.config import KindCounts, VocabParams
 from lexivert.text.lexicon import COUNTED_KINDS, EOS, RESERVED, Lexicon
 from lexivert.text.ngrams import encode_texts
 from lexivert.text.segmentation import Segmenter
@@ -18,12 +17,14 @@ from lexivert.text.vocabulary import (
     segment_texts,
     usage_of,
 )
+from sections import section
 
 
 def params_of(min_count=1, most=1000, **options):
-    return VocabParams(
-        min_count=KindCounts(**dict.fromkeys(COUNTED_KINDS, min_count)),
-        max_units=KindCounts(**dict.fromkeys(COUNTED_KINDS, most)),
+    return section(
+        "vocab",
+        min_count=dict.fromkeys(COUNTED_KINDS, min_count),
+        max_units=dict.fromkeys(COUNTED_KINDS, most),
         **{"pieces": 300, **options},
     )
 

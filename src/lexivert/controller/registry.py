@@ -1,76 +1,69 @@
-"""Decoding algorithms by name, each with its label in tables: the only list of them."""
+"""The registry of decoding algorithms: name, factory, and label in tables; the only list of them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
-import torch
-from torch import Tensor
-
-from lexivert.controller import baselines
 from lexivert.controller.amp import AmpDecoder
+from lexivert.controller.base import DecodingAlgorithm, Parts
+from lexivert.controller.cancellation import Cancellation
 from lexivert.controller.cascade import Cascade
-from lexivert.priors.base import Prior
+from lexivert.controller.easy_first import EasyFirst
+from lexivert.controller.one_shot import OneShot
+from lexivert.priors.unigram import flat, unigram
+from lexivert.registry import Registry
 
-Decode = Callable[[Tensor, Tensor], list[list[int]]]
-"""Order parts (B, O) and semantic prefixes (B, S) to B lists of unit ids."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A decoding algorithm.
-
-    Attributes:
-        factory: makes it for the codes, index, prior and rules of a trained cascade.
-        label: its name in tables and figures.
-    """
-
-    factory: Callable[[Cascade], Decode]
-    label: str
+DECODERS: Registry[Callable[[Parts], DecodingAlgorithm]] = Registry("decoding algorithm")
+"""Factories of decoding algorithms, made of ``Parts``."""
 
 
-def _one_shot(cascade: Cascade) -> Decode:
-    index, binding = cascade.proposer.index, cascade.codebook.binding
-    return lambda order, _: baselines.one_shot(order, index, binding)
+@DECODERS.register("one_shot", label="one-shot unbinding")
+def one_shot(parts: Parts) -> OneShot:
+    """Every position unbound once."""
+    return OneShot(parts.index, parts.codebook)
 
 
-def _cancellation(cascade: Cascade) -> Decode:
-    index, binding = cascade.proposer.index, cascade.codebook.binding
-    return lambda order, _: baselines.cancellation(order, index, binding)
+@DECODERS.register("cancellation", label="hard cancellation")
+def cancellation(parts: Parts) -> Cancellation:
+    """Hard interference cancellation."""
+    return Cancellation(parts.index, parts.codebook)
 
 
-def _amp(cascade: Cascade, prior: Prior) -> Decode:
-    decoder = AmpDecoder(cascade.proposer.index, cascade.codebook, prior)
-    return lambda order, semantic: decoder.decode(order, semantic).units
+@DECODERS.register("amp_flat", label="AMP, flat prior")
+def amp_flat(parts: Parts) -> AmpDecoder:
+    """Message passing that knows no unit to be likelier than another."""
+    return _amp(parts.with_prior(flat(parts.codebook.log_prior)))
 
 
-def _flat_prior(cascade: Cascade) -> Prior:
-    log_prior = cascade.codebook.log_prior
-    return Prior.fixed(torch.full_like(log_prior, -math.log(len(log_prior))))
+@DECODERS.register("amp_unigram", label="AMP, unigram prior")
+def amp_unigram(parts: Parts) -> AmpDecoder:
+    """Message passing with the unigram prior."""
+    return _amp(parts.with_prior(unigram(parts.codebook.log_prior)))
 
 
-def _unigram_prior(cascade: Cascade) -> Prior:
-    return Prior.fixed(cascade.codebook.log_prior)
+@DECODERS.register("amp_selector", label="AMP, model's prior")
+def amp_selector(parts: Parts) -> AmpDecoder:
+    """Message passing with the model's own prior, by default the Selector's."""
+    return _amp(parts)
 
 
-def _cascade(cascade: Cascade) -> Decode:
-    return lambda order, semantic: cascade.decode(order, semantic).units
+@DECODERS.register("easy_first", label="easy-first (Selector + Placer)")
+def easy_first(parts: Parts) -> EasyFirst:
+    """The surest units first, with the model's own prior."""
+    return EasyFirst(parts.index, parts.codebook, parts.prior, parts.params.easy_first)
 
 
-DECODERS: Mapping[str, Entry] = {
-    "one_shot": Entry(_one_shot, "one-shot unbinding"),
-    "cancellation": Entry(_cancellation, "hard cancellation"),
-    "amp_flat": Entry(lambda cascade: _amp(cascade, _flat_prior(cascade)), "AMP, flat prior"),
-    "amp_unigram": Entry(lambda cascade: _amp(cascade, _unigram_prior(cascade)), "AMP, unigram prior"),
-    "amp_selector": Entry(lambda cascade: _amp(cascade, cascade.proposer.prior), "AMP, Selector"),
-    "easy_first": Entry(
-        lambda cascade: lambda order, semantic: cascade.incremental.decode(order, semantic).units,
-        "easy first, Selector",
-    ),
-    "cascade_unigram": Entry(
-        lambda cascade: _cascade(cascade.changed(prior=_unigram_prior(cascade))), "cascade, unigram prior"
-    ),
-    "cascade": Entry(_cascade, "cascade, Selector"),
-}
+@DECODERS.register("cascade_unigram", label="cascade, unigram prior")
+def cascade_unigram(parts: Parts) -> Cascade:
+    """The cascade with nothing learned but the codes."""
+    return Cascade(parts.with_prior(unigram(parts.codebook.log_prior)))
+
+
+@DECODERS.register("cascade", label="cascade (the controller)")
+def cascade(parts: Parts) -> Cascade:
+    """The controller: easy-first, message passing, restarts; the model's own prior."""
+    return Cascade(parts)
+
+
+def _amp(parts: Parts) -> AmpDecoder:
+    return AmpDecoder(parts.index, parts.codebook, parts.prior, parts.params.amp)

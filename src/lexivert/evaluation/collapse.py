@@ -23,14 +23,13 @@ from lexivert.codes.superposition import superpose
 from lexivert.codes.token_head import TokenHead
 from lexivert.codes.token_head_data import heldout_units
 from lexivert.config import Params
-from lexivert.controller.cascade import Cascade
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.data.segments import read_encoded_texts
 from lexivert.evaluation import geometry, metrics
 from lexivert.evaluation.decoders import in_batches, unit_ids
 from lexivert.evaluation.texts import choose_texts, embedded, fitting, with_texts
 from lexivert.model import Lexivert
-from lexivert.priors.selector import Context
+from lexivert.priors.base import Belief, Prior
 from lexivert.priors.selector_data import padded
 from lexivert.training.collapse import anisotropy
 
@@ -80,7 +79,7 @@ def selector_report(model: Lexivert, heldout: EncodedTexts) -> dict[str, Any]:
     mean = expected_codes(usage[None].float() / usage.sum().float(), codes)[0]
     report: dict[str, Any] = {}
     for name, (prefix, neighbours) in CONTEXTS.items():
-        predicted = predict(model.decoder, heldout, prefix=prefix, neighbours=neighbours)
+        predicted = predict(model.decoder.parts.prior, codes, heldout, prefix=prefix, neighbours=neighbours)
         report[name] = prediction_report(predicted, truth, mean, heldout, codes)
     return report | {"reading": reading_report(model, heldout, predicted.codes, mean)}  # with all that can be known
 
@@ -129,27 +128,36 @@ def _reconstruction(paths: Paths, params: Params, encoder: Encoder) -> dict[str,
 
 def expected_codes(probabilities: Tensor, codes: Tensor, block: int = 16_384) -> Tensor:
     """``Σ p(u)·c(u)``. Shape: probabilities (B, V), codes (V, O), result (B, O)."""
-    total = torch.zeros(len(probabilities), codes.shape[1])
+    total = probabilities.new_zeros(len(probabilities), codes.shape[1])
     for start in range(0, len(codes), block):
         total += probabilities[:, start : start + block] @ codes[start : start + block].float()
     return total
 
 
 @torch.inference_mode()
-def predict(decoder: Cascade, heldout: EncodedTexts, *, prefix: bool, neighbours: bool) -> Predicted:
-    """What the Selector expects, without any evidence of what stands at the positions themselves."""
-    prior = decoder.proposer.prior
+def predict(prior: Prior, codes: Tensor, heldout: EncodedTexts, *, prefix: bool, neighbours: bool) -> Predicted:
+    """What a prior expects, without any evidence of what stands at the positions themselves.
+
+    Args:
+        prior: the Selector's, or any other.
+        codes: of all units. Shape: (V, O).
+        heldout: B texts.
+        prefix: whether their prefixes are known.
+        neighbours: whether all other units are known.
+    """
+    device = codes.device
 
     def of_texts(rows: Tensor) -> list[tuple[Tensor, Tensor]]:
-        truth, length = padded([heldout.units[row] for row in rows.tolist()])
+        truth, length = (part.to(device) for part in padded([heldout.units[row] for row in rows.tolist()]))
         known = truth if neighbours else torch.full_like(truth, -1)
-        context = Context.certain(known, length, heldout.prefixes[rows], torch.full((len(rows),), float(prefix)))
-        probabilities = (prior.queries(context)[truth >= 0] @ prior.table.T).softmax(dim=-1)
-        return [(expected_codes(probabilities, decoder.codebook.codes), probabilities.argmax(dim=-1))]
+        cosine = torch.full((len(rows),), float(prefix), device=device)
+        belief = Belief.certain(known, length, heldout.prefixes[rows].to(device), cosine)
+        probabilities = prior.output.logits(prior.queries(belief)[truth >= 0]).softmax(dim=-1)
+        return [(expected_codes(probabilities, codes), probabilities.argmax(dim=-1))]
 
     found = in_batches(of_texts, [torch.arange(len(heldout))], _AT_ONCE, "predicting units")
-    codes, likeliest = zip(*found, strict=True)
-    return Predicted(torch.cat(codes), torch.cat(likeliest))
+    predicted, likeliest = zip(*found, strict=True)
+    return Predicted(torch.cat(predicted), torch.cat(likeliest))
 
 
 def prediction_report(

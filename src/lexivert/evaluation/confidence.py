@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.controller.calibration import AT_ONCE, blends, mixed_cosines, right_units
+from lexivert.codes.corruption import add_noise, blends
+from lexivert.controller.calibration import AT_ONCE, mixed_cosines, right_units
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.evaluation import metrics
 from lexivert.evaluation.decoders import in_batches, unit_ids
 from lexivert.model import Lexivert, Reading
-from lexivert.priors.selector_data import add_noise
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from lexivert.controller.cascade import Cascade
+from lexivert.controller.base import Parts
+from lexivert.controller.observation import Observation
 from lexivert.controller.registry import DECODERS
 from lexivert.model import Lexivert, Reading
 
@@ -28,9 +29,19 @@ def label_of(name: str) -> str:
     return _LABELS.get(name) or DECODERS[name].label
 
 
-def decoder_named(name: str, cascade: Cascade) -> Decode:
-    """An algorithm of the registry, on the codes, index and priors of a trained cascade."""
-    return DECODERS[name].factory(cascade)
+def decoder_named(name: str, parts: Parts) -> Decode:
+    """An algorithm of the registry, made of some parts.
+
+    Raises:
+        LexivertError: the registry has none of this name.
+    """
+    algorithm = DECODERS.make(name)(parts)
+    device = parts.codebook.device
+
+    def decode(order: Tensor, prefixes: Tensor) -> Units:
+        return algorithm.decode(Observation.of(order.to(device), prefixes.to(device))).units
+
+    return decode
 
 
 def unit_ids(model: Lexivert, readings: Sequence[Reading]) -> Units:

@@ -12,25 +12,25 @@ import torch
 from torch import Tensor
 
 from lexivert.artifacts import Paths
-from lexivert.codes.bindings import RotaryBinding
+from lexivert.codes.bindings import BINDINGS
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.token_head import TokenHead, unit_codes
 from lexivert.codes.token_head_data import TokenHeadData, read_token_head_data
 from lexivert.codes.token_head_training import train_token_head
 from lexivert.config import Params, TokenHeadWeights
-from lexivert.controller.amp import AmpDecoder
+from lexivert.controller.base import Parts
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.data.segments import read_encoded_texts
 from lexivert.errors import LexivertError
 from lexivert.evaluation import geometry, neighbours
 from lexivert.evaluation.corruptions import at_width, flat_index, send
-from lexivert.evaluation.decoders import Units, in_batches
+from lexivert.evaluation.decoders import decoder_named, in_batches
 from lexivert.evaluation.nearest import nearest_others
 from lexivert.evaluation.neighbours import TAGS, Tagger
 from lexivert.evaluation.pair_statistics import pair_cosines
 from lexivert.evaluation.robustness import Condition
 from lexivert.evaluation.token_space import read_units
-from lexivert.priors.base import Prior
+from lexivert.priors.unigram import unigram
 from lexivert.training.collapse import CollapseRules
 from lexivert.training.negatives import Relations
 
@@ -205,19 +205,15 @@ def exact_match(codes: Tensor, trial: Trial, condition: Condition, params: Param
     """Share of a condition's texts that are read back exactly."""
     width = min(condition.width or codes.shape[1], codes.shape[1])
     narrow = at_width(codes, width)
-    binding = RotaryBinding(width, params.code.max_units + 1, params.seed)
+    binding = BINDINGS.make(params.code.binding)(width, params.code.max_units + 1, params.seed)
     codebook = Codebook(narrow, trial.log_prior, binding, params.code.identity_share, params.code.semantic_share)
-    decoder = AmpDecoder(flat_index(narrow, params.index), codebook, Prior.fixed(trial.log_prior))
+    parts = Parts(codebook, flat_index(narrow, params.index), unigram(trial.log_prior), params.controller)
     chosen = condition.texts(trial.texts, trial.count, len(codes))
     if not len(chosen):
         most = condition.length[1]
         raise LexivertError(f"no test text has at most {most} units; check corpus.test_share and the corpus")
-    parts = send(chosen.units, chosen.prefixes, codebook, condition.cosine, condition.storage, seed)
-
-    def decode(order: Tensor, prefixes: Tensor) -> Units:
-        return decoder.decode(order, prefixes).units
-
-    found = in_batches(decode, parts, _AT_ONCE, "reading back")
+    sent = send(chosen.units, chosen.prefixes, codebook, condition.cosine, condition.storage, seed)
+    found = in_batches(decoder_named("amp_unigram", parts), sent, _AT_ONCE, "reading back")
     return fmean(truth == read for truth, read in zip(chosen.units, found, strict=True))
 
 

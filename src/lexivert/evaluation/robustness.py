@@ -13,8 +13,8 @@ import torch
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.config import IndexParams, Params, RobustnessParams
-from lexivert.controller.cascade import Cascade
+from lexivert.config import ModelConfig, Params, RobustnessParams
+from lexivert.controller.base import Parts
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.data.segments import read_encoded_texts
 from lexivert.evaluation import metrics
@@ -96,18 +96,16 @@ class RobustnessSweep:
     """Conditions tried on one model.
 
     Args:
-        cascade: the model's decoder.
-        params: of its index.
-        seed: of rotations and noise.
+        parts: the model's codebook, index, prior and rules.
+        config: its config, whose seed is the noise's, too.
     """
 
-    cascade: Cascade
-    params: IndexParams
-    seed: int
+    parts: Parts
+    config: ModelConfig
     matches: list[tuple[str, float, bool]] = field(default_factory=list)
     """Decoder, order dimensions a unit (EOS included) and exact match of every text that was read without noise by
     all of ``ALL_DECODERS``."""
-    _built: tuple[tuple[int, int], Cascade] | None = None
+    _built: tuple[tuple[int, int], Parts] | None = None
 
     def run(self, condition: Condition, texts: EncodedTexts, count: int) -> dict[str, dict[str, float]]:
         """Decode one condition's texts with each of its decoders.
@@ -116,14 +114,14 @@ class RobustnessSweep:
             For every decoder: ``texts``, ``exact_match`` with its 95 % interval (``exact_match_low``,
             ``exact_match_high``; Wilson 1927), and ``unit_accuracy``.
         """
-        cascade = self._cascade(condition)
-        chosen = condition.texts(texts, count, len(cascade.codebook.codes))
+        parts = self._parts(condition)
+        chosen = condition.texts(texts, count, len(parts.codebook))
         order, prefixes = send(
-            chosen.units, chosen.prefixes, cascade.codebook, condition.cosine, condition.storage, self.seed
+            chosen.units, chosen.prefixes, parts.codebook, condition.cosine, condition.storage, self.config.seed
         )
         report: dict[str, dict[str, float]] = {}
         for name in condition.decoders:
-            decode = decoder_named(name, cascade)
+            decode = decoder_named(name, parts)
             found = in_batches(decode, (order, prefixes), _AT_ONCE, f"{condition.name} {name}")
             report[name] = scored(chosen.units, found)
             if condition.noiseless and condition.decoders == ALL_DECODERS:
@@ -133,16 +131,16 @@ class RobustnessSweep:
                 ]
         return report
 
-    def _cascade(self, condition: Condition) -> Cascade:
-        width = condition.width or self.cascade.codebook.codes.shape[1]
+    def _parts(self, condition: Condition) -> Parts:
+        width = condition.width or self.parts.codebook.width
         key = (width, condition.units)
         if self._built is None or self._built[0] != key:
             self._built = None  # a lexicon's codes are hundreds of megabytes
-            built = self.cascade
-            if width != built.codebook.codes.shape[1]:
-                built = with_codes(built, at_width(built.codebook.codes, width), self.params, self.seed)
-            if condition.units and condition.units != len(built.codebook.codes):
-                built = with_lexicon(built, condition.units, self.params, self.seed)
+            built = self.parts
+            if width != built.codebook.width:
+                built = with_codes(built, at_width(built.codebook.codes, width), self.config)
+            if condition.units and condition.units != len(built.codebook):
+                built = with_lexicon(built, condition.units, self.config)
             self._built = (key, built)
         return self._built[1]
 
@@ -221,12 +219,12 @@ def run_robustness(paths: Paths, params: Params) -> None:
     test = read_encoded_texts(paths, "test")
     short = [text for text in test.texts if len(text.split()) <= _LONGEST_SENTENCE]
     texts = with_texts(test, draw_texts(short, _to_draw(conditions, settings), params.seed))
-    sweep = RobustnessSweep(model.decoder, model.encoder.config.index, params.seed)
+    sweep = RobustnessSweep(model.decoder.parts, model.encoder.config)
     report: dict[str, Any] = {}
     for condition in conditions:
         report[condition.name] = sweep.run(condition, texts, _wanted(condition, settings))
     artifacts.write_metrics(paths.metrics("robustness"), report)
     units = torch.from_numpy(np.concatenate(texts.units))
     codebook = model.decoder.codebook
-    table = by_dimensions(sweep.matches, -float(codebook.log_prior[units].mean()), len(codebook.codes))
+    table = by_dimensions(sweep.matches, -float(codebook.log_prior[units].mean()), len(codebook))
     artifacts.write_csv(paths.plots / "robustness.csv", table)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.codes.corruption import add_noise
 from lexivert.codes.superposition import split_parts
 from lexivert.config import Params
 from lexivert.data.encoded_texts import EncodedTexts
@@ -23,7 +24,6 @@ from lexivert.evaluation.confidence import confidence_report
 from lexivert.evaluation.decoders import NEAREST_SENTENCE, Units, decoder_named, in_batches, unit_ids
 from lexivert.evaluation.texts import choose_texts, fitting, with_texts
 from lexivert.model import Lexivert
-from lexivert.priors.selector_data import add_noise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,7 @@ class RoundTrip:
             return self.nearest_sentence
         if name == "cascade":
             return lambda vectors: unit_ids(self.model, self.model.read(vectors.numpy()))
-        decode = decoder_named(name, self.model.decoder)
+        decode = decoder_named(name, self.model.decoder.parts)
 
         def from_vectors(vectors: Tensor) -> Units:
             prefixes, order = split_parts(vectors, self.heldout.prefixes.shape[1])

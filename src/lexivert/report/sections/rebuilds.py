@@ -6,12 +6,12 @@ import pandas as pd
 import torch
 
 from lexivert.artifacts import Paths
+from lexivert.codes.corruption import add_noise
 from lexivert.config import Params
 from lexivert.console import buffer_text
 from lexivert.data.segments import read_encoded_texts
 from lexivert.evaluation.texts import choose_texts, fitting, with_texts
 from lexivert.model import Lexivert, Reading
-from lexivert.priors.selector_data import add_noise
 from lexivert.report import figures
 from lexivert.report.page import Figures, Heading, Part, Section, Table
 
@@ -50,7 +50,7 @@ def rebuilds(paths: Paths, model: Lexivert, params: Params) -> Section:
 
 def _verdict(reading: Reading, text: str, kind: str) -> str:
     same = "exactly" if reading.text == text else f"as “{reading.text}”"
-    verified = "verified" if reading.proven else "not verified"
+    verified = "verified" if reading.verified else "not verified"
     return f"Vector {kind}: read back {same}, {verified}, confidence {reading.confidence:.3f}, fit {reading.fit:.4f}."
 
 
