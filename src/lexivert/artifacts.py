@@ -278,7 +278,7 @@ def read_csv(path: Path, strings: Sequence[str] = ()) -> pd.DataFrame:
         MissingArtifactError: the file is not there.
         DamagedArtifactError: it is no table.
     """
-    import pandas as pd  # noqa: PLC0415 half a second that most commands do without
+    import pandas as pd
 
     require(path)
     try:

@@ -25,7 +25,7 @@ def write_curves(path: Path, history: History, column: str = "epoch", span: int 
         column: name of the first column: what it counts.
         span: how many of these an entry is the mean of.
     """
-    import pandas as pd  # noqa: PLC0415 half a second, once a training
+    import pandas as pd
 
     names = sorted({name for means in history for name in means})
     table = pd.DataFrame(list(history), columns=names, dtype=float)
