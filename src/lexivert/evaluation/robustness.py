@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from lexivert.config import ModelConfig, Params, RobustnessParams
 from lexivert.controller.base import Parts
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.data.segments import read_encoded_texts
+from lexivert.errors import LexivertError
 from lexivert.evaluation import metrics
 from lexivert.evaluation.corruptions import at_width, send, with_codes, with_lexicon
 from lexivert.evaluation.decoders import decoder_named, in_batches
@@ -41,6 +43,10 @@ _LONGEST_SENTENCE = 40  # words; texts of more units than that are chains of sen
 _DRAWN = 40  # texts drawn for each that is wanted: few have the length, and a chain takes several
 _DRAWN_SHORT = 4  # where any sentence will do
 _EDGES = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 20.0, 24.0, 32.0, 48.0, 64.0, 128.0)
+_NAME = re.compile(
+    r"width_(?P<width>\d+|default)-cosine_(?P<cosine>[\d.]+)-units_(?P<least>\d+)_(?P<most>\d+)-"
+    r"(?P<storage>[a-z0-9]+)(?:-lexicon_(?P<lexicon>\d+))?"
+)
 
 
 @dataclass(frozen=True)
@@ -65,15 +71,41 @@ class Condition:
 
     @property
     def name(self) -> str:
-        """Key in the metrics: what is special about it, such as ``width_192`` or ``cosine_0.7``."""
+        """Key in the metrics, such as ``width_192-cosine_1-units_1_32-float32``."""
+        parts = [f"width_{self.width or 'default'}", f"cosine_{self.cosine:g}"]
+        parts += [f"units_{self.length[0]}_{self.length[1]}", self.storage]
+        if self.units:
+            parts.append(f"lexicon_{self.units}")
+        return "-".join(parts)
+
+    @classmethod
+    def named(cls, name: str) -> Condition:
+        """The condition of a key in the metrics.
+
+        Raises:
+            ValueError: no condition has such a key.
+        """
+        found = _NAME.fullmatch(name)
+        if found is None:
+            raise ValueError(f"{name!r} is no key of a condition")
+        return cls(
+            width=0 if found["width"] == "default" else int(found["width"]),
+            cosine=float(found["cosine"]),
+            length=(int(found["least"]), int(found["most"])),
+            storage=found["storage"],
+            units=int(found["lexicon"] or 0),
+        )
+
+    @property
+    def label(self) -> str:
+        """What is special about it, for people."""
         parts = [
-            f"width_{self.width}" if self.width else "",
-            f"cosine_{self.cosine:g}" if self.cosine != 1.0 else "",
-            f"length_{self.length[0]}" if self.length[0] > 1 else "",
-            f"storage_{self.storage}" if self.storage != "float32" else "",
-            f"lexicon_{self.units}" if self.units else "",
+            f"width {self.width}" if self.width else "",
+            f"cosine {self.cosine:g}" if self.cosine != 1.0 else "",
+            f"stored as {self.storage}" if self.storage != "float32" else "",
+            f"lexicon of {self.units:,}" if self.units else "",
         ]
-        return "-".join(filter(None, parts)) or "default"
+        return ", ".join(filter(None, parts)) or f"{self.length[0]}–{self.length[1]} units"
 
     @property
     def noiseless(self) -> bool:
@@ -145,11 +177,6 @@ class RobustnessSweep:
         return self._built[1]
 
 
-def label_of(name: str) -> str:
-    """A condition's key in the metrics for people: "width 192", "stored as int8"."""
-    return name.replace("-", ", ").replace("storage_", "stored as ").replace("_", " ")
-
-
 def scored(truth: Sequence[Sequence[int]], found: Sequence[Sequence[int]]) -> dict[str, float]:
     """Exact match with its interval, and unit accuracy; without texts only their number."""
     if not truth:
@@ -192,14 +219,23 @@ def by_dimensions(matches: Sequence[tuple[str, float, bool]], nats: float, units
 
 
 def conditions_of(params: RobustnessParams) -> list[Condition]:
-    """The sweep of the stage, one thing made hard at a time; names are those of ``params.conditions``."""
+    """The sweep of the stage, one thing made hard at a time.
+
+    Raises:
+        LexivertError: ``robustness.decisive`` names a condition that is none of the sweep's.
+    """
     few = Condition(decoders=FEW_DECODERS)
-    return [
+    found = [
         *(Condition(width=width) for width in params.widths),
         *(replace(few, cosine=cosine, length=(1, 40)) for cosine in params.cosines),
         *(replace(few, length=(length, length + 8)) for length in params.lengths),
         *(replace(few, storage=storage) for storage in params.storages),
     ]
+    names = [condition.name for condition in found]
+    for name in params.decisive:
+        if name not in names:
+            raise LexivertError(f"robustness.decisive: {name!r} is none of {', '.join(names)}")
+    return found
 
 
 def _wanted(condition: Condition, settings: RobustnessParams) -> int:

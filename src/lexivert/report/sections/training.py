@@ -26,7 +26,7 @@ _CURVES = (
         ("contrastive", "contrastive_unmasked", "reconstruction", "anchor", "synonym"),
         "Token head; “unmasked” is the research script's contrastive loss: a unit is among its own negatives.",
     ),
-    ("controller", "step", ("infonce", "length"), "Selector: bags of words first, then full contexts."),
+    ("selector", "step", ("infonce", "length"), "Selector: bags of words first, then full contexts."),
 )
 
 
