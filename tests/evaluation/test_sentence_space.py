@@ -267,7 +267,7 @@ class TestAuthors:
 
 class TestOrderAwareness:
     @pytest.fixture
-    def found(self, tiny_model, settings):
+    def found(self, tiny_model, spaces, settings):
         """Half of the held-out texts have an auxiliary; nouns are those of the lexicon's most frequent words."""
         heldout = [f"The {a} watched the old {b}." for a in NOUNS for b in NOUNS[:2]]
         heldout += [f"The {a} was near the {b}." for a in NOUNS for b in NOUNS[:2]]

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 import yaml
-
-from lexivert.evaluation.round_trip import RoundTrip
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DVC_YAML = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))
@@ -85,14 +82,6 @@ def test_every_artifact_is_written_by_one_earlier_stage():
         outs = {out if isinstance(out, str) else next(iter(out)) for out in _outputs(stage)}
         assert not outs & written
         written |= outs
-
-
-def test_exact_match_is_plotted_for_every_decoder():
-    decoders = list(RoundTrip.decoders(Mock()))
-    expected = [f"{name}_{condition}" for condition in ("clean", "noisy") for name in decoders]
-    expected.remove("nearest_noisy")  # the line of nearest_clean over again, along the axis
-    (plot,) = (plot["Exact match by length"] for plot in DVC_YAML["plots"] if "Exact match by length" in plot)
-    assert plot["y"] == {"metrics/plots/exact_match.csv": expected}
 
 
 def test_metrics_are_in_git_and_not_in_the_cache():
