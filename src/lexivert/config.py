@@ -418,7 +418,7 @@ class Params(_Section):
 
     seed: NonNegativeInt
     plugins: tuple[str, ...]
-    """Python files that register parts of one's own, see docs/extending.md; as read, relative to this file's folder."""
+    """Python files that register parts of one's own (docs/extending.md), relative to this file's folder."""
     corpus: CorpusParams
     vocab: VocabParams
     lexical_maps: LexicalMapsParams

@@ -78,6 +78,8 @@ def test_a_factory_is_told_what_stands_behind_the_colon(lexicon, config, tmp_pat
 
 
 def test_a_prior_that_nobody_registered(lexicon, config, tmp_path):
-    with pytest.raises(LexivertError, match=r"there is no prior 'oracle', but .*selector.*; one of your own") as caught:
+    with pytest.raises(
+        LexivertError, match=r"there is no prior 'oracle', but .*selector.*; one of your own"
+    ) as caught:
         load_prior("oracle:somewhere", lexicon, config, tmp_path)
     assert "\n" not in str(caught.value)

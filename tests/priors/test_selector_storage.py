@@ -104,7 +104,14 @@ def test_damage_gives_one_line(config, lexicon, sizes, folder):
             load_selector(source)
         assert "\n" not in str(caught.value)
     (folder / WEIGHTS).write_bytes(weights)
-    for change in ({"hidden_dim": 64}, {"hidden_dim": "wide"}, {"colour": 1}, {"context_window": 3}, {"context_window": 0}, {"embedding_dim": 9}):
+    for change in (
+        {"hidden_dim": 64},
+        {"hidden_dim": "wide"},
+        {"colour": 1},
+        {"context_window": 3},
+        {"context_window": 0},
+        {"embedding_dim": 9},
+    ):
         (folder / SIZES).write_text(json.dumps(content | change))
         with pytest.raises(LexivertError, match="dvc repro selector") as caught:
             load_selector(source)

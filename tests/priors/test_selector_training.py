@@ -132,7 +132,9 @@ def test_bags_of_words_in_half_precision_cost_and_learn_nearly_the_same(small):
         loss = BagOfWordsStep(selector, space, params(), dtype)(batches_of(small)(0, 0), NOW)["loss"]
         loss.backward()
         costs.append(loss.item())
-        gradients.append([space.project.weight.grad, space.free.grad, space.bias.grad, selector.bag_of_words[0].weight.grad])
+        gradients.append(
+            [space.project.weight.grad, space.free.grad, space.bias.grad, selector.bag_of_words[0].weight.grad]
+        )
     assert costs[1] == pytest.approx(costs[0], rel=1e-2)
     assert costs[1] != costs[0]
     for exact, rough in zip(*gradients, strict=True):

@@ -49,6 +49,8 @@ def test_ruled_out_units_and_no_others(make):
 def test_moved_to_a_device_its_answers_are_there():
     prior = unigram(LOG_PRIOR).to("meta")
     known = Belief.empty(3, torch.tensor([3, 2]), torch.ones(2, 5))
-    moved = Belief(*(part.to("meta") for part in (known.units, known.marginals, known.length, known.prefix, known.cosine)))
+    moved = Belief(
+        *(part.to("meta") for part in (known.units, known.marginals, known.length, known.prefix, known.cosine))
+    )
     assert logits(prior, moved).device.type == "meta"
     assert prior.log_length(moved, 7).device.type == "meta"

@@ -33,9 +33,7 @@ class HillClimbing:
         repeatable: so many most probable units may occur more than once in a text.
     """
 
-    def __init__(
-        self, encoder: Encoder, prior: Prior, rounds: int = _ROUNDS, repeatable: int = REPEATABLE
-    ) -> None:
+    def __init__(self, encoder: Encoder, prior: Prior, rounds: int = _ROUNDS, repeatable: int = REPEATABLE) -> None:
         self.encoder = encoder
         self.rounds, self.repeatable = rounds, repeatable
         self._drafter = MaskPredict(prior, encoder.config.code.max_units + 1, repeatable)
@@ -98,4 +96,3 @@ class HillClimbing:
             kept[row, : len(units)] = torch.where(opened, -1, own).to(kept.device)
         length = torch.tensor([len(units) for units in texts], device=kept.device)
         return self._drafter.decode(prefixes, kept, _TEMPERATURE, draws, length)
-
