@@ -35,7 +35,7 @@ def test_a_name_with_an_argument_is_built_by_its_factory():
 
 def test_what_has_no_colon_is_a_hugging_face_model(tiny_backbone):
     for model in (str(tiny_backbone), f"{HUGGING_FACE}:{tiny_backbone}"):
-        encoder = load_encoder(section("backbone", model=model, device="cpu"))
+        encoder = load_encoder(section("backbone", model=model, device="cpu", max_tokens=64))
         assert isinstance(encoder, HuggingFaceEncoder)
         assert encoder.width == 32
 
@@ -43,7 +43,7 @@ def test_what_has_no_colon_is_a_hugging_face_model(tiny_backbone):
 def test_a_folder_whose_name_holds_a_colon_is_read(tmp_path, tiny_backbone):
     folder = tmp_path / "tiny:1"
     folder.symlink_to(tiny_backbone)
-    assert load_encoder(section("backbone", model=str(folder), device="cpu")).width == 32
+    assert load_encoder(section("backbone", model=str(folder), device="cpu", max_tokens=64)).width == 32
 
 
 def test_an_encoder_that_nobody_registered():
@@ -52,5 +52,5 @@ def test_an_encoder_that_nobody_registered():
 
 
 def test_an_encoder_without_width():
-    with pytest.raises(LexivertError, match="backbone.model is 'lengths:0': an encoder of width 0"):
+    with pytest.raises(LexivertError, match=r"backbone\.model is 'lengths:0': an encoder of width 0"):
         load_encoder(section("backbone", model="lengths:0"))
