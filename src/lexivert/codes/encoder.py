@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lexivert import artifacts
+from lexivert import artifacts, plugins
 from lexivert.artifacts import Paths
 from lexivert.codes.bindings import Binding, binding_of
 from lexivert.codes.superposition import join_parts, superpose
@@ -43,12 +43,13 @@ class Encoder:
 
     @classmethod
     def load(cls, root: Path | str = ".") -> Encoder:
-        """Load from a project folder after ``dvc repro index``.
+        """Load from a project folder after ``dvc repro index``, with the plug-ins that its params name.
 
         Raises:
-            LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
+            LexivertError: an artifact is missing or damaged, a plug-in fails, or the backbone can't be loaded.
         """
         paths = Paths(Path(root))
+        plugins.load_of_project(paths.root)
         config = ModelConfig.load(artifacts.require(paths.index))
         lexicon = Lexicon.load(paths.vocab)
         codes = artifacts.read_array(paths.index / artifacts.UNIT_CODES)
