@@ -102,6 +102,11 @@ class Paths:
         return self.root / "models" / "controller"
 
     @property
+    def exported(self) -> Path:
+        """The complete model as a folder that travels (stage ``export``)."""
+        return self.root / "models" / "lexivert"
+
+    @property
     def checkpoints(self) -> Path:
         """Resumable training state; ignored by git and DVC."""
         return self.root / ".checkpoints"

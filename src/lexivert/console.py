@@ -82,15 +82,15 @@ def _probability(score: float) -> Text:
 
 
 def verdict(reading: Reading, original: str) -> str:
-    """Say in one line whether a text was read back exactly, and whether the vector proves it.
+    """Say in one line whether a text was read back exactly, and whether the vector certifies it.
 
     Args:
         reading: what was read.
         original: the text as it was encoded, white space collapsed.
     """
     exact = "read back exactly" if reading.text == original else "not read back exactly"
-    proven = "proven by a zero residual" if reading.proven else "not proven"
-    return f"{exact}, {proven} (fit {reading.fit:.6f}, {len(reading.units)} units)"
+    verified = "verified by a zero residual" if reading.verified else "not verified"
+    return f"{exact}, {verified} (fit {reading.fit:.6f}, {len(reading.units)} units)"
 
 
 def neighbor_table(neighbors: Sequence[Neighbor]) -> Table:

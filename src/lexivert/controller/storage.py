@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,11 @@ from lexivert.codes.codebook import Codebook
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.model_config import ModelConfig
 from lexivert.config import ControllerParams
-from lexivert.controller.cascade import Cascade
+from lexivert.controller.amp import AmpParams
+from lexivert.controller.cascade import Cascade, CascadeParams
 from lexivert.controller.confidence import Calibration
 from lexivert.controller.posterior import Proposer
-from lexivert.errors import DamagedArtifactError
+from lexivert.errors import DamagedArtifactError, LexivertError
 from lexivert.priors.base import Prior
 from lexivert.priors.selector import Selector
 from lexivert.search.faiss_index import UnitIndex
@@ -57,6 +60,11 @@ class ControllerShape:
             candidates=params.candidates,
         )
 
+    def fits(self, config: ModelConfig, units: int) -> bool:
+        """Whether it was trained for this layout and so many units."""
+        trained_for = (self.order_width, self.semantic_width, self.positions, self.units)
+        return trained_for == (config.order_width, config.semantic_width, config.code.max_units + 1, units)
+
 
 def codebook_of(config: ModelConfig, lexicon: Lexicon, index: UnitIndex) -> Codebook:
     """What decoders know of units."""
@@ -76,8 +84,81 @@ def new_selector(shape: ControllerShape, seed: int) -> Selector:
         return Selector(shape.semantic_width, shape.rank, shape.width, shape.reach, shape.positions).eval()
 
 
+def shape_of(encoder: Encoder, decoder: Cascade) -> ControllerShape:
+    """The shape of a model in memory.
+
+    Raises:
+        LexivertError: its prior is not the Selector's and has no form on disk.
+    """
+    prior = decoder.proposer.prior
+    if prior.selector is None:
+        raise LexivertError("this model's prior is not a trained Selector; only such a one can be saved")
+    return ControllerShape(
+        order_width=encoder.config.order_width,
+        semantic_width=encoder.config.semantic_width,
+        positions=prior.selector.positions,
+        units=len(prior.table),
+        rank=prior.table.shape[1] - 1,
+        width=prior.selector.others.out_features,
+        reach=prior.selector.reach,
+        candidates=decoder.proposer.candidates,
+    )
+
+
+def write_prior(prior: Prior, path: Path) -> None:
+    """Write a learned prior as safetensors; unit vectors as half floats."""
+    assert prior.selector is not None
+    state = {f"selector.{key}": value for key, value in prior.selector.state_dict().items()}
+    state |= {_VECTORS: prior.table[:, :-1].half(), _BIAS: prior.table[:, -1]}
+    save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, path)
+
+
+def read_prior(path: Path, shape: ControllerShape, advice: str) -> Prior:
+    """Read what ``write_prior`` wrote.
+
+    Raises:
+        MissingArtifactError, DamagedArtifactError: the file is missing, damaged or of another shape.
+    """
+    with damage(artifacts.require(path), advice):
+        selector = new_selector(shape, seed=0)
+        state = load_file(path)
+        vectors, bias = state.pop(_VECTORS), state.pop(_BIAS)
+        if (vectors.shape, bias.shape) != ((shape.units, shape.rank), (shape.units,)):
+            raise ValueError(f"unit vectors of shape {tuple(vectors.shape)}")
+        prior = Prior.learned(selector, vectors.float(), bias)
+        selector.load_state_dict({key.removeprefix("selector."): value for key, value in state.items()})
+    return prior
+
+
+def decoding_of(decoder: Cascade) -> dict[str, Any]:
+    """Rules and calibration of a decoder, for JSON."""
+    return {"calibration": decoder.calibration.to_dict(), "rules": asdict(decoder.rules)}
+
+
+def assemble(
+    codebook: Codebook, index: UnitIndex, prior: Prior, shape: ControllerShape, decoding: Mapping[str, Any]
+) -> Cascade:
+    """Put a decoder together: the one place that knows its parts.
+
+    Args:
+        codebook: of the units.
+        index: of the unit codes.
+        prior: over units.
+        shape: what the prior was trained for.
+        decoding: as ``decoding_of`` gives it; without rules, the usual ones.
+
+    Raises:
+        KeyError, TypeError, ValueError: ``decoding`` is of another form.
+    """
+    rules = decoding.get("rules")
+    if rules is not None:
+        rules = CascadeParams(**{**rules, "retries": tuple(AmpParams(**retry) for retry in rules["retries"])})
+    proposer = Proposer(prior, index, codebook, shape.candidates)
+    return Cascade(proposer, Calibration.from_dict(decoding["calibration"]), rules)
+
+
 def save(prior: Prior, calibration: Calibration, shape: ControllerShape, folder: Path) -> None:
-    """Write ``controller.safetensors`` and ``config.json``, whole or not at all; unit vectors as half floats.
+    """Write ``controller.safetensors`` and ``config.json``, both or neither.
 
     Args:
         prior: a learned one.
@@ -85,22 +166,23 @@ def save(prior: Prior, calibration: Calibration, shape: ControllerShape, folder:
         shape: of the Selector.
         folder: replaced if it is there.
     """
-    assert prior.selector is not None
-    state = {f"selector.{key}": value for key, value in prior.selector.state_dict().items()}
-    state |= {_VECTORS: prior.table[:, :-1].half(), _BIAS: prior.table[:, -1]}
     with artifacts.atomic_path(folder) as temporary:
         temporary.mkdir()
-        save_file({key: value.detach().contiguous() for key, value in state.items()}, temporary / WEIGHTS)
+        write_prior(prior, temporary / WEIGHTS)
         artifacts.write_json(temporary / CONFIG, {"shape": asdict(shape), "calibration": calibration.to_dict()})
 
 
-def load_model(paths: Paths) -> tuple[Encoder, Cascade]:
+def load_model(paths: Paths, device: str | None = None) -> tuple[Encoder, Cascade]:
     """Encoder and decoder of a project folder after ``dvc repro``.
+
+    Args:
+        paths: of the project.
+        device: auto, cpu, cuda or mps; what ``backbone.device`` says if None.
 
     Raises:
         LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
     """
-    encoder = Encoder.load(paths.root)
+    encoder = Encoder.load(paths.root, device)
     index = UnitIndex.load(paths.index, encoder.config.index, encoder.codes.numpy())
     return encoder, load(paths.controller, encoder.config, encoder.segmenter.lexicon, index)
 
@@ -112,18 +194,21 @@ def load(folder: Path, config: ModelConfig, lexicon: Lexicon, index: UnitIndex) 
         MissingArtifactError, DamagedArtifactError: a file is missing, damaged or of another layout.
     """
     content: Any = artifacts.read_json(artifacts.require(folder) / CONFIG)
-    weights = artifacts.require(folder / WEIGHTS)
-    codebook = codebook_of(config, lexicon, index)
-    try:
+    advice = "run `dvc repro controller`"
+    with damage(folder / CONFIG, advice):
         shape = ControllerShape(**content["shape"])
-        calibration = Calibration.from_dict(content["calibration"])
-        selector = new_selector(shape, seed=0)
-        state = load_file(weights)
-        vectors, bias = state.pop(_VECTORS), state.pop(_BIAS)
-        if (vectors.shape, bias.shape) != ((shape.units, shape.rank), (shape.units,)):
-            raise ValueError(f"unit vectors of shape {tuple(vectors.shape)}")
-        prior = Prior.learned(selector, vectors.float(), bias)
-        selector.load_state_dict({key.removeprefix("selector."): value for key, value in state.items()})
+    prior = read_prior(folder / WEIGHTS, shape, advice)
+    if not shape.fits(config, len(lexicon)):
+        raise DamagedArtifactError(f"{folder} was trained for another layout or lexicon; run `dvc repro`")
+    with damage(folder / CONFIG, advice):
+        return assemble(codebook_of(config, lexicon, index), index, prior, shape, content)
+
+
+@contextlib.contextmanager
+def damage(path: Path, advice: str) -> Iterator[None]:
+    """Turn whatever goes wrong with a file's content into one line that names the file and says what to do."""
+    try:
+        yield
     except (
         AttributeError,
         KeyError,
@@ -135,13 +220,4 @@ def load(folder: Path, config: ModelConfig, lexicon: Lexicon, index: UnitIndex) 
         safetensors.SafetensorError,
     ) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DamagedArtifactError(f"{weights} is damaged ({reason}); run `dvc repro controller`") from error
-    trained_for = (shape.order_width, shape.semantic_width, shape.positions, shape.units)
-    needed = (config.order_width, config.semantic_width, config.code.max_units + 1, len(lexicon))
-    if trained_for != needed:
-        message = (
-            f"{folder} was trained for order width, semantic width, positions and units {trained_for}, not {needed}"
-        )
-        raise DamagedArtifactError(f"{message}; run `dvc repro`")
-    proposer = Proposer(prior, index, codebook, shape.candidates)
-    return Cascade(proposer, calibration)
+        raise DamagedArtifactError(f"{path} is damaged ({reason}); {advice}") from error

@@ -139,7 +139,9 @@ def compute_features(paths: Paths, params: Params) -> dict[str, Any]:
 
 
 def _fingerprint(backbone: HuggingFaceEncoder, texts: Sequence[str], tokens_per_batch: int) -> str:
-    digest = hashlib.sha256(f"{backbone.fingerprint()} {tokens_per_batch} {BATCHES_PER_SHARD}".encode())
+    digest = hashlib.sha256(
+        f"{backbone.fingerprint()} {backbone.device} {backbone.dtype} {tokens_per_batch} {BATCHES_PER_SHARD}".encode()
+    )
     for text in texts:
         encoded = text.encode()
         digest.update(len(encoded).to_bytes(8, "little") + encoded)

@@ -221,7 +221,7 @@ def _rebuilds(page: Page, paths: Paths, model: Lexivert, params: Params) -> None
 
 def _verdict(reading: Reading, text: str, said: str) -> str:
     same = "exactly" if reading.text == text else f"as “{reading.text}”"
-    proof = "proven" if reading.proven else "not proven"
+    proof = "verified" if reading.verified else "not verified"
     return f"Vector {said}: read back {same}, {proof}, confidence {reading.confidence:.3f}, fit {reading.fit:.4f}."
 
 

@@ -294,8 +294,12 @@ class UnitIndex:
 
     def save(self, folder: Path) -> None:
         """Write index and codes into an existing folder."""
-        faiss.write_index(self._index, str(folder / INDEX_FILE))
+        self.save_index(folder / INDEX_FILE)
         artifacts.write_array(folder / artifacts.UNIT_CODES, self.codes)
+
+    def save_index(self, path: Path) -> None:
+        """Write the FAISS index alone, in FAISS's format."""
+        faiss.write_index(self._index, str(path))
 
     @classmethod
     def load(cls, folder: Path, params: IndexParams, codes: npt.NDArray[np.float16] | None = None) -> UnitIndex:
