@@ -22,7 +22,7 @@ wait_passively()
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'lexivert' has no attribute {name!r}")
-    from lexivert import model  # noqa: PLC0415 heavy
+    from lexivert import model
 
     return getattr(model, name)
 

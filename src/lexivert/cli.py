@@ -156,7 +156,7 @@ def decode(
         for reading in _progress(_readings(loaded, parts, source), total, "decode"):
             write(_record(reading) if target.suffix == ".jsonl" else _one_row(reading.text))
             verified += reading.verified
-    typer.echo(f"{total} texts read, {verified} of them verified as exact", err=True)
+    typer.echo(f"{total} texts read, {verified} of them verified exact", err=True)
 
 
 @app.command()
@@ -272,7 +272,7 @@ def _noisy(vectors: Any, cosine: float, seed: int) -> Any:
         return vectors
     import torch  # noqa: PLC0415
 
-    from lexivert.priors.selector_data import add_noise  # noqa: PLC0415
+    from lexivert.codes.corruption import add_noise  # noqa: PLC0415
 
     generator = torch.Generator().manual_seed(seed)
     return add_noise(torch.from_numpy(vectors), torch.full((len(vectors),), cosine), generator).numpy()

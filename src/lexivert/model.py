@@ -19,13 +19,13 @@ from lexivert.arguments import Vectors
 from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.controller import model_folder, storage
-from lexivert.controller.cascade import Cascade
-from lexivert.controller.trace import Step
+from lexivert.controller.controller import Controller
+from lexivert.controller.results import Step
 from lexivert.encoders.huggingface import is_local
 from lexivert.errors import LexivertError, RowError
-from lexivert.generation.mask_predict import HillClimbing
+from lexivert.generation.hill_climbing import HillClimbing
 from lexivert.reading import Reader, Reading
-from lexivert.search.faiss_index import UnitIndex
+from lexivert.search.unit_index import UnitIndex
 
 _TEXTS_AT_ONCE = 64
 
@@ -58,10 +58,10 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         decoder: vector to units.
     """
 
-    def __init__(self, encoder: Encoder, decoder: Cascade) -> None:
+    def __init__(self, encoder: Encoder, decoder: Controller) -> None:
         self.encoder = encoder
         self.decoder = decoder
-        self.generator = HillClimbing(decoder.proposer.prior, encoder)
+        self.generator = HillClimbing(encoder, decoder.parts.prior)
 
     @classmethod
     def load(cls, path: Path | str = ".", *, device: str | None = None) -> Self:
@@ -144,7 +144,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     @property
     def index(self) -> UnitIndex:
         """Nearest units."""
-        return self.decoder.proposer.index
+        return self.decoder.parts.index
 
     @property
     def embed_dim(self) -> int:
@@ -302,11 +302,11 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         if not units:
             raise ValueError("the text is empty; it has no neighbours")
         codes = F.normalize(self.encoder.codes[units].float().sum(dim=0, keepdim=True), dim=-1)
-        scores, found = self.index.search_exact(codes.numpy(), k)
+        scores, found = self.index.search_exact(codes, k)
         lexicon = self.encoder.segmenter.lexicon
         return [
             Neighbor(lexicon.surfaces[unit], lexicon.kinds[unit], min(float(score), 1.0))
-            for unit, score in zip(found[0], scores[0], strict=True)
+            for unit, score in zip(found[0].tolist(), scores[0].tolist(), strict=True)
         ]
 
     def _text_of(self, query: npt.ArrayLike) -> str:

@@ -11,10 +11,10 @@ from torch import Tensor
 from lexivert.arguments import Vectors
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.superposition import split_parts
-from lexivert.controller.cascade import Cascade
-from lexivert.controller.results import Decoded
-from lexivert.controller.trace import Step
-from lexivert.generation.mask_predict import HillClimbing
+from lexivert.controller.controller import Controller
+from lexivert.controller.observation import Observation
+from lexivert.controller.results import DecodeResult, Step
+from lexivert.generation.base import Generator
 from lexivert.text.lexicon import WIKITEXT
 from lexivert.text.tokenizer import normalize
 
@@ -56,13 +56,14 @@ class Reader:
     """
 
     encoder: Encoder
-    decoder: Cascade
-    generator: HillClimbing
+    decoder: Controller
+    generator: Generator
     prefix: str
 
     def read(self, vectors: Vectors, *, trace: bool) -> list[Reading]:
         """One reading for each vector; those without an order part are generated. Shape: (B, D)."""
-        semantic, order = split_parts(torch.from_numpy(vectors), self.encoder.config.semantic_width)
+        given = torch.from_numpy(vectors).to(self.decoder.codebook.device)
+        semantic, order = split_parts(given, self.encoder.config.semantic_width)
         readings: dict[int, Reading] = {}
         ordered = order.any(dim=1)
         rows = ordered.nonzero()[:, 0]
@@ -81,7 +82,7 @@ class Reader:
         best: list[Reading] = []
         for start in self.starts or [[]]:
             fixed = self._fixed(start, len(order)) if start else None
-            decoded = self.decoder.decode(order, semantic, trace=trace, fixed=fixed)
+            decoded = self.decoder.decode(Observation.of(order, semantic, fixed), trace=trace)
             found = [self._reading(decoded, row) for row in range(len(order))]
             best = [
                 max(pair, key=lambda reading: (reading.text.startswith(normalize(self.prefix)), reading.fit))
@@ -103,7 +104,7 @@ class Reader:
                 verified=False,
                 steps=(),
             )
-            for units in self.generator.read(semantic, fixed)
+            for units in self.generator.generate(semantic, fixed)
         ]
 
     @cached_property
@@ -126,18 +127,19 @@ class Reader:
 
     def _fixed(self, start: list[int], count: int) -> Tensor:
         """Known units at the beginning of texts, -1 elsewhere. Shape: (B, P)."""
-        fixed = torch.full((count, self.encoder.config.code.max_units + 1), -1)
-        fixed[:, : len(start)] = torch.tensor(start)
+        device = self.decoder.codebook.device
+        fixed = torch.full((count, self.encoder.config.code.max_units + 1), -1, device=device)
+        fixed[:, : len(start)] = torch.tensor(start, device=device)
         return fixed
 
-    def _reading(self, decoded: Decoded, row: int) -> Reading:
+    def _reading(self, decoded: DecodeResult, row: int) -> Reading:
         segmenter = self.encoder.segmenter
         return Reading(
             text=segmenter.join(decoded.units[row]),
             units=tuple(segmenter.surface(decoded.units[row])),
             scores=tuple(decoded.scores[row]),
-            confidence=float(decoded.confidence[row]),
+            confidence=0.0 if decoded.confidence is None else float(decoded.confidence[row]),
             fit=max(min(float(decoded.fit[row]), 1.0), 0.0),
-            verified=bool(decoded.proven[row]),
+            verified=bool(decoded.verified[row]),
             steps=tuple(decoded.steps[row]),
         )

@@ -34,8 +34,8 @@ def limit_threads(count: int) -> None:
     """
     if count < 1:
         raise LexivertError(f"{count} threads can't compute anything; give 1 or more")
-    import faiss  # noqa: PLC0415 heavy
-    import torch  # noqa: PLC0415
+    import faiss
+    import torch
 
     torch.set_num_threads(count)
     faiss.omp_set_num_threads(count)

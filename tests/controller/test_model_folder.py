@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from lexivert.codes.model_config import ModelConfig
 
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.hashing import identity_codes
-from lexivert.codes.model_config import ModelConfig
 from lexivert.controller import model_folder, storage
 from lexivert.controller.cascade import Cascade
 from lexivert.controller.confidence import Calibration

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.codes.bindings import RotaryBinding
-from lexivert.codes.model_config import ModelConfig
+from lexivert.codes.bindings import Binding, binding_of
 from lexivert.codes.superposition import join_parts, superpose
-from lexivert.encoders.huggingface import HuggingFaceEncoder
+from lexivert.config import ModelConfig
+from lexivert.encoders.base import SentenceEncoder, load_encoder
 from lexivert.errors import DamagedArtifactError, RowError, TooLongError
 from lexivert.text.lexicon import Lexicon
 from lexivert.text.segmentation import Segmenter
@@ -36,14 +36,12 @@ class Encoder:
         codes: unit codes. Shape: (V, O) float16.
     """
 
-    def __init__(
-        self, config: ModelConfig, backbone: HuggingFaceEncoder, segmenter: Segmenter, codes: Tensor
-    ) -> None:
+    def __init__(self, config: ModelConfig, backbone: SentenceEncoder, segmenter: Segmenter, codes: Tensor) -> None:
         self.config = config
         self.backbone = backbone
         self.segmenter = segmenter
         self.codes = codes
-        self.binding: RotaryBinding = config.binding()
+        self.binding: Binding = binding_of(config)
 
     @classmethod
     def load(cls, root: Path | str = ".", device: str | None = None) -> Encoder:
@@ -64,7 +62,7 @@ class Encoder:
             message = f"{paths.index} holds codes of shape {codes.shape} for {len(lexicon)} units; run `dvc repro`"
             raise DamagedArtifactError(message)
         backbone = config.backbone if device is None else config.backbone.model_copy(update={"device": device})
-        return cls(config, HuggingFaceEncoder.load(backbone), Segmenter(lexicon), torch.from_numpy(codes))
+        return cls(config, load_encoder(backbone), Segmenter(lexicon), torch.from_numpy(codes))
 
     @property
     def embed_dim(self) -> int:
@@ -136,6 +134,7 @@ class Encoder:
 
     def compose(self, units: Sequence[Sequence[int]], semantic: Tensor) -> Tensor:
         """Vectors from units and backbone embeddings. Shape: semantic (B, S), result (B, D)."""
+        semantic = semantic.to(self.codes.device)
         return join_parts(semantic, superpose(units, self.codes, self.binding), self.config.code.semantic_share)
 
     def encode(self, texts: Sequence[str], *, progress: str = "") -> npt.NDArray[np.float32]:
@@ -168,5 +167,5 @@ class Encoder:
         vectors = np.empty((len(texts), self.embed_dim), dtype=np.float32)
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             part = slice(start, start + _TEXTS_AT_ONCE)
-            vectors[part] = self.compose(units[part], semantic[part]).numpy()
+            vectors[part] = self.compose(units[part], semantic[part]).cpu().numpy()
         return vectors

@@ -1,15 +1,18 @@
 """A model folder: a trained model as a few files that can be copied, sent, or put on the Hugging Face hub.
 
-``config.json`` holds layout, shapes, decoding rules, calibration and the backbone's fingerprint; ``lexicon.parquet``
-the units; ``unit_codes.safetensors`` their codes; ``selector.safetensors`` the prior; ``backbone/`` weights and
-tokeniser in Hugging Face format, unless they are left to the hub or package that ``config.json`` names. A Flat FAISS
-index is built anew from the codes when it is loaded; other kinds are kept in FAISS's own format, ``units.faiss``.
-Nothing in it is pickled, and nothing refers to the place where it was made.
+``config.json`` holds layout, decoding rules, calibration and the backbone's fingerprint; ``lexicon.parquet`` the
+units; ``unit_codes.safetensors`` their codes; ``prior/`` the trained Selector; ``backbone/`` weights and tokeniser in
+Hugging Face format, unless they are left to the hub or package that ``config.json`` names. A Flat FAISS index is built
+anew from the codes when it is loaded; other kinds are kept in FAISS's own format, ``units.faiss``. Nothing is pickled,
+and nothing refers to the place where the model was made.
+
+A prior or an encoder of one's own travels if it has a method ``save(folder)`` that writes what its factory reads.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +21,23 @@ from safetensors.torch import load_file, save_file
 
 from lexivert import artifacts
 from lexivert.codes.encoder import Encoder
-from lexivert.codes.model_config import ModelConfig
+from lexivert.config import BackboneParams, ModelConfig
 from lexivert.controller import storage
-from lexivert.controller.cascade import Cascade
-from lexivert.encoders.huggingface import HuggingFaceEncoder, is_local
+from lexivert.controller.controller import Controller
+from lexivert.encoders.base import ENCODERS, SentenceEncoder, load_encoder
+from lexivert.encoders.huggingface import is_local
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
-from lexivert.search import faiss_index
-from lexivert.search.faiss_index import INDEX_FILE, UnitIndex
+from lexivert.priors.base import Prior
+from lexivert.priors.selector import SelectorPrior
+from lexivert.priors.selector_storage import SelectorSizes, save_selector
+from lexivert.priors.unigram import FixedPrior
+from lexivert.search.unit_index import INDEX_FILE, UnitIndex
 from lexivert.text.lexicon import Lexicon
 from lexivert.text.segmentation import Segmenter
 
 FORMAT, VERSION = "lexivert", 1
-CONFIG, LEXICON, CODES, PRIOR = "config.json", "lexicon.parquet", "unit_codes.safetensors", "selector.safetensors"
-BACKBONE, CARD = "backbone", "README.md"
+CONFIG, LEXICON, CODES = "config.json", "lexicon.parquet", "unit_codes.safetensors"
+PRIOR, BACKBONE, CARD = "prior", "backbone", "README.md"
 FILES = frozenset({CONFIG, LEXICON, CODES, PRIOR, INDEX_FILE, BACKBONE, CARD})
 """All that a model folder may hold, ``.gitattributes`` of a hub's copy aside."""
 _ADVICE = "save or download the model again"
@@ -45,7 +52,7 @@ def is_model_folder(folder: Path) -> bool:
     return isinstance(content, dict) and content.get("format") == FORMAT
 
 
-def write(folder: Path, encoder: Encoder, decoder: Cascade, *, include_backbone: bool = True) -> None:
+def write(folder: Path, encoder: Encoder, decoder: Controller, *, include_backbone: bool = True) -> None:
     """Write a model folder, all of it or nothing.
 
     Args:
@@ -60,7 +67,7 @@ def write(folder: Path, encoder: Encoder, decoder: Cascade, *, include_backbone:
     folder = folder.resolve()
     _check_target(folder)
     content = _content(encoder, decoder)
-    if not include_backbone and is_local(content["model"]["backbone"]["model"]):
+    if not include_backbone and _is_local(encoder.config.backbone.model):
         raise LexivertError(
             f"the backbone {encoder.config.backbone.model} is a folder of this machine; include it in the model"
         )
@@ -68,16 +75,16 @@ def write(folder: Path, encoder: Encoder, decoder: Cascade, *, include_backbone:
         temporary.mkdir()
         encoder.segmenter.lexicon.save(temporary / LEXICON)
         save_file({"codes": encoder.codes.cpu().contiguous()}, temporary / CODES)
-        storage.write_prior(decoder.proposer.prior, temporary / PRIOR)
+        _save_prior(decoder.parts.prior, temporary / PRIOR)
         if encoder.config.index.factory != "Flat":
-            decoder.proposer.index.save_index(temporary / INDEX_FILE)
+            decoder.parts.index.save_faiss(temporary / INDEX_FILE)
         if include_backbone:
-            encoder.backbone.save(temporary / BACKBONE)
+            _save_own("backbone", encoder.backbone, temporary / BACKBONE)
         artifacts.write_json(temporary / CONFIG, content)
         (temporary / CARD).write_text(_card(content), encoding="utf-8")
 
 
-def read(folder: Path, device: str = "auto") -> tuple[Encoder, Cascade]:
+def read(folder: Path, device: str = "auto") -> tuple[Encoder, Controller]:
     """Encoder and decoder of a model folder.
 
     Args:
@@ -89,16 +96,11 @@ def read(folder: Path, device: str = "auto") -> tuple[Encoder, Cascade]:
     """
     content = _read_config(folder)
     encoder = _encoder(folder, content, device)
-    lexicon = encoder.segmenter.lexicon
     with storage.damage(folder / CONFIG, _ADVICE):
-        shape = storage.ControllerShape(**content["shape"])
-    if not shape.fits(encoder.config, len(lexicon)):
-        raise DamagedArtifactError(f"{folder} holds files of different models; {_ADVICE}")
-    prior = storage.read_prior(_require(folder / PRIOR), shape, _ADVICE)
+        decoding = storage.parsed(content["decoding"])
     index = _index(folder, encoder)
-    with storage.damage(folder / CONFIG, _ADVICE):
-        codebook = storage.codebook_of(encoder.config, lexicon, index)
-        return encoder, storage.assemble(codebook, index, prior, shape, content["decoding"])
+    with _restated(folder):
+        return storage.assemble(encoder, index, decoding, folder / PRIOR, device)
 
 
 def read_encoder(folder: Path, device: str = "auto") -> Encoder:
@@ -118,22 +120,50 @@ def _check_target(folder: Path) -> None:
         raise LexivertError(f"{folder} holds {min(names - FILES)} beside a model; name another folder for the model")
 
 
-def _content(encoder: Encoder, decoder: Cascade) -> dict[str, Any]:
+def _content(encoder: Encoder, decoder: Controller) -> dict[str, Any]:
     """What ``config.json`` says. Device and local folders are this machine's affair and mean nothing elsewhere."""
     model = encoder.config.model_dump(mode="json")
     model["backbone"]["device"] = "auto"
-    if is_local(encoder.config.backbone.model):
-        model["backbone"]["model"] = f"./{BACKBONE}"
+    if _is_local(encoder.config.backbone.model):
+        model["backbone"]["model"] = _with_argument(encoder.config.backbone.model, f"./{BACKBONE}")
     return {
         "format": FORMAT,
         "format_version": VERSION,
         "library_name": "lexivert",
         "fingerprint": encoder.fingerprint,
         "backbone_fingerprint": encoder.backbone.fingerprint(),
+        "units": len(encoder.codes),
+        "order_width": encoder.config.order_width,
         "model": model,
-        "shape": asdict(storage.shape_of(encoder, decoder)),
-        "decoding": storage.decoding_of(decoder),
+        "decoding": storage.decoding_of(decoder.parts.params, decoder.calibration),
     }
+
+
+def _split(model: str) -> tuple[str, str]:
+    """Registered encoder's name with its colon, or nothing, and what it is given."""
+    name, colon, argument = model.partition(":")
+    return (f"{name}:", argument) if colon and name in ENCODERS else ("", model)
+
+
+def _is_local(model: str) -> bool:
+    return is_local(_split(model)[1])
+
+
+def _with_argument(model: str, argument: str) -> str:
+    return _split(model)[0] + argument
+
+
+def _save_prior(prior: Prior, folder: Path) -> None:
+    if isinstance(prior, SelectorPrior):
+        save_selector(prior, SelectorSizes.of_prior(prior), folder)
+    elif not isinstance(prior, FixedPrior):  # those are made of the lexicon
+        _save_own("prior", prior, folder)
+
+
+def _save_own(kind: str, part: Any, folder: Path) -> None:
+    if not hasattr(part, "save"):
+        raise LexivertError(f"the {kind} {type(part).__name__} has no method save(folder), so it can't travel")
+    part.save(folder)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -159,39 +189,47 @@ def _read_config(folder: Path) -> dict[str, Any]:
 def _encoder(folder: Path, content: dict[str, Any], device: str) -> Encoder:
     with storage.damage(folder / CONFIG, _ADVICE):
         config, expected = ModelConfig.model_validate(content["model"]), content["backbone_fingerprint"]
-    lexicon = _lexicon(_require(folder / LEXICON))
+    with _restated(_require(folder / LEXICON)):
+        lexicon = Lexicon.load(folder / LEXICON)
     with storage.damage(_require(folder / CODES), _ADVICE):
         codes = load_file(folder / CODES)["codes"]
         if codes.shape != (len(lexicon), config.order_width) or codes.dtype != torch.float16:
             raise ValueError(f"codes of shape {tuple(codes.shape)} and type {codes.dtype} for {len(lexicon)} units")
-    within = folder / BACKBONE
-    backbone = HuggingFaceEncoder.load(
-        config.backbone.model_copy(update={"device": device}), within if within.is_dir() else None
-    )
+    backbone = _backbone(folder, config.backbone.model_copy(update={"device": device}))
     if backbone.fingerprint() != expected:
-        where = within if within.is_dir() else config.backbone.model
         raise LexivertError(
-            f"{where} is another backbone than {folder} was made with (fingerprint {backbone.fingerprint()[:12]}, "
-            f"not {str(expected)[:12]}); save the model with its backbone included"
+            f"{_source(folder, config.backbone)} is another backbone than {folder} was made with (fingerprint "
+            f"{backbone.fingerprint()[:12]}, not {str(expected)[:12]}); save the model with its backbone included"
         )
     return Encoder(config, backbone, Segmenter(lexicon), codes)
 
 
-def _lexicon(path: Path) -> Lexicon:
-    try:
-        return Lexicon.load(path)
-    except LexivertError as error:
-        raise DamagedArtifactError(f"{path} is damaged ({str(error).split('; ')[0]}); {_ADVICE}") from error
+def _backbone(folder: Path, params: BackboneParams) -> SentenceEncoder:
+    """The folder's own backbone, or else what its config names."""
+    return load_encoder(params.model_copy(update={"model": _source(folder, params)}))
+
+
+def _source(folder: Path, params: BackboneParams) -> str:
+    own = (folder / BACKBONE).resolve()
+    return _with_argument(params.model, str(own)) if own.is_dir() else params.model
 
 
 def _index(folder: Path, encoder: Encoder) -> UnitIndex:
-    codes, params = encoder.codes.numpy(), encoder.config.index
+    params = encoder.config.index
     if params.factory == "Flat":
-        return UnitIndex(codes, faiss_index.build(codes, params), params)
+        return UnitIndex.build(encoder.codes, params)
+    with _restated(_require(folder / INDEX_FILE)):
+        return UnitIndex.load(folder, params, encoder.codes)
+
+
+@contextlib.contextmanager
+def _restated(path: Path) -> Iterator[None]:
+    """Say of a model folder what is said of a project's artifacts, for which DVC would help."""
     try:
-        return UnitIndex.load(folder, params, codes)
-    except LexivertError as error:
-        raise DamagedArtifactError(f"{folder / INDEX_FILE} is missing or damaged; {_ADVICE}") from error
+        yield
+    except (MissingArtifactError, DamagedArtifactError) as error:
+        reason = str(error).split("; ")[0]
+        raise type(error)(f"{path} is incomplete or damaged ({reason}); {_ADVICE}") from error
 
 
 def _require(path: Path) -> Path:
@@ -202,10 +240,10 @@ def _require(path: Path) -> Path:
 
 def _card(content: dict[str, Any]) -> str:
     """The page that the hub shows for the model."""
-    model, shape = content["model"], content["shape"]
+    model = content["model"]
     code, backbone = model["code"], model["backbone"]
     prompt = f", prompt `{backbone['prompt']}`" if backbone["prompt"] else ""
-    widths = f"semantic prefix {model['semantic_width']}, order part {shape['order_width']}"
+    widths = f"semantic prefix {model['semantic_width']}, order part {content['order_width']}"
     return f"""---
 library_name: lexivert
 pipeline_tag: sentence-similarity
@@ -232,7 +270,7 @@ model.decode(vectors)
 |---|---|
 | width of a vector | {code["embed_dim"]}: {widths} |
 | energy of the semantic prefix | {code["semantic_share"]} |
-| lexicon | {shape["units"]} units |
+| lexicon | {content["units"]} units |
 | longest text | {code["max_units"]} units |
 | backbone | `{backbone["model"]}`, {backbone["pooling"]} pooling{prompt} |
 | fingerprint | `{content["fingerprint"]}` |
