@@ -1,6 +1,6 @@
 """Writes every generated table and figure of README.md and docs/: ``python scripts/write_tables.py [--check]``.
 
-A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->`` on lines of their own; its rows are made by
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->`` on lines of their own; it is made by
 ``result_tables.TABLES[NAME]``. A single figure within a sentence stands between ``<!-- value: FILE KEY FORMAT -->`` and
 ``<!-- end -->``, where FILE is the name below metrics/ without its suffix, KEY the dotted key, and FORMAT a Python
 format such as ``.3f``. Nothing is written unless every table and figure could be made.
@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from result_tables import TABLES, MissingFigureError, Results
 
-MARKER = re.compile(r"(?P<open><!-- (?P<kind>table|value): (?P<what>[^>]+?) -->)(?P<body>.*?)(?P<close><!-- end -->)", re.S)
+MARKER = re.compile(
+    r"(?P<open><!-- (?P<kind>table|value): (?P<what>[^>]+?) -->)(?P<body>.*?)(?P<close><!-- end -->)", re.S
+)
+ROOT = Path(__file__).resolve().parents[1]
 OPENING = re.compile(r"<!-- (?:table|value): ")
 
 
@@ -42,7 +44,9 @@ def made(kind: str, what: str, results: Results) -> str:
     try:
         return format(results.number(file, key), form)
     except ValueError as error:
-        raise MissingFigureError(f"the marker `value: {what}` has the format {form}, which Python can't use") from error
+        raise MissingFigureError(
+            f"the marker `value: {what}` has the format {form}, which Python can't use"
+        ) from error
 
 
 def filled(page: Path, results: Results) -> tuple[str, list[str], list[str]]:
@@ -73,7 +77,7 @@ def filled(page: Path, results: Results) -> tuple[str, list[str], list[str]]:
 
 def main(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a table differs.")] = False,
-    root: Annotated[Path, typer.Option(help="Project folder.")] = Path(__file__).resolve().parents[1],
+    root: Annotated[Path, typer.Option(help="Project folder.")] = ROOT,
 ) -> None:
     """Write the generated tables of README.md and docs/ from metrics/ and experiments/."""
     results = Results(root.resolve())
