@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
-import sys
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: no test may use the network
@@ -20,14 +18,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-import yaml
+from ruamel.yaml import YAML
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from lexivert.artifacts import Paths, write_parquet
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.superposition import superpose
-from lexivert.config import IndexParams, Params, load_params
+from lexivert.config import Params, load_params
 from lexivert.controller.posterior import Proposer, Slots
 from lexivert.data.relations import SCHEMA as RELATIONS_SCHEMA
 from lexivert.data.sources import read_source, write_texts
@@ -35,6 +33,9 @@ from lexivert.model import Lexivert
 from lexivert.priors.base import Prior
 from lexivert.priors.selector import Selector
 from lexivert.search.faiss_index import UnitIndex, build
+from lexivert.stages.__main__ import run_stages
+from lexivert.yaml_reader import overridden, read_yaml
+from sections import section
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TINY_WIDTH = 32
@@ -147,7 +148,7 @@ def tiny_corpus_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture
 def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: list[Path]) -> Path:
     """A ``params.yaml`` for a whole pipeline run of seconds: tiny corpus, tiny backbone, D = 32 + 224 = 256."""
-    content = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    content = read_yaml(REPOSITORY / "params.yaml")
     changes = {
         "corpus": {
             "source": "files",
@@ -160,30 +161,34 @@ def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: lis
         "features": {"tokens_per_batch": 512, "max_train_sentences": 200},
         "code": {"embed_dim": 256, "max_units": 96},
         "token_head": {"hidden": 64, "batch_size": 64, "epochs": 2, "queue_size": 128},
-        "controller": {
-            "width": 32,
-            "rank": 8,
-            "free_units": 100,
-            "reach": 2,
-            "candidates": 4,
+        "selector": {
+            "hidden_dim": 32,
+            "embedding_dim": 8,
+            "free_embeddings": 100,
+            "context_window": 2,
             "max_train_units": 24,
-            "topic_batch_size": 8,
-            "topic_steps": 20,
+            "bag_of_words": {"batch_size": 8, "steps": 20},
             "batch_size": 8,
             "steps": 30,
-            "calibration_texts": 60,
         },
+        "controller": {"calibration_texts": 60, "easy_first": {"candidates": 4}},
         "evaluate": {"texts_per_bucket": 5, "batch_size": 8},
         "token_space": {"units": 40, "neighbours": 3, "homographs": 5},
         "sentence_space": {"queries": 30, "definitions": 60, "sentences_per_book": 5, "pairs": 12},
         "collapse": {"texts": 6},
         "report": {"map_units": 60, "perplexity": 5.0},
-        "robustness": {"texts": 3, "widths": [128], "cosines": [0.7], "lengths": [8, 48], "storages": ["sign"]},
+        "robustness": {
+            "texts": 3,
+            "decisive_texts": 5,
+            "decisive": ["width_128-cosine_1-units_1_32-float32"],
+            "widths": [128],
+            "cosines": [0.7],
+            "lengths": [8, 48],
+            "storages": ["sign"],
+        },
     }
-    for section, values in changes.items():
-        content[section].update(values)
     path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    YAML(typ="safe", pure=True).dump(overridden(content, changes), path)
     return path
 
 
@@ -193,20 +198,7 @@ def tiny_params(tiny_params_file: Path) -> Params:
     return load_params(tiny_params_file)
 
 
-STAGES_OF_A_MODEL = ("corpus", "vocab", "features", "token_head", "index", "controller")
-
-
-def run_stage(name: str, root: Path, params: Path) -> None:
-    """Run ``pipeline/<name>.py`` within this process."""
-    folder = REPOSITORY / "pipeline"
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))  # stages import _stage
-    spec = importlib.util.spec_from_file_location(f"stage_{name}", folder / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main(root, params)
+STAGES_OF_A_MODEL = ("corpus", "vocab", "features", "token_head", "index", "selector", "controller")
 
 
 @pytest.fixture(scope="session")
@@ -228,8 +220,7 @@ def tiny_project(
         write_texts(paths, read_source(load_params(tiny_params_file).corpus))
         for path in (paths.synonyms, paths.antonyms):
             write_parquet(path, {name: [] for name in RELATIONS_SCHEMA.names}, RELATIONS_SCHEMA)
-        for stage in STAGES_OF_A_MODEL:
-            run_stage(stage, root, tiny_params_file)
+        run_stages(STAGES_OF_A_MODEL, root, tiny_params_file)
         _built_models["model"] = root
     return _built_models["model"]
 
@@ -291,7 +282,7 @@ def make_world() -> Callable[..., World]:
         codes = F.normalize(torch.randn(units, width, generator=generator), dim=1).half()
         zipf = 1.0 / torch.arange(10, units + 10)
         codebook = Codebook(codes, torch.log(zipf / zipf.sum()), RotaryBinding(width, positions, seed=0))
-        params = IndexParams(search_dims=0, shortlist=max(candidates, 8), frequent=frequent)
+        params = section("index", search_dims=0, shortlist=max(candidates, 8), frequent=frequent)
         index = UnitIndex(codes.numpy(), build(codes.numpy(), params), params)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from lexivert.config import TokenHeadWeights
 from lexivert.errors import LexivertError
 from lexivert.evaluation import loss_ablation
+from sections import section
 
 
 @pytest.mark.parametrize("recipe", loss_ablation.RECIPES)
@@ -38,8 +38,14 @@ def test_the_anchor_falls_to_a_quarter(tiny_params):
     weight = loss_ablation.weighted({"anchor": 0.2})
     added = loss_ablation.with_recipe(tiny_params, "with_anchor").token_head.weight
     assert (added.anchor_start, added.anchor_end) == (0.2, 0.05)
-    assert weight == TokenHeadWeights(
-        contrastive=0, reconstruction=0, anchor_start=0.2, anchor_end=0.05, synonym=0, orthogonality=0
+    assert weight == section(
+        "token_head.weight",
+        contrastive=0,
+        reconstruction=0,
+        anchor_start=0.2,
+        anchor_end=0.05,
+        synonym=0,
+        orthogonality=0,
     )
 
 
@@ -51,14 +57,14 @@ def test_summary_by_hand():
 
 
 def test_one_seed_has_no_interval(tiny_project, tiny_params, tmp_path):
-    from lexivert.artifacts import Paths  # noqa: PLC0415
+    from lexivert.artifacts import Paths
 
     with pytest.raises(LexivertError, match="seeds is 1; an interval needs at least 2"):
         loss_ablation.run_recipe(Paths(tiny_project), tiny_params, "default", seeds=1, texts=3)
 
 
 def test_a_recipe_is_trained_and_measured(tiny_project, tiny_params):
-    from lexivert.artifacts import Paths  # noqa: PLC0415
+    from lexivert.artifacts import Paths
 
     report = loss_ablation.run_recipe(Paths(tiny_project), tiny_params, "without_identity", seeds=2, texts=4)
     assert report["seeds"] == 2

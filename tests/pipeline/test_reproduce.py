@@ -65,7 +65,7 @@ CHANGES = [
 
 @pytest.mark.parametrize(("change", "stages"), CHANGES, ids=["+".join(change) for change, _ in CHANGES])
 def test_a_param_is_read_by_the_right_stages(project, change, stages):
-    from dvc.repo import Repo  # noqa: PLC0415 slow to import, and only needed here
+    from dvc.repo import Repo  # slow to import, and only needed here
 
     project.change(**change)
     with Repo(str(project.root)) as repo:
