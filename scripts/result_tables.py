@@ -106,7 +106,7 @@ class Results:
     @cached_property
     def labels(self) -> dict[str, str]:
         """Decoders by name to their label, as the registry of decoding algorithms has them."""
-        from lexivert.controller.registry import DECODERS  # noqa: PLC0415 imports torch
+        from lexivert.controller.registry import DECODERS
 
         return NEAREST | {name: entry.label for name, entry in DECODERS.items()}
 
@@ -240,16 +240,16 @@ def confidence(results: Results) -> str:
     return _frame(rows)
 
 
-def meaning_only(results: Results) -> str:
+def embedding_inversion(results: Results) -> str:
     """What is read from semantic prefixes alone."""
     labels = {
-        "hill_climbing": "draft and hill climbing",
+        "hill_climbing": "drafts, revised by hill climbing",
         "nearest_sentence": NEAREST["nearest_sentence"],
         "mean_vector": "one guess for all",
     }
     rows = []
     for name, label in labels.items():
-        key = f"meaning_only.{name}"
+        key = f"embedding_inversion.{name}"
         rows.append(
             {
                 "from the semantic prefix alone": label,
@@ -272,28 +272,36 @@ def _conditions(results: Results, file: str, key: str = "") -> dict[str, Mapping
 
 
 def condition_label(name: str) -> str:
-    """``width_192-cosine_1-units_1_32-float32`` in words."""
-    parts = dict(part.split("_", 1) for part in name.split("-") if "_" in part)
-    width = parts.get("width", "default")
-    words = ["default width" if width == "default" else f"width {width}"]
-    if parts.get("cosine", "1") != "1":
-        words.append(f"cosine {parts['cosine']}")
-    if "units" in parts:
-        words.append(f"{parts['units'].replace('_', '–')} units")
-    storage = [part for part in name.split("-") if "_" not in part and part != "float32"]
-    return ", ".join([*words, *storage])
+    """``width_192`` or ``cosine_0.7-storage_int8`` in words."""
+    special = {
+        "storage": "stored as {}",
+        "length": "{} units and more",
+        "width": "order width {}",
+        "lexicon": "{} units in the lexicon",
+    }
+    words = []
+    for part in name.split("-"):
+        key, _, value = part.partition("_")
+        words.append(special.get(key, f"{key} {{}}").format(value) if value else part)
+    return ", ".join(words)
 
 
 def robustness(results: Results) -> str:
     """Exact match of every decoder where reading gets hard."""
+    return _sweep(results, "robustness")
+
+
+def _sweep(results: Results, file: str) -> str:
+    """One row a condition, one column a decoder; the full decoder's with its interval."""
     rows = []
-    for name, scores in _conditions(results, "robustness").items():
-        row = {"condition (texts)": f"{condition_label(name)} ({next(iter(scores.values()))['texts']})"}
+    for name, scores in _conditions(results, file).items():
+        texts = next(iter(scores.values())).get("texts", 0)
+        row = {"condition (texts)": f"{condition_label(name)} ({texts})"}
         for decoder, label in results.labels.items():
-            if decoder in scores:
-                score = _share(scores[decoder]["exact_match"])
+            if "exact_match" in scores.get(decoder, {}):
+                interval = decoder == "cascade"
                 key = f"{name}.{decoder}"
-                row[label] = _interval(results, "robustness", key) if decoder == "cascade" else score
+                row[label] = _interval(results, file, key) if interval else _share(scores[decoder]["exact_match"])
         rows.append(row)
     columns = [
         "condition (texts)",
@@ -491,20 +499,7 @@ def segmentation(results: Results) -> str:
 
 def limits(results: Results) -> str:
     """Exact match at the limit with more texts, own and WikiText-2."""
-    rows = []
-    for name, scores in _conditions(results, "benchmarks/robustness").items():
-        row = {"condition": name.replace("_", " ")}
-        for decoder, label in results.labels.items():
-            if decoder in scores and "exact_match" in scores[decoder]:
-                row[label] = _interval(results, "benchmarks/robustness", f"{name}.{decoder}")
-        row["texts"] = str(next(iter(scores.values()))["texts"])
-        rows.append(row)
-    columns = [
-        "condition",
-        *(label for label in results.labels.values() if any(label in row for row in rows)),
-        "texts",
-    ]
-    return markdown(pd.DataFrame(rows).reindex(columns=columns).fillna(""))
+    return _sweep(results, "benchmarks/robustness")
 
 
 def ablation(results: Results) -> str:
@@ -622,7 +617,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "round_trip": round_trip,
     "by_length": by_length,
     "confidence": confidence,
-    "meaning_only": meaning_only,
+    "embedding_inversion": embedding_inversion,
     "robustness": robustness,
     "retrieval": retrieval,
     "order_awareness": order_awareness,

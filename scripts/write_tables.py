@@ -1,7 +1,7 @@
 """Writes every generated table and figure of README.md and docs/: ``python scripts/write_tables.py [--check]``.
 
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->`` on lines of their own; it is made by
-``result_tables.TABLES[NAME]``. A single figure within a sentence stands between ``<!-- value: FILE KEY FORMAT -->`` and
+``result_tables.TABLES[NAME]``. A single figure in a sentence stands between ``<!-- value: FILE KEY FORMAT -->`` and
 ``<!-- end -->``, where FILE is the name below metrics/ without its suffix, KEY the dotted key, and FORMAT a Python
 format such as ``.3f``. Nothing is written unless every table and figure could be made.
 """

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pages
 import pytest
+
+import pages
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name_of)
@@ -43,5 +44,5 @@ def test_readme_is_short():
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name_of)
 def test_lines_are_short(page: Path):
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-    long = [line for line in text.splitlines() if len(line) > 120 and line[:1] not in {"|", "#", "!"}]
+    long = [line for line in text.splitlines() if len(line) > 120 and line[:1] not in {"|", "#", "!"} and "<!--" not in line]
     assert not long

@@ -7,11 +7,11 @@ import re
 import shlex
 from pathlib import Path
 
-import pages
 import pytest
 import typer
 import yaml
 
+import pages
 from lexivert.cli import app
 from lexivert.model import Lexivert
 

@@ -46,9 +46,9 @@ def project(tmp_path: Path) -> Path:
         "rates": {"cascade_texts_per_second": 282.389, "one_shot_texts_per_second": 35.6},
     }
     robustness = {
-        "width_192-cosine_1-units_1_32-float32": {"cascade": scores(0.75), "one_shot": scores(0.35)},
-        "width_default-cosine_0.7-units_1_40-float32": {"cascade": scores(0.6)},
-        "width_default-cosine_1-units_1_32-int8": {"cascade": scores(0.9)},
+        "width_192": {"cascade": scores(0.75), "one_shot": scores(0.35)},
+        "cosine_0.7": {"cascade": scores(0.6)},
+        "storage_int8": {"cascade": scores(0.9)},
     }
     (tmp_path / "metrics").mkdir()
     for name, content in (("evaluate", evaluate), ("robustness", robustness)):
@@ -83,9 +83,9 @@ def test_conditions_are_named_and_missing_cells_are_empty(project: Path):
     assert readme.read_text(encoding="utf-8").splitlines()[1:-1] == [
         f"| condition (texts) | {one_shot} | {cascade} |",
         "| --- | ---: | ---: |",
-        "| width 192, 1–32 units (20) | 0.350 | 0.750 (0.700–0.800) |",
-        "| default width, cosine 0.7, 1–40 units (20) |  | 0.600 (0.550–0.650) |",
-        "| default width, 1–32 units, int8 (20) |  | 0.900 (0.850–0.950) |",
+        "| order width 192 (20) | 0.350 | 0.750 (0.700–0.800) |",
+        "| cosine 0.7 (20) |  | 0.600 (0.550–0.650) |",
+        "| stored as int8 (20) |  | 0.900 (0.850–0.950) |",
     ]
 
 
@@ -97,7 +97,7 @@ def test_a_figure_within_a_sentence(project: Path):
 
 
 def test_a_key_may_have_dots_in_it(project: Path):
-    key = "width_default-cosine_0.7-units_1_40-float32.cascade.exact_match"
+    key = "cosine_0.7.cascade.exact_match"
     readme = page(project, f"<!-- value: robustness {key} .2f --><!-- end -->\n")
     assert run(project).returncode == 0
     assert ">0.60<" in readme.read_text(encoding="utf-8")
