@@ -588,13 +588,17 @@ def packages(results: Results) -> str:
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         if not text:
             raise MissingFigureError(f"src/lexivert/{path.parent.name}/__init__.py has no docstring")
-        rows.append((f"`{path.parent.name}/`", text.splitlines()[0]))
+        rows.append((f"`{path.parent.name}/`", _first_line(text)))
     for path in sorted(folder.glob("*.py")):
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         if path.stem not in {"__init__", "__main__"} and text:
-            rows.append((f"`{path.name}`", text.splitlines()[0]))
+            rows.append((f"`{path.name}`", _first_line(text)))
     lines = [_line(("room", "what it is")), _line(("---", "---"))]
     return "\n".join([*lines, *(_line(row) for row in rows)])
+
+
+def _first_line(docstring: str) -> str:
+    return docstring.splitlines()[0].replace("``", "`")
 
 
 def log(results: Results) -> str:

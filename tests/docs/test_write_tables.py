@@ -96,6 +96,13 @@ def test_a_figure_within_a_sentence(project: Path):
     assert readme.read_text(encoding="utf-8") == f"It reads {marker}282.4<!-- end --> texts a second.\n"
 
 
+def test_a_file_is_shown_in_full(project: Path):
+    (project / "mine.py").write_text("ONE = 1\n\n", encoding="utf-8")
+    readme = page(project, "<!-- file: mine.py -->\n<!-- end -->\n")
+    assert run(project).returncode == 0
+    assert readme.read_text(encoding="utf-8") == "<!-- file: mine.py -->\n```python\nONE = 1\n```\n<!-- end -->\n"
+
+
 def test_a_key_may_have_dots_in_it(project: Path):
     key = "cosine_0.7.cascade.exact_match"
     readme = page(project, f"<!-- value: robustness {key} .2f --><!-- end -->\n")
@@ -129,6 +136,7 @@ def test_what_was_written_passes_the_check_and_is_the_same_twice(project: Path):
         ("table: losses", "table losses: experiments/losses.csv is missing"),
         ("table: confidence", "table confidence: metrics/evaluate.json has no confidence.readings"),
         ("table: nonsense", "table nonsense: no table is called nonsense; there are "),
+        ("file: nonsense.py", "file nonsense.py: nonsense.py is missing"),
         ("value: evaluate rates .1f", "has no number under rates"),
         ("value: evaluate", "needs three words: file, key and format"),
         ("value: evaluate rates.cascade_texts_per_second zz", "has the format zz, which Python can't use"),
