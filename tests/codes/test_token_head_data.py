@@ -56,7 +56,7 @@ def test_relations_go_where_they_belong(paths, params):
     assert data.units.never_negative.pairs(big)[1].tolist() == [LARGE, BIGGER]
     assert data.units.antonyms.pairs(big)[1].tolist() == [SMALL]
     assert data.pairs["sibling"].pairs(big)[1].tolist() == [GREAT]
-    assert data.units.twins[LOWER_THE] == data.units.twins[UPPER_THE] == UPPER_THE
+    assert data.units.duplicates[LOWER_THE] == data.units.duplicates[UPPER_THE] == UPPER_THE
     assert len(data.units.kept) == len(data.surfaces)
     assert data.config.code_width == 2048 - 8
 

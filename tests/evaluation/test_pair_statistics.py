@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.codes.token_head import TokenHead, TokenHeadConfig
+from lexivert.data.relations import Relations
 from lexivert.evaluation.pair_statistics import (
     distribution,
     pair_cosines,
@@ -13,7 +14,6 @@ from lexivert.evaluation.pair_statistics import (
     reconstruction_report,
 )
 from lexivert.evaluation.token_head_report import heldout_report
-from lexivert.training.negatives import Relations
 
 
 def test_distribution_by_hand():

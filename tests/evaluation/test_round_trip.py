@@ -126,11 +126,10 @@ def test_texts_are_written_from_prefixes_alone(trip, tiny_params):
     assert set(report) == {*GENERATORS_TRIED, "texts"}
     rows = np.random.default_rng(tiny_params.seed).permutation(4).tolist()
     chosen = trip.only(rows)
-    readings = trip.model.read(chosen.heldout.prefixes.numpy())
-    written = [reading.text for reading in readings]
+    written = trip.model.generate(chosen.heldout.prefixes.numpy())
     assert report["hill_climbing"]["token_f1"] == pytest.approx(metrics.token_f1(chosen.heldout.texts, written))
     mean = trip.train.prefixes.mean(dim=0, keepdim=True)
-    one = trip.model.decode(mean.numpy()) * 4
+    one = trip.model.generate(mean.numpy()) * 4
     assert report["mean_vector"]["token_f1"] == pytest.approx(metrics.token_f1(chosen.heldout.texts, one))
     assert report["mean_vector"]["backbone_cosine"] < report["hill_climbing"]["backbone_cosine"]
 

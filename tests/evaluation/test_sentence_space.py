@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lexivert.data.glosses import Entry
+from lexivert.data.wordnet import Synset
 from lexivert.evaluation import minimal_pairs
 from lexivert.evaluation.sentence_space import (
     SPACES,
@@ -34,7 +34,7 @@ FULL, LONG = " ".join(["rose"] * 96), " ".join(["rose"] * 97)
 
 
 def entry(name, category="noun.animal", lemmas=(), definition="a thing", examples=()):
-    return Entry(name, category, tuple(lemmas), definition, tuple(examples))
+    return Synset(name, category, tuple(lemmas), definition, tuple(examples))
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ class TestSpaceEncoder:
     def test_no_text_is_segmented_or_embedded_twice(self, tiny_model, monkeypatch):
         seen = {"encode": [], "segment": []}
         encoder = tiny_model.encoder
-        embed, segment = encoder.backbone.encode, encoder.segmenter.segment
+        embed, segment = encoder.backbone.encode, encoder.units_of
 
         def embedded(texts, **kwargs):
             seen["encode"] += texts
@@ -74,7 +74,7 @@ class TestSpaceEncoder:
             return segment(text)
 
         monkeypatch.setattr(encoder.backbone, "encode", embedded)
-        monkeypatch.setattr(encoder.segmenter, "segment", segmented)
+        monkeypatch.setattr(encoder, "units_of", segmented)
         spaces = SpaceEncoder(encoder)
         assert spaces.fits("Emma asked a noble captain.")
         first = spaces.encode(TEXTS, "")

@@ -21,10 +21,10 @@ from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.superposition import superpose
 from lexivert.codes.token_head import TokenHead
-from lexivert.codes.token_head_data import heldout_units
 from lexivert.config import Params
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.data.segments import read_encoded_texts
+from lexivert.data.unit_split import heldout_units
 from lexivert.evaluation import geometry, metrics
 from lexivert.evaluation.decoders import in_batches, unit_ids
 from lexivert.evaluation.texts import choose_texts, embedded, fitting, with_texts

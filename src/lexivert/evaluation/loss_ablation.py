@@ -20,6 +20,7 @@ from lexivert.codes.token_head_training import train_token_head
 from lexivert.config import Params, TokenHeadWeights
 from lexivert.controller.base import Parts
 from lexivert.data.encoded_texts import EncodedTexts
+from lexivert.data.relations import Relations, decode_pairs
 from lexivert.data.segments import read_encoded_texts
 from lexivert.errors import LexivertError
 from lexivert.evaluation import geometry, neighbours
@@ -32,7 +33,6 @@ from lexivert.evaluation.robustness import Condition
 from lexivert.evaluation.token_space import read_units
 from lexivert.priors.unigram import unigram
 from lexivert.training.collapse import CollapseRules
-from lexivert.training.negatives import Relations
 
 LOSSES = ("contrastive", "reconstruction", "anchor", "synonym", "orthogonality")
 RECIPES = (
@@ -167,7 +167,7 @@ def _trial(paths: Paths, params: Params, count: int) -> Trial:
     units = read_units(paths, params)
     related = np.zeros(len(units.lexicon), dtype=bool)
     for codes in units.pairs.values():
-        related[codes // len(units.lexicon)] = True
+        related[decode_pairs(codes, len(units.lexicon))[0]] = True
     words = np.asarray([kind in {"word", "cased"} for kind in units.lexicon.kinds])
     candidates = np.flatnonzero(units.heldout & words & (related if related.any() else True))
     drawn = np.sort(np.random.default_rng(params.seed).permutation(candidates)[:_QUERIES])

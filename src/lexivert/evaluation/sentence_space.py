@@ -17,7 +17,8 @@ from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.superposition import split_parts
 from lexivert.config import Params
-from lexivert.data.glosses import Entry, read_entries
+from lexivert.data.wordnet import Synset, read_synsets
+from lexivert.errors import TooLongError
 from lexivert.evaluation import minimal_pairs, probes
 from lexivert.evaluation.minimal_pairs import Pairs
 from lexivert.text.lexicon import Lexicon
@@ -57,7 +58,7 @@ class SpaceEncoder:
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
-        self._units: dict[str, list[int]] = {}
+        self._units: dict[str, list[int] | None] = {}
         self._features: dict[str, Tensor] = {}
 
     @property
@@ -67,23 +68,27 @@ class SpaceEncoder:
 
     def fits(self, text: str) -> bool:
         """Tell whether a vector is made for so many units."""
-        return len(self._segmented(normalize(text))) <= self.encoder.config.code.max_units
+        return self._segmented(normalize(text)) is not None
 
     def encode(self, texts: Sequence[str], label: str) -> Spaces:
-        """Vectors of B texts; ``label`` names the progress bar."""
+        """Vectors of B texts that fit; ``label`` names the progress bar."""
         texts = [normalize(text) for text in texts]
         new = [text for text in dict.fromkeys(texts) if text not in self._features]
         if new:
             embedded = torch.from_numpy(self.encoder.backbone.encode(new, progress=label))
             self._features |= dict(zip(new, embedded, strict=True))
         features = torch.stack([self._features[text] for text in texts])
-        vectors = self.encoder.compose([self._segmented(text) for text in texts], features)
+        vectors = self.encoder.compose([self._segmented(text) or [] for text in texts], features)
         prefix, order = split_parts(vectors, self.encoder.config.semantic_width)
         return dict(zip(SPACES, (F.normalize(features, dim=-1), prefix, order, vectors), strict=True))
 
-    def _segmented(self, text: str) -> list[int]:
+    def _segmented(self, text: str) -> list[int] | None:
+        """Units of a normalised text; None if it is too long for a vector."""
         if text not in self._units:
-            self._units[text] = self.encoder.segmenter.segment(text)
+            try:
+                self._units[text] = self.encoder.units_of(text)
+            except TooLongError:
+                self._units[text] = None
         return self._units[text]
 
 
@@ -92,7 +97,7 @@ def run_sentence_space(paths: Paths, params: Params) -> None:
     encoder = SpaceEncoder(Encoder.load(paths.root))
     table = artifacts.read_parquet(paths.corpus, ["doc_id", "split", "text"])
     corpus = Corpus(*(table[name].to_pylist() for name in ("doc_id", "split", "text")))
-    entries = list(read_entries(paths.wordnet))
+    entries = list(read_synsets(paths.wordnet))
     seen, unseen = _by_training(entries, corpus)
     rng = np.random.default_rng(params.seed)
     order, changes = _order_awareness(encoder, entries, corpus, params, rng)
@@ -108,21 +113,21 @@ def run_sentence_space(paths: Paths, params: Params) -> None:
     artifacts.write_metrics(paths.metrics("sentence_space"), report)
 
 
-def _by_training(entries: Sequence[Entry], corpus: Corpus) -> tuple[list[Entry], list[Entry]]:
+def _by_training(entries: Sequence[Synset], corpus: Corpus) -> tuple[list[Synset], list[Synset]]:
     """Synsets whose text is in the training split, and those whose text is not."""
     training = {name for name, split in zip(corpus.documents, corpus.splits, strict=True) if split == "train"}
     seen = [entry for entry in entries if f"wordnet/{entry.name}" in training]
     return seen, [entry for entry in entries if f"wordnet/{entry.name}" not in training]
 
 
-def _draw(encoder: SpaceEncoder, entries: Sequence[Entry], count: int, rng: np.random.Generator) -> list[Entry]:
+def _draw(encoder: SpaceEncoder, entries: Sequence[Synset], count: int, rng: np.random.Generator) -> list[Synset]:
     """Draw synsets; those whose definition or example is too long for a vector are left out."""
     drawn = [entries[row] for row in np.sort(rng.permutation(len(entries))[:count]).tolist()]
     return [entry for entry in drawn if all(encoder.fits(text) for text in (entry.definition, *entry.examples[:1]))]
 
 
 def _definitions(
-    encoder: SpaceEncoder, unseen: Sequence[Entry], params: Params, rng: np.random.Generator
+    encoder: SpaceEncoder, unseen: Sequence[Synset], params: Params, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Example sentence to its own synset's definition, among definitions that are not in the training split."""
     settings = params.sentence_space
@@ -139,7 +144,7 @@ def _definitions(
 
 
 def _categories(
-    encoder: SpaceEncoder, seen: Sequence[Entry], unseen: Sequence[Entry], params: Params, rng: np.random.Generator
+    encoder: SpaceEncoder, seen: Sequence[Synset], unseen: Sequence[Synset], params: Params, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Lexicographer class of a definition by its nearest training definitions."""
     drawn = _draw(encoder, unseen, params.sentence_space.queries, rng)
@@ -191,7 +196,7 @@ def by_chance(labels: Sequence[str], groups: Sequence[str]) -> float:
 
 
 def _order_awareness(
-    encoder: SpaceEncoder, entries: Sequence[Entry], corpus: Corpus, params: Params, rng: np.random.Generator
+    encoder: SpaceEncoder, entries: Sequence[Synset], corpus: Corpus, params: Params, rng: np.random.Generator
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Cosine of sentences with their changed versions, and how well a linear probe tells which is which."""
     import pandas as pd
@@ -251,7 +256,7 @@ def _fitting(encoder: SpaceEncoder, pairs: Pairs) -> Pairs:
     return Pairs(original, changed, [pairs.group[row] for row in kept])
 
 
-def words_of(entries: Sequence[Entry], lexicon: Lexicon, categories: Sequence[str], most: int) -> list[str]:
+def words_of(entries: Sequence[Synset], lexicon: Lexicon, categories: Sequence[str], most: int) -> list[str]:
     """The most used words of the lexicon that mean, in most of their senses, something of the given classes."""
     senses: Counter[str] = Counter()
     fitting: Counter[str] = Counter()
