@@ -103,12 +103,12 @@ class Paths:
 
     @property
     def selector(self) -> Path:
-        """Trained Selector, the prior over units."""
+        """Trained Selector, the learned prior over units."""
         return self.root / "models" / "selector"
 
     @property
     def controller(self) -> Path:
-        """Rules of the decoding loops, and how their confidences are calibrated."""
+        """Rules of the decoding loops, and the calibration of confidences."""
         return self.root / "models" / "controller"
 
     @property

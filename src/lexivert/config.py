@@ -140,6 +140,8 @@ class CodeParams(_Section):
     """Energy of the surface string's fixed random part in a unit code."""
     max_units: PositiveInt
     """Longest text that can be encoded, in units, EOS not counted."""
+    binding: str
+    """Name of the position binding, an entry of ``codes.bindings.BINDINGS``."""
 
 
 class TemperatureParams(_Section):
@@ -332,6 +334,10 @@ class CascadeParams(_Section):
 class ControllerParams(_Section):
     """Rules of the decoding loops, and the calibration of their confidences (stage ``controller``)."""
 
+    prior: str
+    """Name of the prior over units, an entry of ``priors.base.PRIORS``; what follows a colon is handed to it."""
+    algorithm: str
+    """Name of the decoding algorithm, an entry of ``controller.registry.DECODERS``."""
     calibration_texts: Annotated[int, Field(ge=20)]
     """Validation texts decoded at several noise levels, on which confidences are calibrated; with some blends."""
     easy_first: EasyFirstParams

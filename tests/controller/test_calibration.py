@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.special import expit
 
 from lexivert.codes.superposition import join_parts, split_parts
-from lexivert.controller.calibration import blends, calibrate, mixed_cosines, right_units
+from lexivert.controller.calibration import blends, calibrate, fit_logistic, mixed_cosines, right_units
 from lexivert.controller.cascade import Cascade
 from lexivert.controller.confidence import Calibration
 from lexivert.data.encoded_texts import EncodedTexts
@@ -81,3 +82,28 @@ def test_nothing_to_calibrate_on_leaves_scores_as_they_are(make_world, caplog):
     assert calibration == Calibration.none()
     assert report == {"texts": 1, "blends": 0, "exact_match": 1.0, "proven": 1.0}
     assert "came out alike" in caplog.text
+
+
+def test_logistic_regression_finds_the_weights_that_made_the_data():
+    """Features of very unlike scales, 20 000 draws."""
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((20000, 3)) * [1.0, 50.0, 0.02]
+    truth = np.array([1.5, -0.02, 20.0, 0.7])
+    right = rng.random(20000) < expit(features @ truth[:3] + truth[3])
+    assert fit_logistic(features, right) == pytest.approx(truth, rel=0.15)
+
+
+def test_a_column_that_is_the_same_for_all_does_no_harm():
+    rng = np.random.default_rng(1)
+    features = np.stack((rng.standard_normal(5000), np.full(5000, 3.0)), axis=1)
+    right = rng.random(5000) < expit(2.0 * features[:, 0])
+    weights = fit_logistic(features, right)
+    assert weights[0] == pytest.approx(2.0, rel=0.15)
+    assert 3.0 * weights[1] + weights[2] == pytest.approx(0.0, abs=0.2)
+
+
+@pytest.mark.parametrize("right", [[True] * 4, [False] * 4, []])
+def test_nothing_to_calibrate_on_gives_one_line(right):
+    with pytest.raises(ValueError, match="all came out alike") as caught:
+        fit_logistic(np.ones((len(right), 2)), np.array(right, dtype=bool))
+    assert "\n" not in str(caught.value)

@@ -7,32 +7,7 @@ import pytest
 import torch
 from scipy.special import expit, logit
 
-from lexivert.controller.confidence import FEATURES, Calibration, fit_logistic, text_features, unit_features
-
-
-def test_logistic_regression_finds_the_weights_that_made_the_data():
-    """Features of very unlike scales, 20 000 draws."""
-    rng = np.random.default_rng(0)
-    features = rng.standard_normal((20000, 3)) * [1.0, 50.0, 0.02]
-    truth = np.array([1.5, -0.02, 20.0, 0.7])
-    right = rng.random(20000) < expit(features @ truth[:3] + truth[3])
-    assert fit_logistic(features, right) == pytest.approx(truth, rel=0.15)
-
-
-def test_a_column_that_is_the_same_for_all_does_no_harm():
-    rng = np.random.default_rng(1)
-    features = np.stack((rng.standard_normal(5000), np.full(5000, 3.0)), axis=1)
-    right = rng.random(5000) < expit(2.0 * features[:, 0])
-    weights = fit_logistic(features, right)
-    assert weights[0] == pytest.approx(2.0, rel=0.15)
-    assert 3.0 * weights[1] + weights[2] == pytest.approx(0.0, abs=0.2)
-
-
-@pytest.mark.parametrize("right", [[True] * 4, [False] * 4, []])
-def test_nothing_to_calibrate_on_gives_one_line(right):
-    with pytest.raises(ValueError, match="all came out alike") as caught:
-        fit_logistic(np.ones((len(right), 2)), np.array(right, dtype=bool))
-    assert "\n" not in str(caught.value)
+from lexivert.controller.confidence import FEATURES, Calibration, text_features, unit_features
 
 
 def test_features_of_a_text_by_hand():
@@ -50,6 +25,19 @@ def test_features_of_units_by_hand():
     odds = [math.log(9), 0.0, -math.log(4)]
     expected = [[own, sum(odds) / 3] for own in odds]
     np.testing.assert_allclose(unit_features([0.9, 0.5, 0.2]), expected, atol=1e-9)
+
+
+def test_log_odds_and_probabilities_are_scipys_to_the_bit():
+    rng = np.random.default_rng(0)
+    scores = np.concatenate((rng.random(2000), 1.0 - 10.0 ** (-6 * rng.random(500)), 10.0 ** (-6 * rng.random(500))))
+    scores = np.clip(scores, 1e-6, 1.0 - 1e-6)
+    odds = logit(scores)
+    assert (unit_features(scores.tolist())[:, 0] == odds).all()
+    _, units = Calibration((0.0,) * FEATURES + (0.0,), (3.0, 0.0, 0.5))(
+        np.zeros((1, FEATURES)), [scores.tolist()], torch.tensor([False])
+    )
+    columns = np.stack((odds, np.full(len(odds), odds.mean()), np.ones(len(odds))), axis=1)
+    assert units[0] == expit(columns @ np.array([3.0, 0.0, 0.5])).tolist()
 
 
 def test_without_calibration_a_text_is_right_if_all_its_units_are():

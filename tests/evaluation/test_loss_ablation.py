@@ -57,14 +57,14 @@ def test_summary_by_hand():
 
 
 def test_one_seed_has_no_interval(tiny_project, tiny_params, tmp_path):
-    from lexivert.artifacts import Paths  # noqa: PLC0415
+    from lexivert.artifacts import Paths
 
     with pytest.raises(LexivertError, match="seeds is 1; an interval needs at least 2"):
         loss_ablation.run_recipe(Paths(tiny_project), tiny_params, "default", seeds=1, texts=3)
 
 
 def test_a_recipe_is_trained_and_measured(tiny_project, tiny_params):
-    from lexivert.artifacts import Paths  # noqa: PLC0415
+    from lexivert.artifacts import Paths
 
     report = loss_ablation.run_recipe(Paths(tiny_project), tiny_params, "without_identity", seeds=2, texts=4)
     assert report["seeds"] == 2

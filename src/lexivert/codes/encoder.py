@@ -12,10 +12,10 @@ from torch import Tensor
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.codes.bindings import RotaryBinding, binding_of
+from lexivert.codes.bindings import Binding, binding_of
 from lexivert.codes.superposition import join_parts, superpose
 from lexivert.config import ModelConfig
-from lexivert.encoders.huggingface import HuggingFaceEncoder
+from lexivert.encoders.base import SentenceEncoder, load_encoder
 from lexivert.errors import DamagedArtifactError
 from lexivert.text.lexicon import Lexicon
 from lexivert.text.segmentation import Segmenter
@@ -34,14 +34,12 @@ class Encoder:
         codes: unit codes. Shape: (V, O) float16.
     """
 
-    def __init__(
-        self, config: ModelConfig, backbone: HuggingFaceEncoder, segmenter: Segmenter, codes: Tensor
-    ) -> None:
+    def __init__(self, config: ModelConfig, backbone: SentenceEncoder, segmenter: Segmenter, codes: Tensor) -> None:
         self.config = config
         self.backbone = backbone
         self.segmenter = segmenter
         self.codes = codes
-        self.binding: RotaryBinding = binding_of(config)
+        self.binding: Binding = binding_of(config)
 
     @classmethod
     def load(cls, root: Path | str = ".") -> Encoder:
@@ -57,7 +55,7 @@ class Encoder:
         if codes.shape != (len(lexicon), config.order_width):
             message = f"{paths.index} holds codes of shape {codes.shape} for {len(lexicon)} units; run `dvc repro`"
             raise DamagedArtifactError(message)
-        return cls(config, HuggingFaceEncoder.load(config.backbone), Segmenter(lexicon), torch.from_numpy(codes))
+        return cls(config, load_encoder(config.backbone), Segmenter(lexicon), torch.from_numpy(codes))
 
     @property
     def embed_dim(self) -> int:

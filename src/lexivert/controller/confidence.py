@@ -1,4 +1,4 @@
-"""How sure a decode is: calibrated probabilities that a text, and each of its units, is right.
+"""Confidence: calibrated probabilities that a text, and each of its units, is right.
 
 Unit scores are probabilities under the model that made them, which are right only as far as the model is. A logistic
 regression on validation documents over a mix of noise levels and blends of two texts (Platt 1999) brings them to
@@ -7,20 +7,19 @@ what is observed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.special import expit, logit  # type: ignore[import-untyped]
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 from torch import Tensor
 
 _EDGE = 1.0e-6  # scores are kept this far from 0 and 1
-_PROVEN = 1.0 - 1.0e-6
+_VERIFIED = 1.0 - 1.0e-6
 FEATURES = 6
-_STRAY = (3.0, 10.0)  # what noise shows; what leaves no doubt
+_SECOND_EOS = (3.0, 10.0)  # what noise shows; what leaves no doubt
 
 
 @dataclass(frozen=True)
@@ -41,20 +40,21 @@ class Calibration:
         return cls((1.0, *[0.0] * FEATURES), (1.0, 0.0, 0.0))
 
     def __call__(
-        self, features: npt.NDArray[np.float64], scores: Sequence[Sequence[float]], proven: Tensor
+        self, features: npt.NDArray[np.float64], scores: Sequence[Sequence[float]], verified: Tensor
     ) -> tuple[Tensor, list[list[float]]]:
-        """Calibrated probabilities of texts (B,) and of their units; a proven text is certain."""
-        confidence = expit(_with_constant(features) @ np.array(self.text))
-        confidence = torch.where(proven, _PROVEN, torch.from_numpy(confidence).float())
+        """Calibrated probabilities of texts (B,) and of their units; a verified text is certain."""
+        weighed = torch.from_numpy(_probabilities(_with_constant(features) @ np.array(self.text)))
+        confidence = torch.where(verified.cpu(), _VERIFIED, weighed.float())
         units: list[list[float]] = []
-        for row, certain in zip(scores, proven.tolist(), strict=True):
-            units.append([_PROVEN] * len(row) if certain else self._units(row))
+        for row, certain in zip(scores, verified.tolist(), strict=True):
+            units.append([_VERIFIED] * len(row) if certain else self._units(row))
         return confidence, units
 
     def _units(self, scores: Sequence[float]) -> list[float]:
         if not scores:
             return []
-        calibrated: list[float] = expit(_with_constant(unit_features(scores)) @ np.array(self.unit)).tolist()
+        weighted = _with_constant(unit_features(scores)) @ np.array(self.unit)
+        calibrated: list[float] = _probabilities(weighted).tolist()
         return calibrated
 
     @classmethod
@@ -75,7 +75,7 @@ class Calibration:
 
 
 def text_features(
-    scores: Sequence[Sequence[float]], fit: Tensor, stray: Tensor, order_width: int
+    scores: Sequence[Sequence[float]], fit: Tensor, second_eos: Tensor, order_width: int
 ) -> npt.NDArray[np.float64]:
     """What tells right texts from wrong ones.
 
@@ -83,41 +83,40 @@ def text_features(
     errors; noise that the text leaves, as the log of unexplained over explained energy; log length; how far the
     evidence of a second EOS stands above noise.
 
-    Shape: fit (B,), stray (B,) from ``second_eos_score``, result (B, FEATURES).
+    Shape: fit (B,), second_eos (B,) from ``second_eos_score``, result (B, FEATURES).
     """
     rows = []
-    for row, quality, end in zip(scores, fit.tolist(), stray.tolist(), strict=True):
+    for row, quality, end in zip(scores, fit.tolist(), second_eos.tolist(), strict=True):
         probabilities = np.clip(np.array(row or [1.0]), _EDGE, 1.0 - _EDGE)
         together = float(np.log(probabilities).sum())
         odds = together - np.log(max(-np.expm1(together), _EDGE))
         squared = min(max(quality, 0.01) ** 2, 1.0 - 1e-5)
         noise = np.log((1.0 - squared) / squared * order_width / 1000.0)
-        lowest = float(logit(probabilities.min()))
+        lowest = _log_odds(float(probabilities.min()))
         wrong = float(np.log((1.0 - probabilities).sum() + 1e-3))
-        second = min(max(end, _STRAY[0]), _STRAY[1]) - _STRAY[0]
+        second = min(max(end, _SECOND_EOS[0]), _SECOND_EOS[1]) - _SECOND_EOS[0]
         rows.append([odds, lowest, wrong, noise, np.log1p(len(row)), second])
     return np.array(rows, dtype=np.float64).reshape(-1, FEATURES)
 
 
 def unit_features(scores: Sequence[float]) -> npt.NDArray[np.float64]:
     """Log odds of each unit, and their mean over the text. Shape: (n, 2)."""
-    odds = logit(np.clip(np.array(scores), _EDGE, 1.0 - _EDGE))
+    odds = np.array([_log_odds(min(max(score, _EDGE), 1.0 - _EDGE)) for score in scores])
     return np.stack((odds, np.full(len(odds), odds.mean())), axis=1)
-
-
-def fit_logistic(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tuple[float, ...]:
-    """Weights of a logistic regression, the constant last. Shape: (M, F) and (M,).
-
-    Raises:
-        ValueError: all of them are right, or none is: nothing can be calibrated.
-    """
-    if right.all() or not right.any():
-        raise ValueError("all came out alike; a calibration needs right ones and wrong ones")
-    scale = features.std(axis=0)
-    scale = np.where(scale > 1e-6, scale, 1.0)  # what is the same for all is part of the constant
-    model = LogisticRegression(C=10.0, max_iter=1000).fit(features / scale, right)
-    return (*(float(weight) for weight in model.coef_[0] / scale), float(model.intercept_[0]))
 
 
 def _with_constant(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.concatenate((features, np.ones((len(features), 1))), axis=1)
+
+
+def _log_odds(probability: float) -> float:
+    """Inverse of the logistic function; near one half both logarithms are near 0 and are taken as such."""
+    if 0.3 <= probability <= 0.65:
+        twice = 2.0 * (probability - 0.5)
+        return math.log1p(twice) - math.log1p(-twice)
+    return math.log(probability / (1.0 - probability))
+
+
+def _probabilities(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The logistic function of log odds. Shape: (M,)."""
+    return np.array([1.0 / (1.0 + math.exp(min(-value, 700.0))) for value in odds.tolist()])

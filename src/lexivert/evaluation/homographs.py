@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans  # type: ignore[import-untyped]
-from sklearn.metrics import adjusted_rand_score, v_measure_score  # type: ignore[import-untyped]
 
 from lexivert.data.glosses import Entry
 
@@ -92,6 +90,9 @@ def word_report(states: Array, senses: Sequence[str], unit: Array, seed: int) ->
         ``chance``: what a guess among the senses gives; ``adjusted_rand`` and ``v_measure`` of k-means clusters
         against the senses (Hubert & Arabie 1985; Rosenberg & Hirschberg 2007).
     """
+    from sklearn.cluster import KMeans  # type: ignore[import-untyped]
+    from sklearn.metrics import adjusted_rand_score, v_measure_score  # type: ignore[import-untyped]
+
     rows = normalised(states)
     labels = np.unique(np.asarray(senses), return_inverse=True)[1]
     count = int(labels.max()) + 1

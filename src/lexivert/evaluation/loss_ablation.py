@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.stats import t as student  # type: ignore[import-untyped]
 from torch import Tensor
 
 from lexivert import artifacts
@@ -256,6 +255,8 @@ def exact_match(codes: Tensor, trial: Trial, cell: Cell, params: Params, seed: i
 
 def summary(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean over seeds of every figure, and as ``…_half_width`` half its 95 % interval (Student's t)."""
+    from scipy.stats import t as student  # type: ignore[import-untyped]
+
     factor = float(student.ppf(0.975, len(found) - 1)) / len(found) ** 0.5
     report = {}
     for name in found[0]:

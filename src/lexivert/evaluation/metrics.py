@@ -15,9 +15,6 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from rouge_score.rouge_scorer import RougeScorer
-from sacrebleu.metrics import BLEU, CHRF
-from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
 from torch import Tensor
 
 LENGTH_BUCKETS = ((1, 10), (11, 20), (21, 40))
@@ -76,6 +73,8 @@ def unit_accuracy(references: Sequence[Sequence[int]], hypotheses: Sequence[Sequ
 
 def bleu(references: Sequence[str], hypotheses: Sequence[str]) -> Scored:
     """Corpus BLEU (Papineni et al. 2002) as sacrebleu computes it (Post 2018), with its signature."""
+    from sacrebleu.metrics import BLEU
+
     _pairs(references, hypotheses)
     metric = BLEU()
     score = metric.corpus_score(list(hypotheses), [list(references)]).score
@@ -84,6 +83,8 @@ def bleu(references: Sequence[str], hypotheses: Sequence[str]) -> Scored:
 
 def chrf(references: Sequence[str], hypotheses: Sequence[str]) -> Scored:
     """Corpus chrF2, character 6-gram F-score (Popović 2015), as sacrebleu computes it, with its signature."""
+    from sacrebleu.metrics import CHRF
+
     _pairs(references, hypotheses)
     metric = CHRF()
     score = metric.corpus_score(list(hypotheses), [list(references)]).score
@@ -98,6 +99,8 @@ def rouge(references: Sequence[str], hypotheses: Sequence[str]) -> dict[str, flo
     Returns:
         ``rouge1``, ``rouge2`` and ``rougeL``.
     """
+    from rouge_score.rouge_scorer import RougeScorer
+
     scorer = RougeScorer(list(ROUGE_KINDS), use_stemmer=False)
     scores = [scorer.score(reference, hypothesis) for reference, hypothesis in _pairs(references, hypotheses)]
     return {kind: fmean(score[kind].fmeasure for score in scores) for kind in ROUGE_KINDS}
@@ -189,4 +192,6 @@ def auroc(confidence: Sequence[float], right: Sequence[bool]) -> float:
     """Area under the ROC curve of confidence as a test for being right; 0.5 where all came out alike."""
     if all(right) or not any(right):
         return 0.5
+    from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
+
     return float(roc_auc_score(right, confidence))

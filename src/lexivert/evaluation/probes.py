@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
-from sklearn.metrics import accuracy_score  # type: ignore[import-untyped]
-from sklearn.model_selection import (  # type: ignore[import-untyped]
-    GroupShuffleSplit,
-    LeaveOneGroupOut,
-    cross_val_predict,
-)
-from sklearn.neighbors import KNeighborsClassifier  # type: ignore[import-untyped]
-from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]
-from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
 from torch import Tensor
 
 from lexivert.evaluation.metrics import wilson_interval
@@ -41,6 +31,8 @@ def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[st
         ``precision_at_k``, ``recall_at_k`` for k in ``CUTS``; ``mrr``, ``map`` and ``ndcg_at_10`` (MRR and MAP over
         the first 100 documents).
     """
+    from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
+
     if not len(queries):
         return {}
     depth = min(_DEPTH, len(documents))
@@ -67,7 +59,9 @@ def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[st
     return report | {"ndcg_at_10": float(scores["ndcg@k"][10])}
 
 
-def _classifier(most: int) -> KNeighborsClassifier:
+def _classifier(most: int) -> Any:
+    from sklearn.neighbors import KNeighborsClassifier  # type: ignore[import-untyped]
+
     return KNeighborsClassifier(n_neighbors=min(_NEIGHBOURS, most), metric="cosine")
 
 
@@ -82,6 +76,8 @@ def knn_accuracy(train: Tensor, labels: Sequence[str], test: Tensor, wanted: Seq
 
 def knn_by_group(rows: Tensor, labels: Sequence[str], groups: Sequence[str]) -> dict[str, float]:
     """The same, every row judged by rows of other groups alone. Shape: (M, D)."""
+    from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict  # type: ignore[import-untyped]
+
     fewest = len(groups) - max(Counter(groups).values())
     guesses = cross_val_predict(
         _classifier(fewest), rows.numpy(), np.asarray(labels), groups=np.asarray(groups), cv=LeaveOneGroupOut()
@@ -91,6 +87,8 @@ def knn_by_group(rows: Tensor, labels: Sequence[str], groups: Sequence[str]) -> 
 
 def most_frequent(labels: Sequence[str], wanted: Sequence[str]) -> float:
     """Accuracy of always guessing the most frequent training label."""
+    from sklearn.metrics import accuracy_score  # type: ignore[import-untyped]
+
     guess = Counter(labels).most_common(1)[0][0]
     return float(accuracy_score(list(wanted), [guess] * len(wanted)))
 
@@ -117,6 +115,11 @@ def pair_probe(both: Tensor, groups: Sequence[int], seed: int) -> dict[str, floa
         versions of one sentence are hardly independent), chance being 0.5; 0.5 where there are too few groups to
         split.
     """
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+    from sklearn.model_selection import GroupShuffleSplit
+    from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]
+    from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
+
     if len(set(groups)) < 4:
         return {"probe_accuracy": 0.5, "probe_low": 0.0, "probe_high": 1.0}
     labels = np.repeat([0, 1], len(groups))

@@ -21,7 +21,7 @@ from lexivert.codes.token_head_data import held_out_units
 from lexivert.config import Params
 from lexivert.data.glosses import read_entries
 from lexivert.data.relations import RELATIONS
-from lexivert.encoders.huggingface import HuggingFaceEncoder
+from lexivert.encoders.base import ContextualEncoder, load_encoder
 from lexivert.evaluation import geometry, homographs, neighbours
 from lexivert.evaluation.neighbours import PHRASE_TAGS, TAGS, Ids, Tagger
 from lexivert.evaluation.pair_statistics import distribution, pair_cosines
@@ -242,10 +242,10 @@ def _homographs(paths: Paths, params: Params, units: Units) -> tuple[dict[str, f
     spellings = [s for s, kind in zip(lexicon.surfaces, lexicon.kinds, strict=True) if kind == "word"]
     found = homographs.occurrences(read_entries(paths.wordnet), spellings)
     most = Counter({word: len(hits) for word, hits in found.items()}).most_common(params.token_space.homographs)
-    if not most:
+    backbone = load_encoder(params.backbone) if most else None
+    if not isinstance(backbone, ContextualEncoder):
         return {"words": 0}, []
     hits = [hit for word, _ in most for hit in found[word]]
-    backbone = HuggingFaceEncoder.load(params.backbone)
     states = backbone.span_features([hit.text for hit in hits], [hit.span for hit in hits])
     # Contextual states share a large mean of their own, as features of single words do.
     states -= states.mean(0)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from lexivert.codes.corruption import add_noise
 from lexivert.data.encoded_texts import EncodedTexts
-from lexivert.priors.selector import HELD, Context
+from lexivert.priors.base import TOP_K, Belief
 from lexivert.text.augmentation import SubwordRegularizer
 
 _REGULARIZED_SHARE = 0.4
@@ -63,11 +63,17 @@ class SelectorBatch:
 
     Attributes:
         truth: right unit of every position, -1 beyond. Shape: (B, N).
-        context: what is known of them.
+        belief: what is known of them.
     """
 
     truth: Tensor
-    context: Context
+    belief: Belief
+
+    def to(self, device: torch.device) -> SelectorBatch:
+        """The same batch on a device."""
+        known = self.belief
+        parts = (known.units, known.marginals, known.length, known.prefix, known.cosine)
+        return SelectorBatch(self.truth.to(device), Belief(*(part.to(device) for part in parts)))
 
 
 def draw_chains(
@@ -137,10 +143,10 @@ def draw_batch(
     truth, length = padded(chains.units)
     cosine = torch.from_numpy(rng.uniform(min_cosine, 1.0, len(chains)).astype(np.float32))
     cosine[torch.from_numpy(rng.random(len(chains)) < _CLEAN_PREFIXES)] = 1.0
-    semantic = add_noise(chains.prefixes, cosine, generator)
+    prefix = add_noise(chains.prefixes, cosine, generator)
     cosine[torch.from_numpy(rng.random(len(chains)) < _MISSING_PREFIXES)] = 0.0
-    units, shares = calibrated_candidates(truth, unigram, generator)
-    return SelectorBatch(truth, Context(units, shares, length, semantic, cosine))
+    units, marginals = calibrated_candidates(truth, unigram, generator)
+    return SelectorBatch(truth, Belief(units, marginals, length, prefix, cosine))
 
 
 def calibrated_candidates(truth: Tensor, unigram: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -149,26 +155,26 @@ def calibrated_candidates(truth: Tensor, unigram: Tensor, generator: torch.Gener
     That is how a decoder's posteriors look to the Selector, without a decoder: a random share of each text is known,
     some of it surely; the wrong candidates are draws from the unigram distribution.
 
-    Shape: truth (B, N), unigram (V,), result (B, N, HELD) int64 and float32.
+    Shape: truth (B, N), unigram (V,), result (B, N, TOP_K) int64 and float32.
     """
     shape = truth.shape
     known = torch.rand(shape[0], 1, generator=generator) * 1.3 - 0.15
     mass = (known + 0.35 * torch.randn(shape, generator=generator)).clamp(0.0, 1.0)
     hard = torch.rand(shape, generator=generator) < 0.5
     left = torch.where(hard, (mass > 0.5).float(), mass)
-    shares = torch.zeros(*shape, HELD)
-    for place in range(HELD):
+    marginals = torch.zeros(*shape, TOP_K)
+    for place in range(TOP_K):
         least = 0.5 if place == 0 else 0.0
         part = torch.rand(shape, generator=generator) * (1.0 - least) + least
-        shares[:, :, place] = torch.where(hard & (place == 0), left, left * part)
-        left = left - shares[:, :, place]
-    drawn = torch.rand(*shape, HELD, generator=generator)
+        marginals[:, :, place] = torch.where(hard & (place == 0), left, left * part)
+        left = left - marginals[:, :, place]
+    drawn = torch.rand(*shape, TOP_K, generator=generator)
     units = torch.searchsorted(unigram, drawn).clamp(max=len(unigram) - 1)
-    chosen = (torch.rand(*shape, 1, generator=generator) > shares.cumsum(dim=2)).sum(dim=2)
-    right = torch.arange(HELD) == chosen[:, :, None]
+    chosen = (torch.rand(*shape, 1, generator=generator) > marginals.cumsum(dim=2)).sum(dim=2)
+    right = torch.arange(TOP_K) == chosen[:, :, None]
     units = torch.where(right, truth[:, :, None], units)
     inside = (truth >= 0)[:, :, None]
-    return torch.where(inside, units, -1), shares * inside
+    return torch.where(inside, units, -1), marginals * inside
 
 
 def padded(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -178,13 +184,3 @@ def padded(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     for row, text in enumerate(texts):
         truth[row, : len(text)] = torch.tensor(text, dtype=torch.int64)
     return truth, length
-
-
-def add_noise(vectors: Tensor, cosine: Tensor, generator: torch.Generator) -> Tensor:
-    """Add isotropic noise to unit vectors so that each has a given cosine with the clean one.
-
-    Shape: vectors (B, W) of unit length, cosine (B,), result (B, W) of unit length.
-    """
-    noise = torch.randn(vectors.shape, generator=generator)
-    noise = F.normalize(noise - (noise * vectors).sum(dim=1, keepdim=True) * vectors, dim=-1)
-    return cosine[:, None] * vectors + torch.sqrt(1.0 - cosine.square())[:, None] * noise

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.decomposition import PCA  # type: ignore[import-untyped]
-from sklearn.manifold import TSNE  # type: ignore[import-untyped]
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from lexivert.data.glosses import Entry
 from lexivert.text.lexicon import COUNTED_KINDS, Lexicon
@@ -61,6 +58,8 @@ def draw(lexicon: Lexicon, classes: dict[str, str], count: int, seed: int) -> Dr
 
 def principal(vectors: Array) -> tuple[Array, float]:
     """Places along the first two principal components, and their share of the variance. Shape: (M, D) to (M, 2)."""
+    from sklearn.decomposition import PCA  # type: ignore[import-untyped]
+
     model = PCA(n_components=2, svd_solver="full")
     places: Array = model.fit_transform(vectors)
     return places, float(model.explained_variance_ratio_.sum())
@@ -68,6 +67,10 @@ def principal(vectors: Array) -> tuple[Array, float]:
 
 def neighbourhoods(vectors: Array, perplexity: float, seed: int) -> Array:
     """t-SNE (van der Maaten & Hinton 2008) of the first principal components by cosine. Shape: (M, D) to (M, 2)."""
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     width = min(_DENOISED, *vectors.shape)
     reduced = PCA(n_components=width, svd_solver="full").fit_transform(vectors)
     most = max((len(vectors) - 1) / 3, 1.0)

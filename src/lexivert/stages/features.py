@@ -8,8 +8,8 @@ import shutil
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import Params
+from lexivert.encoders.base import load_encoder
 from lexivert.encoders.features import choose_sentences, tokens_by_kind, unit_text, write_features
-from lexivert.encoders.huggingface import HuggingFaceEncoder
 from lexivert.text.lexicon import Lexicon
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ def run(paths: Paths, params: Params) -> None:
     lexicon, budget = Lexicon.load(paths.vocab), params.features.tokens_per_batch
     corpus = artifacts.read_parquet(paths.corpus, ["split", "text"])
     rows = choose_sentences(corpus["split"].to_pylist(), params.features.max_train_sentences, params.seed)
-    encoder = HuggingFaceEncoder.load(params.backbone)
+    encoder = load_encoder(params.backbone)
     checkpoints = paths.checkpoints / "features"
 
     names = [unit_text(surface, kind) for surface, kind in zip(lexicon.surfaces, lexicon.kinds, strict=True)]

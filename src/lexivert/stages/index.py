@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
+
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.token_head import TokenHead, unit_codes
 from lexivert.config import ModelConfig, Params
-from lexivert.search import faiss_index
+from lexivert.search.unit_index import UnitIndex, report
 from lexivert.text.lexicon import Lexicon
 
 
@@ -16,9 +18,9 @@ def run(paths: Paths, params: Params) -> None:
     features = artifacts.read_array(paths.unit_features)
     config = ModelConfig.of(params, features.shape[1])
     codes = unit_codes(TokenHead.load(paths.token_head), features, lexicon.surfaces)
-    index = faiss_index.UnitIndex(codes, faiss_index.build(codes, params.index), params.index)
+    index = UnitIndex.build(torch.from_numpy(codes), params.index)
     with artifacts.atomic_path(paths.index) as folder:
         folder.mkdir()
         index.save(folder)
         config.save(folder)
-    artifacts.write_metrics(paths.metrics("index"), faiss_index.report(index, params.seed))
+    artifacts.write_metrics(paths.metrics("index"), report(index, params.seed))

@@ -1,0 +1,125 @@
+"""Sentence encoder: texts to dense sentence embeddings, as a protocol, and a registry of implementations by name.
+
+The semantic prefix of a vector is such an embedding. ``backbone.model`` of params.yaml names an encoder:
+``name:argument`` is built by the factory that is registered under ``name``; everything else is a model in Hugging
+Face's format. An encoder of one's own is one class and one call::
+
+    class Mine:
+        width = 64
+        def encode(self, texts, *, progress=""): ...  # (B, 64) float32
+        def fingerprint(self): ...                    # changes whenever a vector does
+
+    register_encoder("mine", lambda params: Mine(params.model), "My encoder")
+
+after which ``backbone.model: mine:folder`` builds ``Mine("folder")``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from lexivert.config import BackboneParams
+from lexivert.encoders.batching import IntArray, Tokens
+from lexivert.errors import LexivertError
+
+FloatArray = npt.NDArray[np.float32]
+HUGGING_FACE = "huggingface"
+"""Entry that reads what has no other entry's name in front."""
+
+
+@runtime_checkable
+class SentenceEncoder(Protocol):
+    """A frozen sentence encoder: the same text always has the same embedding."""
+
+    @property
+    def width(self) -> int:
+        """Width of an embedding, S."""
+
+    def encode(self, texts: Sequence[str], *, progress: str = "") -> FloatArray:
+        """Embeddings of texts, empty ones included, of any finite length above 0.
+
+        Args:
+            texts: B strings.
+            progress: label of a progress bar; empty for no bar.
+
+        Shape: (B, S) float32.
+        """
+
+    def fingerprint(self) -> str:
+        """Hash of all that decides an embedding: weights, tokeniser, pooling."""
+
+
+@runtime_checkable
+class TokenEncoder(SentenceEncoder, Protocol):
+    """An encoder that shows its tokens, so that texts of like length share a batch and no time is lost on padding."""
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """Tokens of B texts."""
+
+    def features(self, tokens: Tokens, rows: IntArray) -> FloatArray:
+        """Embeddings of the texts ``rows``, as one batch. Shape: (b, S) float32."""
+
+
+@runtime_checkable
+class ContextualEncoder(SentenceEncoder, Protocol):
+    """An encoder that also has an embedding for a word in its context, as transformers do."""
+
+    def span_features(self, texts: Sequence[str], spans: Sequence[tuple[int, int]]) -> FloatArray:
+        """Embeddings of one span of characters of each text; zeros where none of it is read. Shape: (B, S)."""
+
+
+Factory = Callable[[BackboneParams], SentenceEncoder]
+
+
+@dataclass(frozen=True)
+class EncoderEntry:
+    """An implementation.
+
+    Attributes:
+        load: section ``backbone`` to an encoder; ``model`` holds what stood behind the entry's name and colon.
+        label: its name in tables.
+    """
+
+    load: Factory
+    label: str
+
+
+def _hugging_face(params: BackboneParams) -> SentenceEncoder:
+    from lexivert.encoders.huggingface import HuggingFaceEncoder
+
+    return HuggingFaceEncoder.load(params)
+
+
+ENCODERS: dict[str, EncoderEntry] = {HUGGING_FACE: EncoderEntry(_hugging_face, "Hugging Face transformer")}
+"""Every encoder by its name."""
+
+
+def register_encoder(name: str, load: Factory, label: str) -> None:
+    """Make ``backbone.model: name:argument`` build an encoder by ``load``; a former entry of the name is replaced.
+
+    Raises:
+        ValueError: the name is empty or holds a colon, slash or space.
+    """
+    if not name or any(sign in name for sign in ":/\\ "):
+        raise ValueError(f"{name!r} is no name for an encoder: leave out colons, slashes and spaces")
+    ENCODERS[name] = EncoderEntry(load, label)
+
+
+def load_encoder(params: BackboneParams) -> SentenceEncoder:
+    """Build the encoder that ``backbone.model`` names.
+
+    Raises:
+        LexivertError: there is no such model, or it can't be loaded; an encoder's width is not positive.
+    """
+    name, colon, argument = params.model.partition(":")
+    if not colon or name not in ENCODERS:
+        name, argument = HUGGING_FACE, params.model
+    encoder = ENCODERS[name].load(params.model_copy(update={"model": argument}))
+    if encoder.width < 1:
+        raise LexivertError(f"backbone.model is {params.model!r}: an encoder of width {encoder.width}")
+    return encoder
