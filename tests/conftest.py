@@ -146,9 +146,14 @@ def tiny_corpus_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return files
 
 
-@pytest.fixture
-def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: list[Path]) -> Path:
-    """A ``params.yaml`` for a whole pipeline run of seconds: tiny corpus, tiny backbone, D = 32 + 224 = 256."""
+@pytest.fixture(scope="session")
+def tiny_params_file(
+    tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path, tiny_corpus_files: list[Path]
+) -> Path:
+    """A ``params.yaml`` for a full pipeline run of seconds: tiny corpus, tiny backbone, D = 32 + 224 = 256.
+
+    Tests must not write into it.
+    """
     content = read_yaml(REPOSITORY / "params.yaml")
     changes = {
         "corpus": {
@@ -188,12 +193,12 @@ def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: lis
             "storages": ["sign"],
         },
     }
-    path = tmp_path / "params.yaml"
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
     YAML(typ="safe", pure=True).dump(overridden(content, changes), path)
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_params(tiny_params_file: Path) -> Params:
     """The content of ``tiny_params_file``."""
     return load_params(tiny_params_file)
