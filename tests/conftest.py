@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import random
-import sys
-from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: no test may use the network
 # Tiny matrices: a second thread only waits, and on a busy machine very long. Set before torch is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import hashlib
+import importlib.util
 import math
-from collections.abc import Callable
+import random
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 import yaml
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from filelock import FileLock
+from hypothesis import settings
 
 from lexivert.artifacts import Paths, write_parquet
 from lexivert.codes.bindings import RotaryBinding
@@ -35,6 +37,11 @@ from lexivert.model import Lexivert
 from lexivert.priors.base import Prior
 from lexivert.priors.selector import Selector
 from lexivert.search.faiss_index import UnitIndex, build
+
+# A machine that does other things too is no reason to fail, so nothing has a deadline.
+settings.register_profile("default", max_examples=100, deadline=None)
+settings.register_profile("nightly", max_examples=600, deadline=None)
+settings.load_profile("default")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TINY_WIDTH = 32
@@ -94,9 +101,34 @@ def _vocabulary() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_once(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Make a folder that all workers of a test run share: whoever needs it first makes it, the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder = shared / name
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / f"{name}.made").exists():
+                folder.mkdir()
+                make(folder)
+                (shared / f"{name}.made").touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(make_once: Callable[..., Path]) -> Path:
     """Folder of a random two-layer BERT, 32 wide, 64 positions, in Hugging Face format; always the same weights."""
-    folder = tmp_path_factory.mktemp("tiny_backbone")
+    return make_once("tiny_backbone", _write_backbone)
+
+
+def _write_backbone(folder: Path) -> None:
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
     vocabulary = _vocabulary()
     config = BertConfig(
         vocab_size=len(vocabulary),
@@ -111,7 +143,6 @@ def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         BertModel(config).save_pretrained(folder)
     tokens = {piece: number for number, piece in enumerate(vocabulary)}
     BertTokenizerFast(vocab=tokens, model_max_length=64).save_pretrained(folder)
-    return folder
 
 
 def _sentence(rng: random.Random) -> str:
@@ -132,21 +163,27 @@ def _sentence(rng: random.Random) -> str:
 
 
 @pytest.fixture(scope="session")
-def tiny_corpus_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def tiny_corpus_files(make_once: Callable[..., Path]) -> list[Path]:
     """Fourteen ``.txt`` documents of 45 sentences each, in paragraphs; the same text every time."""
-    folder = tmp_path_factory.mktemp("tiny_corpus")
+    return sorted(make_once("tiny_corpus", _write_corpus).iterdir())
+
+
+def _write_corpus(folder: Path) -> None:
     rng = random.Random(0)
-    files = []
     for document in range(14):
         paragraphs = [" ".join(_sentence(rng) for _ in range(9)) for _ in range(5)]
-        files.append(folder / f"document_{document:02d}.txt")
-        files[-1].write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
-    return files
+        file = folder / f"document_{document:02d}.txt"
+        file.write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
 
 
-@pytest.fixture
-def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: list[Path]) -> Path:
-    """A ``params.yaml`` for a whole pipeline run of seconds: tiny corpus, tiny backbone, D = 32 + 224 = 256."""
+@pytest.fixture(scope="session")
+def tiny_params_file(
+    tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path, tiny_corpus_files: list[Path]
+) -> Path:
+    """A ``params.yaml`` for a full pipeline run of seconds: tiny corpus, tiny backbone, D = 32 + 224 = 256.
+
+    Tests must not write into it.
+    """
     content = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
     changes = {
         "corpus": {
@@ -171,7 +208,7 @@ def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: lis
             "topic_steps": 20,
             "batch_size": 8,
             "steps": 30,
-            "calibration_texts": 60,
+            "calibration_texts": 24,
         },
         "evaluate": {"texts_per_bucket": 5, "batch_size": 8},
         "token_space": {"units": 40, "neighbours": 3, "homographs": 5},
@@ -182,12 +219,12 @@ def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: lis
     }
     for section, values in changes.items():
         content[section].update(values)
-    path = tmp_path / "params.yaml"
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
     path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_params(tiny_params_file: Path) -> Params:
     """The content of ``tiny_params_file``."""
     return load_params(tiny_params_file)
@@ -210,34 +247,46 @@ def run_stage(name: str, root: Path, params: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def _built_models() -> dict[str, Path]:
-    return {}
-
-
-@pytest.fixture
-def tiny_project(
-    _built_models: dict[str, Path], tiny_params_file: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def tiny_project(make_once: Callable[..., Path], tiny_params_file: Path) -> Iterator[Path]:
     """Project folder of a model made by the stages, without WordNet's maps.
 
-    It is made once; tests must not write into it.
+    Tests must not write into it: at the end of the run it has to hold what it held.
     """
-    if not _built_models:
-        root = tmp_path_factory.mktemp("model")
+
+    def make(root: Path) -> None:
         paths = Paths(root)
         write_texts(paths, read_source(load_params(tiny_params_file).corpus))
         for path in (paths.synonyms, paths.antonyms):
             write_parquet(path, {name: [] for name in RELATIONS_SCHEMA.names}, RELATIONS_SCHEMA)
         for stage in STAGES_OF_A_MODEL:
             run_stage(stage, root, tiny_params_file)
-        _built_models["model"] = root
-    return _built_models["model"]
+
+    root = make_once("tiny_project", make)
+    before = _digest(root)
+    yield root
+    assert _digest(root) == before, f"a test has written into {root}, which others read"
 
 
-@pytest.fixture
-def tiny_model(tiny_project: Path) -> Lexivert:
-    """The model of ``tiny_project``."""
-    return Lexivert.load(tiny_project)
+def _digest(folder: Path) -> str:
+    """Of all files: their names and bytes."""
+    digest = hashlib.blake2b()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_project: Path) -> Iterator[Lexivert]:
+    """The model of ``tiny_project``, loaded once; tests must not change it."""
+    model = Lexivert.load(tiny_project)
+    before = _behaviour(model)
+    yield model
+    assert _behaviour(model) == before, "a test has changed the model, which others use"
+
+
+def _behaviour(model: Lexivert) -> list[object]:
+    vectors = model.encode(["The old captain saw the river.", "Emma saw two lamps near the old mill."])
+    return [vectors.tobytes(), model.read(vectors), model.read(vectors[:, :TINY_WIDTH])]
 
 
 SEMANTIC_WIDTH, RANK = 8, 6
