@@ -44,6 +44,21 @@ settings.register_profile("nightly", max_examples=600, deadline=None)
 settings.load_profile("default")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).parent
+FIRST = ("pipeline", "evaluation", "notebooks", "benchmarks")
+"""Folders whose files take longest: begun first, so that neither of two workers is left alone with one at the end."""
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, and with them its fixtures; those of the pipeline share one project."""
+    rank = {folder: number for number, folder in enumerate(FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(FIRST)))
+    for item in items:
+        place = item.path.relative_to(TESTS)
+        item.add_marker(pytest.mark.xdist_group(place.parts[0] if place.parts[0] == "pipeline" else str(place)))
+
+
 TINY_WIDTH = 32
 
 _WORDS = {
