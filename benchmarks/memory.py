@@ -22,7 +22,7 @@ from rich.console import Console
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.codes.model_config import ModelConfig
+from lexivert.config import ModelConfig
 from lexivert.encoders.huggingface import HuggingFaceEncoder
 from lexivert.evaluation.texts import texts_of
 from lexivert.model import Lexivert

@@ -39,7 +39,7 @@ from lexivert.data.glosses import read_glosses
 from lexivert.evaluation.metrics import LENGTH_BUCKETS, exact_match, wilson_interval
 from lexivert.evaluation.texts import choose_texts, texts_of
 from lexivert.model import Lexivert
-from lexivert.priors.selector_data import add_noise
+from lexivert.codes.corruption import add_noise
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)
 NOISE_COSINES = (0.9, 0.8, 0.7)

@@ -39,7 +39,7 @@ from lexivert.controller.cascade import Cascade
 from lexivert.evaluation import metrics
 from lexivert.evaluation.corruptions import send, with_lexicon
 from lexivert.model import Lexivert
-from lexivert.priors.selector_data import add_noise
+from lexivert.codes.corruption import add_noise
 from lexivert.search.faiss_index import Posterior, UnitIndex
 from lexivert.text.tokenizer import normalize
 

@@ -12,6 +12,7 @@ from pydantic import Field
 sys.path.append(str(Path(__file__).resolve().parents[1] / "pipeline"))  # stages share _stage
 
 from _stage import run
+
 from lexivert.artifacts import Paths, write_metrics
 from lexivert.config import load_params
 from lexivert.errors import LexivertError

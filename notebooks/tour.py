@@ -40,7 +40,7 @@ from ipywidgets import FloatSlider, IntSlider, interact
 
 from lexivert.console import buffer_text, verdict
 from lexivert.model import Lexivert
-from lexivert.priors.selector_data import add_noise
+from lexivert.codes.corruption import add_noise
 from lexivert.text.tokenizer import normalize
 
 

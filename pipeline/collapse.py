@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
+
 from lexivert.artifacts import Paths
 from lexivert.config import load_params
 from lexivert.evaluation.collapse import run_collapse

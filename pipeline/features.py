@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
+
 from lexivert.artifacts import Paths, write_metrics
 from lexivert.config import load_params
 from lexivert.encoders.features import compute_features

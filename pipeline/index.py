@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
+
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.codes.model_config import ModelConfig
 from lexivert.codes.token_head import TokenHead, unit_codes
-from lexivert.config import load_params
+from lexivert.config import ModelConfig, load_params
 from lexivert.search import faiss_index
 from lexivert.text.lexicon import Lexicon
 

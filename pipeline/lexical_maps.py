@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
+
 from lexivert.artifacts import Paths, write_metrics, write_parquet
 from lexivert.config import load_params
 from lexivert.data.relations import SCHEMA, lexical_maps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _stage import PARAMS, ROOT, ParamsFile, Root, run
+
 from lexivert.artifacts import Paths, write_metrics
 from lexivert.codes.token_head_data import checkpoint_for, read_token_head_data
 from lexivert.codes.token_head_training import train_token_head

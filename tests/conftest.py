@@ -21,15 +21,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-import yaml
 from filelock import FileLock
 from hypothesis import settings
+from ruamel.yaml import YAML
 
 from lexivert.artifacts import Paths, write_parquet
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.superposition import superpose
-from lexivert.config import IndexParams, Params, load_params
+from lexivert.config import Params, load_params
 from lexivert.controller.posterior import Proposer, Slots
 from lexivert.data.relations import SCHEMA as RELATIONS_SCHEMA
 from lexivert.data.sources import read_source, write_texts
@@ -37,6 +37,8 @@ from lexivert.model import Lexivert
 from lexivert.priors.base import Prior
 from lexivert.priors.selector import Selector
 from lexivert.search.faiss_index import UnitIndex, build
+from lexivert.yaml_reader import overridden, read_yaml
+from sections import section
 
 # A machine that does other things too is no reason to fail, so nothing has a deadline.
 settings.register_profile("default", max_examples=100, deadline=None)
@@ -199,7 +201,7 @@ def tiny_params_file(
 
     Tests must not write into it.
     """
-    content = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    content = read_yaml(REPOSITORY / "params.yaml")
     changes = {
         "corpus": {
             "source": "files",
@@ -212,30 +214,39 @@ def tiny_params_file(
         "features": {"tokens_per_batch": 512, "max_train_sentences": 200},
         "code": {"embed_dim": 256, "max_units": 96},
         "token_head": {"hidden": 64, "batch_size": 64, "epochs": 2, "queue_size": 128},
-        "controller": {
-            "width": 32,
-            "rank": 8,
-            "free_units": 100,
-            "reach": 2,
-            "candidates": 4,
+        "selector": {
+            "hidden_dim": 32,
+            "embedding_dim": 8,
+            "free_embeddings": 100,
+            "context_window": 2,
             "max_train_units": 24,
-            "topic_batch_size": 8,
-            "topic_steps": 20,
+            "bag_of_words": {"batch_size": 8, "steps": 20},
             "batch_size": 8,
             "steps": 30,
+        },
+        "controller": {
             "calibration_texts": 24,
+            "easy_first": {"candidates": 4},
+            # An untrained prior reads few noisy texts, and every restart is spent on each of the others.
+            "cascade": {"lengths": 2, "restarts": [{"damping": 0.1, "variance_scale": 1.0}]},
         },
         "evaluate": {"texts_per_bucket": 5, "batch_size": 8},
         "token_space": {"units": 40, "neighbours": 3, "homographs": 5},
         "sentence_space": {"queries": 30, "definitions": 60, "sentences_per_book": 5, "pairs": 12},
         "collapse": {"texts": 6},
         "report": {"map_units": 60, "perplexity": 5.0},
-        "robustness": {"texts": 3, "widths": [128], "cosines": [0.7], "lengths": [8, 48], "storages": ["sign"]},
+        "robustness": {
+            "texts": 3,
+            "decisive_texts": 5,
+            "decisive": ["width_128"],
+            "widths": [128],
+            "cosines": [0.7],
+            "lengths": [8, 48],
+            "storages": ["sign"],
+        },
     }
-    for section, values in changes.items():
-        content[section].update(values)
     path = tmp_path_factory.mktemp("params") / "params.yaml"
-    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    YAML(typ="safe", pure=True).dump(overridden(content, changes), path)
     return path
 
 
@@ -355,7 +366,7 @@ def make_world() -> Callable[..., World]:
         codes = F.normalize(torch.randn(units, width, generator=generator), dim=1).half()
         zipf = 1.0 / torch.arange(10, units + 10)
         codebook = Codebook(codes, torch.log(zipf / zipf.sum()), RotaryBinding(width, positions, seed=0))
-        params = IndexParams(search_dims=0, shortlist=max(candidates, 8), frequent=frequent)
+        params = section("index", search_dims=0, shortlist=max(candidates, 8), frequent=frequent)
         index = UnitIndex(codes.numpy(), build(codes.numpy(), params), params)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

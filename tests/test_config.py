@@ -1,26 +1,60 @@
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-import yaml
+from dvc.utils.serialize import load_yaml
+from ruamel.yaml import YAML
 
-from lexivert.config import Params, load_params
+from lexivert.codes.bindings import binding_of
+from lexivert.config import MODEL_FILE, ModelConfig, Params, load_params
 from lexivert.errors import LexivertError
+from lexivert.yaml_reader import overridden, read_yaml
+from sections import section
 
 PROJECT = Path(__file__).parents[1]
 
 
 @pytest.fixture
 def content():
-    return yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+    return read_yaml(PROJECT / "params.yaml")
+
+
+@pytest.fixture
+def text():
+    return (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
 
 def write(tmp_path, content):
     path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    if isinstance(content, str):
+        path.write_text(content, encoding="utf-8")
+    else:
+        YAML(typ="safe", pure=True).dump(content, path)
     return path
+
+
+def fails(path):
+    """The one line that reading ends with."""
+    with pytest.raises(LexivertError) as caught:
+        load_params(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def leaves(section, *place):
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from leaves(value, *place, name)
+        else:
+            yield (*place, name)
+
+
+LEAVES = list(leaves(read_yaml(PROJECT / "params.yaml")))
 
 
 def test_the_projects_own_params(tmp_path):
@@ -29,18 +63,36 @@ def test_the_projects_own_params(tmp_path):
     assert params.corpus.source == "embedded"
     assert params.code.embed_dim == 2048
     assert params.vocab.ngram_max == 7
-
-
-def test_floats_are_yaml_1_2(tmp_path):
-    text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    (tmp_path / "params.yaml").write_text(
-        text.replace("weight_decay: 1.0e-2", "weight_decay: 5e-3"), encoding="utf-8"
-    )
-    assert load_params(tmp_path / "params.yaml").token_head.weight_decay == 0.005
+    assert params.controller.cascade.restarts[1].variance_scale == 0.8
 
 
 def test_every_stage_has_a_section(content):
     assert set(content) - {"seed"} == set(Params.model_fields) - {"seed"}
+
+
+def test_it_is_read_as_dvc_reads_it(tmp_path, text):
+    """YAML 1.2: numbers with an exponent and no point, octals, words that YAML 1.1 took for booleans."""
+    changed = (
+        text.replace("weight_decay: 1.0e-2", "weight_decay: 5e-3")
+        .replace("seed: 42", "seed: 0o52")
+        .replace("source: embedded", "source: files")
+        .replace("files: []", "files: [no, off.txt, 'a: b.txt']")
+    )
+    path = write(tmp_path, changed)
+    assert read_yaml(path) == load_yaml(str(path))
+    params = load_params(path)
+    assert params.token_head.weight_decay == 0.005
+    assert params.seed == 42
+    assert params.corpus.files == ("no", "off.txt", "a: b.txt")
+
+
+@pytest.mark.parametrize("keys", LEAVES, ids=[".".join(keys) for keys in LEAVES])
+def test_no_key_has_a_second_default(tmp_path, content, keys):
+    section = content
+    for key in keys[:-1]:
+        section = section[key]
+    del section[keys[-1]]
+    assert fails(write(tmp_path, content)).endswith(f"params.yaml: {'.'.join(keys)}: this key is missing")
 
 
 @pytest.mark.parametrize(
@@ -57,6 +109,23 @@ def test_every_stage_has_a_section(content):
         (("token_head", "learning_rate"), "fast", r"token_head.learning_rate: .*valid number.*, not 'fast'"),
         (("vocab", "min_count", "wrod"), 2, r"vocab.min_count.wrod: no such key; there are word,"),
         (("controllr",), {}, r"controllr: no such key; there are seed, corpus, .*controller, "),
+        (("selector", "steps"), 905, r"selector.steps: .*multiple of 10, not 905"),
+        (("controller", "amp", "damping"), 1.0, r"controller.amp.damping: .*less than 1, not 1.0"),
+        (
+            ("controller", "cascade", "restarts"),
+            [{"damping": 0.1, "variance": 1.0, "variance_scale": 1.0}],
+            r"controller.cascade.restarts.0.variance: no such key; there are damping, variance_scale$",
+        ),
+        (
+            ("controller", "cascade", "restarts"),
+            [{"damping": 0.1}],
+            r"controller.cascade.restarts.0.variance_scale: this key is missing$",
+        ),
+        (
+            ("robustness", "decisive"),
+            ["width_200"],
+            r"robustness: decisive condition 'width_200' is none of width_192, .*cosine_0.7, .*storage_sign$",
+        ),
     ],
 )
 def test_wrong_values_name_file_key_and_value(tmp_path, content, keys, value, message):
@@ -64,28 +133,101 @@ def test_wrong_values_name_file_key_and_value(tmp_path, content, keys, value, me
     for key in keys[:-1]:
         section = section[key]
     section[keys[-1]] = value
-    with pytest.raises(LexivertError, match=message) as caught:
-        load_params(write(tmp_path, content))
-    assert str(tmp_path / "params.yaml") in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert re.search(message, fails(write(tmp_path, content)))
+
+
+@pytest.mark.parametrize("value", [".inf", "-.inf", ".nan", "1e999"])
+def test_numbers_are_finite(tmp_path, text, value):
+    changed = text.replace("weight_decay: 1.0e-2", f"weight_decay: {value}", 1)
+    number = str(float(value.replace(".", "", 1) if value != "1e999" else "inf"))
+    expected = f"token_head.weight_decay: input should be a finite number, not {number}"
+    assert fails(write(tmp_path, changed)).endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("  nprobe: 16\n", "  nprobe: 16\n  nprobe: 16\n", "nprobe"),
+        ("collapse:\n", "index:\n  nprobe: 3\ncollapse:\n", "index"),
+        ("{ start: 0.2, end: 0.1 }", "{ start: 0.2, end: 0.1, start: 0.3 }", "start"),
+    ],
+)
+def test_a_key_that_stands_twice_is_named(tmp_path, text, old, new, key):
+    message = fails(write(tmp_path, text.replace(old, new)))
+    assert re.search(rf'params\.yaml: line \d+: key "{key}" stands twice in its section; keep one$', message)
 
 
 def test_a_missing_section_is_named(tmp_path, content):
     del content["backbone"]
-    with pytest.raises(LexivertError, match=r"params.yaml: backbone: field required$"):
-        load_params(write(tmp_path, content))
+    assert fails(write(tmp_path, content)).endswith("params.yaml: backbone: this key is missing")
 
 
 def test_missing_and_broken_files(tmp_path):
-    with pytest.raises(LexivertError, match="run from the project's root folder"):
-        load_params(tmp_path / "params.yaml")
-    (tmp_path / "params.yaml").write_text("seed: [1\ncorpus: {")
-    with pytest.raises(LexivertError, match=r"params.yaml is not valid YAML") as caught:
-        load_params(tmp_path / "params.yaml")
-    assert "\n" not in str(caught.value)
-    (tmp_path / "params.yaml").write_bytes(b"seed: 1 # caf\xe9\n")
-    with pytest.raises(LexivertError, match=r"params.yaml is not UTF-8 \(byte 13\); save it as UTF-8$"):
-        load_params(tmp_path / "params.yaml")
-    (tmp_path / "params.yaml").write_text("")
-    with pytest.raises(LexivertError, match="top level"):
-        load_params(tmp_path / "params.yaml")
+    path = tmp_path / "params.yaml"
+    assert "run from the project's root folder" in fails(path)
+    assert "params.yaml is not valid YAML" in fails(write(tmp_path, "seed: [1\ncorpus: {"))
+    path.write_bytes(b"seed: 1 # caf\xe9\n")
+    assert fails(path).endswith("params.yaml is not UTF-8 (byte 13); save it as UTF-8")
+    assert "top level" in fails(write(tmp_path, ""))
+
+
+class TestOverrides:
+    def test_leaves_replace_leaves(self, tmp_path):
+        (tmp_path / "small.yaml").write_text("seed: 7\nselector: { steps: 10, bag_of_words: { steps: 20 } }\n")
+        params, own = (
+            load_params(PROJECT / "params.yaml", tmp_path / "small.yaml"),
+            load_params(PROJECT / "params.yaml"),
+        )
+        assert params.seed == 7
+        assert params.selector.steps == 10
+        assert params.selector.bag_of_words.steps == 20
+        assert params.selector.bag_of_words.batch_size == own.selector.bag_of_words.batch_size
+        assert params.controller == own.controller
+
+    def test_nothing_in_the_file_changes_nothing(self, tmp_path):
+        (tmp_path / "small.yaml").write_text("# nothing\n")
+        assert load_params(PROJECT / "params.yaml", tmp_path / "small.yaml") == load_params(PROJECT / "params.yaml")
+
+    def test_the_message_names_the_second_file(self, tmp_path):
+        (tmp_path / "small.yaml").write_text("selector: { stepz: 10 }\n")
+        with pytest.raises(LexivertError, match=r"small\.yaml: selector\.stepz: no such key; there are hidden_dim,"):
+            load_params(PROJECT / "params.yaml", tmp_path / "small.yaml")
+
+    def test_a_value_may_replace_a_section_and_a_section_a_value(self):
+        assert overridden({"a": {"b": 1}, "c": 2}, {"a": 3, "c": {"d": 4}}) == {"a": 3, "c": {"d": 4}}
+
+
+def test_sections_of_tests_are_the_repositorys():
+    assert section("token_head").batch_size == load_params(PROJECT / "params.yaml").token_head.batch_size
+    changed = section("token_head", hidden=8, weight={"synonym": 0.5})
+    assert (changed.hidden, changed.weight.synonym, changed.weight.contrastive) == (8, 0.5, 1.0)
+
+
+class TestModelConfig:
+    def test_of_a_run(self, tiny_params):
+        config = ModelConfig.of(tiny_params, 32)
+        assert config.order_width == 256 - 32
+        assert config.seed == tiny_params.seed
+        binding = binding_of(config)
+        assert (binding.width, binding.positions) == (224, 97)
+
+    @pytest.mark.parametrize(("width", "left"), [(31, 225), (256, 0), (300, -44)])
+    def test_the_order_part_must_be_even_and_there(self, tiny_params, width, left):
+        with pytest.raises(LexivertError, match=rf"code\.embed_dim 256 leaves {left} dimensions beside .* {width}"):
+            ModelConfig.of(tiny_params, width)
+
+    def test_saved_and_loaded_it_is_the_same(self, tiny_params, tmp_path):
+        config = ModelConfig.of(tiny_params, 32)
+        config.save(tmp_path)
+        assert ModelConfig.load(tmp_path) == config
+
+    def test_a_damaged_one_gives_one_line(self, tiny_params, tmp_path):
+        with pytest.raises(LexivertError, match=r"config\.json is missing"):
+            ModelConfig.load(tmp_path)
+        ModelConfig.of(tiny_params, 32).save(tmp_path)
+        content = json.loads((tmp_path / MODEL_FILE).read_text())
+        for wrong in ({}, content | {"semantic_width": 0}, content | {"seed": "x"}, content | {"more": 1}, []):
+            (tmp_path / MODEL_FILE).write_text(json.dumps(wrong))
+            with pytest.raises(LexivertError, match="dvc repro index") as caught:
+                ModelConfig.load(tmp_path)
+            assert "\n" not in str(caught.value)

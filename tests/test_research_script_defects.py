@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from lexivert.codes import token_head_training
 from lexivert.codes.token_head import TokenHead, TokenHeadConfig
 from lexivert.codes.token_head_training import TokenHeadStep, TrainingUnits, train_token_head
-from lexivert.config import BackboneParams, KindCounts, TemperatureParams, TokenHeadParams, VocabParams
+from lexivert.config import KindCounts
 from lexivert.encoders.huggingface import HuggingFaceEncoder
 from lexivert.text.detokenizer import wikitext_text
 from lexivert.text.tokenizer import tokenize_wikitext
@@ -26,10 +26,11 @@ from lexivert.training import losses
 from lexivert.training.loop import LoopConfig, Progress, train
 from lexivert.training.negatives import CodeQueue, Relations, hardest, same_unit
 from lexivert.training.schedules import learning_rate_factor, optimiser_steps
+from sections import section
 
 ONE_EACH = KindCounts(word=1, cased=1, entity=1, ngram=9, number=1, numeric=1, anomalous=1, punctuation=1)
 MANY_EACH = KindCounts(**dict.fromkeys(KindCounts.model_fields, 1000))
-VOCAB = VocabParams(min_count=ONE_EACH, max_units=MANY_EACH, pieces=5)
+VOCAB = section("vocab", min_count=ONE_EACH, max_units=MANY_EACH, pieces=5)
 NONE = Relations.from_pairs(np.empty(0), np.empty(0), 512)
 
 
@@ -57,7 +58,7 @@ def our_contrastive(orthogonal: torch.Tensor, turns: int) -> list[float]:
     count, width = orthogonal.shape
     ids = torch.arange(count)
     head = OrthogonalHead(TokenHeadConfig(count, 8, width, identity_share=0.6, identity_seed=0))
-    params = TokenHeadParams(queue_size=count, temperature=TemperatureParams(start=0.04, end=0.04))
+    params = section("token_head", queue_size=count, temperature={"start": 0.04, "end": 0.04})
     units = TrainingUnits(orthogonal[:, :count].half(), ids, ids, NONE, NONE, NONE)
     step = TokenHeadStep(head, CodeQueue(params.queue_size, width), units, params)
     start = Progress(epoch=0, batch=0, epochs_done=0.0, share=0.0)
@@ -155,7 +156,7 @@ class TestDropout:
 
     def test_features_do_not_change_in_training(self, tiny_backbone):
         backbone = HuggingFaceEncoder.load(
-            BackboneParams(model=str(tiny_backbone), max_tokens=32, device="cpu", dtype="float32")
+            section("backbone", model=str(tiny_backbone), max_tokens=32, device="cpu", dtype="float32")
         )
         before = backbone.encode(["the old mill", "river"])
         wrapper = torch.nn.Sequential(backbone)
@@ -169,7 +170,7 @@ class TestPooling:
     """5. e5 was trained with mean pooling and read with CLS pooling."""
 
     def test_mean_is_the_default_and_leaves_padding_out(self, tiny_backbone):
-        params = BackboneParams(model=str(tiny_backbone), max_tokens=32, device="cpu", dtype="float32")
+        params = section("backbone", model=str(tiny_backbone), max_tokens=32, device="cpu", dtype="float32")
         assert params.pooling == "mean"
         backbone = HuggingFaceEncoder.load(params)
         pieces = backbone.tokenizer(["the old mill"], return_tensors="pt")
@@ -179,7 +180,9 @@ class TestPooling:
         assert np.abs(both[0] - hidden[0]).max() > 0.01
 
     def test_cls_is_there_for_models_trained_so(self, tiny_backbone):
-        params = BackboneParams(model=str(tiny_backbone), pooling="cls", max_tokens=32, device="cpu", dtype="float32")
+        params = section(
+            "backbone", model=str(tiny_backbone), pooling="cls", max_tokens=32, device="cpu", dtype="float32"
+        )
         backbone = HuggingFaceEncoder.load(params)
         hidden = backbone.model(**backbone.tokenizer(["river"], return_tensors="pt")).last_hidden_state
         np.testing.assert_allclose(backbone.encode(["river"])[0], hidden[0, 0].detach().numpy(), atol=1e-5)
@@ -238,7 +241,7 @@ class TestCachedFeatures:
 
 
 CONFIG = TokenHeadConfig(feature_width=6, hidden=8, code_width=16, identity_share=0.5, identity_seed=0)
-PARAMS = TokenHeadParams(hidden=8, batch_size=5, epochs=1, queue_size=0, accumulation=8)
+PARAMS = section("token_head", hidden=8, batch_size=5, epochs=1, queue_size=0, accumulation=8)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
-from lexivert.codes.model_config import ModelConfig
+from lexivert.config import ModelConfig
 from lexivert.errors import MissingArtifactError
 from lexivert.sentence_transformer import LexivertModule, export
 from lexivert.text.lexicon import RESERVED, Lexicon

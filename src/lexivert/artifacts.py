@@ -62,6 +62,11 @@ class Paths:
         return self.root / "data" / "vocab.parquet"
 
     @property
+    def segments(self) -> Path:
+        """Every sentence of the corpus in units, row by row: units, a list of int32 (stage ``vocab``)."""
+        return self.root / "data" / "segments.parquet"
+
+    @property
     def synonyms(self) -> Path:
         """Related units: unit_id, other_id, relation (synonym, inflection, sibling)."""
         return self.root / "data" / "synonyms.parquet"
@@ -97,8 +102,13 @@ class Paths:
         return self.root / "models" / "index"
 
     @property
+    def selector(self) -> Path:
+        """Trained Selector, the learned prior over units."""
+        return self.root / "models" / "selector"
+
+    @property
     def controller(self) -> Path:
-        """Trained Selector, and how its confidences are calibrated."""
+        """Rules of the decoding loops, and the calibration of confidences."""
         return self.root / "models" / "controller"
 
     @property
@@ -128,6 +138,7 @@ _PRODUCERS = {
     "raw": "fetch",
     "corpus.parquet": "corpus",
     "vocab.parquet": "vocab",
+    "segments.parquet": "vocab",
     "synonyms.parquet": "lexical_maps",
     "antonyms.parquet": "lexical_maps",
     "unit_features.npy": "features",
@@ -135,6 +146,7 @@ _PRODUCERS = {
     "sentence_rows.npy": "features",
     "token_head": "token_head",
     "index": "index",
+    "selector": "selector",
     "controller": "controller",
     "exact_match.csv": "evaluate",
     "reliability.csv": "evaluate",
@@ -143,7 +155,7 @@ _PRODUCERS = {
     "pair_cosines.csv": "token_space",
     "order_awareness.csv": "sentence_space",
     "token_head.csv": "token_head",
-    "controller.csv": "controller",
+    "selector.csv": "selector",
 }
 
 

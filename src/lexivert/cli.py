@@ -119,7 +119,7 @@ def decode(
 ) -> None:
     """Read the texts of a file's vectors back.
 
-    IN is .npy or .parquet; OUT is .txt, .jsonl (text, fit, proven, confidence, score), or - for lines on
+    IN is .npy or .parquet; OUT is .txt, .jsonl (text, fit, verified, confidence, score), or - for lines on
     standard output.
     """
     from lexivert import io  # noqa: PLC0415
@@ -129,12 +129,12 @@ def decode(
     total = io.count_vectors(source)
     loaded = _load(model)
     parts = io.read_vectors(source, _VECTORS_AT_ONCE, column)
-    proven = 0
+    verified = 0
     with io.line_writer(target) as write:
         for reading in _progress(_readings(loaded, parts, source), total, "decode"):
             write(_record(reading) if target.suffix == ".jsonl" else _one_row(reading.text))
-            proven += reading.proven
-    typer.echo(f"{total} texts read, {proven} of them proven exact", err=True)
+            verified += reading.verified
+    typer.echo(f"{total} texts read, {verified} of them verified exact", err=True)
 
 
 @app.command()
@@ -238,7 +238,7 @@ def _noisy(vectors: Any, cosine: float, seed: int) -> Any:
         return vectors
     import torch  # noqa: PLC0415
 
-    from lexivert.priors.selector_data import add_noise  # noqa: PLC0415
+    from lexivert.codes.corruption import add_noise  # noqa: PLC0415
 
     generator = torch.Generator().manual_seed(seed)
     return add_noise(torch.from_numpy(vectors), torch.full((len(vectors),), cosine), generator).numpy()
@@ -299,7 +299,7 @@ def _one_row(text: str) -> str:
 
 def _record(reading: Reading) -> str:
     score = _mean(reading.scores)
-    content: dict[str, object] = {"text": reading.text, "fit": reading.fit, "proven": reading.proven}
+    content: dict[str, object] = {"text": reading.text, "fit": reading.fit, "verified": reading.verified}
     content |= {"confidence": reading.confidence, "score": score}
     return json.dumps(content, ensure_ascii=False)
 

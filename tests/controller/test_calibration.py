@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +9,7 @@ from lexivert.codes.superposition import join_parts, split_parts
 from lexivert.controller.calibration import blends, calibrate, fit_logistic, mixed_cosines, right_units
 from lexivert.controller.cascade import Cascade
 from lexivert.controller.confidence import Calibration
-from lexivert.priors.selector_data import Texts
+from lexivert.data.encoded_texts import EncodedTexts
 
 
 def test_units_are_right_where_the_text_has_them():
@@ -42,7 +41,7 @@ def calibrated(make_world):
     world = make_world(300, 256, positions=24)
     units = world.drawn(140, 9, seed=5)
     semantic = F.normalize(torch.randn(140, 8, generator=torch.Generator().manual_seed(0)), dim=1)
-    texts = Texts(units, units, semantic.half().numpy())
+    texts = EncodedTexts([], units, semantic.half().float())
     decoder = Cascade(world.proposer)
     return world, decoder, *calibrate(decoder, texts, 140, seed=0)
 
@@ -78,7 +77,7 @@ def test_nothing_to_calibrate_on_leaves_scores_as_they_are(make_world, caplog):
     """One text without noise comes back."""
     world = make_world(300, 256, positions=24)
     units = world.drawn(21, 1, seed=5)
-    texts = Texts(units, units, np.ones((21, 8), dtype=np.float16))
+    texts = EncodedTexts([], units, torch.ones(21, 8))
     calibration, report = calibrate(Cascade(world.proposer), texts, 1, seed=0)
     assert calibration == Calibration.none()
     assert report == {"texts": 1, "blends": 0, "exact_match": 1.0, "proven": 1.0}

@@ -11,7 +11,7 @@ from lexivert.controller.cascade import Cascade, CascadeParams, _Best
 from lexivert.controller.confidence import Calibration
 from lexivert.controller.results import Found, Settled
 from lexivert.priors.base import Prior
-from lexivert.priors.selector_data import add_noise
+from lexivert.codes.corruption import add_noise
 from lexivert.text.lexicon import EOS, NEVER
 
 

@@ -8,7 +8,7 @@ import torch
 from lexivert.controller import easy_first
 from lexivert.controller.easy_first import EasyFirst, EasyFirstParams
 from lexivert.controller.noise import length_evidence
-from lexivert.priors.selector_data import add_noise
+from lexivert.codes.corruption import add_noise
 from lexivert.text.lexicon import EOS
 
 

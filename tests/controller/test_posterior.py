@@ -9,7 +9,7 @@ from lexivert.controller.belief import OPEN, Buffer
 from lexivert.controller.noise import observe, prefix_cosine
 from lexivert.controller.posterior import _CLEAR_DEVIATIONS, score
 from lexivert.priors.selector import Context
-from lexivert.priors.selector_data import add_noise
+from lexivert.codes.corruption import add_noise
 from lexivert.text.lexicon import EOS, NEVER
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lexivert.codes.hashing import identity_codes
-from lexivert.codes.model_config import ModelConfig
+from lexivert.config import ModelConfig
 from lexivert.controller import storage
 from lexivert.controller.confidence import Calibration
 from lexivert.errors import LexivertError
@@ -31,7 +31,7 @@ def parts(tiny_params):
 
 @pytest.fixture
 def shape(parts, tiny_params):
-    return storage.ControllerShape.of(parts[0], len(parts[1]), tiny_params.controller)
+    return storage.ControllerShape.of(parts[0], len(parts[1]), tiny_params)
 
 
 CALIBRATION = Calibration((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), (1.0, 2.0, 3.0))

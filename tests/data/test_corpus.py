@@ -6,7 +6,6 @@ import pyarrow.compute as pc
 import pytest
 
 from lexivert.artifacts import Paths
-from lexivert.config import CorpusParams
 from lexivert.data.corpus import (
     SCHEMA,
     Document,
@@ -19,6 +18,7 @@ from lexivert.data.corpus import (
 from lexivert.data.fetch import fetch
 from lexivert.data.sources import RawText, write_texts
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
+from sections import section
 
 
 def test_sentences_seen_in_train_leave_valid_and_test():
@@ -27,7 +27,7 @@ def test_sentences_seen_in_train_leave_valid_and_test():
         Document("b", "s", "valid", ["Yes.", "Mine.", "Shared."]),
         Document("c", "s", "test", ["yes.", "Shared.", "Yes."]),
     ]
-    table, dropped = build_corpus(documents, CorpusParams(), seed=0)
+    table, dropped = build_corpus(documents, section("corpus"), seed=0)
     assert dropped == {"valid": 2, "test": 1}
     assert table.schema == SCHEMA
     assert [tuple(row.values()) for row in table.to_pylist()] == [
@@ -61,7 +61,7 @@ def document(number, text="", split=None):
     ],
 )
 def test_a_corpus_without_a_split_is_refused(documents, shares, message):
-    params = CorpusParams(**shares)
+    params = section("corpus", **shares)
     table, dropped = build_corpus(documents, params, seed=0)
     with pytest.raises(LexivertError, match=message) as caught:
         require_every_split(table, dropped, params)
@@ -69,12 +69,12 @@ def test_a_corpus_without_a_split_is_refused(documents, shares, message):
 
 
 def test_a_corpus_with_every_split_is_accepted():
-    table, dropped = build_corpus([document(n) for n in range(3)], CorpusParams(), seed=0)
-    require_every_split(table, dropped, CorpusParams())
+    table, dropped = build_corpus([document(n) for n in range(3)], section("corpus"), seed=0)
+    require_every_split(table, dropped, section("corpus"))
 
 
 def test_an_empty_corpus_has_zero_counts():
-    table, dropped = build_corpus([], CorpusParams(), seed=0)
+    table, dropped = build_corpus([], section("corpus"), seed=0)
     assert corpus_metrics(table, dropped)["total"] == {"documents": 0, "sentences": 0, "words": 0}
 
 
@@ -86,7 +86,7 @@ def test_wikitext_documents_lose_headings_and_keep_tokens():
 
 def test_long_sentences_are_cut(tmp_path):
     write_texts(Paths(tmp_path), [RawText("a", None, "one two three four five six seven.")])
-    params = CorpusParams(source="files", files=("a.txt",), max_sentence_words=3)
+    params = section("corpus", source="files", files=("a.txt",), max_sentence_words=3)
     (document,) = read_documents(Paths(tmp_path), params)
     assert document.sentences == ["one two three", "four five six", "seven."]
     assert document.source == "files"
@@ -95,13 +95,13 @@ def test_long_sentences_are_cut(tmp_path):
 def test_missing_and_damaged_input(tmp_path):
     paths = Paths(tmp_path)
     with pytest.raises(MissingArtifactError, match="dvc repro fetch"):
-        list(read_documents(paths, CorpusParams()))
+        list(read_documents(paths, section("corpus")))
     with pytest.raises(MissingArtifactError, match="dvc repro fetch"):
-        list(read_documents(paths, CorpusParams(source="datasets")))
+        list(read_documents(paths, section("corpus", source="datasets")))
     paths.raw.mkdir(parents=True)
     paths.raw_texts.write_bytes(b"nonsense")
     with pytest.raises(DamagedArtifactError, match=r"texts.parquet can't be read"):
-        list(read_documents(paths, CorpusParams(source="datasets")))
+        list(read_documents(paths, section("corpus", source="datasets")))
 
 
 @pytest.fixture
@@ -115,12 +115,12 @@ def four_books(embedded, tmp_path) -> Paths:
 
 
 def test_embedded_documents(four_books):
-    metrics = fetch(four_books, CorpusParams())  # nothing is missing, so nothing is downloaded
+    metrics = fetch(four_books, section("corpus"))  # nothing is missing, so nothing is downloaded
     assert metrics["gutenberg"]["files"] == 4
-    documents = list(read_documents(four_books, CorpusParams(max_documents=300)))
+    documents = list(read_documents(four_books, section("corpus", max_documents=300)))
     assert [document.source for document in documents].count("wordnet") == 300
     assert documents[0].doc_id == "gutenberg/blake-poems"
-    table, _ = build_corpus(documents, CorpusParams(valid_share=0.05, test_share=0.05), seed=42)
+    table, _ = build_corpus(documents, section("corpus", valid_share=0.05, test_share=0.05), seed=42)
     for source in ("gutenberg", "wordnet"):
         rows = table.filter(pc.equal(table["source"], source))
         assert set(rows["split"].to_pylist()) == {"train", "valid", "test"}

@@ -8,20 +8,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from lexivert.artifacts import Paths
-from lexivert.config import CorpusParams
 from lexivert.data.sources import RawText, group_articles, is_wikitext, read_source, write_texts
 from lexivert.errors import LexivertError
+from sections import section
 
 ARTICLE_LINES = ["", " = Homarus gammarus = \n", "", " It is a lobster . \n", " = = Habitat = = \n", " The sea . \n"]
 SECOND_LINES = ["", " = Robert Boulter = \n", "", " He acts . = 5 = \n"]
 
 
 def hub(**changes):
-    return CorpusParams(source="datasets", config="", **changes)
+    return section("corpus", source="datasets", config="", **changes)
 
 
 def files(*paths, **changes):
-    return CorpusParams(source="files", files=tuple(map(str, paths)), **changes)
+    return section("corpus", source="files", files=tuple(map(str, paths)), **changes)
 
 
 def test_lines_are_grouped_into_articles():
@@ -51,14 +51,14 @@ def wikitext_folder(tmp_path):
 
 
 def test_hub_rows_become_articles_in_their_own_splits(wikitext_folder):
-    texts = list(read_source(CorpusParams(source="datasets", dataset=str(wikitext_folder))))
+    texts = list(read_source(section("corpus", source="datasets", dataset=str(wikitext_folder))))
     assert [(text.doc_id, text.split) for text in texts] == [
         ("train:0", "train"),
         ("train:1", "train"),
         ("validation:0", "valid"),
         ("test:0", "test"),
     ]
-    limited = read_source(CorpusParams(source="datasets", dataset=str(wikitext_folder), max_documents=1))
+    limited = read_source(section("corpus", source="datasets", dataset=str(wikitext_folder), max_documents=1))
     assert [text.doc_id for text in limited] == ["train:0", "validation:0", "test:0"]
 
 

@@ -11,15 +11,15 @@ import pytest
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.config import BackboneParams
 from lexivert.encoders.features import choose_sentences, compute_features, unit_text, write_features
 from lexivert.encoders.huggingface import HuggingFaceEncoder
 from lexivert.errors import LexivertError, MissingArtifactError
 from lexivert.text.lexicon import RESERVED, Lexicon
+from sections import section
 
 
 def settings(folder):
-    return BackboneParams(model=str(folder), max_tokens=64, device="cpu", dtype="float32")
+    return section("backbone", model=str(folder), max_tokens=64, device="cpu", dtype="float32")
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ KILLED = 3000
 RUN = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
 from test_features import *
 folder = Path(sys.argv[2])
 backbone = HuggingFaceEncoder.load(settings(sys.argv[3]))

@@ -13,9 +13,9 @@ from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import AutoModel, AutoTokenizer, T5Config, T5Model
 
-from lexivert.config import BackboneParams
 from lexivert.encoders.huggingface import HuggingFaceEncoder
 from lexivert.errors import LexivertError
+from sections import section
 
 TEXTS = [
     "The silent owl watched the mill.",
@@ -30,7 +30,7 @@ TEXTS = [
 
 def tiny(folder, **changes):
     settings = {"model": str(folder), "max_tokens": 64, "device": "cpu", "dtype": "float32"} | changes
-    return BackboneParams(**settings)
+    return section("backbone", **settings)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_bfloat16_stays_close(backbone, tiny_backbone):
 
 
 def test_packaged_minilm_agrees_with_sentence_transformers():
-    backbone = HuggingFaceEncoder.load(BackboneParams(device="cpu", dtype="float32"))
+    backbone = HuggingFaceEncoder.load(section("backbone", device="cpu", dtype="float32"))
     model = SentenceTransformer(backbone.model.config._name_or_path, device="cpu")
     assert backbone.width == 384
     assert cosines(backbone.encode(TEXTS), model.encode(TEXTS, show_progress_bar=False)).min() > 0.99999

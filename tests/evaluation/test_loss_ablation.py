@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from lexivert.config import TokenHeadWeights
 from lexivert.errors import LexivertError
 from lexivert.evaluation import loss_ablation
+from sections import section
 
 
 @pytest.mark.parametrize("recipe", loss_ablation.RECIPES)
@@ -38,8 +38,14 @@ def test_the_anchor_falls_to_a_quarter(tiny_params):
     weight = loss_ablation.weighted({"anchor": 0.2})
     added = loss_ablation.with_recipe(tiny_params, "with_anchor").token_head.weight
     assert (added.anchor_start, added.anchor_end) == (0.2, 0.05)
-    assert weight == TokenHeadWeights(
-        contrastive=0, reconstruction=0, anchor_start=0.2, anchor_end=0.05, synonym=0, orthogonality=0
+    assert weight == section(
+        "token_head.weight",
+        contrastive=0,
+        reconstruction=0,
+        anchor_start=0.2,
+        anchor_end=0.05,
+        synonym=0,
+        orthogonality=0,
     )
 
 

@@ -13,7 +13,6 @@ from lexivert.artifacts import Paths
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.superposition import superpose
-from lexivert.config import IndexParams, RobustnessParams
 from lexivert.controller.cascade import Cascade
 from lexivert.controller.posterior import Proposer
 from lexivert.evaluation.corruptions import STORAGE, at_width, send, with_codes, with_lexicon
@@ -31,8 +30,9 @@ from lexivert.evaluation.robustness import (
 from lexivert.priors.base import Prior
 from lexivert.priors.selector import Selector
 from lexivert.search.faiss_index import UnitIndex, build
+from sections import section
 
-INDEX = IndexParams(search_dims=0, shortlist=16, frequent=100)
+INDEX = section("index", search_dims=0, shortlist=16, frequent=100)
 UNITS, WIDTH = 300, 256
 
 
@@ -189,7 +189,7 @@ def test_exact_match_by_dimensions_by_hand():
 def test_names_of_cells():
     assert Cell().name == "width_default-cosine_1-units_1_32-float32"
     assert Cell(192, 0.7, (4, 8), "int8", 1000).name == "width_192-cosine_0.7-units_4_8-int8-lexicon_1000"
-    names = [cell.name for cell in default_cells(RobustnessParams())]
+    names = [cell.name for cell in default_cells(section("robustness"))]
     assert len(set(names)) == len(names) == 10
 
 

@@ -5,11 +5,22 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.priors.selector import HELD
-from lexivert.priors.selector_data import Texts, _chained, add_noise, calibrated_candidates, draw_batch
+from lexivert.priors.selector_data import (
+    SelectorTexts,
+    add_noise,
+    calibrated_candidates,
+    draw_batch,
+    draw_chains,
+)
+from lexivert.text.augmentation import SubwordRegularizer
+from lexivert.text.lexicon import RESERVED, Lexicon
 
 UNITS = [[1, 2], [3], [4, 5, 6], [7, 8]]
-SEMANTIC = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0.8, 0]], dtype=np.float16)
+PREFIXES = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0.8, 0]])
+WRITTEN = EncodedTexts([], UNITS, PREFIXES)
+TEXTS = SelectorTexts(WRITTEN, WRITTEN)
 
 
 @pytest.mark.parametrize("cosine", [1.0, 0.9, 0.5, 0.0])
@@ -24,13 +35,13 @@ def test_noise_has_the_stated_cosine(cosine):
 
 
 def chained(texts, starts, wanted, most, seed=0):
-    return _chained(texts, np.array(starts), np.array(wanted), most, np.random.default_rng(seed))
+    chains = draw_chains(texts, np.array(starts), np.array(wanted), most, np.random.default_rng(seed))
+    return chains.units, chains.prefixes
 
 
 def test_chains_go_on_until_there_are_as_many_units_as_wanted():
     """From the first text on: 1 unit is wanted, then 3 and 4; from the last there is nothing to go on to."""
-    texts = Texts(UNITS, UNITS, SEMANTIC)
-    chosen, prefixes = chained(texts, [0, 0, 0, 2, 3], [1, 3, 4, 9, 9], 5)
+    chosen, prefixes = chained(TEXTS, [0, 0, 0, 2, 3], [1, 3, 4, 9, 9], 5)
     assert chosen == [[1, 2], [1, 2, 3], [1, 2, 3, 4, 5], [4, 5, 6, 7, 8], [7, 8]]
     torch.testing.assert_close(prefixes.norm(dim=1), torch.ones(5), atol=1e-3, rtol=0)
     assert UNITS == [[1, 2], [3], [4, 5, 6], [7, 8]]  # chaining changes nothing
@@ -38,13 +49,13 @@ def test_chains_go_on_until_there_are_as_many_units_as_wanted():
 
 def test_the_prefix_of_a_chain_is_weighted_by_length():
     """Two units of (1, 0, 0) and one of (0, 1, 0) give (2, 1, 0) / sqrt 5."""
-    _, prefixes = chained(Texts(UNITS, UNITS, SEMANTIC), [0], [3], 5)
+    _, prefixes = chained(TEXTS, [0], [3], 5)
     assert prefixes[0].tolist() == pytest.approx([2 / 5**0.5, 1 / 5**0.5, 0.0], abs=1e-3)
 
 
-def test_chains_are_written_throughout_or_respelled_throughout():
+def test_chains_are_in_one_spelling_throughout():
     regularized = [[unit + 10 for unit in text for _ in range(2)] for text in UNITS]
-    texts = Texts(UNITS, regularized, SEMANTIC)
+    texts = SelectorTexts(WRITTEN, EncodedTexts([], regularized, PREFIXES))
     chosen, _ = chained(texts, [0, 1, 2] * 100, [8] * 300, 8)
     kinds = [{unit > 10 for unit in text} for text in chosen]
     assert all(len(kind) == 1 for kind in kinds)
@@ -87,25 +98,24 @@ def test_texts_are_known_to_every_degree():
     assert known.max() > 0.9
 
 
-def lesson(seed, batch=4, most=5):
-    texts = Texts(UNITS, UNITS, SEMANTIC)
+def batch_of(seed, batch=4, most=5):
     by_length = np.array([1, 0, 3, 2])
-    return draw_batch(texts, by_length, (batch, most), 0.6, UNIGRAM, np.random.default_rng(seed))
+    return draw_batch(TEXTS, by_length, (batch, most), 0.6, UNIGRAM, np.random.default_rng(seed))
 
 
-def test_the_same_seed_gives_the_same_lesson():
-    one, same = lesson(3), lesson(3)
+def test_the_same_seed_gives_the_same_batch_of():
+    one, same = batch_of(3), batch_of(3)
     for name in ("units", "shares", "length", "semantic", "cosine"):
         assert torch.equal(getattr(one.context, name), getattr(same.context, name))
     assert torch.equal(one.truth, same.truth)
-    assert not torch.equal(lesson(4).context.semantic, one.context.semantic)
+    assert not torch.equal(batch_of(4).context.semantic, one.context.semantic)
 
 
-def test_lessons_are_of_neighbours_in_length_or_of_chains():
-    lessons = [lesson(seed, batch=2) for seed in range(60)]
+def test_batches_are_of_neighbours_in_length_or_of_chains():
+    batches = [batch_of(seed, batch=2) for seed in range(60)]
     flat = [unit for text in UNITS for unit in text]
     plain = 0
-    for made in lessons:
+    for made in batches:
         texts = [row[row >= 0].tolist() for row in made.truth]
         assert made.context.length.tolist() == [len(text) for text in texts]
         assert made.truth.shape[1] == max(map(len, texts)) <= 5
@@ -118,7 +128,7 @@ def test_lessons_are_of_neighbours_in_length_or_of_chains():
 
 def test_long_texts_are_drawn_more_often():
     """By the square root of a uniform draw: of four places 1, 3, 5 and 7 in 16, chains aside."""
-    drawn = [lesson(seed, batch=1).truth for seed in range(1500)]
+    drawn = [batch_of(seed, batch=1).truth for seed in range(1500)]
     texts = [row[row >= 0].tolist() for row in drawn]
     alone = [UNITS.index(text) for text in texts if text in UNITS]
     counts = np.bincount(alone, minlength=4)[[1, 0, 3, 2]]
@@ -126,16 +136,39 @@ def test_long_texts_are_drawn_more_often():
     assert counts[3] / counts[0] > 3
 
 
-def test_prefixes_are_as_noisy_as_the_lesson_says():
-    lessons = [lesson(seed, batch=1) for seed in range(300)]
-    cosines = torch.cat([made.context.cosine for made in lessons])
+def test_prefixes_are_as_noisy_as_the_batch_says():
+    batches = [batch_of(seed, batch=1) for seed in range(300)]
+    cosines = torch.cat([made.context.cosine for made in batches])
     assert 0.02 < (cosines == 0).float().mean() < 0.15
     assert 0.3 < (cosines == 1).float().mean() < 0.5
     noisy = cosines[(cosines > 0) & (cosines < 1)]
     assert noisy.min() >= 0.6
-    for made in lessons:
+    for made in batches:
         text = made.truth[0].tolist()
         if text in UNITS and made.context.cosine > 0:
-            clean = F.normalize(torch.from_numpy(SEMANTIC[UNITS.index(text)].astype(np.float32)), dim=0)
+            clean = F.normalize(PREFIXES[UNITS.index(text)], dim=0)
             measured = (made.context.semantic[0] @ clean).item()
             assert measured == pytest.approx(made.context.cosine.item(), abs=1e-3)
+
+
+def test_texts_are_spelled_again_in_order_unless_that_makes_them_too_long():
+    """Rare words lack half the time and are then spelled in pieces: three units instead of one."""
+    words = [first + second for first in ("sun", "moon", "star", "rain") for second in ("rise", "light", "fall")]
+    surfaces = (
+        *RESERVED,
+        *["##rise", "##light", "##fall", "su", "mo", "st", "ra", "##n", "##on", "##ar", "##in"],
+        *words,
+    )
+    kinds = ("control",) * 6 + ("byte",) * 256 + ("piece",) * 11 + ("word",) * 12
+    lexicon = Lexicon(surfaces, kinds, np.ones(len(surfaces), np.int64), np.ones(len(surfaces), np.int64))
+    units = [[lexicon.id_of[word]] for word in words]
+    written = EncodedTexts(words, units, torch.eye(12))
+    again = SubwordRegularizer(lexicon, 1)
+    expected = [again.segment(word) for word in words]
+    texts = SelectorTexts.of(written, SubwordRegularizer(lexicon, 1), most=3)
+    assert texts.written is written
+    assert texts.regularized.units == expected
+    assert 3 <= sum(len(spelled) == 3 for spelled in expected) <= 9
+    assert texts.regularized.prefixes is written.prefixes
+    short = SelectorTexts.of(written, SubwordRegularizer(lexicon, 1), most=2)
+    assert short.regularized.units == units

@@ -8,14 +8,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lexivert.config import ControllerParams
+from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.errors import LexivertError
 from lexivert.priors import selector_training
 from lexivert.priors.perplexity import cross_entropies
 from lexivert.priors.selector import Context, Selector, UnitEmbeddings
-from lexivert.priors.selector_data import Texts, padded
+from lexivert.priors.selector_data import SelectorTexts, padded
 from lexivert.priors.selector_training import BagOfWordsStep, SelectorBatches, SelectorStep, train_selector
 from lexivert.training.loop import Progress
+from sections import section
 
 NOW = Progress(0, 0, 0.0, 0.0)
 
@@ -25,12 +26,11 @@ def params(**changes):
         "max_train_units": 12,
         "batch_size": 6,
         "steps": 50,
-        "topic_batch_size": 6,
-        "topic_steps": 50,
+        "bag_of_words": {"batch_size": 6, "steps": 50, "learning_rate": 3e-3},
         "warmup_share": 0.1,
-        "min_noise_cosine": 0.6,
+        "min_prefix_cosine": 0.6,
     }
-    return ControllerParams(**(small | changes))
+    return section("selector", **(small | changes))
 
 
 def texts_of(world, count=60):
@@ -40,7 +40,9 @@ def texts_of(world, count=60):
     chosen = rng.integers(12, size=count)
     units = [chains[i] for i in chosen]
     semantic = np.eye(12, 8, dtype=np.float16)[chosen] + np.float16(0.1)
-    return Texts(units, units, (semantic / np.linalg.norm(semantic, axis=1, keepdims=True)).astype(np.float16))
+    prefixes = (semantic / np.linalg.norm(semantic, axis=1, keepdims=True)).astype(np.float16).astype(np.float32)
+    texts = EncodedTexts([], units, torch.from_numpy(prefixes))
+    return SelectorTexts(texts, texts)
 
 
 @pytest.fixture
@@ -149,7 +151,7 @@ def test_topics_that_are_all_one_end_the_run(small):
     for number in range(98):
         step(drawn(0, number), NOW)
     with pytest.raises(
-        LexivertError, match=r"topic network's queries have collapsed: for 100 steps .*topic_learning"
+        LexivertError, match=r"topic network's queries have collapsed: for 100 steps .*bag_of_words.learning"
     ):
         step(drawn(0, 98), NOW)
 
@@ -179,14 +181,14 @@ def test_each_phase_has_its_own_rate_and_topics_the_machines_number_format(small
     monkeypatch.setattr(selector_training, "train", spy)
     monkeypatch.setattr(selector_training, "choose_dtype", lambda name, device: torch.bfloat16)
     selector, space = learner(small)
-    numbers = params(learning_rate=1e-3, topic_learning_rate=2e-3)
+    numbers = params(learning_rate=1e-3, bag_of_words={"batch_size": 6, "steps": 50, "learning_rate": 2e-3})
     train_selector(selector, space, texts_of(small), small.codebook.log_prior, numbers, 0)
     assert seen == [("topic", 2e-3, torch.bfloat16), ("selector", 1e-3, None)]
 
 
 def test_held_out_figures_are_exact(small):
     """Against logits text by text; untrained, the Selector costs what the unigram prior costs."""
-    texts = texts_of(small, 20)
+    texts = texts_of(small, 20).written
     prior, log_prior = small.proposer.prior, small.codebook.log_prior
     plain = cross_entropies(prior, log_prior, texts)
     without_end = log_prior[1:].log_softmax(dim=0)
@@ -196,10 +198,9 @@ def test_held_out_figures_are_exact(small):
     vectors = prior.table[:, :-1]
     with torch.no_grad():
         costs = []
-        for units, prefix in zip(texts.units, texts.semantic, strict=True):
+        for units, prefix in zip(texts.units, texts.prefixes, strict=True):
             truth, length = padded([units])
-            semantic = torch.from_numpy(prefix[None].astype(np.float32))
-            context = Context.certain(truth, length, semantic, torch.ones(1))
+            context = Context.certain(truth, length, prefix[None], torch.ones(1))
             queries = prior.selector(context, vectors[context.units.clamp_min(0)])[0]
             logits = queries @ vectors.T + log_prior
             costs.append(F.cross_entropy(logits[:, 1:], truth[0] - 1, reduction="sum"))
@@ -214,7 +215,7 @@ def test_the_selector_learns_and_is_the_same_twice(make_world):
         texts, log_prior = texts_of(world), world.codebook.log_prior
         selector, space = learner(world, trained=False)
         prior, history = train_selector(selector, space, texts, log_prior, params(learning_rate=1e-2), seed=1)
-        cost = cross_entropies(prior, log_prior, texts)
+        cost = cross_entropies(prior, log_prior, texts.written)
         assert cost["prefix"] < 0.8 * cost["unigram"]
         assert cost["neighbours"] < 0.95 * cost["unigram"]
         assert cost["prefix_and_neighbours"] < 0.9 * cost["neighbours"]

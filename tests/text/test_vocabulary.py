@@ -1,7 +1,7 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from lexivert.config import KindCounts, VocabParams
 from lexivert.text.lexicon import COUNTED_KINDS, EOS, RESERVED, Lexicon
 from lexivert.text.ngrams import encode_texts
 from lexivert.text.segmentation import Segmenter
@@ -14,14 +14,17 @@ from lexivert.text.vocabulary import (
     count_units,
     coverage,
     lexicon_metrics,
-    measure_usage,
+    segment_texts,
+    usage_of,
 )
+from sections import section
 
 
 def params_of(min_count=1, most=1000, **options):
-    return VocabParams(
-        min_count=KindCounts(**dict.fromkeys(COUNTED_KINDS, min_count)),
-        max_units=KindCounts(**dict.fromkeys(COUNTED_KINDS, most)),
+    return section(
+        "vocab",
+        min_count=dict.fromkeys(COUNTED_KINDS, min_count),
+        max_units=dict.fromkeys(COUNTED_KINDS, most),
         **{"pieces": 300, **options},
     )
 
@@ -79,8 +82,31 @@ def test_ids_go_by_usage_then_count_then_surface():
 
 
 @pytest.fixture(scope="module")
-def lexicon():
+def built():
     return build_lexicon(ROWS * 2, params_of(2))
+
+
+@pytest.fixture(scope="module")
+def lexicon(built):
+    return built[0]
+
+
+def test_the_training_rows_come_in_the_units_of_the_finished_lexicon(built):
+    lexicon, segments = built
+    assert segments.to_pylist() == Segmenter(lexicon).segment_batch(ROWS * 2)
+    assert segments.type == pa.list_(pa.int32())
+
+
+def test_rows_are_segmented_in_order_and_may_be_empty(lexicon):
+    segments = segment_texts(lexicon, [ROWS[1], "", ROWS[0]], "rows")
+    assert segments.to_pylist() == Segmenter(lexicon).segment_batch([ROWS[1], "", ROWS[0]])
+    assert segment_texts(lexicon, [], "rows").to_pylist() == []
+
+
+def test_usage_counts_an_end_for_every_row():
+    """Rows (1, 3, 3), () and (3): three ends, unit 1 once, unit 3 three times."""
+    segments = pa.array([[1, 3, 3], [], [3]], pa.list_(pa.int32()))
+    assert usage_of(segments, 5).tolist() == [3, 1, 0, 3, 0]
 
 
 def test_usage_is_what_segmentation_of_the_training_rows_uses(lexicon):
@@ -90,7 +116,6 @@ def test_usage_is_what_segmentation_of_the_training_rows_uses(lexicon):
         for unit in [*segmenter.segment(row), EOS]:
             expected[unit] += 1
     assert lexicon.usage.tolist() == expected.tolist()
-    assert measure_usage(lexicon, ROWS * 2).tolist() == expected.tolist()
     rest = lexicon.usage[len(RESERVED) :]
     assert (np.diff(rest) <= 0).all()
 
@@ -104,7 +129,7 @@ def test_unused_phrases_are_dropped_and_words_and_pieces_stay(lexicon):
 
 
 def test_same_rows_give_the_same_file(lexicon, tmp_path):
-    again = build_lexicon(ROWS * 2, params_of(2))
+    again, _ = build_lexicon(ROWS * 2, params_of(2))
     lexicon.save(tmp_path / "one.parquet")
     again.save(tmp_path / "two.parquet")
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
@@ -124,7 +149,9 @@ def test_coverage_worked_by_hand():
 
 
 def test_metrics_name_kinds_and_the_splits_that_hold_text(lexicon):
-    metrics = lexicon_metrics(lexicon, {"train": ROWS * 2, "valid": ["stands."], "test": []})
+    texts = {"train": ROWS * 2, "valid": ["stands."], "test": []}
+    segments = {split: segment_texts(lexicon, rows, split) for split, rows in texts.items()}
+    metrics = lexicon_metrics(lexicon, texts, segments)
     assert metrics["units"]["total"] == len(lexicon)
     assert sum(metrics["units"].values()) == 2 * len(lexicon)
     assert metrics["valid"] == {"units_per_word": 2.0, "piece_share": 0.0, "byte_share": 0.0, "control_share": 0.0}

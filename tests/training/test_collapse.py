@@ -10,10 +10,10 @@ import torch.nn.functional as F
 
 from lexivert.codes.token_head import TokenHeadConfig
 from lexivert.codes.token_head_training import TrainingUnits, train_token_head
-from lexivert.config import TemperatureParams, TokenHeadParams, TokenHeadWeights
 from lexivert.errors import LexivertError
 from lexivert.training.collapse import CollapseAlarm, CollapseRules, anisotropy, spread
 from lexivert.training.negatives import Relations
+from sections import section
 
 SPREAD = torch.tensor([[1.0, 0.0], [-2.0, 0.0]])
 """Opposite vectors: the mean holds nothing."""
@@ -118,15 +118,16 @@ class TestTokenHead:
         return TrainingUnits(rows.half(), everyone, everyone, related, related, nothing)
 
     def params(self, **weights):
-        return TokenHeadParams(
+        return section(
+            "token_head",
             hidden=32,
             batch_size=32,
             epochs=40,
             queue_size=0,
             learning_rate=1e-2,
-            temperature=TemperatureParams(start=0.1, end=0.1),
+            temperature={"start": 0.1, "end": 0.1},
             synonym_margin=1.0,
-            weight=TokenHeadWeights(reconstruction=0.0, anchor_start=0.0, anchor_end=0.0, **weights),
+            weight={"reconstruction": 0.0, "anchor_start": 0.0, "anchor_end": 0.0} | weights,
         )
 
     def test_attraction_without_contrast_ends_the_run(self, units):

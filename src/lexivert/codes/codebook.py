@@ -1,42 +1,59 @@
-"""What is known about units before any vector is seen: codes, prior, rotations."""
+"""The codebook: unit codes, their unigram prior, and the binding that marks them with positions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from lexivert.codes.bindings import RotaryBinding
+from lexivert.codes.bindings import Binding
 from lexivert.text.lexicon import EOS
 
 
 @dataclass(frozen=True)
 class Codebook:
-    """Codes, prior and rotations.
+    """All that decoding knows of units before it sees a vector.
 
     Attributes:
         codes: unit codes. Shape: (V, O) float16.
         log_prior: log unigram probability. Shape: (V,).
-        binding: position rotations.
-        min_distance: one minus the cosine of two codes that only the spelling tells min_distance: the identity part's energy.
-        semantic_share: energy of the semantic prefix in a vector.
+        binding: marks codes with positions.
+        min_distance: minimum distance of two codewords, one minus their cosine: the identity part's energy, since two
+            units may differ in spelling alone.
+        semantic_share: energy of the semantic prefix in a vector, a.
     """
 
     codes: Tensor
     log_prior: Tensor
-    binding: RotaryBinding
+    binding: Binding
     min_distance: float = 1.0
     semantic_share: float = 0.5
 
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def width(self) -> int:
+        """Width of the order part, O."""
+        return self.codes.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the codes lie, and what is computed with them."""
+        return self.codes.device
+
     @cached_property
     def eos_codes(self) -> Tensor:
-        """EOS's code at every position. Shape: (P, O)."""
-        return bound_eos_codes(self.codes, self.binding)
+        """EOS's code bound to every position. Shape: (P, O)."""
+        positions = torch.arange(self.binding.positions, device=self.device)
+        return self.binding.bind(self.codes[EOS].float().expand(len(positions), -1), positions)
 
+    def embed(self, units: Tensor) -> Tensor:
+        """Codes of units as float32; of a negative id, that of unit 0. Shape: (...) to (..., O)."""
+        return self.codes[units.clamp_min(0)].float()
 
-def bound_eos_codes(codes: Tensor, binding: RotaryBinding) -> Tensor:
-    """EOS's code at every position. Shape: codes (V, O), result (P, O)."""
-    positions = torch.arange(binding.positions)
-    return binding.bind(codes[EOS].float().expand(len(positions), -1), positions)
+    def to(self, device: torch.device | str) -> Codebook:
+        """The same codebook on a device."""
+        return replace(self, codes=self.codes.to(device), log_prior=self.log_prior.to(device))

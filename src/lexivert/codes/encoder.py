@@ -12,9 +12,9 @@ from torch import Tensor
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.codes.bindings import RotaryBinding
-from lexivert.codes.model_config import ModelConfig
+from lexivert.codes.bindings import Binding, binding_of
 from lexivert.codes.superposition import join_parts, superpose
+from lexivert.config import ModelConfig
 from lexivert.encoders.base import SentenceEncoder, load_encoder
 from lexivert.errors import DamagedArtifactError
 from lexivert.text.lexicon import Lexicon
@@ -39,7 +39,7 @@ class Encoder:
         self.backbone = backbone
         self.segmenter = segmenter
         self.codes = codes
-        self.binding: RotaryBinding = config.binding()
+        self.binding: Binding = binding_of(config)
 
     @classmethod
     def load(cls, root: Path | str = ".") -> Encoder:

@@ -14,36 +14,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.codes.bindings import RotaryBinding
+from lexivert.codes.bindings import Binding
 from lexivert.text.lexicon import EOS
 
 
-def flatten(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
+def flatten(texts: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
     """List the units of several texts with EOS behind each: row, position and unit id of every one.
 
     Shape: three int64 tensors (Σ (n_b + 1),).
     """
-    lengths = torch.tensor([len(units) + 1 for units in texts], dtype=torch.int64)
-    units = torch.tensor([unit for text in texts for unit in (*text, EOS)], dtype=torch.int64)
-    rows = torch.repeat_interleave(torch.arange(len(texts)), lengths)
+    lengths = torch.tensor([len(units) + 1 for units in texts], dtype=torch.int64, device=device)
+    units = torch.tensor([unit for text in texts for unit in (*text, EOS)], dtype=torch.int64, device=device)
+    rows = torch.repeat_interleave(torch.arange(len(texts), device=device), lengths)
     starts = torch.cumsum(lengths, 0) - lengths
-    positions = torch.arange(len(units)) - starts[rows]
+    positions = torch.arange(len(units), device=device) - starts[rows]
     return rows, positions, units
 
 
-def superpose(texts: Sequence[Sequence[int]], codes: Tensor, binding: RotaryBinding) -> Tensor:
+def superpose(texts: Sequence[Sequence[int]], codes: Tensor, binding: Binding) -> Tensor:
     """Sum of bound unit codes of each text, EOS included, not normalised.
 
     Args:
         texts: B lists of unit ids.
         codes: unit codes, unit length. Shape: (V, O), float16 or float32.
-        binding: rotations for at least the longest text plus EOS.
+        binding: of positions for at least the longest text plus EOS.
 
     Shape: (B, O) float32.
     """
-    rows, positions, units = flatten(texts)
+    rows, positions, units = flatten(texts, codes.device)
     bound = binding.bind(codes[units].float(), positions)
-    return torch.zeros(len(texts), codes.shape[1]).index_add_(0, rows, bound)
+    return bound.new_zeros(len(texts), codes.shape[1]).index_add_(0, rows, bound)
 
 
 def join_parts(semantic: Tensor, order: Tensor, semantic_share: float) -> Tensor:

@@ -1,1 +1,1 @@
-"""Reading a vector back: Selector, Placer and the decode loop."""
+"""Decoding: from a vector back to its units, by exact evidence, a learned prior, and verification."""

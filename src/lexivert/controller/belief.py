@@ -1,7 +1,8 @@
-"""What has been decoded so far: units, and the sum of their bound codes.
+"""The belief state of the decoding loops: marginals of every position, posterior over lengths, and their sum.
 
-Committing, replacing or dropping a unit adds the difference of two bound codes to the sum, so the residual is updated
-and never recomputed.
+What is believed of a position is its likeliest units with their probabilities, and the posterior mean of its code; a
+committed unit is a belief of probability 1. The sum of the bound means is kept up to date: putting, replacing or
+dropping a belief adds the difference of two bound codes to it.
 """
 
 from __future__ import annotations
@@ -10,117 +11,157 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.codes.bindings import RotaryBinding
-from lexivert.priors.selector import HELD
-from lexivert.text.lexicon import EOS
+from lexivert.codes.codebook import Codebook
+from lexivert.priors.base import TOP_K, Belief
 
 OPEN = -1
-_ROOM = 8  # positions that room is made for at a time
+"""Stands for no unit."""
+_ROOM = 8  # positions that room is made for at a time: most texts are far shorter than the longest allowed
 
 
-class Buffer:
-    """Committed units of B texts, EOS included, with their sum.
+class BeliefState:
+    """Beliefs about B texts, EOS included.
+
+    Args:
+        codebook: codes and binding.
+        lengths: posterior over lengths, END's position. Shape: (B, P) with P positions.
+        k: candidates remembered a position.
 
     Attributes:
-        units: unit id of every position, ``OPEN`` where nothing is known. Shape: (B, P).
-        weights: how surely, 0 to 1: below 1 it is a guess, in whose place a mean over candidates may be subtracted; a
-            committed unit (weight 1) is subtracted in full. Shape: (B, P).
-        length: believed number of units, which is EOS's position. Shape: (B,).
-        total: sum of all that is subtracted, bound to its positions. Shape: (B, O).
+        units: likeliest units of every position, ``OPEN`` where nothing is known. Shape: (B, N, k).
+        marginals: their probabilities. Shape: (B, N, k).
+        means: expected code at every position. Shape: (B, N, O).
+        committed: positions whose unit counts as known. Shape: (B, N) bool.
+        lengths: posterior over lengths. Shape: (B, P).
+        total: sum of bound means and of EOS's expected code. Shape: (B, O).
+        memory: added to the next residual, see ``noise.onsager``. Shape: (B, O).
     """
 
-    def __init__(self, length: Tensor, codes: Tensor, binding: RotaryBinding) -> None:
-        batch, positions = len(length), binding.positions
-        self._codes = codes
-        self._binding = binding
-        self.units = torch.full((batch, positions), OPEN, dtype=torch.int64)
-        self.weights = torch.zeros(batch, positions)
-        self._held = torch.zeros(batch, 0, codes.shape[1])
-        self._energy = torch.zeros(batch, positions)
-        self._candidates = torch.full((batch, positions, HELD), OPEN)
-        self._shares = torch.zeros(batch, positions, HELD)
-        self.length = length.clone()
-        self.total = torch.zeros(batch, codes.shape[1])
-        self.put(torch.arange(batch), length, torch.full_like(length, EOS), torch.ones(batch))
+    def __init__(self, codebook: Codebook, lengths: Tensor, k: int = TOP_K) -> None:
+        batch = len(lengths)
+        self.codebook = codebook
+        self.lengths = lengths
+        self.units = torch.full((batch, 0, k), OPEN, device=lengths.device)
+        self.marginals = lengths.new_zeros(batch, 0, k)
+        self.means = lengths.new_zeros(batch, 0, codebook.width)
+        self.committed = torch.zeros(batch, 0, dtype=torch.bool, device=lengths.device)
+        self.total = lengths @ codebook.eos_codes
+        self.memory = torch.zeros_like(self.total)
+        self._energy = lengths.new_zeros(batch, 0)
 
-    def put(
-        self, rows: Tensor, positions: Tensor, units: Tensor, weights: Tensor, codes: Tensor | None = None
-    ) -> None:
-        """Put a unit at each (row, position) in place of what is there; the pairs are distinct. Weight 0 drops it.
+    @classmethod
+    def of_lengths(cls, codebook: Codebook, length: Tensor) -> BeliefState:
+        """Nothing is believed but where each text ends. Shape: (B,) int64."""
+        return cls(codebook, F.one_hot(length, codebook.binding.positions).float())
+
+    @property
+    def length(self) -> Tensor:
+        """Likeliest number of units. Shape: (B,)."""
+        return self.lengths.argmax(dim=1)
+
+    @property
+    def positions(self) -> int:
+        """Positions that there is room for, N."""
+        return self.means.shape[1]
+
+    def expected_count(self, rows: Tensor) -> Tensor:
+        """Expected number of units, EOS included: the squared length of a clean sum. Shape: (b,)."""
+        lengths = self.lengths[rows]
+        return lengths @ torch.arange(1, lengths.shape[1] + 1, dtype=lengths.dtype, device=lengths.device)
+
+    def energy(self, rows: Tensor) -> Tensor:
+        """Summed energy of all means, EOS's included: the squared length that ``total`` should have. Shape: (b,)."""
+        return self._energy[rows].sum(dim=1) + self.lengths[rows].square().sum(dim=1)
+
+    def widen(self, positions: int) -> None:
+        """Make room for so many positions."""
+        more = positions - self.positions
+        if more > 0:
+            self.means = F.pad(self.means, (0, 0, 0, more))
+            self.units = F.pad(self.units, (0, 0, 0, more), value=OPEN)
+            self.marginals = F.pad(self.marginals, (0, 0, 0, more))
+            self.committed = F.pad(self.committed, (0, more))
+            self._energy = F.pad(self._energy, (0, more))
+
+    def put(self, rows: Tensor, positions: Tensor, units: Tensor, marginals: Tensor, means: Tensor) -> None:
+        """Put guesses at distinct (row, position) pairs, in place of what is believed there.
 
         Args:
-            rows: Shape: (M,).
-            positions: Shape: (M,).
-            units: Shape: (M,).
-            weights: Shape: (M,).
-            codes: what is subtracted for each, such as a mean over several candidates; if None, the weighted code of
-                the unit. Shape: (M, O).
+            rows: Shape: (m,).
+            positions: Shape: (m,).
+            units: candidates. Shape: (m, k).
+            marginals: their probabilities. Shape: (m, k).
+            means: expected codes, subtracted from the vector in place of a code. Shape: (m, O).
         """
-        self._widen(int(positions.max()) + 1 if len(positions) else 0)
-        if codes is None:
-            codes = self._codes[units.clamp_min(0)].float() * weights[:, None]
-        bound = self._binding.bind(codes - self._held[rows, positions], positions)
-        self.units[rows, positions] = torch.where(weights > 0, units, OPEN)
-        self.weights[rows, positions] = weights
-        self._held[rows, positions] = codes
-        self._energy[rows, positions] = codes.square().sum(dim=1)
-        self._candidates[rows, positions], self._shares[rows, positions] = OPEN, 0.0
-        self._candidates[rows, positions, 0] = torch.where(weights > 0, units, OPEN)
-        self._shares[rows, positions, 0] = weights
-        self.total.index_add_(0, rows, bound)
+        if not len(rows):
+            return
+        self.widen(-(-(int(positions.max()) + 1) // _ROOM) * _ROOM)
+        self.total.index_add_(0, rows, self.codebook.binding.bind(means - self.means[rows, positions], positions))
+        self.units[rows, positions], self.marginals[rows, positions] = units, marginals
+        self.means[rows, positions] = means
+        self._energy[rows, positions] = means.square().sum(dim=1)
+        self.committed[rows, positions] = False
 
-    def _widen(self, positions: int) -> None:
-        """Make room for codes up to a position: most texts are far shorter than the longest allowed."""
-        more = positions - self._held.shape[1]
-        if more > 0:
-            self._held = F.pad(self._held, (0, 0, 0, -(-more // _ROOM) * _ROOM))
-
-    def note(self, rows: Tensor, positions: Tensor, units: Tensor, shares: Tensor) -> None:
-        """Note the likeliest candidates behind guesses. Shape: rows and positions (M,), the others (M, HELD)."""
-        self._candidates[rows, positions] = units
-        self._shares[rows, positions] = shares
-
-    def held(self, rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
-        """Candidates at the first n positions, with their probabilities.
-
-        Shape: rows (R,), result two (R, n, HELD).
-        """
-        inside = self.inside()[rows, :n, None]
-        return self._candidates[rows, :n].masked_fill(~inside, OPEN), self._shares[rows, :n] * inside
-
-    def known(self, rows: Tensor, positions: Tensor) -> Tensor:
-        """What is held at some positions, unbound. Shape: rows and positions (M,), result (M, O)."""
-        return self._held[rows, positions]
+    def commit(self, rows: Tensor, positions: Tensor, units: Tensor) -> None:
+        """Commit a unit at each of some distinct (row, position) pairs. Shape: three (m,)."""
+        candidates = units.new_full((len(units), self.units.shape[2]), OPEN)
+        candidates[:, 0] = units
+        self.put(rows, positions, candidates, (candidates >= 0).float(), self.codebook.embed(units))
+        self.committed[rows, positions] = True
 
     def drop(self, rows: Tensor, positions: Tensor) -> None:
-        """Open positions again. Shape: two (M,)."""
-        self.put(rows, positions, torch.zeros_like(rows), torch.zeros(len(rows)))
+        """Open positions again. Shape: two (m,)."""
+        nothing = self.units.new_full((len(rows), self.units.shape[2]), OPEN)
+        self.put(
+            rows,
+            positions,
+            nothing,
+            torch.zeros_like(nothing).float(),
+            self.means.new_zeros(len(rows), self.codebook.width),
+        )
 
-    def move_end(self, rows: Tensor, length: Tensor) -> None:
-        """Move EOS to a new position; units at or beyond it are dropped.
-
-        Shape: two (M,).
-        """
-        self.drop(rows, self.length[rows])
-        beyond = self.units[rows] != OPEN
-        beyond &= torch.arange(self.units.shape[1])[None, :] >= length[:, None]
+    def move_eos(self, rows: Tensor, length: Tensor) -> None:
+        """Be sure that texts end elsewhere; beliefs at or beyond the new end are dropped. Shape: two (m,)."""
+        lengths = F.one_hot(length, self.lengths.shape[1]).to(self.lengths.dtype)
+        self.total[rows] += (lengths - self.lengths[rows]) @ self.codebook.eos_codes
+        self.lengths[rows] = lengths
+        beyond = self.units[rows, :, 0] != OPEN
+        beyond &= torch.arange(self.positions, device=rows.device) >= length[:, None]
         which, positions = beyond.nonzero(as_tuple=True)
         self.drop(rows[which], positions)
-        self.length[rows] = length
-        self.put(rows, length, torch.full_like(rows, EOS), torch.ones(len(rows)))
 
-    def inside(self) -> Tensor:
-        """Tell which positions lie before EOS. Shape: (B, P) bool."""
-        return torch.arange(self.units.shape[1])[None, :] < self.length[:, None]
+    def replace(self, rows: Tensor, means: Tensor, lengths: Tensor) -> None:
+        """Take over new means of all positions and new posteriors over lengths. Shape: (b,), (b, N, O), (b, P)."""
+        positions = torch.arange(self.positions, device=rows.device).expand(len(rows), -1)
+        bound = self.codebook.binding.bind(means, positions).sum(dim=1)
+        self.total[rows] = bound + lengths @ self.codebook.eos_codes
+        self.means[rows], self.lengths[rows] = means, lengths
+        self._energy[rows] = means.square().sum(dim=2)
 
-    def open(self) -> Tensor:
-        """Tell which positions before EOS hold no committed unit. Shape: (B, P) bool."""
-        return (self.weights < 1) & self.inside()
+    def inside(self, rows: Tensor, positions: int) -> Tensor:
+        """Tell which of the first positions lie before EOS. Shape: (b, positions) bool."""
+        return torch.arange(positions, device=rows.device) < self.length[rows][:, None]
 
-    def complete(self) -> Tensor:
-        """Tell which texts have a committed unit at every position before EOS. Shape: (B,) bool."""
-        return ~self.open().any(dim=1)
+    def open(self, rows: Tensor, positions: int) -> Tensor:
+        """Tell which of the first positions lie before EOS without a committed unit. Shape: (b, positions) bool."""
+        self.widen(positions)
+        return ~self.committed[rows, :positions] & self.inside(rows, positions)
 
-    def known_energy(self) -> Tensor:
-        """Summed energy of what is held, EOS included: the squared length that ``total`` should have. Shape: (B,)."""
-        return self._energy.sum(dim=1)
+    def complete(self, rows: Tensor) -> Tensor:
+        """Tell which texts have a committed unit at every position before EOS. Shape: (b,) bool."""
+        return self.committed[rows].sum(dim=1) == self.length[rows]
+
+    def view(self, rows: Tensor, positions: int, prefix: Tensor, cosine: Tensor) -> Belief:
+        """What a prior sees of the first positions of some texts.
+
+        Args:
+            rows: the texts. Shape: (b,).
+            positions: N.
+            prefix: their semantic prefixes, unit length. Shape: (b, S).
+            cosine: expected cosine of each with the clean one. Shape: (b,).
+        """
+        self.widen(positions)
+        beyond = ~self.inside(rows, positions)[:, :, None]
+        units = self.units[rows, :positions].masked_fill(beyond, OPEN)
+        marginals = self.marginals[rows, :positions].masked_fill(beyond, 0.0)
+        return Belief(units, marginals, self.length[rows], prefix, cosine)

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from lexivert.codes.corruption import add_noise, blends
 from lexivert.codes.superposition import join_parts, split_parts, superpose
-from lexivert.controller.cascade import Cascade
 from lexivert.controller.confidence import Calibration, unit_features
-from lexivert.priors.selector_data import Texts, add_noise
+from lexivert.controller.controller import Controller
+from lexivert.controller.observation import Observation
+from lexivert.controller.results import DecodeResult
+from lexivert.data.encoded_texts import EncodedTexts
 
 logger = logging.getLogger(__name__)
 _COSINES = (1.0, 0.8, 0.7, 0.65, 0.6, 0.55, 0.5)
@@ -23,50 +25,61 @@ AT_ONCE = 32
 _TEXTS_A_BLEND = 7
 
 
-def calibrate(decoder: Cascade, texts: Texts, count: int, seed: int) -> tuple[Calibration, dict[str, float]]:
+def calibrate(
+    controller: Controller, texts: EncodedTexts, count: int, seed: int
+) -> tuple[Calibration, dict[str, float]]:
     """Fit the calibration.
 
     Args:
-        decoder: not calibrated yet.
+        controller: not calibrated yet.
         texts: validation sentences; each is decoded at one noise level, and some pairs of them blended.
         count: how many of them.
         seed: of the choice of texts, which favours rare lengths, and of the noise.
 
     Returns:
-        The calibration; how many texts there were, and shares that were right and proven.
+        The calibration; how many texts there were, and shares that were right and verified.
     """
-    rng = np.random.default_rng(seed)
-    lengths = np.array([len(text) for text in texts.units])
-    rarity = np.bincount(lengths)[lengths] ** -0.5  # long texts are few and fail most
-    drawn = rng.choice(len(texts), min(count, len(texts)), replace=False, p=rarity / rarity.sum())
-    chosen = drawn.tolist()
-    units = [list(texts.units[row]) for row in chosen]
-    semantic = torch.from_numpy(texts.semantic[chosen].astype(np.float32))
-    codebook = decoder.codebook
-    clean = join_parts(semantic, superpose(units, codebook.codes, codebook.binding), codebook.semantic_share)
+    chosen = texts.only(_drawn(texts, count, seed))
+    codebook = controller.codebook
+    order = superpose(chosen.units, codebook.codes, codebook.binding)
+    clean = join_parts(chosen.prefixes.to(order.device), order, codebook.semantic_share)
     noise = torch.Generator().manual_seed(seed)
-    noisy = add_noise(clean, mixed_cosines(len(chosen)), noise)
+    noisy = add_noise(clean, mixed_cosines(len(chosen)).to(order.device), noise)
     blended = blends(clean, noise)[: len(chosen) // _TEXTS_A_BLEND]
-    prefix, order = split_parts(torch.cat((noisy, blended)), semantic.shape[1])
-    decoded = decoder.decode_all(order, prefix, AT_ONCE, "calibrating")
-    right = np.array([a == b for a, b in zip(units, decoded.units, strict=False)] + [False] * len(blended))
-    unproven = ~decoded.proven.numpy()
-    doubtful = [row for row in np.flatnonzero(unproven[: len(units)]).tolist() if decoded.units[row]]
-    hits = [hit for row in doubtful for hit in right_units(units[row], decoded.units[row])]
-    unit_right = np.array(hits, dtype=bool)
-    calibration = Calibration.none()
-    if 0 < right[unproven].sum() < unproven.sum() and 0 < unit_right.sum() < len(unit_right):
-        text = fit_logistic(decoded.features[unproven], right[unproven])
-        inputs = np.concatenate([unit_features(decoded.scores[row]) for row in doubtful])
-        calibration = Calibration(text, fit_logistic(inputs, unit_right))
-    else:
-        logger.warning("all texts of the calibration came out alike; confidences stay as the model has them")
-    return calibration, {
-        "texts": len(units),
+    prefix, order = split_parts(torch.cat((noisy, blended)), chosen.prefixes.shape[1])
+    found = controller.decode_all(Observation.of(order, prefix), AT_ONCE, "calibrating")
+    right = np.array([a == b for a, b in zip(chosen.units, found.units, strict=False)] + [False] * len(blended))
+    verified = found.verified.cpu().numpy()
+    return _fitted(chosen.units, found, right, verified), {
+        "texts": len(chosen),
         "blends": len(blended),
-        "exact_match": float(right[: len(units)].mean()),
-        "proven": float(1.0 - unproven[: len(units)].mean()),
+        "exact_match": float(right[: len(chosen)].mean()),
+        "verified": float(verified[: len(chosen)].mean()),
     }
+
+
+def _drawn(texts: EncodedTexts, count: int, seed: int) -> list[int]:
+    """Rows of some texts; long ones are few and fail most, so that rare lengths are drawn more often."""
+    lengths = np.array([len(text) for text in texts.units])
+    rarity = np.bincount(lengths)[lengths] ** -0.5
+    rng = np.random.default_rng(seed)
+    drawn: list[int] = rng.choice(len(texts), min(count, len(texts)), replace=False, p=rarity / rarity.sum()).tolist()
+    return drawn
+
+
+def _fitted(
+    truth: Sequence[Sequence[int]], found: DecodeResult, right: npt.NDArray[np.bool_], verified: npt.NDArray[np.bool_]
+) -> Calibration:
+    """Regressions of being right on the features of unverified texts, and of their units' scores."""
+    assert found.features is not None
+    unverified = ~verified
+    rows = [row for row in np.flatnonzero(unverified[: len(truth)]).tolist() if found.units[row]]
+    hits = np.array([hit for row in rows for hit in right_units(truth[row], found.units[row])], dtype=bool)
+    if not (0 < right[unverified].sum() < unverified.sum() and 0 < hits.sum() < len(hits)):
+        logger.warning("all texts of the calibration came out alike; confidences stay as the model has them")
+        return Calibration.none()
+    inputs = np.concatenate([unit_features(found.scores[row]) for row in rows])
+    return Calibration(fit_logistic(found.features[unverified], right[unverified]), fit_logistic(inputs, hits))
 
 
 def fit_logistic(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> tuple[float, ...]:
@@ -88,15 +101,6 @@ def fit_logistic(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]
 def mixed_cosines(count: int) -> Tensor:
     """Noise levels in turn, as cosines of full vectors with the clean ones. Shape: (count,)."""
     return torch.tensor([_COSINES[place % len(_COSINES)] for place in range(count)])
-
-
-def blends(vectors: Tensor, generator: torch.Generator) -> Tensor:
-    """Weighted means of every vector and its neighbour, .5 to .75 of the first: vectors that no text made.
-
-    Shape: (B, D) to (B - 1, D) of unit length.
-    """
-    share = 0.5 + 0.25 * torch.rand(len(vectors) - 1, 1, generator=generator)
-    return F.normalize(share * vectors[:-1] + (1.0 - share) * vectors[1:], dim=1)
 
 
 def right_units(truth: Sequence[int], decoded: Sequence[int]) -> list[bool]:

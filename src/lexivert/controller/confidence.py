@@ -1,4 +1,4 @@
-"""How sure a decode is: calibrated probabilities that a text, and each of its units, is right.
+"""Confidence: calibrated probabilities that a text, and each of its units, is right.
 
 Unit scores are probabilities under the model that made them, which are right only as far as the model is. A logistic
 regression on validation documents over a mix of noise levels and blends of two texts (Platt 1999) brings them to
@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 _EDGE = 1.0e-6  # scores are kept this far from 0 and 1
-_PROVEN = 1.0 - 1.0e-6
+_VERIFIED = 1.0 - 1.0e-6
 FEATURES = 6
-_STRAY = (3.0, 10.0)  # what noise shows; what leaves no doubt
+_SECOND_EOS = (3.0, 10.0)  # what noise shows; what leaves no doubt
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Calibration:
         return cls((1.0, *[0.0] * FEATURES), (1.0, 0.0, 0.0))
 
     def __call__(
-        self, features: npt.NDArray[np.float64], scores: Sequence[Sequence[float]], proven: Tensor
+        self, features: npt.NDArray[np.float64], scores: Sequence[Sequence[float]], verified: Tensor
     ) -> tuple[Tensor, list[list[float]]]:
-        """Calibrated probabilities of texts (B,) and of their units; a proven text is certain."""
+        """Calibrated probabilities of texts (B,) and of their units; a verified text is certain."""
         weighed = torch.from_numpy(_probabilities(_with_constant(features) @ np.array(self.text)))
-        confidence = torch.where(proven, _PROVEN, weighed.float())
+        confidence = torch.where(verified.cpu(), _VERIFIED, weighed.float())
         units: list[list[float]] = []
-        for row, certain in zip(scores, proven.tolist(), strict=True):
-            units.append([_PROVEN] * len(row) if certain else self._units(row))
+        for row, certain in zip(scores, verified.tolist(), strict=True):
+            units.append([_VERIFIED] * len(row) if certain else self._units(row))
         return confidence, units
 
     def _units(self, scores: Sequence[float]) -> list[float]:
@@ -75,7 +75,7 @@ class Calibration:
 
 
 def text_features(
-    scores: Sequence[Sequence[float]], fit: Tensor, stray: Tensor, order_width: int
+    scores: Sequence[Sequence[float]], fit: Tensor, second_eos: Tensor, order_width: int
 ) -> npt.NDArray[np.float64]:
     """What tells right texts from wrong ones.
 
@@ -83,10 +83,10 @@ def text_features(
     errors; noise that the text leaves, as the log of unexplained over explained energy; log length; how far the
     evidence of a second EOS stands above noise.
 
-    Shape: fit (B,), stray (B,) from ``second_eos_score``, result (B, FEATURES).
+    Shape: fit (B,), second_eos (B,) from ``second_eos_score``, result (B, FEATURES).
     """
     rows = []
-    for row, quality, end in zip(scores, fit.tolist(), stray.tolist(), strict=True):
+    for row, quality, end in zip(scores, fit.tolist(), second_eos.tolist(), strict=True):
         probabilities = np.clip(np.array(row or [1.0]), _EDGE, 1.0 - _EDGE)
         together = float(np.log(probabilities).sum())
         odds = together - np.log(max(-np.expm1(together), _EDGE))
@@ -94,7 +94,7 @@ def text_features(
         noise = np.log((1.0 - squared) / squared * order_width / 1000.0)
         lowest = _log_odds(float(probabilities.min()))
         wrong = float(np.log((1.0 - probabilities).sum() + 1e-3))
-        second = min(max(end, _STRAY[0]), _STRAY[1]) - _STRAY[0]
+        second = min(max(end, _SECOND_EOS[0]), _SECOND_EOS[1]) - _SECOND_EOS[0]
         rows.append([odds, lowest, wrong, noise, np.log1p(len(row)), second])
     return np.array(rows, dtype=np.float64).reshape(-1, FEATURES)
 

@@ -1,228 +1,227 @@
-"""The decode loop: residual, intentions, candidates, commit the easiest, revise, stop.
+"""Easy-first decoding: commit the surest units, subtract them, look again, revise, stop.
 
 Interference cancellation on a superposition code: what is sure is committed and subtracted, which makes the rest
-surer (Frady, Kleyko & Sommer 2018; compare AMP decoding, Rush, Greig & Venkataramanan 2017). The length is never
-given: EOS is a unit like any other and its position is found, and moved, by its own evidence. A vanishing residual
-proves that a noise-free vector has been read exactly.
+surer (Frady, Kleyko & Sommer 2018; compare AMP decoding, Rush, Greig & Venkataramanan 2017). Positions that are still
+open hold a guess, the mean over their likeliest candidates. The length is never given: EOS is a unit like any other
+and its position is found, and moved, by its own evidence. A vanishing residual verifies a noise-free reading.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.controller.belief import OPEN, Buffer
-from lexivert.controller.noise import Channel, fit, length_evidence, observe, onsager, proven
+from lexivert.codes.codebook import Codebook
+from lexivert.config import EasyFirstParams
+from lexivert.controller.belief import OPEN, BeliefState
+from lexivert.controller.candidates import CandidateSearch, Queries
+from lexivert.controller.noise import NoiseEstimate, estimate_noise, length_evidence, onsager
+from lexivert.controller.observation import Observation
 from lexivert.controller.placer import Placer
-from lexivert.controller.posterior import Proposal, Proposer
-from lexivert.controller.results import Rebuilt
+from lexivert.controller.results import DecodeResult
 from lexivert.controller.trace import TraceRecorder
-from lexivert.priors.selector import HELD
+from lexivert.controller.verification import fit, verified
+from lexivert.priors.base import TOP_K, Prior
+from lexivert.search.unit_index import UnitIndex
 
 _MEAN_OF = 4
 """Candidates that a guess is the mean of."""
 
 
-@dataclass(frozen=True)
-class EasyFirstParams:
-    """How far the loop searches, and when it stops.
-
-    Attributes:
-        quick_rounds: searches of a position among the frequent units before all units are searched.
-        quiet: noise, in unit codes' energy, from which on down all units are searched at once, as few dimensions do.
-        rounds: most rounds a text.
-        revisions: most times that a complete text is examined.
-    """
-
-    quick_rounds: int = 1
-    quiet: float = 6.0
-    rounds: int = 24
-    revisions: int = 3
-
-
 @dataclass
-class _State:
-    target: Tensor
-    semantic: Tensor
-    buffer: Buffer
-    scores: Tensor
-    searches: Tensor
-    revisions: Tensor
+class _Run:
+    observed: Observation
+    belief: BeliefState
+    scores: Tensor  # (B, N) probability of each position's unit
+    searches: Tensor  # (B, N) how often each position was searched
+    revisions: Tensor  # (B,)
     active: Tensor
-    memory: Tensor
-    recorder: TraceRecorder | None = field(default=None)
+    recorder: TraceRecorder | None
+
+    def widen(self, positions: int) -> None:
+        """Make room for so many positions."""
+        more = positions - self.scores.shape[1]
+        self.belief.widen(positions)
+        if more > 0:
+            self.scores = torch.nn.functional.pad(self.scores, (0, more))
+            self.searches = torch.nn.functional.pad(self.searches, (0, more))
 
 
 class EasyFirst:
     """Reads order parts back, the surest units first.
 
     Args:
-        proposer: Selector and index.
-        rules: how far to search, and when to stop.
+        index: nearest units.
+        codebook: codes and binding.
+        prior: over units.
+        params: how far to search, what to commit, and when to stop.
     """
 
-    def __init__(self, proposer: Proposer, rules: EasyFirstParams | None = None) -> None:
-        self.proposer = proposer
-        self.placer = Placer()
-        self.rules = rules or EasyFirstParams()
-        self.codebook = proposer.codebook
+    def __init__(self, index: UnitIndex, codebook: Codebook, prior: Prior, params: EasyFirstParams) -> None:
+        self.codebook = codebook
+        self.prior = prior
+        self.params = params
+        self.search = CandidateSearch(prior, index, codebook, params.candidates)
+        self.placer = Placer(params.commit_probability, params.commit_share, params.doubt_deviations)
 
     @torch.inference_mode()
-    def decode(self, order: Tensor, semantic: Tensor, *, trace: bool = False) -> Rebuilt:
-        """Read texts back.
-
-        Args:
-            order: order parts, any positive length. Shape: (B, O).
-            semantic: semantic prefixes. Shape: (B, S).
-            trace: record every commit.
-        """
-        state = self._start(F.normalize(order, dim=-1), F.normalize(semantic, dim=-1), trace=trace)
-        for step in range(self.rules.rounds):
-            self._find_end(state)
-            self._finish(state)
-            if not len(state.active):
+    def decode(self, observed: Observation, *, trace: bool = False) -> DecodeResult:
+        """Read texts back; known units are not looked at. See ``DecodingAlgorithm``."""
+        run = self._start(observed, trace=trace)
+        for number in range(self.params.rounds):
+            self._find_eos(run)
+            self._finish(run)
+            if not len(run.active):
                 break
-            self._round(state, last=step == self.rules.rounds - 1)
-        return _result(state, self.codebook.min_distance)
+            self._round(run, last=number == self.params.rounds - 1)
+        return _result(run)
 
-    def _start(self, target: Tensor, semantic: Tensor, *, trace: bool) -> _State:
-        length = length_evidence(target, self.codebook.eos_codes).argmax(dim=1)
-        buffer = Buffer(length, self.codebook.codes, self.codebook.binding)
-        batch = len(target)
-        recorder = TraceRecorder(target) if trace else None
+    def _start(self, observed: Observation, *, trace: bool) -> _Run:
+        device, batch = self.codebook.device, len(observed)
+        length = length_evidence(observed.order, self.codebook.eos_codes).argmax(dim=1)
+        belief = BeliefState.of_lengths(self.codebook, length)
+        rows = torch.arange(batch, device=device)
+        recorder = TraceRecorder(observed.order) if trace else None
         if recorder is not None:
-            recorder.record_ends(buffer, torch.arange(batch))
-        return _State(
-            target=target,
-            semantic=semantic,
-            buffer=buffer,
-            scores=torch.zeros(buffer.units.shape),
-            searches=torch.zeros(buffer.units.shape, dtype=torch.int64),
-            revisions=torch.zeros(batch, dtype=torch.int64),
-            active=torch.arange(batch),
-            memory=torch.zeros_like(target),
+            recorder.record_eos(belief, rows)
+        searches = torch.zeros(batch, 0, dtype=torch.int64, device=device)
+        run = _Run(
+            observed=observed,
+            belief=belief,
+            scores=observed.order.new_zeros(batch, 0),
+            searches=searches,
+            revisions=torch.zeros(batch, dtype=torch.int64, device=device),
+            active=rows,
             recorder=recorder,
         )
+        run.widen(int(length.max()) if batch else 0)
+        return run
 
-    def _channel(self, state: _State, rows: Tensor) -> Channel:
-        buffer = state.buffer
-        return observe(
-            state.target[rows],
-            buffer.total[rows],
-            buffer.length[rows],
-            buffer.known_energy()[rows],
-            buffer.complete()[rows],
-            state.memory[rows],
-        )
+    def _estimate(self, run: _Run, rows: Tensor) -> NoiseEstimate:
+        return estimate_noise(run.observed, run.belief, rows, complete=run.belief.complete(rows))
 
-    def _find_end(self, state: _State) -> None:
+    def _find_eos(self, run: _Run) -> None:
         """Move EOS where its evidence is better at another position."""
-        rows, buffer = state.active, state.buffer
-        channel = self._channel(state, rows)
-        without = channel.residual + self.codebook.eos_codes[buffer.length[rows]]
-        found = (without @ self.codebook.eos_codes.T).argmax(dim=1)
-        moved = found != buffer.length[rows]
+        rows, belief, eos_codes = run.active, run.belief, self.codebook.eos_codes
+        without = self._estimate(run, rows).residual + eos_codes[belief.length[rows]]
+        found = (without @ eos_codes.T).argmax(dim=1)
+        moved = found != belief.length[rows]
         if moved.any():
-            buffer.move_end(rows[moved], found[moved])
-            if state.recorder is not None:
-                state.recorder.record_ends(buffer, rows[moved])
+            belief.move_eos(rows[moved], found[moved])
+            run.widen(int(belief.length.max()))
+            if run.recorder is not None:
+                run.recorder.record_eos(belief, rows[moved])
 
-    def _finish(self, state: _State) -> None:
-        """Retire texts that are complete and proven, or have been examined often enough."""
-        rows, buffer = state.active, state.buffer
-        complete = buffer.complete()[rows]
-        quality = fit(state.target[rows], buffer.total[rows])
-        certain = proven(quality, buffer.length[rows], self.codebook.min_distance)
-        examined = state.revisions[rows] >= self.rules.revisions
-        state.active = rows[~(complete & (certain | examined))]
+    def _finish(self, run: _Run) -> None:
+        """Retire texts that are complete and verified, or have been examined often enough."""
+        rows, belief = run.active, run.belief
+        fits = fit(run.observed.order[rows], belief.total[rows])
+        certain = verified(fits, belief.length[rows], self.codebook.min_distance)
+        examined = run.revisions[rows] >= self.params.revisions
+        run.active = rows[~(belief.complete(rows) & (certain | examined))]
 
-    def _round(self, state: _State, *, last: bool) -> None:
-        rows, buffer = state.active, state.buffer
-        channel = self._channel(state, rows)
-        n = max(int(buffer.length[rows].max()), 1)
-        still_open = buffer.open()[rows, :n]
-        complete = ~still_open.any(dim=1)
-        asked = still_open | (self._doubtful(state, rows, channel, n) & complete[:, None])
-        state.revisions[rows[complete]] += 1
-        settled = complete & ~asked.any(dim=1)
-        state.revisions[rows[settled]] = self.rules.revisions
+    def _round(self, run: _Run, *, last: bool) -> None:
+        """Search open positions and doubtful commits; commit what is sure and guess the rest."""
+        rows, belief = run.active, run.belief
+        estimate = self._estimate(run, rows)
+        n = max(int(belief.length[rows].max()), 1)
+        run.widen(n)
+        is_open = belief.open(rows, n)
+        complete = ~is_open.any(dim=1)
+        asked = is_open | (self._doubtful(run, rows, estimate, n) & complete[:, None])
+        run.revisions[rows[complete]] += 1
+        run.revisions[rows[complete & ~asked.any(dim=1)]] = self.params.revisions
         if not asked.any():
             return
-        slots = self.proposer.see(buffer, rows, channel, state.semantic[rows], asked)
-        where = asked.nonzero(as_tuple=True)
-        loud = channel.variance[where[0]] * state.target.shape[1] > self.rules.quiet
-        searched = state.searches[rows[where[0]], where[1]]
-        quick = still_open[where] & loud & (searched < self.rules.quick_rounds)
-        held = buffer.units[rows[where[0]], where[1]]
-        proposal = self.proposer.propose(slots, quick, held)
-        spread = self._commit(state, rows, proposal, quick, last=last)
-        state.memory[rows] = onsager(channel, spread)
-        state.searches[rows[where[0]], where[1]] += 1
+        queries = self._queries(run, rows, estimate, asked, is_open)
+        units, marginals = self.search.posterior(queries)
+        divergence = self._commit(run, rows, queries, units, marginals, last=last)
+        belief.memory[rows] = onsager(estimate, divergence)
+        run.searches[rows[queries.rows], queries.positions] += 1
 
-    def _doubtful(self, state: _State, rows: Tensor, channel: Channel, n: int) -> Tensor:
-        """Tell which committed units have too little evidence of their own. Shape: (R, n) bool."""
-        buffer = state.buffer
-        committed = (buffer.weights[rows, :n] == 1) & buffer.inside()[rows, :n]
-        complete = committed.sum(dim=1) == buffer.length[rows]
-        committed &= complete[:, None]
+    def _doubtful(self, run: _Run, rows: Tensor, estimate: NoiseEstimate, n: int) -> Tensor:
+        """Tell which commits of complete texts have too little evidence of their own. Shape: (b, n) bool."""
+        belief = run.belief
+        committed = belief.committed[rows, :n] & belief.complete(rows)[:, None]
         which, positions = committed.nonzero(as_tuple=True)
-        codes = self.codebook.codes[buffer.units[rows[which], positions]].float()
-        bound = self.codebook.binding.bind(codes, positions)
-        strength = 1.0 + (bound * channel.residual[which]).sum(dim=1)
+        bound = self.codebook.binding.bind(belief.means[rows[which], positions], positions)
+        strength = 1.0 + (bound * estimate.residual[which]).sum(dim=1)
         doubtful = torch.zeros_like(committed)
-        doubtful[which, positions] = self.placer.doubts(strength, channel.variance[which])
+        doubtful[which, positions] = self.placer.doubts(strength, estimate.variance[which])
         return doubtful
 
-    def _commit(self, state: _State, active: Tensor, proposal: Proposal, quick: Tensor, *, last: bool) -> Tensor:
-        """Commit the sure pairs, or the easiest where nothing is sure, and hold the rest as guesses.
+    def _queries(self, run: _Run, rows: Tensor, estimate: NoiseEstimate, asked: Tensor, is_open: Tensor) -> Queries:
+        """Evidence and prior at the asked positions, and how widely each is searched."""
+        belief = run.belief
+        which, positions = asked.nonzero(as_tuple=True)
+        effective = self.codebook.binding.unbind(estimate.residual[which], positions)
+        effective += belief.means[rows[which], positions]
+        seen = belief.view(rows, asked.shape[1], run.observed.prefix[rows], estimate.prefix_cosine)
+        variance = estimate.variance[which]
+        high_noise = variance * self.codebook.width > self.params.low_noise
+        fresh = run.searches[rows[which], positions] < self.params.frequent_only_rounds
+        return Queries(
+            rows=which,
+            positions=positions,
+            natural=effective / variance[:, None],
+            prior=self.prior.queries(seen)[which, positions],
+            variance=variance,
+            current=belief.units[rows[which], positions, 0],
+            frequent_only=is_open[which, positions] & high_noise & fresh,
+        )
+
+    def _commit(
+        self, run: _Run, active: Tensor, queries: Queries, units: Tensor, marginals: Tensor, *, last: bool
+    ) -> Tensor:
+        """Commit the sure pairs, or the easiest where nothing is sure, and keep the rest as guesses.
 
         Returns:
-            Sum of ``p - |m|²`` over each text's guesses, see ``onsager``. Shape: (R,).
+            Sum of ``p - |m|²`` over each text's guesses, see ``onsager``. Shape: (b,).
         """
-        probability, choice = proposal.probabilities.max(dim=1)
-        units = proposal.units.gather(1, choice[:, None])[:, 0]
-        commit = self.placer.commits(proposal.rows, probability, quick)
+        probability, choice = marginals.max(dim=1)
+        best = units.gather(1, choice[:, None])[:, 0]
+        commit = self.placer.commits(queries.rows, probability, queries.frequent_only)
         if last:
             commit = torch.ones_like(commit)
-        rows = active[proposal.rows]
-        state.scores[rows, proposal.positions] = probability
-        guess = ~commit
-        means, mass = self._means(proposal, guess)
-        state.buffer.put(rows[guess], proposal.positions[guess], units[guess], probability[guess], means)
-        shares, places = proposal.probabilities[guess].topk(HELD, dim=1)
-        state.buffer.note(rows[guess], proposal.positions[guess], proposal.units[guess].gather(1, places), shares)
-        spread = torch.zeros(len(active)).index_add_(0, proposal.rows[guess], mass - means.square().sum(dim=1))
+        rows = active[queries.rows]
+        run.scores[rows, queries.positions] = probability
+        divergence = self._guess(run, rows, queries, units, marginals, ~commit, len(active))
         order = commit.nonzero()[:, 0]
         order = order[torch.argsort(-probability[order], stable=True)]
-        rows, positions, units = rows[order], proposal.positions[order], units[order]
-        if state.recorder is not None:
-            state.recorder.put(state.buffer, rows, positions, units, probability[order])
+        pairs = (rows[order], queries.positions[order], best[order])
+        if run.recorder is not None:
+            run.recorder.commit(run.belief, *pairs, probability[order])
         else:
-            state.buffer.put(rows, positions, units, torch.ones(len(order)))
-        return spread
+            run.belief.commit(*pairs)
+        return divergence
 
-    def _means(self, proposal: Proposal, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Posterior mean of the code at some positions, over the likeliest candidates, and their summed probability.
+    def _guess(
+        self, run: _Run, rows: Tensor, queries: Queries, units: Tensor, marginals: Tensor, chosen: Tensor, batch: int
+    ) -> Tensor:
+        """Put posterior means at the chosen positions; returns their divergence by text. Shape: (batch,)."""
+        weights, places = marginals[chosen].topk(min(_MEAN_OF, units.shape[1]), dim=1)
+        means = torch.bmm(weights[:, None, :], self.codebook.embed(units[chosen].gather(1, places)))[:, 0]
+        kept = places[:, :TOP_K]
+        run.belief.put(
+            rows[chosen], queries.positions[chosen], units[chosen].gather(1, kept), weights[:, :TOP_K], means
+        )
+        spread = weights.sum(dim=1) - means.square().sum(dim=1)
+        return marginals.new_zeros(batch).index_add_(0, queries.rows[chosen], spread)
 
-        Shape: chosen (M,) bool, results (chosen, O) and (chosen,).
-        """
-        probability, places = proposal.probabilities[chosen].topk(min(_MEAN_OF, proposal.units.shape[1]), dim=1)
-        codes = self.codebook.codes[proposal.units[chosen].gather(1, places)].float()
-        return torch.bmm(probability[:, None, :], codes)[:, 0], probability.sum(dim=1)
 
-
-def _result(state: _State, min_distance: float) -> Rebuilt:
-    buffer = state.buffer
-    lengths = buffer.length.tolist()
-    units = [row[:n] for row, n in zip(buffer.units.tolist(), lengths, strict=True)]
-    scores = [row[:n] for row, n in zip(state.scores.tolist(), lengths, strict=True)]
-    kept = [[unit != OPEN for unit in row] for row in units]
-    units = [[u for u, k in zip(row, keep, strict=True) if k] for row, keep in zip(units, kept, strict=True)]
-    scores = [[s for s, k in zip(row, keep, strict=True) if k] for row, keep in zip(scores, kept, strict=True)]
-    quality = fit(state.target, buffer.total)
-    certain = proven(quality, buffer.length, min_distance) & buffer.complete()
-    steps = state.recorder.steps if state.recorder is not None else [[] for _ in units]
-    return Rebuilt(units, scores, quality, certain, steps)
+def _result(run: _Run) -> DecodeResult:
+    belief, lengths = run.belief, run.belief.length.tolist()
+    everything = torch.arange(len(lengths), device=run.active.device)
+    rows = zip(belief.units[:, :, 0].tolist(), run.scores.tolist(), lengths, strict=True)
+    pairs = [[(u, s) for u, s in zip(units[:n], scores[:n], strict=True) if u != OPEN] for units, scores, n in rows]
+    fits = fit(run.observed.order, belief.total)
+    certain = verified(fits, belief.length, belief.codebook.min_distance) & belief.complete(everything)
+    return DecodeResult(
+        units=[[unit for unit, _ in row] for row in pairs],
+        scores=[[score for _, score in row] for row in pairs],
+        fit=fits,
+        verified=certain,
+        steps=run.recorder.steps if run.recorder is not None else [[] for _ in pairs],
+    )

@@ -1,182 +1,146 @@
-"""From a half-decoded state to scored (unit, position) pairs: evidence, intention, candidates, posterior."""
+"""The posterior over units at a position: exact evidence times prior, over the retrieved units and the tail mass.
+
+In Gaussian noise of variance v, evidence e makes unit u's log posterior ``<e, c(u)> / v + log p(u)`` up to a
+constant. ``e / v`` is the natural parameter: units are searched with it as the query. Of the V units the k best are
+retrieved and scored exactly; what all others weigh together, the tail mass, is measured where all were compared, and
+expected where they were not. Both loops of the controller normalise by this one softmax.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any
+from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.codes.codebook import Codebook
-from lexivert.controller.belief import Buffer
-from lexivert.controller.noise import Channel, prefix_cosine
-from lexivert.priors.base import Prior, UnitPrior
-from lexivert.priors.selector import Context
-from lexivert.search.faiss_index import UnitIndex
+from lexivert.priors.base import Prior
+from lexivert.search.unit_index import Logits, UnitIndex
 
-_CLEAR_DEVIATIONS = 6.0
-"""How far the right unit's score must stand out for a search of few dimensions to have it on the shortlist."""
-_WIDTHS = (128, 256, 384, 512, 768, 1024)
-"""Numbers of dimensions that all units are searched in."""
+_BINS = 32
+_FAR = 8.0  # deviations beyond which a tail counts as empty
 
 
 @dataclass(frozen=True)
-class Slots:
-    """M positions to be decoded, of B texts.
+class Posterior:
+    """Posterior over units at m positions.
 
     Attributes:
-        rows: text of each. Shape: (M,).
-        positions: the position. Shape: (M,).
-        evidence: noisy copy of the code there. Shape: (M, O).
-        queries: the prior's, see ``Prior``. Shape: (M, R + 1).
-        variance: noise per dimension of each text's evidence. Shape: (B,).
+        units: candidates, the likeliest first. Shape: (m, k).
+        marginals: their probabilities; what is missing to 1 is the tail mass. Shape: (m, k).
+        mean: posterior mean of the code, over the retrieved units. Shape: (m, O).
+        log_evidence: log of the natural parameter's likelihood ratio against no unit, ``log Σ_u p(u)·exp(<query,
+            c(u)>)``: the log marginal likelihood under the prior, but for ``1/2v``. Shape: (m,).
     """
 
-    rows: Tensor
-    positions: Tensor
-    evidence: Tensor
-    queries: Tensor
-    variance: Tensor
-
-    @cached_property
-    def intentions(self) -> Tensor:
-        """Evidence over variance: inner product with a code plus log prior is a log posterior. Shape: (M, O)."""
-        return self.evidence / self.variance[self.rows, None]
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """Scored pairs: M positions with K candidates each.
-
-    Attributes:
-        rows: text of each position. Shape: (M,).
-        positions: the position. Shape: (M,).
-        units: candidate units. Shape: (M, K).
-        probabilities: posterior of each candidate. Shape: (M, K).
-    """
-
-    rows: Tensor
-    positions: Tensor
     units: Tensor
-    probabilities: Tensor
+    marginals: Tensor
+    mean: Tensor
+    log_evidence: Tensor
+
+    @classmethod
+    def joined(cls, parts: list[Posterior]) -> Posterior:
+        """Posteriors of several parts, one behind the other."""
+        names = ("units", "marginals", "mean", "log_evidence")
+        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
 
-def score(slots: Slots, units: Tensor, logits: Tensor, unigram: UnitPrior, quick: Tensor) -> Tensor:
-    """Log posterior over candidates, leaving room for the units that were not retrieved (see ``UnitPrior.rest``).
+class PosteriorSource(Protocol):
+    """Where message passing gets its posteriors: all units, or lists of them."""
+
+    def posterior(self, natural: Tensor, queries: Tensor, k: int, positions: Tensor) -> Posterior:
+        """Posterior over units.
+
+        Args:
+            natural: evidence over noise variance. Shape: (m, O).
+            queries: the prior's. Shape: (m, H).
+            k: candidates told by name, at least.
+            positions: of each query in its text. Shape: (m,).
+        """
+        ...
+
+
+def softmax_with_tail(scores: Tensor, log_tail: Tensor) -> tuple[Tensor, Tensor]:
+    """Probabilities of retrieved units, beside the tail of all others.
 
     Args:
-        slots: M positions.
-        units: candidates, those of most logit among the searched but for what a shortlist misses. Shape: (M, K).
-        logits: log likelihood ratio plus log prior of each. Shape: (M, K).
-        unigram: of all units.
-        quick: whether only frequent units were searched. Shape: (M,) bool.
+        scores: log posterior of each up to a constant, -inf for none. Shape: (m, k).
+        log_tail: log summed ``exp(score)`` of all other units. Shape: (m,).
 
-    Shape: (M, K).
+    Returns:
+        Probabilities (m, k), and the log partition function (m,).
     """
-    variance = slots.intentions.square().sum(dim=1) / slots.evidence.shape[1]
-    lowest = logits.topk(2, dim=1, largest=False).values[:, 1]  # the very lowest may be a held unit, far below
-    outside = unigram.rest(units, lowest, variance, quick)
-    everything = torch.cat((logits, outside[:, None]), dim=1)
-    return F.log_softmax(everything, dim=1)[:, :-1]
+    log_partition = torch.logaddexp(scores.logsumexp(dim=1), log_tail)
+    return torch.exp(scores - log_partition[:, None]), log_partition
 
 
-class Proposer:
-    """Prior and index in a row.
+class IndexPosterior:
+    """Posteriors with all units compared.
 
     Args:
-        prior: the Selector's, or a fixed one.
-        index: nearest units.
-        codebook: codes, unigram prior, rotations.
-        candidates: K.
+        index: compares them.
+        prior: over units.
+        candidates: units whose codes make up a posterior mean.
     """
 
-    def __init__(self, prior: Prior, index: UnitIndex, codebook: Codebook, candidates: int) -> None:
-        self.prior = prior
+    def __init__(self, index: UnitIndex, prior: Prior, candidates: int) -> None:
         self.index = index
-        self.codebook = codebook
+        self.prior = prior
         self.candidates = candidates
-        self.unigram = UnitPrior(codebook.log_prior, index.frequent)
 
-    def see(self, buffer: Buffer, rows: Tensor, channel: Channel, semantic: Tensor, asked: Tensor) -> Slots:
-        """Collect what is known of some texts of a buffer.
+    def posterior(self, natural: Tensor, queries: Tensor, k: int, positions: Tensor | None = None) -> Posterior:  # noqa: ARG002 a list's alone
+        """See ``PosteriorSource``."""
+        parts = []
+        for found in self.index.compare(natural, max(k, self.candidates), Logits(queries, self.prior.output)):
+            marginals, log_partition = softmax_with_tail(found.scores, found.log_tail)
+            ordered, places = marginals.sort(dim=1, descending=True)
+            mean = torch.bmm(marginals[:, None, :], found.codes)[:, 0]
+            units = found.units.gather(1, places)
+            parts.append(Posterior(units, ordered, mean, log_partition - found.log_prior))
+        return Posterior.joined(parts)
 
-        Args:
-            buffer: decoded so far.
-            rows: the texts, R of them. Shape: (R,).
-            channel: their channel.
-            semantic: their semantic prefix. Shape: (R, S).
-            asked: positions to predict, open or to be examined again. Shape: (R, N) bool.
-        """
-        n = asked.shape[1]
-        which, positions = asked.nonzero(as_tuple=True)
-        evidence = self.codebook.binding.unbind(channel.residual[which], positions)
-        evidence += buffer.known(rows[which], positions)
-        width = evidence.shape[1]
-        cosine = prefix_cosine(channel.cosine, width, semantic.shape[1], self.codebook.semantic_share)
-        units, shares = buffer.held(rows, n)
-        context = Context(units, shares, buffer.length[rows], semantic, cosine * semantic.norm(dim=1))
-        queries = self.prior.queries(context)[which, positions]
-        return Slots(which, positions, evidence, queries, channel.variance)
 
-    def retrieve(self, slots: Slots, quick: Tensor, held: Tensor) -> tuple[Tensor, Tensor]:
-        """Find the candidates of most inner product plus log prior: among the frequent units or among all.
+class ExpectedTail:
+    """Tail mass of units that were not compared, as expected from their unigram prior.
 
-        Args:
-            slots: M positions.
-            quick: positions for which frequent units are enough. Shape: (M,) bool.
-            held: unit that each position holds, as a guess or committed, or -1; always among the candidates, as a
-                shortlist of few dimensions may miss a unit whose evidence is weak. Shape: (M,).
+    Args:
+        log_prior: log unigram probability of all units. Shape: (V,).
+        frequent: the first so many units make up a search of frequent units alone.
+    """
 
-        Returns:
-            Units and their inner products plus log priors, -inf for unit -1, both (M, K).
-        """
-        count = min(self.candidates, self.index.frequent)
-        units = torch.empty(len(quick), count, dtype=torch.int64)
-        scores = torch.empty(len(quick), count)
-        intentions = slots.intentions
-        for chosen, search in self._searches(quick, slots.variance[slots.rows]):
-            if chosen.any():
-                bias = (slots.queries[chosen], self.prior.table)
-                found = search(intentions[chosen].numpy(), count, bias)
-                scores[chosen], units[chosen] = (torch.from_numpy(part) for part in found)
-        missed = (held >= 0) & (units != held[:, None]).all(dim=1)
-        lost = held[missed]
-        units[missed, -1] = lost
-        products = (self.codebook.codes[lost].float() * intentions[missed]).sum(dim=1)
-        scores[missed, -1] = products + (self.prior.table[lost] * slots.queries[missed]).sum(dim=1)
-        return units, scores
+    def __init__(self, log_prior: Tensor, frequent: int) -> None:
+        low, high = float(log_prior.min()), float(log_prior.max())
+        self._bin = ((log_prior - low) / max(high - low, 1e-6) * _BINS).long().clamp(0, _BINS - 1)
+        sums = log_prior.new_zeros(_BINS).index_add_(0, self._bin, log_prior)
+        counts = torch.bincount(self._bin, minlength=_BINS).float()
+        self._level = sums / counts.clamp_min(1.0)
+        self._frequent = torch.bincount(self._bin[:frequent], minlength=_BINS).float()
+        self._rare = counts - self._frequent
 
-    def _searches(self, quick: Tensor, variance: Tensor) -> Iterator[tuple[Tensor, Callable[..., tuple[Any, Any]]]]:
-        """Tell which positions are searched how: the less noise, the fewer code dimensions tell the units apart.
+    def log_tail(self, units: Tensor, lowest: Tensor, variance: Tensor, frequent_only: Tensor) -> Tensor:
+        """Log of the summed ``exp(score)`` of all units that were not retrieved, as expected.
 
-        In d of O dimensions the right unit's inner product stands ``sqrt(d / (1 + O·variance))`` deviations above
-        those of the units that have nothing to do with the evidence. An index other than Flat is left to itself.
-        """
-        index = self.index
-        yield quick, partial(index.scan, width=index.searched_width, first=index.frequent)
-        if not index.scans:
-            yield ~quick, index.search
-            return
-        needed = _CLEAR_DEVIATIONS**2 * (1.0 + self.codebook.codes.shape[1] * variance)
-        enough = 0
-        for width in (width for width in _WIDTHS if width < self.codebook.codes.shape[1]):
-            chosen = ~quick & (needed > enough) & (needed <= width)
-            yield chosen, partial(index.scan, width=width, biased=False)
-            enough = width
-        yield ~quick & (needed > enough), index.scan
-
-    def propose(self, slots: Slots, quick: Tensor, held: Tensor) -> Proposal:
-        """Find and score candidates for every asked position.
+        The inner product of a natural parameter with a unit that has nothing to do with it is normal, of variance s².
+        The searched units that were not retrieved have a score below the lowest retrieved one, t, so that such a unit
+        of log prior b weighs ``exp(b + s²/2) Φ((t - b - s²)/s) / Φ((t - b)/s)``, the mean of a truncated log-normal;
+        one that was not searched weighs ``exp(b + s²/2)``.
 
         Args:
-            slots: M positions.
-            quick: positions for which frequent units are enough. Shape: (M,) bool.
-            held: see ``retrieve``. Shape: (M,).
+            units: retrieved, -1 where there were too few. Shape: (m, k).
+            lowest: the lowest score among them, -inf if fewer than k were found. Shape: (m,).
+            variance: s². Shape: (m,).
+            frequent_only: whether only frequent units were searched. Shape: (m,) bool.
+
+        Shape: (m,).
         """
-        units, logits = self.retrieve(slots, quick, held)
-        log_posterior = score(slots, units, logits, self.unigram, quick)
-        return Proposal(slots.rows, slots.positions, units, log_posterior.exp())
+        zeros = lowest.new_zeros(len(units), _BINS)
+        found = zeros.scatter_add_(1, self._bin[units], (units >= 0).to(lowest.dtype))
+        searched = torch.where(frequent_only[:, None], self._frequent, self._frequent + self._rare)
+        left = (searched - found).clamp_min(0.0)
+        deviation = variance.sqrt()[:, None]
+        bound = ((lowest[:, None] - self._level) / deviation).clamp_min(-_FAR)
+        below = torch.special.log_ndtr(bound - deviation) - torch.special.log_ndtr(bound)
+        unsearched = frequent_only[:, None] * self._rare
+        weights = torch.log(left) + below.clamp_max(0.0)
+        everything = torch.logaddexp(weights, torch.log(unsearched)) + self._level
+        return torch.logsumexp(everything, dim=1) + variance / 2

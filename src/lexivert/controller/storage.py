@@ -1,147 +1,91 @@
-"""The Selector on disk, and the decoder made of it."""
+"""The controller on disk, and the decoder of a project: rules of the loops, calibration, and where its parts lie."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
+import pydantic
 import torch
-from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.codes.bindings import binding_of
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.encoder import Encoder
-from lexivert.codes.model_config import ModelConfig
-from lexivert.config import ControllerParams
-from lexivert.controller.cascade import Cascade
+from lexivert.config import ControllerParams, ModelConfig
+from lexivert.controller.base import Parts
 from lexivert.controller.confidence import Calibration
-from lexivert.controller.posterior import Proposer
+from lexivert.controller.controller import Controller
 from lexivert.errors import DamagedArtifactError
-from lexivert.priors.base import Prior
-from lexivert.priors.selector import Selector
-from lexivert.search.faiss_index import UnitIndex
+from lexivert.priors import selector_storage, unigram  # noqa: F401 they register their priors
+from lexivert.priors.base import load_prior
+from lexivert.search.unit_index import UnitIndex
 from lexivert.text.lexicon import Lexicon
 
-WEIGHTS = "controller.safetensors"
 CONFIG = "config.json"
-_VECTORS, _BIAS = "units.vectors", "units.bias"
 
 
-@dataclass(frozen=True)
-class ControllerShape:
-    """What ``config.json`` holds: all that the Selector's shape depends on, and K."""
-
-    order_width: int
-    semantic_width: int
-    positions: int
-    units: int
-    rank: int
-    width: int
-    reach: int
-    candidates: int
-
-    @classmethod
-    def of(cls, config: ModelConfig, units: int, params: ControllerParams) -> ControllerShape:
-        """Collect the shape of a run's controller."""
-        return cls(
-            order_width=config.order_width,
-            semantic_width=config.semantic_width,
-            positions=config.code.max_units + 1,
-            units=units,
-            rank=params.rank,
-            width=params.width,
-            reach=params.reach,
-            candidates=params.candidates,
-        )
-
-
-def codebook_of(config: ModelConfig, lexicon: Lexicon, index: UnitIndex) -> Codebook:
-    """What decoders know of units."""
+def codebook_of(config: ModelConfig, lexicon: Lexicon, codes: Tensor) -> Codebook:
+    """What decoding knows of units. Shape: codes (V, O) float16."""
     return Codebook(
-        torch.from_numpy(index.codes),
+        codes,
         torch.from_numpy(lexicon.log_prior()),
-        config.binding(),
+        binding_of(config),
         min_distance=config.code.identity_share,
         semantic_share=config.code.semantic_share,
     )
 
 
-def new_selector(shape: ControllerShape, seed: int) -> Selector:
-    """Untrained Selector: its queries are 0, so that units' biases alone count."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Selector(shape.semantic_width, shape.rank, shape.width, shape.reach, shape.positions).eval()
-
-
-def save(prior: Prior, calibration: Calibration, shape: ControllerShape, folder: Path) -> None:
-    """Write ``controller.safetensors`` and ``config.json``, whole or not at all; unit vectors as half floats.
-
-    Args:
-        prior: a learned one.
-        calibration: of the confidences.
-        shape: of the Selector.
-        folder: replaced if it is there.
-    """
-    assert prior.selector is not None
-    state = {f"selector.{key}": value for key, value in prior.selector.state_dict().items()}
-    state |= {_VECTORS: prior.table[:, :-1].half(), _BIAS: prior.table[:, -1]}
+def save(params: ControllerParams, calibration: Calibration, folder: Path) -> None:
+    """Write ``config.json`` with the rules and the calibration; the folder is replaced if it is there."""
     with artifacts.atomic_path(folder) as temporary:
         temporary.mkdir()
-        save_file({key: value.detach().contiguous() for key, value in state.items()}, temporary / WEIGHTS)
-        artifacts.write_json(temporary / CONFIG, {"shape": asdict(shape), "calibration": calibration.to_dict()})
+        content = {"params": params.model_dump(mode="json"), "calibration": calibration.to_dict()}
+        artifacts.write_json(temporary / CONFIG, content)
 
 
-def load_model(paths: Paths) -> tuple[Encoder, Cascade]:
-    """Encoder and decoder of a project folder after ``dvc repro``.
+def read(folder: Path) -> tuple[ControllerParams, Calibration]:
+    """Read what ``save`` wrote.
+
+    Raises:
+        MissingArtifactError, DamagedArtifactError: the file is missing or damaged.
+    """
+    path = artifacts.require(folder) / CONFIG
+    content: Any = artifacts.read_json(path)
+    try:
+        params = ControllerParams.model_validate(content["params"])
+        return params, Calibration.from_dict(content["calibration"])
+    except (KeyError, TypeError, ValueError, pydantic.ValidationError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DamagedArtifactError(f"{path} is damaged ({reason}); run `dvc repro controller`") from error
+
+
+def assemble(config: ModelConfig, lexicon: Lexicon, index: UnitIndex, controller: Path, prior: Path) -> Controller:
+    """The controller of a model.
+
+    Args:
+        config: of the model.
+        lexicon: its units.
+        index: over their codes.
+        controller: folder of rules and calibration.
+        prior: folder of the trained prior.
+
+    Raises:
+        LexivertError: a file is missing or damaged, or prior, binding or algorithm are not registered.
+    """
+    params, calibration = read(controller)
+    codebook = codebook_of(config, lexicon, index.codes)
+    return Controller(Parts(codebook, index, load_prior(params.prior, lexicon, config, prior), params), calibration)
+
+
+def load_model(paths: Paths) -> tuple[Encoder, Controller]:
+    """Encoder and controller of a project folder after ``dvc repro``.
 
     Raises:
         LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
     """
     encoder = Encoder.load(paths.root)
-    index = UnitIndex.load(paths.index, encoder.config.index, encoder.codes.numpy())
-    return encoder, load(paths.controller, encoder.config, encoder.segmenter.lexicon, index)
-
-
-def load(folder: Path, config: ModelConfig, lexicon: Lexicon, index: UnitIndex) -> Cascade:
-    """Read what ``save`` wrote.
-
-    Raises:
-        MissingArtifactError, DamagedArtifactError: a file is missing, damaged or of another layout.
-    """
-    content: Any = artifacts.read_json(artifacts.require(folder) / CONFIG)
-    weights = artifacts.require(folder / WEIGHTS)
-    codebook = codebook_of(config, lexicon, index)
-    try:
-        shape = ControllerShape(**content["shape"])
-        calibration = Calibration.from_dict(content["calibration"])
-        selector = new_selector(shape, seed=0)
-        state = load_file(weights)
-        vectors, bias = state.pop(_VECTORS), state.pop(_BIAS)
-        if (vectors.shape, bias.shape) != ((shape.units, shape.rank), (shape.units,)):
-            raise ValueError(f"unit vectors of shape {tuple(vectors.shape)}")
-        prior = Prior.learned(selector, vectors.float(), bias)
-        selector.load_state_dict({key.removeprefix("selector."): value for key, value in state.items()})
-    except (
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AssertionError,
-        RuntimeError,
-        OSError,
-        safetensors.SafetensorError,
-    ) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DamagedArtifactError(f"{weights} is damaged ({reason}); run `dvc repro controller`") from error
-    trained_for = (shape.order_width, shape.semantic_width, shape.positions, shape.units)
-    needed = (config.order_width, config.semantic_width, config.code.max_units + 1, len(lexicon))
-    if trained_for != needed:
-        message = (
-            f"{folder} was trained for order width, semantic width, positions and units {trained_for}, not {needed}"
-        )
-        raise DamagedArtifactError(f"{message}; run `dvc repro`")
-    proposer = Proposer(prior, index, codebook, shape.candidates)
-    return Cascade(proposer, calibration)
+    index = UnitIndex.load(paths.index, encoder.config.index, encoder.codes)
+    return encoder, assemble(encoder.config, encoder.segmenter.lexicon, index, paths.controller, paths.selector)

@@ -1,63 +1,63 @@
-"""The rebuild of a text as a list of steps, for people to watch."""
+"""The trace of a rebuild: commits as a list of steps, for people to watch."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lexivert.controller.belief import OPEN, Buffer
-from lexivert.controller.noise import fit
+from lexivert.codes.codebook import Codebook
+from lexivert.controller.belief import OPEN, BeliefState
+from lexivert.controller.results import Step
+from lexivert.controller.verification import fit
 from lexivert.text.lexicon import EOS
-
-
-@dataclass(frozen=True)
-class Step:
-    """One commit.
-
-    Attributes:
-        unit: the unit committed, moved or put in another's place.
-        position: where.
-        score: probability that it is right, 0 to 1.
-        residual: share of the vector that the buffer leaves unexplained, 1 (all) to 0 (none): sine of the angle
-            between the given vector and the sum of what is committed.
-        buffer: unit ids by position after this step, -1 where open, EOS left out.
-    """
-
-    unit: int
-    position: int
-    score: float
-    residual: float
-    buffer: tuple[int, ...]
 
 
 class TraceRecorder:
     """Commits pairs one at a time and notes each.
 
     Args:
-        target: given order parts. Shape: (B, O).
+        order: given order parts. Shape: (B, O).
     """
 
-    def __init__(self, target: Tensor) -> None:
-        self._target = target
-        self.steps: list[list[Step]] = [[] for _ in range(len(target))]
+    def __init__(self, order: Tensor) -> None:
+        self._order = order
+        self.steps: list[list[Step]] = [[] for _ in range(len(order))]
 
-    def put(self, buffer: Buffer, rows: Tensor, positions: Tensor, units: Tensor, scores: Tensor) -> None:
-        """Commit the pairs in the given order. Shape: four (M,)."""
+    def commit(self, belief: BeliefState, rows: Tensor, positions: Tensor, units: Tensor, scores: Tensor) -> None:
+        """Commit the pairs in the given order. Shape: four (m,)."""
         for i in range(len(rows)):
             one = slice(i, i + 1)
-            buffer.put(rows[one], positions[one], units[one], torch.ones(1))
-            self._note(buffer, int(rows[i]), int(positions[i]), int(units[i]), float(scores[i]))
+            belief.commit(rows[one], positions[one], units[one])
+            self._note(belief, int(rows[i]), int(positions[i]), int(units[i]), float(scores[i]))
 
-    def record_ends(self, buffer: Buffer, rows: Tensor) -> None:
-        """Note that EOS was found, or found elsewhere, in some texts. Shape: (M,)."""
-        for row in rows.tolist():
-            self._note(buffer, row, int(buffer.length[row]), EOS, 1.0)
+    def record_eos(self, belief: BeliefState, rows: Tensor) -> None:
+        """Note that EOS was found, or found elsewhere, in some texts. Shape: (m,)."""
+        for row, position in zip(rows.tolist(), belief.length[rows].tolist(), strict=True):
+            self._note(belief, row, position, EOS, 1.0)
 
-    def _note(self, buffer: Buffer, row: int, position: int, unit: int, score: float) -> None:
-        cosine = fit(self._target[row : row + 1], buffer.total[row : row + 1]).clamp(-1.0, 1.0)
+    def _note(self, belief: BeliefState, row: int, position: int, unit: int, score: float) -> None:
+        length = int(belief.length[row])
+        cosine = fit(self._order[row : row + 1], belief.total[row : row + 1]).clamp(-1.0, 1.0)
         residual = float(torch.sqrt(1.0 - cosine.square()))
-        inside = slice(int(buffer.length[row]))
-        units = tuple(torch.where(buffer.weights[row, inside] == 1, buffer.units[row, inside], OPEN).tolist())
-        self.steps[row].append(Step(unit, position, score, residual, units))
+        belief.widen(length)
+        units = torch.where(belief.committed[row, :length], belief.units[row, :length, 0], OPEN)
+        self.steps[row].append(Step(unit, position, score, residual, tuple(units.tolist())))
+
+
+def replay(order: Tensor, codebook: Codebook, units: list[int], scores: list[float]) -> list[Step]:
+    """Steps of a rebuild of a text that was found all at once: its surest units first.
+
+    Args:
+        order: the vector's order part. Shape: (1, O).
+        codebook: codes and binding.
+        units: of the text.
+        scores: their probabilities.
+    """
+    recorder = TraceRecorder(order)
+    belief = BeliefState.of_lengths(codebook, torch.tensor([len(units)], device=order.device))
+    recorder.record_eos(belief, torch.zeros(1, dtype=torch.int64, device=order.device))
+    surest = sorted(range(len(units)), key=lambda position: -scores[position])
+    positions = torch.tensor(surest, dtype=torch.int64, device=order.device)
+    chosen = torch.tensor(units, dtype=torch.int64, device=order.device)[positions]
+    recorder.commit(belief, torch.zeros_like(positions), positions, chosen, torch.tensor(scores)[positions.cpu()])
+    return recorder.steps[0]

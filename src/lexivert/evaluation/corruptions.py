@@ -11,11 +11,11 @@ from torch import Tensor
 
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
+from lexivert.codes.corruption import add_noise
 from lexivert.codes.superposition import join_parts, split_parts, superpose
 from lexivert.config import IndexParams
 from lexivert.controller.cascade import Cascade
 from lexivert.priors.base import Prior
-from lexivert.priors.selector_data import add_noise
 from lexivert.search import faiss_index
 from lexivert.search.faiss_index import UnitIndex
 

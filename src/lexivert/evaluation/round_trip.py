@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.codes.corruption import add_noise
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.superposition import split_parts
 from lexivert.config import Params
@@ -27,7 +28,6 @@ from lexivert.evaluation.tables import Row, write_table
 from lexivert.evaluation.texts import EvalTexts, Units, choose_texts, hold, texts_of
 from lexivert.generation.mask_predict import HillClimbing
 from lexivert.priors.base import Prior
-from lexivert.priors.selector_data import add_noise
 
 _MIXED_TEXTS = 450
 _COPIES = 3  # of each, in as many levels of noise: fewer readings leave a calibration error of .02 to chance alone

@@ -1,1 +1,1 @@
-"""Texts for vectors that hold a meaning but no words."""
+"""Generation: texts of like meaning for semantic prefixes (embedding inversion), from which no words can be read."""

@@ -1,1 +1,1 @@
-"""Priors over units: unigram, and the Selector, a log-bilinear language model."""
+"""Priors over units at positions: unigram, and the Selector, a log-bilinear language model."""

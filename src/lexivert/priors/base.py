@@ -1,106 +1,132 @@
-"""Priors over units: flat, unigram, or the Selector's; and what the units that were not retrieved weigh."""
+"""What a prior is: log p(unit | position, belief about the text, semantic prefix), linear in unit vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from lexivert.priors.selector import Context, Selector
-from lexivert.text.lexicon import EOS, NEVER
+from lexivert.config import ModelConfig
+from lexivert.registry import Registry
+from lexivert.search.output_layer import OutputLayer
+from lexivert.text.lexicon import EOS, Lexicon
 
-_BINS = 32
-_FAR = 8.0  # deviations beyond which a tail counts as empty
+TOP_K = 3
+"""Candidates, with their marginals, by which a prior sees what stands at a position."""
 
 
 @dataclass(frozen=True)
-class Prior:
-    """Log prior ``<q, g(u)>`` of every unit at every position; a query's last entry is 1, a unit's its bias.
+class Belief:
+    """What a prior sees of B half-decoded texts, padded to N positions: each position's likeliest units.
 
     Attributes:
-        table: unit vectors with their biases. Shape: (V, R + 1).
-        selector: gives the queries; None where nothing is known but the biases (R = 0).
+        units: candidates, -1 for none. Shape: (B, N, k).
+        marginals: probability of each, 1 for a committed unit, 0 for none. Shape: (B, N, k).
+        length: units before EOS, as now believed. Shape: (B,).
+        prefix: given semantic prefixes, unit length. Shape: (B, S).
+        cosine: expected cosine of each with the clean one; 0 if there is none. Shape: (B,).
     """
 
-    table: Tensor
-    selector: Selector | None = None
+    units: Tensor
+    marginals: Tensor
+    length: Tensor
+    prefix: Tensor
+    cosine: Tensor
 
     @classmethod
-    def fixed(cls, log_prior: Tensor) -> Prior:
-        """The same at every position. Shape: (V,)."""
-        return cls(log_prior[:, None].clone()).without([EOS])
+    def certain(cls, units: Tensor, length: Tensor, prefix: Tensor, cosine: Tensor) -> Belief:
+        """The units are known for certain; nothing is where they are -1. Shape: units (B, N), the others as above."""
+        candidates = units.new_full((*units.shape, TOP_K), -1)
+        candidates[:, :, 0] = units
+        marginals = prefix.new_zeros(candidates.shape)
+        marginals[:, :, 0] = (units >= 0).float()
+        return cls(candidates, marginals, length, prefix, cosine)
 
     @classmethod
-    def learned(cls, selector: Selector, vectors: Tensor, bias: Tensor) -> Prior:
-        """The Selector's, with its unit vectors (V, R) and biases (V,)."""
-        table = torch.cat((vectors, bias[:, None]), dim=1)
-        table[EOS, -1] = NEVER
-        return cls(table, selector)
-
-    def without(self, units: Sequence[int]) -> Prior:
-        """Rule some units out."""
-        table = self.table.clone()
-        table[list(units), -1] = NEVER
-        return Prior(table, self.selector)
-
-    def queries(self, context: Context) -> Tensor:
-        """One for every position. Shape: (B, N, R + 1)."""
-        ones = torch.ones(*context.shares.shape[:2], 1)
-        if self.selector is None:
-            return ones
-        held = self.table[context.units.clamp_min(0)][:, :, :, :-1]
-        return torch.cat((self.selector(context, held), ones), dim=2)
-
-    def log_length(self, context: Context, positions: int) -> Tensor:
-        """Log probability of every length. Shape: (B, positions)."""
-        if self.selector is None:
-            return torch.zeros(len(context.length), positions)
-        return self.selector.log_length(context)
+    def empty(cls, positions: int, length: Tensor, prefix: Tensor) -> Belief:
+        """Nothing is known but a clean prefix and a length. Shape: length (B,), prefix (B, S)."""
+        nothing = length.new_full((len(length), positions), -1)
+        return cls.certain(nothing, length, prefix, prefix.norm(dim=1))
 
 
-class UnitPrior:
-    """Log unigram prior of all units, and how many units there are at each of its levels.
+@runtime_checkable
+class Prior(Protocol):
+    """Log prior ``<q, weight[u]> + bias[u]`` of every unit u at every position.
+
+    A causal or bidirectional transformer with a linear output layer is one: its hidden states are the queries, its
+    output embeddings the layer, expected embeddings under the marginals its inputs. A position's query must not
+    depend on what is believed of that position itself, whose evidence is multiplied in. Dense logits that are not
+    linear in unit vectors can't be searched by the eight-bit index.
+
+    """
+
+    @property
+    def output(self) -> OutputLayer:
+        """Unit vectors (V, H) and biases (V,); EOS's bias rules it out."""
+        ...
+
+    def queries(self, belief: Belief) -> Tensor:
+        """One query for every position. Shape: (B, N, H)."""
+        ...
+
+    def log_length(self, belief: Belief, positions: int) -> Tensor:
+        """Log probability of every length, given the prefix. Shape: (B, positions)."""
+        ...
+
+    def without(self, units: Sequence[int]) -> Self:
+        """The same prior with some units ruled out."""
+        ...
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same prior on a device."""
+        ...
+
+
+@dataclass(frozen=True)
+class PriorSource:
+    """What a prior may be made from when a model is loaded.
+
+    Attributes:
+        lexicon: the units; their unigram probabilities among them.
+        config: of the model.
+        folder: where stage ``selector`` left a trained prior; a prior that needs none does not look at it.
+        argument: what stands behind the colon in ``controller.prior``, such as a path; empty if nothing does.
+    """
+
+    lexicon: Lexicon
+    config: ModelConfig
+    folder: Path
+    argument: str = ""
+
+    def log_prior(self) -> Tensor:
+        """Log unigram probability of every unit. Shape: (V,)."""
+        return torch.from_numpy(self.lexicon.log_prior())
+
+
+PRIORS: Registry[Callable[[PriorSource], Prior]] = Registry("prior")
+"""Factories of priors."""
+
+
+def load_prior(name: str, lexicon: Lexicon, config: ModelConfig, folder: Path) -> Prior:
+    """Make the prior that ``controller.prior`` names.
 
     Args:
-        log_prior: of all units. Shape: (V,).
-        frequent: the first so many units make up the quick search.
+        name: an entry of ``PRIORS``, or one with an argument behind a colon.
+        lexicon: the units.
+        config: of the model.
+        folder: of a trained prior.
+
+    Raises:
+        LexivertError: it is not registered, or its files are missing or damaged.
     """
+    entry, _, argument = name.partition(":")
+    return PRIORS.make(entry)(PriorSource(lexicon, config, folder, argument))
 
-    def __init__(self, log_prior: Tensor, frequent: int) -> None:
-        self.log_prior = log_prior
-        low, high = float(log_prior.min()), float(log_prior.max())
-        self._bin = ((log_prior - low) / max(high - low, 1e-6) * _BINS).long().clamp(0, _BINS - 1)
-        sums = torch.zeros(_BINS).index_add_(0, self._bin, log_prior)
-        counts = torch.bincount(self._bin, minlength=_BINS).float()
-        self._level = sums / counts.clamp_min(1.0)
-        self._frequent = torch.bincount(self._bin[:frequent], minlength=_BINS).float()
-        self._rare = counts - self._frequent
 
-    def rest(self, units: Tensor, lowest: Tensor, variance: Tensor, quick: Tensor) -> Tensor:
-        """Log of the summed ``exp(logit)`` of all units that were not retrieved, as expected.
-
-        The inner product of an intention with a unit that has nothing to do with it is normal, of variance s². The
-        searched units that were not retrieved have a logit below the lowest retrieved one, t, so that such a unit of
-        log prior b weighs ``exp(b + s²/2) Φ((t - b - s²)/s) / Φ((t - b)/s)``, the mean of a truncated log-normal;
-        one that was not searched weighs ``exp(b + s²/2)``.
-
-        Args:
-            units: retrieved, -1 where there were too few. Shape: (M, K).
-            lowest: the lowest logit among them, -inf if fewer than K were found. Shape: (M,).
-            variance: s². Shape: (M,).
-            quick: whether only frequent units were searched. Shape: (M,) bool.
-
-        Shape: (M,).
-        """
-        found = torch.zeros(len(units), _BINS).scatter_add_(1, self._bin[units], (units >= 0).float())
-        searched = torch.where(quick[:, None], self._frequent, self._frequent + self._rare)
-        left = (searched - found).clamp_min(0.0)
-        deviation = variance.sqrt()[:, None]
-        reach = ((lowest[:, None] - self._level) / deviation).clamp_min(-_FAR)
-        below = torch.special.log_ndtr(reach - deviation) - torch.special.log_ndtr(reach)
-        unsearched = quick[:, None] * self._rare
-        weights = torch.log(left) + below.clamp_max(0.0)
-        everything = torch.logaddexp(weights, torch.log(unsearched)) + self._level
-        return torch.logsumexp(everything, dim=1) + variance / 2
+def ruled_out_eos(output: OutputLayer) -> OutputLayer:
+    """The layer with EOS ruled out: where a text ends is told by EOS's own evidence."""
+    return output.without([EOS])

@@ -1,4 +1,4 @@
-"""SelectorBatches for the Selector: real text of which something is known, and its prefix, made noisy."""
+"""Training batches of the Selector: sentences of which a part is known, with noisy prefixes."""
 
 from __future__ import annotations
 
@@ -8,34 +8,53 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from tqdm import tqdm
 
-from lexivert.priors.selector import HELD, Context
+from lexivert.codes.corruption import add_noise
+from lexivert.data.encoded_texts import EncodedTexts
+from lexivert.priors.base import TOP_K, Belief
+from lexivert.text.augmentation import SubwordRegularizer
 
-_RESPELLED_SHARE = 0.4
+_REGULARIZED_SHARE = 0.4
 _CHAINED_BATCHES = 0.4
 _CLEAN_PREFIXES = 0.5
 _MISSING_PREFIXES = 0.08
-_LONGER = 0.5  # power of the uniform draw that chooses a lesson's place among the lengths: long ones more often
+_LONGER = 0.5  # power of the uniform draw that chooses a batch's place among the lengths: long ones more often
 
 
 @dataclass(frozen=True)
-class Texts:
-    """Segmented sentences with their semantic prefixes.
+class SelectorTexts:
+    """Training sentences in two spellings, row by row.
 
     Attributes:
-        units: T lists of unit ids.
-        regularized: the same sentences as ``SubwordRegularizer`` writes them.
-        semantic: normalised backbone embeddings. Shape: (T, S) float16.
+        written: as ``Segmenter`` spells them.
+        regularized: as ``SubwordRegularizer`` spells them, with the same prefixes.
     """
 
-    units: Sequence[Sequence[int]]
-    regularized: Sequence[Sequence[int]]
-    semantic: npt.NDArray[np.float16]
+    written: EncodedTexts
+    regularized: EncodedTexts
 
     def __len__(self) -> int:
-        return len(self.units)
+        return len(self.written)
+
+    @classmethod
+    def of(cls, written: EncodedTexts, regularizer: SubwordRegularizer, most: int) -> SelectorTexts:
+        """Spell texts a second time, in their order, on which what the regularizer draws depends.
+
+        Args:
+            written: texts with their strings.
+            regularizer: not used before.
+            most: units of a text; where the second spelling has more, it is the first.
+        """
+        spelled = []
+        pairs = zip(written.texts, written.units, strict=True)
+        for text, units in tqdm(
+            pairs, total=len(written), desc="subword regularisation", unit="sentence", mininterval=1.0
+        ):
+            other = regularizer.segment(text)
+            spelled.append(other if len(other) <= most else units)
+        return cls(written, EncodedTexts(written.texts, spelled, written.prefixes))
 
 
 @dataclass(frozen=True)
@@ -44,34 +63,57 @@ class SelectorBatch:
 
     Attributes:
         truth: right unit of every position, -1 beyond. Shape: (B, N).
-        context: what is known of them.
+        belief: what is known of them.
     """
 
     truth: Tensor
-    context: Context
+    belief: Belief
+
+    def to(self, device: torch.device) -> SelectorBatch:
+        """The same batch on a device."""
+        known = self.belief
+        parts = (known.units, known.marginals, known.length, known.prefix, known.cosine)
+        return SelectorBatch(self.truth.to(device), Belief(*(part.to(device) for part in parts)))
 
 
-def _chained(
-    texts: Texts, starts: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64], most: int, rng: np.random.Generator
-) -> tuple[list[list[int]], Tensor]:
-    """Sentences from each start on until there are as many units as wanted, each chain as written or regularized."""
-    chosen, prefixes = [], []
+def draw_chains(
+    texts: SelectorTexts,
+    starts: npt.NDArray[np.int64],
+    wanted: npt.NDArray[np.int64],
+    most: int,
+    rng: np.random.Generator,
+) -> EncodedTexts:
+    """Sentences from each start on until there are as many units as wanted, each chain in either spelling throughout.
+
+    Rows are a random sample of the corpus, so a chain is no passage: it teaches long texts, not how they go on.
+
+    Args:
+        texts: sentences.
+        starts: row that each chain begins with. Shape: (B,).
+        wanted: units after which a chain is long enough. Shape: (B,).
+        most: units that are kept of a chain; its prefix is that of all of them.
+        rng: draws the spellings.
+    """
+    chains = []
     for start, enough in zip(starts.tolist(), wanted.tolist(), strict=True):
-        spelled = texts.regularized if rng.random() < _RESPELLED_SHARE else texts.units
-        units: list[int] = []
-        prefix = np.zeros(texts.semantic.shape[1], dtype=np.float32)
-        for place in range(start, len(texts)):
-            units += spelled[place]
-            prefix += texts.semantic[place].astype(np.float32) * len(spelled[place])
-            if len(units) >= enough:
-                break
-        chosen.append(units[:most])
-        prefixes.append(prefix)
-    return chosen, F.normalize(torch.from_numpy(np.stack(prefixes)), dim=-1)
+        spelled = texts.regularized if rng.random() < _REGULARIZED_SHARE else texts.written
+        chains.append(spelled.joined([_rows_from(spelled, start, enough)]))
+    units = [chain.units[0][:most] for chain in chains]
+    return EncodedTexts([], units, torch.cat([chain.prefixes for chain in chains]))
+
+
+def _rows_from(texts: EncodedTexts, start: int, enough: int) -> list[int]:
+    """Rows from ``start`` until they have ``enough`` units, or to the end."""
+    length = 0
+    for stop in range(start, len(texts)):
+        length += len(texts.units[stop])
+        if length >= enough:
+            return list(range(start, stop + 1))
+    return list(range(start, len(texts)))
 
 
 def draw_batch(
-    texts: Texts,
+    texts: SelectorTexts,
     by_length: npt.NDArray[np.int64],
     shape: tuple[int, int],
     min_cosine: float,
@@ -97,14 +139,14 @@ def draw_batch(
     else:
         first = int((max(len(texts) - batch, 0) + 1) * rng.random() ** _LONGER)
         starts, wanted = by_length[first : first + batch], np.ones(batch, dtype=np.int64)
-    units, semantic = _chained(texts, starts, wanted[: len(starts)], most, rng)
-    truth, length = padded(units)
-    cosine = torch.from_numpy(rng.uniform(min_cosine, 1.0, len(units)).astype(np.float32))
-    cosine[torch.from_numpy(rng.random(len(units)) < _CLEAN_PREFIXES)] = 1.0
-    semantic = add_noise(semantic, cosine, generator)
-    cosine[torch.from_numpy(rng.random(len(units)) < _MISSING_PREFIXES)] = 0.0
-    held, shares = calibrated_candidates(truth, unigram, generator)
-    return SelectorBatch(truth, Context(held, shares, length, semantic, cosine))
+    chains = draw_chains(texts, starts, wanted[: len(starts)], most, rng)
+    truth, length = padded(chains.units)
+    cosine = torch.from_numpy(rng.uniform(min_cosine, 1.0, len(chains)).astype(np.float32))
+    cosine[torch.from_numpy(rng.random(len(chains)) < _CLEAN_PREFIXES)] = 1.0
+    prefix = add_noise(chains.prefixes, cosine, generator)
+    cosine[torch.from_numpy(rng.random(len(chains)) < _MISSING_PREFIXES)] = 0.0
+    units, marginals = calibrated_candidates(truth, unigram, generator)
+    return SelectorBatch(truth, Belief(units, marginals, length, prefix, cosine))
 
 
 def calibrated_candidates(truth: Tensor, unigram: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -113,26 +155,26 @@ def calibrated_candidates(truth: Tensor, unigram: Tensor, generator: torch.Gener
     That is how a decoder's posteriors look to the Selector, without a decoder: a random share of each text is known,
     some of it surely; the wrong candidates are draws from the unigram distribution.
 
-    Shape: truth (B, N), unigram (V,), result (B, N, HELD) int64 and float32.
+    Shape: truth (B, N), unigram (V,), result (B, N, TOP_K) int64 and float32.
     """
     shape = truth.shape
     known = torch.rand(shape[0], 1, generator=generator) * 1.3 - 0.15
     mass = (known + 0.35 * torch.randn(shape, generator=generator)).clamp(0.0, 1.0)
     hard = torch.rand(shape, generator=generator) < 0.5
     left = torch.where(hard, (mass > 0.5).float(), mass)
-    shares = torch.zeros(*shape, HELD)
-    for place in range(HELD):
+    marginals = torch.zeros(*shape, TOP_K)
+    for place in range(TOP_K):
         least = 0.5 if place == 0 else 0.0
         part = torch.rand(shape, generator=generator) * (1.0 - least) + least
-        shares[:, :, place] = torch.where(hard & (place == 0), left, left * part)
-        left = left - shares[:, :, place]
-    drawn = torch.rand(*shape, HELD, generator=generator)
+        marginals[:, :, place] = torch.where(hard & (place == 0), left, left * part)
+        left = left - marginals[:, :, place]
+    drawn = torch.rand(*shape, TOP_K, generator=generator)
     units = torch.searchsorted(unigram, drawn).clamp(max=len(unigram) - 1)
-    chosen = (torch.rand(*shape, 1, generator=generator) > shares.cumsum(dim=2)).sum(dim=2)
-    right = torch.arange(HELD) == chosen[:, :, None]
+    chosen = (torch.rand(*shape, 1, generator=generator) > marginals.cumsum(dim=2)).sum(dim=2)
+    right = torch.arange(TOP_K) == chosen[:, :, None]
     units = torch.where(right, truth[:, :, None], units)
     inside = (truth >= 0)[:, :, None]
-    return torch.where(inside, units, -1), shares * inside
+    return torch.where(inside, units, -1), marginals * inside
 
 
 def padded(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -142,13 +184,3 @@ def padded(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     for row, text in enumerate(texts):
         truth[row, : len(text)] = torch.tensor(text, dtype=torch.int64)
     return truth, length
-
-
-def add_noise(vectors: Tensor, cosine: Tensor, generator: torch.Generator) -> Tensor:
-    """Turn unit vectors by a random direction to a given cosine.
-
-    Shape: vectors (B, W) of unit length, cosine (B,), result (B, W) of unit length.
-    """
-    noise = torch.randn(vectors.shape, generator=generator)
-    noise = F.normalize(noise - (noise * vectors).sum(dim=1, keepdim=True) * vectors, dim=-1)
-    return cosine[:, None] * vectors + torch.sqrt(1.0 - cosine.square())[:, None] * noise

@@ -1,4 +1,4 @@
-"""Trains the Selector as a language model of half-known texts: first its topics, then whole contexts."""
+"""Trains the Selector as a language model of half-known texts: first bags of words, then full contexts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexivert.config import STEP_UNIT, ControllerParams
+from lexivert.config import STEP_UNIT, SelectorParams
 from lexivert.devices import choose_dtype
-from lexivert.priors.base import Prior
-from lexivert.priors.selector import Selector, UnitEmbeddings
-from lexivert.priors.selector_data import SelectorBatch, Texts, draw_batch
+from lexivert.priors.selector import Selector, SelectorPrior, UnitEmbeddings
+from lexivert.priors.selector_data import SelectorBatch, SelectorTexts, draw_batch
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.collapse import CollapseAlarm, CollapseRules
 from lexivert.training.loop import History, LoopConfig, Progress, train
@@ -24,13 +23,13 @@ STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
 _ALWAYS = 2048  # most probable units, negatives of every step
 _DRAWN = 2048  # further negatives a step, drawn from the rest
-_TOPIC_PATIENCE = 100  # steps: measured, the first phase is over after ten
+_PRETRAINING_PATIENCE = 100  # steps: measured, the first phase is over after ten
 
 
 class BagOfWordsStep:
-    """One lesson to the cross-entropy of its words given the prefix, wherever they stand, over all units.
+    """A batch to the cross-entropy of its words given the prefix, wherever they stand, over all units.
 
-    One distribution serves a whole text, so that nothing needs to be sampled.
+    One distribution serves a text, so that nothing needs to be sampled.
 
     Args:
         selector: to be trained.
@@ -40,7 +39,7 @@ class BagOfWordsStep:
     """
 
     def __init__(
-        self, selector: Selector, space: UnitEmbeddings, params: ControllerParams, dtype: torch.dtype = torch.float32
+        self, selector: Selector, space: UnitEmbeddings, params: SelectorParams, dtype: torch.dtype = torch.float32
     ) -> None:
         self.selector = selector
         self.space = space
@@ -48,26 +47,27 @@ class BagOfWordsStep:
         self.dtype = dtype
         self._features = space.features.to(dtype)
         # The first steps draw all queries the same way, towards what is frequent: no reason to warn or to stop.
-        rules = CollapseRules(doubtful=0.95, patience=_TOPIC_PATIENCE)
-        advice = "lower controller.topic_learning_rate or controller.weight.partition"
-        self.alarm = CollapseAlarm("the topic network's queries", advice, rules)
+        rules = CollapseRules(doubtful=0.95, patience=_PRETRAINING_PATIENCE)
+        advice = "lower selector.bag_of_words.learning_rate or selector.weight.partition"
+        self.alarm = CollapseAlarm("the bag-of-words network's queries", advice, rules)
 
-    def __call__(self, lesson: SelectorBatch, progress: Progress) -> Mapping[str, Tensor]:
+    def __call__(self, batch: SelectorBatch, progress: Progress) -> Mapping[str, Tensor]:
         """Return ``loss`` and its components."""
         del progress
-        inside = lesson.truth >= 0
+        batch = batch.to(self.space.bias.device)
+        inside = batch.truth >= 0
         vectors = self.space.every(self._features)
-        queries = self.selector.topic_query(lesson.context)
+        queries = self.selector.bag_of_words_query(batch.belief)
         partition = log_partition(queries, vectors, self.space.bias, self.dtype)
-        truth = lesson.truth.clamp_min(0)
-        own = torch.einsum("br,bnr->bn", queries, F.embedding(truth, vectors)) + self.space.bias[truth]
+        truth = batch.truth.clamp_min(0)
+        own = torch.einsum("bh,bnh->bn", queries, F.embedding(truth, vectors)) + self.space.bias[truth]
         infonce = ((partition[:, None] - own) * inside).sum() / inside.sum()
-        parts = _components(self.selector, lesson, infonce, partition, self.params)
+        parts = _components(self.selector, batch, infonce, partition, self.params)
         return parts | {"anisotropy": self.alarm(queries)}
 
 
 class SelectorStep:
-    """One lesson to losses.
+    """A batch to the losses.
 
     Args:
         selector: to be trained.
@@ -76,56 +76,58 @@ class SelectorStep:
         params: weights of the losses.
     """
 
-    def __init__(
-        self, selector: Selector, space: UnitEmbeddings, log_prior: Tensor, params: ControllerParams
-    ) -> None:
+    def __init__(self, selector: Selector, space: UnitEmbeddings, log_prior: Tensor, params: SelectorParams) -> None:
         self.selector = selector
         self.space = space
         self.params = params
+        log_prior = log_prior.to(space.bias.device)
         order = log_prior.argsort(descending=True, stable=True)
         self._always, self._rest = order[:_ALWAYS], order[_ALWAYS:]
         self._spread = (log_prior[self._rest] / 2).softmax(dim=0)
         self.alarm = CollapseAlarm(
-            "the Selector's queries", "lower controller.learning_rate or controller.weight.partition"
+            "the Selector's queries", "lower selector.learning_rate or selector.weight.partition"
         )
 
-    def __call__(self, lesson: SelectorBatch, progress: Progress) -> Mapping[str, Tensor]:
+    def __call__(self, batch: SelectorBatch, progress: Progress) -> Mapping[str, Tensor]:
         """Return ``loss`` and its components.
 
         InfoNCE (van den Oord et al. 2018) of the right unit against negatives that are shared by the batch; each
         weighs as many units as it stands for, so that this is the cross-entropy over all units, in nats.
         """
         del progress
-        inside = lesson.truth >= 0
-        truth = lesson.truth[inside]
+        batch = batch.to(self.space.bias.device)
+        inside = batch.truth >= 0
+        truth = batch.truth[inside]
         negatives, times = self._negatives()
-        held = lesson.context.units.clamp_min(0)
-        wanted, places = torch.cat((negatives, truth, held.flatten())).unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        seen = batch.belief.units.clamp_min(0)
+        wanted, places = torch.cat((negatives, truth, seen.flatten())).unique(return_inverse=True)  # type: ignore[no-untyped-call]
         vectors = F.embedding(places, self.space(wanted))
-        sizes = [len(negatives), len(truth), held.numel()]
-        others, own, seen = torch.split(vectors, sizes)
-        queries = self.selector(lesson.context, seen.view(*held.shape, -1))[inside]
+        sizes = [len(negatives), len(truth), seen.numel()]
+        others, own, expected = torch.split(vectors, sizes)
+        queries = self.selector(batch.belief, expected.view(*seen.shape, -1))[inside]
         own_logits = (queries * own).sum(dim=1) + self.space.bias[truth]
         logits = torch.addmm(self.space.bias[negatives] + times.log(), queries, others.T)
         elsewhere = torch.logsumexp(logits.masked_fill(truth[:, None] == negatives, -torch.inf), dim=1)
         partition = torch.logaddexp(elsewhere, own_logits)
-        parts = _components(self.selector, lesson, (partition - own_logits).mean(), partition, self.params)
+        parts = _components(self.selector, batch, (partition - own_logits).mean(), partition, self.params)
         return parts | {"anisotropy": self.alarm(queries)}
 
     def _negatives(self) -> tuple[Tensor, Tensor]:
         """Units, and how many each stands for: the partition function's importance sample (Bengio & Senécal 2008)."""
         if not len(self._rest):
-            return self._always, torch.ones(len(self._always))
+            return self._always, torch.ones_like(self._always, dtype=torch.float32)
         drawn = torch.multinomial(self._spread, _DRAWN, replacement=True)
         times = 1.0 / (_DRAWN * self._spread[drawn])
-        return torch.cat((self._always, self._rest[drawn])), torch.cat((torch.ones(len(self._always)), times))
+        return torch.cat((self._always, self._rest[drawn])), torch.cat(
+            (torch.ones_like(self._always, dtype=torch.float32), times)
+        )
 
 
 def _components(
-    selector: Selector, lesson: SelectorBatch, infonce: Tensor, partition: Tensor, params: ControllerParams
+    selector: Selector, batch: SelectorBatch, infonce: Tensor, partition: Tensor, params: SelectorParams
 ) -> dict[str, Tensor]:
     """Add the loss of the lengths, and what keeps the log partition functions near 0."""
-    length = F.cross_entropy(selector.length_logits(lesson.context), lesson.context.length)
+    length = F.cross_entropy(selector.length_logits(batch.belief), batch.belief.length)
     scale, weight = partition.square().mean(), params.weight
     loss = weight.infonce * infonce + weight.length * length + weight.partition * scale
     return {"loss": loss, "infonce": infonce, "length": length, "partition": scale}
@@ -133,53 +135,53 @@ def _components(
 
 @dataclass(frozen=True)
 class SelectorBatches:
-    """SelectorBatch of an epoch and a number, the same whenever it is asked for.
+    """The batch of an epoch and a number, the same whenever it is asked for.
 
     Attributes:
         texts: sentences to draw from.
-        by_length: their rows, shortest first. Shape: (T,).
+        by_length: their rows, shortest first. Shape: (texts,).
         unigram: cumulated unit probabilities. Shape: (V,).
         params: lengths and noise.
-        batch_size: texts a lesson.
+        batch_size: texts a batch.
         seed: of the draw.
     """
 
-    texts: Texts
+    texts: SelectorTexts
     by_length: np.ndarray[tuple[int], np.dtype[np.int64]]
     unigram: Tensor
-    params: ControllerParams
+    params: SelectorParams
     batch_size: int
     seed: int
 
     @classmethod
     def of(
-        cls, texts: Texts, log_prior: Tensor, params: ControllerParams, batch_size: int, seed: int
+        cls, texts: SelectorTexts, log_prior: Tensor, params: SelectorParams, batch_size: int, seed: int
     ) -> SelectorBatches:
         """Sort the texts by length."""
-        lengths = np.array([len(units) for units in texts.units])
+        lengths = np.array([len(units) for units in texts.written.units])
         by_length = np.argsort(lengths, kind="stable")
         return cls(texts, by_length, log_prior.exp().cumsum(dim=0), params, batch_size, seed)
 
     def __call__(self, epoch: int, batch: int) -> SelectorBatch:
-        """Draw the lesson."""
+        """Draw the batch."""
         rng = np.random.default_rng((self.seed, epoch, batch))
         shape = (self.batch_size, self.params.max_train_units)
-        return draw_batch(self.texts, self.by_length, shape, self.params.min_noise_cosine, self.unigram, rng)
+        return draw_batch(self.texts, self.by_length, shape, self.params.min_prefix_cosine, self.unigram, rng)
 
 
 def train_selector(
     selector: Selector,
     space: UnitEmbeddings,
-    texts: Texts,
+    texts: SelectorTexts,
     log_prior: Tensor,
-    params: ControllerParams,
+    params: SelectorParams,
     seed: int,
     checkpoints: tuple[Checkpoint | None, Checkpoint | None] = (None, None),
-) -> tuple[Prior, History]:
-    """Train the Selector in place, first on topics and then on whole contexts.
+) -> tuple[SelectorPrior, History]:
+    """Train the Selector in place, first on bags of words and then on full contexts.
 
-    The topic network stays as it is in the second phase, whose sampled losses would wear it off; unit vectors and
-    biases go on learning.
+    The bag-of-words network stays as it is in the second phase, whose sampled losses would wear it off; unit vectors
+    and biases go on learning.
 
     Args:
         selector: untrained.
@@ -194,21 +196,24 @@ def train_selector(
         The Selector with its unit vectors, and the mean of every component over each ``STEPS_A_POINT`` steps.
     """
     modules: dict[str, nn.Module] = {"selector": selector.train(), "space": space}
-    topics = SelectorBatches.of(texts, log_prior, params, params.topic_batch_size, seed)
-    config = _config(params, params.topic_steps, params.topic_learning_rate, seed)
-    dtype = choose_dtype("auto", torch.device("cpu"))
-    history = train(BagOfWordsStep(selector, space, params, dtype), modules, topics, config, checkpoints[0], "topic")
-    selector.topic.requires_grad_(requires_grad=False)
+    bags = SelectorBatches.of(texts, log_prior, params, params.bag_of_words.batch_size, seed)
+    config = _config(params, params.bag_of_words.steps, params.bag_of_words.learning_rate, seed)
+    dtype = choose_dtype("auto", space.bias.device)
+    history = train(
+        BagOfWordsStep(selector, space, params, dtype), modules, bags, config, checkpoints[0], "bag of words"
+    )
+    selector.bag_of_words.requires_grad_(requires_grad=False)
     step = SelectorStep(selector, space, log_prior, params)
-    lessons = SelectorBatches.of(texts, log_prior, params, params.batch_size, seed + 1)
+    contexts = SelectorBatches.of(texts, log_prior, params, params.batch_size, seed + 1)
     config = _config(params, params.steps, params.learning_rate, seed)
-    history += train(step, modules, lessons, config, checkpoints[1], "selector")
+    history += train(step, modules, contexts, config, checkpoints[1], "selector")
     selector.eval().requires_grad_()
     with torch.no_grad():
-        return Prior.learned(selector, space(torch.arange(len(space.bias))), space.bias), history
+        everything = torch.arange(len(space.bias), device=space.bias.device)
+        return SelectorPrior.of(selector, space(everything), space.bias), history
 
 
-def _config(params: ControllerParams, steps: int, rate: float, seed: int) -> LoopConfig:
+def _config(params: SelectorParams, steps: int, rate: float, seed: int) -> LoopConfig:
     return LoopConfig(
         epochs=steps // STEPS_A_POINT,
         batches=STEPS_A_POINT,

@@ -9,13 +9,13 @@ import torch
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.codes.corruption import add_noise
 from lexivert.codes.token_head import TokenHead, head_codes
 from lexivert.config import Params
 from lexivert.console import buffer_text
 from lexivert.data.glosses import read_entries
 from lexivert.evaluation.texts import choose_texts, texts_of
 from lexivert.model import Lexivert, Reading
-from lexivert.priors.selector_data import add_noise
 from lexivert.report import figures, maps
 from lexivert.report.page import Cell, Page, number
 from lexivert.report.tables import columns, numbers, read_lines, read_metrics, readable
@@ -221,7 +221,7 @@ def _rebuilds(page: Page, paths: Paths, model: Lexivert, params: Params) -> None
 
 def _verdict(reading: Reading, text: str, said: str) -> str:
     same = "exactly" if reading.text == text else f"as “{reading.text}”"
-    proof = "proven" if reading.proven else "not proven"
+    proof = "verified" if reading.verified else "not verified"
     return f"Vector {said}: read back {same}, {proof}, confidence {reading.confidence:.3f}, fit {reading.fit:.4f}."
 
 

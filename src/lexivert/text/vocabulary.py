@@ -1,8 +1,9 @@
-"""From training sentences to the lexicon: count, choose, add pieces, drop what segmentation does not use."""
+"""Learns the lexicon: counts tokens and phrases, chooses units, adds subwords, drops unused phrases."""
 
 from __future__ import annotations
 
 import logging
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+from tqdm import tqdm
 
 from lexivert.config import VocabParams
 from lexivert.text.kinds import TokenKind, classify, is_reserved
-from lexivert.text.lexicon import BYTES, CONTROL, COUNTED_KINDS, RESERVED, Lexicon
+from lexivert.text.lexicon import BYTES, CONTROL, COUNTED_KINDS, EOS, RESERVED, Lexicon
 from lexivert.text.ngrams import CodedText, Phrases, count_phrases, encode_texts
 from lexivert.text.segmentation import Segmenter
 from lexivert.text.wordpieces import learn_pieces
@@ -40,7 +43,7 @@ class Unit:
     usage: int = 0
 
 
-def build_lexicon(sentences: Sequence[str], params: VocabParams) -> Lexicon:
+def build_lexicon(sentences: Sequence[str], params: VocabParams) -> tuple[Lexicon, pa.ListArray]:
     """Build the lexicon of the training sentences.
 
     Phrases that the segmentation uses less than ``params.min_usage`` times (since longer ones cover them) are
@@ -49,16 +52,19 @@ def build_lexicon(sentences: Sequence[str], params: VocabParams) -> Lexicon:
     Args:
         sentences: training texts, plain or in WikiText's convention, in any order.
         params: thresholds and caps.
+
+    Returns:
+        The lexicon, and the sentences in its units, a list of int32 each.
     """
     units = count_units(sentences, params)
-    lexicon = assemble(with_usage(units, sentences))
+    lexicon, _ = with_usage(units, sentences, "segmenting train")
     kept = [
         unit
         for unit in _units_of(lexicon)
         if unit.usage >= params.min_usage or unit.kind not in PHRASE_KINDS or " " not in unit.surface
     ]
     logger.info("%d of %d units stay after unused phrases are dropped", len(kept), len(units))
-    return assemble(with_usage(kept, sentences))
+    return with_usage(kept, sentences, "segmenting train again")
 
 
 def count_units(sentences: Iterable[str], params: VocabParams) -> list[Unit]:
@@ -146,26 +152,35 @@ def assemble(units: Iterable[Unit]) -> Lexicon:
     )
 
 
-def with_usage(units: Iterable[Unit], sentences: Iterable[str]) -> list[Unit]:
-    """Segment the sentences with exactly these units (and the reserved ones) and record how often each was used."""
-    lexicon = assemble(Unit(unit.surface, unit.kind, unit.count) for unit in units)
-    usage = measure_usage(lexicon, sentences)
-    columns = zip(lexicon.surfaces, lexicon.kinds, lexicon.counts.tolist(), usage.tolist(), strict=True)
-    return [Unit(*row) for row in columns]
+def with_usage(units: Iterable[Unit], sentences: Sequence[str], label: str) -> tuple[Lexicon, pa.ListArray]:
+    """Number the units by how often the sentences use them, and write the sentences in them.
+
+    Which units a sentence takes depends on their surfaces, never on their numbers, so it is segmented once, with the
+    numbers of a lexicon without usage, and these are then exchanged.
+    """
+    before = assemble(Unit(unit.surface, unit.kind, unit.count) for unit in units)
+    segments = segment_texts(before, sentences, label)
+    columns = zip(before.surfaces, before.kinds, before.counts.tolist(), usage_of(segments, len(before)), strict=True)
+    lexicon = assemble(Unit(surface, kind, count, int(usage)) for surface, kind, count, usage in columns)
+    number = np.array([lexicon.id_of[surface] for surface in before.surfaces], dtype=np.int32)
+    return lexicon, pa.ListArray.from_arrays(segments.offsets, number[segments.values.to_numpy()])
 
 
-def measure_usage(lexicon: Lexicon, sentences: Iterable[str]) -> npt.NDArray[np.int64]:
-    """Occurrences of each unit in the segmented sentences, the end of each included. Shape: (V,)."""
+def segment_texts(lexicon: Lexicon, sentences: Sequence[str], label: str) -> pa.ListArray:
+    """Unit ids of each sentence, a list of int32 each, with a progress bar."""
     segmenter = Segmenter(lexicon)
-    usage = np.zeros(len(lexicon), dtype=np.int64)
-    batch: list[int] = []
-    for sentence in sentences:
-        batch.extend(segmenter.segment(sentence))
-        batch.append(0)
-        if len(batch) > 1 << 20:
-            usage += np.bincount(batch, minlength=len(usage))
-            batch.clear()
-    return usage + np.bincount(batch, minlength=len(usage))
+    units, ends = array("i"), array("i", [0])
+    for sentence in tqdm(sentences, desc=label, unit="sentence", mininterval=1.0):
+        units.extend(segmenter.segment(sentence))
+        ends.append(len(units))
+    return pa.ListArray.from_arrays(np.asarray(ends, dtype=np.int32), np.asarray(units, dtype=np.int32))
+
+
+def usage_of(segments: pa.ListArray, units: int) -> npt.NDArray[np.int64]:
+    """Occurrences of each of V units in segmented sentences, an EOS after each counted. Shape: (V,)."""
+    usage = np.bincount(segments.values.to_numpy(), minlength=units)
+    usage[EOS] += len(segments)
+    return usage
 
 
 def _units_of(lexicon: Lexicon) -> list[Unit]:
@@ -177,33 +192,34 @@ def coverage(usage: npt.NDArray[np.int64], lexicon: Lexicon, words: int) -> dict
     """Figures of a segmented text.
 
     Args:
-        usage: (V,) occurrences of each unit in it.
+        usage: occurrences of each unit in it. Shape: (V,).
         lexicon: the units.
         words: its white-space words.
 
     Returns:
-        ``units_per_word`` (without ends), and the share of units that are pieces, bytes and control units.
+        ``units_per_word`` (without EOS), and the share of units that are pieces, bytes and control units.
     """
     inner = usage.copy()
-    inner[0] = 0
+    inner[EOS] = 0
     total = int(inner.sum())
     kinds = np.array(lexicon.kinds)
     shares = {kind: float(inner[kinds == kind].sum()) / max(1, total) for kind in ("piece", "byte", "control")}
     return {"units_per_word": total / max(1, words), **{f"{kind}_share": share for kind, share in shares.items()}}
 
 
-def lexicon_metrics(lexicon: Lexicon, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def lexicon_metrics(
+    lexicon: Lexicon, texts: Mapping[str, Sequence[str]], segments: Mapping[str, pa.ListArray]
+) -> dict[str, Any]:
     """Figures of the stage: units of each kind, and ``coverage`` of each split that is not empty.
 
     Args:
-        lexicon: the units, with their usage in the training split.
-        texts: sentences of each split; those of ``train`` are not segmented again.
+        lexicon: the units.
+        texts: sentences of each split.
+        segments: the same in units.
     """
-    kinds = Counter(lexicon.kinds)
-    metrics: dict[str, Any] = {"units": {"total": len(lexicon), **kinds}}
+    metrics: dict[str, Any] = {"units": {"total": len(lexicon), **Counter(lexicon.kinds)}}
     for split, sentences in texts.items():
-        usage = lexicon.usage if split == "train" else measure_usage(lexicon, sentences)
         words = sum(len(sentence.split()) for sentence in sentences)
         if words:
-            metrics[split] = coverage(usage, lexicon, words)
+            metrics[split] = coverage(usage_of(segments[split], len(lexicon)), lexicon, words)
     return metrics

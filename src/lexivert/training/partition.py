@@ -35,7 +35,7 @@ class _LogPartition(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, queries: Tensor, vectors: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
         queries, vectors = queries.to(dtype), vectors.to(dtype)
-        total = torch.full((len(queries),), -torch.inf)
+        total = bias.new_full((len(queries),), -torch.inf)
         for start in range(0, len(vectors), _PART):
             logits = _logits(queries, vectors, bias, start)
             total = torch.logaddexp(total, logits.logsumexp(dim=1))
@@ -46,8 +46,8 @@ class _LogPartition(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         queries, vectors, bias, total = ctx.saved_tensors
-        of_queries = torch.zeros(queries.shape)
-        of_vectors, of_bias = torch.empty(vectors.shape), torch.empty(bias.shape)
+        of_queries = bias.new_zeros(queries.shape)
+        of_vectors, of_bias = bias.new_empty(vectors.shape), bias.new_empty(bias.shape)
         for start in range(0, len(vectors), _PART):
             part = slice(start, start + _PART)
             shares = _logits(queries, vectors, bias, start).sub_(total[:, None]).exp_().mul_(gradients[0][:, None])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from lexivert.config import IndexParams
 from lexivert.errors import LexivertError
 from lexivert.search.faiss_index import INDEX_FILE, UnitIndex, build, report
+from sections import section
 
 RNG = np.random.default_rng(0)
 
@@ -24,7 +24,7 @@ QUERIES = np.random.default_rng(2).standard_normal((40, 64)).astype(np.float32)
 
 
 def params(**changes):
-    return IndexParams(**({"factory": "Flat", "search_dims": 0, "shortlist": 32, "frequent": 100} | changes))
+    return section("index", **({"factory": "Flat", "search_dims": 0, "shortlist": 32, "frequent": 100} | changes))
 
 
 def index(codes=CODES, **changes):
@@ -201,7 +201,7 @@ def test_report_counts_what_the_shortlist_misses():
 def test_a_bias_is_part_of_the_score(factory):
     """Against scoring every unit by inner product plus bias; a graph's shortlist is found without it."""
     codes, queries = random_codes(500), np.random.default_rng(1).standard_normal((20, 64), dtype=np.float32)
-    numbers = IndexParams(factory=factory, search_dims=0, shortlist=500, frequent=100, ef_search=500)
+    numbers = section("index", factory=factory, search_dims=0, shortlist=500, frequent=100, ef_search=500)
     searched = UnitIndex(codes, build(codes, numbers), numbers)
     rng = np.random.default_rng(2)
     bias = tuple(torch.from_numpy(rng.standard_normal((count, 3), dtype=np.float32)) for count in (20, 500))
@@ -343,7 +343,7 @@ def test_a_unit_that_is_ruled_out_has_no_share():
 def test_only_a_plain_flat_index_is_scanned(factory, scans):
     """Other kinds may hold the vectors in another layout; FAISS searches those itself."""
     codes = random_codes(400)
-    numbers = IndexParams(factory=factory, search_dims=0, shortlist=16, frequent=10)
+    numbers = section("index", factory=factory, search_dims=0, shortlist=16, frequent=10)
     searched = UnitIndex(codes, build(codes, numbers), numbers)
     assert searched.scans is scans
     assert (searched.search(codes.astype(np.float32), 1)[1][:, 0] == np.arange(400)).mean() > 0.99

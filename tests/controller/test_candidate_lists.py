@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from lexivert.config import IndexParams
 from lexivert.search import candidates
 from lexivert.search.candidates import CandidateLists
 from lexivert.search.faiss_index import UnitIndex, build
+from sections import section
 
 PLACES = torch.tensor([0, 2, 1, 0, 2, 2])
 
@@ -16,7 +16,7 @@ def index(units):
     rng = np.random.default_rng(0)
     codes = rng.standard_normal((units, 16))
     codes = (codes / np.linalg.norm(codes, axis=1, keepdims=True)).astype(np.float16)
-    numbers = IndexParams(factory="Flat", search_dims=0, shortlist=8, frequent=units)
+    numbers = section("index", factory="Flat", search_dims=0, shortlist=8, frequent=units)
     return UnitIndex(codes, build(codes, numbers), numbers)
 
 

@@ -1,0 +1,498 @@
+"""The tables of README.md and docs/, made from metrics/, experiments/losses.csv, dvc.yaml and the packages' docstrings.
+
+``TABLES`` maps the name in a marker to the function that makes the table; ``write_tables.py`` puts them into the pages.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+PARTS = {
+    "backbone": "backbone",
+    "prefix": "semantic prefix",
+    "order": "order part",
+    "full": "full vector",
+}
+"""Spaces of a sentence: the backbone's embedding, the two parts of a vector, and all of it."""
+SPACES = {
+    "raw_features": "backbone features",
+    "features": "the same, centred",
+    "head_codes": "head codes (learned part)",
+    "unit_codes": "unit codes",
+}
+EDITS = {
+    "subject_and_object_swapped": "subject and object swapped, controlled",
+    "neighbours_swapped": "neighbouring words swapped, controlled",
+    "negation": "negation, controlled",
+    "neighbours_swapped_natural": "neighbouring words swapped, natural",
+    "negation_natural": "negation, natural",
+}
+PREDICTORS = {
+    "reconstruction": "features from codes (token head)",
+    "prefix_and_neighbours": "Selector, prefix and neighbours",
+    "prefix": "Selector, prefix alone",
+    "neighbours": "Selector, neighbours alone",
+}
+NEAREST = {"nearest_sentence": "nearest training sentence"}
+"""The one baseline of evaluation that reads no unit codes, so it is no decoding algorithm."""
+
+
+class MissingFigureError(Exception):
+    """A file or key that a table needs is not there."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that tables are made of.
+
+    Attributes:
+        root: the project folder.
+    """
+
+    root: Path
+    _files: dict[str, Any] = field(default_factory=dict)
+
+    def metrics(self, file: str) -> Mapping[str, Any]:
+        """Content of ``metrics/<file>.json``.
+
+        Raises:
+            MissingFigureError: there is no such file, or it is no JSON object.
+        """
+        if file not in self._files:
+            path = self.root / "metrics" / f"{file}.json"
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+            except OSError as error:
+                raise MissingFigureError(f"metrics/{file}.json is missing") from error
+            except ValueError as error:
+                raise MissingFigureError(f"metrics/{file}.json is no JSON ({error})") from error
+            if not isinstance(content, dict):
+                raise MissingFigureError(f"metrics/{file}.json is no JSON object")
+            self._files[file] = content
+        found: Mapping[str, Any] = self._files[file]
+        return found
+
+    def get(self, file: str, key: str) -> Any:
+        """The value under a dotted key of ``metrics/<file>.json``; a key may itself have dots.
+
+        Raises:
+            MissingFigureError: the file or the key is not there.
+        """
+        found = _walk(self.metrics(file), key)
+        if found is None:
+            raise MissingFigureError(f"metrics/{file}.json has no {key}")
+        return found
+
+    def number(self, file: str, key: str) -> float:
+        """The number under a dotted key.
+
+        Raises:
+            MissingFigureError: the file or the key is not there, or it is no number.
+        """
+        value = self.get(file, key)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise MissingFigureError(f"metrics/{file}.json has no number under {key}")
+        return value
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Decoders by name to their label, as the registry of decoding algorithms has them."""
+        from lexivert.controller.registry import DECODERS  # noqa: PLC0415 imports torch
+
+        return NEAREST | {name: entry.label for name, entry in DECODERS.items()}
+
+
+def _walk(content: Any, key: str) -> Any:
+    if not isinstance(content, Mapping):
+        return None
+    if key in content:
+        return content[key]
+    for name, value in content.items():
+        if key.startswith(f"{name}."):
+            found = _walk(value, key[len(name) + 1 :])
+            if found is not None:
+                return found
+    return None
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table of strings in Markdown; the first column is flush left, the others are flush right."""
+    header = [str(column).replace("|", "\\|") for column in table.columns]
+    lines = [_line(header), _line(["---", *["---:"] * (len(header) - 1)])]
+    lines += [_line([str(cell).replace("|", "\\|") for cell in row]) for row in table.itertuples(index=False)]
+    return "\n".join(lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _frame(rows: Sequence[Mapping[str, str]]) -> str:
+    return markdown(pd.DataFrame(list(rows)).fillna(""))
+
+
+def _share(value: float) -> str:
+    """A share with three digits."""
+    return f"{value:.3f}"
+
+
+def _rate(value: float) -> str:
+    """A rate or ratio with three significant digits."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _interval(results: Results, file: str, key: str) -> str:
+    low, high = (results.number(file, f"{key}.exact_match_{side}") for side in ("low", "high"))
+    return f"{results.number(file, f'{key}.exact_match'):.3f} ({low:.3f}–{high:.3f})"
+
+
+def _decoders(results: Results) -> list[str]:
+    """Decoders of stage ``evaluate``, in the registry's order."""
+    measured = results.get("evaluate", "clean")
+    unknown = measured.keys() - results.labels.keys()
+    if unknown:
+        raise MissingFigureError(f"metrics/evaluate.json has decoders without a label: {', '.join(sorted(unknown))}")
+    return [name for name in results.labels if name in measured]
+
+
+def reading(results: Results) -> str:
+    """The short table of the README: who reads how many texts."""
+    rows = []
+    for name in _decoders(results):
+        clean, noisy = f"clean.{name}", f"noisy.{name}"
+        rows.append(
+            {
+                "decoder": results.labels[name],
+                "exact (95 % interval)": _interval(results, "evaluate", clean),
+                "BLEU": f"{results.number('evaluate', f'{clean}.bleu'):.1f}",
+                "exact, noisy": _share(results.number("evaluate", f"{noisy}.exact_match")),
+                "texts/s": _rate(results.number("evaluate", f"rates.{name}_texts_per_second")),
+            }
+        )
+    return _frame(rows)
+
+
+def round_trip(results: Results) -> str:
+    """Every decoder on held-out texts, from clean and noisy vectors."""
+    rows = []
+    for name in _decoders(results):
+        clean = f"clean.{name}"
+        figure = {key: results.number("evaluate", f"{clean}.{key}") for key in ("bleu", "chrf")}
+        rows.append(
+            {
+                "decoder": results.labels[name],
+                "exact (95 % interval)": _interval(results, "evaluate", clean),
+                "units": f"{results.number('evaluate', f'{clean}.unit_accuracy'):.4f}",
+                "BLEU": f"{figure['bleu']:.1f}",
+                "chrF": f"{figure['chrf']:.1f}",
+                "token F1": _share(results.number("evaluate", f"{clean}.token_f1")),
+                "cosine": _share(results.number("evaluate", f"{clean}.backbone_cosine")),
+                "exact, noisy": _share(results.number("evaluate", f"noisy.{name}.exact_match")),
+                "texts/s": _rate(results.number("evaluate", f"rates.{name}_texts_per_second")),
+            }
+        )
+    return _frame(rows)
+
+
+def by_length(results: Results) -> str:
+    """Exact match of the full decoder by length in words, clean and noisy."""
+    rows = []
+    for condition in ("clean", "noisy"):
+        scores = results.get("evaluate", f"{condition}.cascade")
+        buckets = {key: value for key, value in scores.items() if key.startswith("words_")}
+        if not buckets:
+            raise MissingFigureError(f"metrics/evaluate.json has no {condition}.cascade.words_*")
+        cells = {
+            "–".join(str(int(part)) for part in key.split("_")[1:]) + " words": _share(value["exact_match"])
+            for key, value in sorted(buckets.items())
+        }
+        rows.append({"vector": condition} | cells)
+    return _frame(rows)
+
+
+def confidence(results: Results) -> str:
+    """How far the confidence can be trusted."""
+    figures = {
+        "readings": ("readings", "d"),
+        "share read back exactly": ("exact_match", ".3f"),
+        "expected calibration error, texts": ("expected_calibration_error", ".3f"),
+        "the same over first copies alone": ("expected_calibration_error_of_first_copies", ".3f"),
+        "AUROC, texts": ("auroc", ".3f"),
+        "expected calibration error, units": ("unit_expected_calibration_error", ".3f"),
+        "AUROC, units": ("unit_auroc", ".3f"),
+        "mean confidence of blends of two texts": ("mean_confidence_of_blends_of_two", ".3f"),
+        "mean confidence of blends of three": ("mean_confidence_of_blends_of_three", ".3f"),
+        "mean confidence of random vectors": ("mean_confidence_of_random_vectors", ".3f"),
+    }
+    rows = [
+        {"figure": label, "value": format(results.number("evaluate", f"confidence.{key}"), form)}
+        for label, (key, form) in figures.items()
+    ]
+    return _frame(rows)
+
+
+def meaning_only(results: Results) -> str:
+    """What is read from semantic prefixes alone."""
+    labels = {
+        "hill_climbing": "draft and hill climbing",
+        "nearest_sentence": NEAREST["nearest_sentence"],
+        "mean_vector": "one guess for all",
+    }
+    rows = []
+    for name, label in labels.items():
+        key = f"meaning_only.{name}"
+        rows.append(
+            {
+                "from the semantic prefix alone": label,
+                "exact": _share(results.number("evaluate", f"{key}.exact_match")),
+                "token F1": _share(results.number("evaluate", f"{key}.token_f1")),
+                "BLEU": f"{results.number('evaluate', f'{key}.bleu'):.1f}",
+                "backbone cosine": _share(results.number("evaluate", f"{key}.backbone_cosine")),
+            }
+        )
+    return _frame(rows)
+
+
+def _conditions(results: Results, file: str, key: str = "") -> dict[str, Mapping[str, Any]]:
+    """Conditions of a robustness sweep to the scores of each decoder."""
+    content = results.get(file, key) if key else results.metrics(file)
+    found = {name: scores for name, scores in content.items() if isinstance(scores, Mapping)}
+    if not found:
+        raise MissingFigureError(f"metrics/{file}.json has no {key or 'condition'}")
+    return found
+
+
+def condition_label(name: str) -> str:
+    """``width_192-cosine_1-units_1_32-float32`` in words."""
+    parts = dict(part.split("_", 1) for part in name.split("-") if "_" in part)
+    width = parts.get("width", "default")
+    words = ["default width" if width == "default" else f"width {width}"]
+    if parts.get("cosine", "1") != "1":
+        words.append(f"cosine {parts['cosine']}")
+    if "units" in parts:
+        words.append(f"{parts['units'].replace('_', '–')} units")
+    storage = [part for part in name.split("-") if "_" not in part and part != "float32"]
+    return ", ".join([*words, *storage])
+
+
+def robustness(results: Results) -> str:
+    """Exact match of every decoder where reading gets hard."""
+    rows = []
+    for name, scores in _conditions(results, "robustness").items():
+        row = {"condition (texts)": f"{condition_label(name)} ({next(iter(scores.values()))['texts']})"}
+        for decoder, label in results.labels.items():
+            if decoder in scores:
+                score = _share(scores[decoder]["exact_match"])
+                key = f"{name}.{decoder}"
+                row[label] = _interval(results, "robustness", key) if decoder == "cascade" else score
+        rows.append(row)
+    columns = ["condition (texts)", *(label for label in results.labels.values() if any(label in row for row in rows))]
+    return markdown(pd.DataFrame(rows).reindex(columns=columns).fillna(""))
+
+
+def retrieval(results: Results) -> str:
+    """Retrieval of definitions, and nearest-neighbour classes, in each space of a sentence."""
+    keys = {"P@1": "precision_at_1", "R@10": "recall_at_10", "MRR": "mrr", "nDCG@10": "ndcg_at_10"}
+    rows = []
+    for part, label in PARTS.items():
+        row = {"space": label}
+        row |= {title: _share(results.number("sentence_space", f"definitions.{part}.{key}")) for title, key in keys.items()}
+        for title, task in (("class", "category_of_definition"), ("author", "author_of_sentence")):
+            row[title] = _share(results.number("sentence_space", f"knn.{task}.{part}.accuracy"))
+        rows.append(row)
+    rows.append(
+        {
+            "space": "most frequent class; chance",
+            "class": _share(results.number("sentence_space", "knn.category_of_definition.most_frequent")),
+            "author": _share(results.number("sentence_space", "knn.author_of_sentence.chance")),
+        }
+    )
+    return _frame(rows)
+
+
+def order_awareness(results: Results) -> str:
+    """Whether a linear probe, or the cosine, sees a swap or a negation."""
+    rows = []
+    for edit, label in EDITS.items():
+        row = {"change": label}
+        for part in PARTS:
+            key = f"order_awareness.{edit}.{part}"
+            row[f"probe: {PARTS[part]}"] = _share(results.number("sentence_space", f"{key}.probe_accuracy"))
+        for part in ("backbone", "order", "full"):
+            key = f"order_awareness.{edit}.{part}"
+            row[f"cosine: {PARTS[part]}"] = _share(results.number("sentence_space", f"{key}.cosine"))
+        rows.append(row)
+    return _frame(rows)
+
+
+def token_space(results: Results) -> str:
+    """How units lie in the backbone's features and in their codes."""
+    rows = []
+    for space, label in SPACES.items():
+        row = {
+            "space": label,
+            "purity by maps": _share(results.number("token_space", f"{space}.neighbours_of_words.purity_by_maps")),
+            "margin": _share(results.number("token_space", f"{space}.margin_of_words.mean")),
+        }
+        for pair in ("inflection", "synonym", "antonym", "sibling", "random"):
+            row[pair] = _share(results.number("token_space", f"{space}.pairs.{pair}.mean"))
+        row["anisotropy"] = f"{results.number('token_space', f'{space}.statistics.anisotropy'):.4f}"
+        row["effective rank"] = f"{results.number('token_space', f'{space}.statistics.effective_rank'):.0f}"
+        rows.append(row)
+    return _frame(rows)
+
+
+def homographs(results: Results) -> str:
+    """One code a spelling against several senses."""
+    figures = {
+        "cosine with occurrences of the same sense": "own_sense",
+        "cosine with occurrences of other senses": "other_senses",
+        "nearest sense is the right one": "nearest_sense",
+        "the same by chance": "chance",
+        "adjusted Rand index of clusters and senses": "adjusted_rand",
+    }
+    rows = [
+        {"figure": label, "value": _share(results.number("token_space", f"homographs.{key}"))}
+        for label, key in figures.items()
+    ]
+    return _frame(rows)
+
+
+def collapse(results: Results) -> str:
+    """Whether a predictor gives back more than the mean vector."""
+    columns = {
+        "cosine with the truth": "cosine",
+        "mean vector": "cosine_of_mean_vector",
+        "centred": "cosine_centred",
+        "anisotropy": "anisotropy",
+        "of the truth": "true_anisotropy",
+        "deviation, raw": "raw_deviation_ratio",
+        "deviation, unit length": "normalised_deviation_ratio",
+    }
+    rows = [
+        {"predictor": label}
+        | {title: _share(results.number("collapse", f"{name}.{key}")) for title, key in columns.items()}
+        for name, label in PREDICTORS.items()
+    ]
+    return _frame(rows)
+
+
+def predicted_reading(results: Results) -> str:
+    """What is read from vectors made of predictions."""
+    labels = {
+        "encoder_raw": "the encoder's, raw sums",
+        "encoder_normalised": "the encoder's, unit length",
+        "predicted_raw": "the Selector's expected codes, raw sums",
+        "predicted_normalised": "the Selector's expected codes, unit length",
+        "mean_vector": "the mean code at every place",
+    }
+    rows = [
+        {
+            "vectors": label,
+            "exact": _share(results.number("collapse", f"reading.{name}.exact_match")),
+            "units": _share(results.number("collapse", f"reading.{name}.unit_accuracy")),
+            "token F1": _share(results.number("collapse", f"reading.{name}.token_f1")),
+        }
+        for name, label in labels.items()
+    ]
+    return _frame(rows)
+
+
+def losses(results: Results) -> str:
+    """What each of the token head's losses is worth: mean and half-width of the 95 % interval over seeds."""
+    path = results.root / "experiments" / "losses.csv"
+    if not path.is_file():
+        raise MissingFigureError("experiments/losses.csv is missing")
+    table = pd.read_csv(path)
+    columns = {
+        "margin": ("margin", 3),
+        "purity by maps": ("purity_by_maps", 3),
+        "synonym": ("synonym_cosine", 3),
+        "antonym": ("antonym_cosine", 3),
+        "effective rank": ("effective_rank", 0),
+        "anisotropy": ("anisotropy", 3),
+        "exact, cosine .6": ("exact_match_noisy", 2),
+        "exact, width 192": ("exact_match_narrow", 2),
+    }
+    for key, _ in columns.values():
+        if key not in table or f"{key}_half_width" not in table:
+            raise MissingFigureError(f"experiments/losses.csv has no column {key}, or none {key}_half_width")
+    shown = pd.DataFrame({"recipe": table["recipe"].str.replace("_", " ")})
+    for title, (key, digits) in columns.items():
+        means, widths = table[key], table[f"{key}_half_width"]
+        shown[title] = [
+            f"{mean:.{digits}f} ± {width:.{digits}f}" for mean, width in zip(means, widths, strict=True)
+        ]
+    return markdown(shown)
+
+
+def stages(results: Results) -> str:
+    """The stages of dvc.yaml: what each does, what it makes, and the params it reads."""
+    path = results.root / "dvc.yaml"
+    if not path.is_file():
+        raise MissingFigureError("dvc.yaml is missing")
+    rows = []
+    for name, stage in yaml.safe_load(path.read_text(encoding="utf-8"))["stages"].items():
+        made = [*_names(stage.get("outs", [])), *_names(stage.get("metrics", []))]
+        rows.append(
+            {
+                "stage": f"`{name}`",
+                "what it does": stage.get("desc", ""),
+                "makes": ", ".join(f"`{path}`" for path in made),
+                "its params": ", ".join(f"`{param}`" for param in _names(stage.get("params", []))),
+            }
+        )
+    columns = ["stage", "what it does", "makes", "its params"]
+    lines = [_line(columns), _line(["---"] * len(columns))]
+    return "\n".join([*lines, *(_line(row.values()) for row in rows)])
+
+
+def _names(entries: Sequence[Any]) -> list[str]:
+    """Names in a list of DVC, in which an entry is a name or a mapping from it to its options."""
+    return [name for entry in entries for name in ([entry] if isinstance(entry, str) else entry)]
+
+
+def packages(results: Results) -> str:
+    """The packages of lexivert with the first line of their docstring."""
+    folder = results.root / "src" / "lexivert"
+    rows = []
+    for path in sorted(folder.glob("*/__init__.py")):
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        if not text:
+            raise MissingFigureError(f"src/lexivert/{path.parent.name}/__init__.py has no docstring")
+        rows.append((f"`{path.parent.name}/`", text.splitlines()[0]))
+    for path in sorted(folder.glob("*.py")):
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        if path.stem not in {"__init__", "__main__"} and text:
+            rows.append((f"`{path.name}`", text.splitlines()[0]))
+    lines = [_line(("room", "what it is")), _line(("---", "---"))]
+    return "\n".join([*lines, *(_line(row) for row in rows)])
+
+
+TABLES: dict[str, Callable[[Results], str]] = {
+    "reading": reading,
+    "round_trip": round_trip,
+    "by_length": by_length,
+    "confidence": confidence,
+    "meaning_only": meaning_only,
+    "robustness": robustness,
+    "retrieval": retrieval,
+    "order_awareness": order_awareness,
+    "token_space": token_space,
+    "homographs": homographs,
+    "collapse": collapse,
+    "predicted_reading": predicted_reading,
+    "losses": losses,
+    "stages": stages,
+    "packages": packages,
+}
+"""Name in a marker to the function that makes the table: the only list of them."""

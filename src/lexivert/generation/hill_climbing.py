@@ -1,0 +1,93 @@
+"""Hill climbing on the backbone's cosine: the nearest draft of mask-predict, revised while it comes nearer.
+
+vec2text (Morris et al. 2023) trains a network to propose its corrections; here they are drawn from the prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lexivert.codes.encoder import Encoder
+from lexivert.generation.base import GENERATORS
+from lexivert.generation.mask_predict import MaskPredict
+from lexivert.priors.base import Prior
+
+_DRAFTS = 6
+_ROUNDS, _REVISIONS = 12, 4  # of revision, and texts tried in each
+_REVISED_SHARE = 0.15  # of a text's units that a revision writes anew
+_TEMPERATURE = 0.7  # of drafts but the first, and of revisions
+
+
+@GENERATORS.register("hill_climbing", label="Selector + Placer, revised")
+class HillClimbing:
+    """Drafts several texts for each prefix, keeps the one whose own embedding comes nearest, and revises it.
+
+    Args:
+        encoder: backbone and segmenter.
+        prior: over units and lengths.
+    """
+
+    def __init__(self, encoder: Encoder, prior: Prior) -> None:
+        self.encoder = encoder
+        self._drafter = MaskPredict(prior, encoder.config.code.max_units + 1)
+
+    def without(self, units: Sequence[int]) -> HillClimbing:
+        """The same generator for texts that hold none of some units."""
+        return HillClimbing(self.encoder, self._drafter.prior.without(units))
+
+    def generate(self, prefixes: Tensor, known: Tensor | None = None) -> list[list[int]]:
+        """One text in units for each prefix; see ``Generator``.
+
+        Draws do not depend on what other prefixes there are; rounding, which depends on the size of a batch, may turn
+        a word.
+        """
+        prefixes = prefixes.to(self._drafter.prior.output.bias.device)
+        if known is None:
+            known = torch.full((len(prefixes), self._drafter.positions), -1, device=prefixes.device)
+        drafts = [
+            self._drafter.decode(prefixes, known, _TEMPERATURE if seed else 0.0, _draws(seed, len(prefixes)))
+            for seed in range(_DRAFTS)
+        ]
+        start = prefixes.new_full((len(prefixes),), -torch.inf)
+        texts, cosine = self._nearer(prefixes, drafts, drafts[0], start)
+        for first in range(_DRAFTS, _DRAFTS + _ROUNDS * _REVISIONS, _REVISIONS):
+            drafts = [self._revised(prefixes, texts, known, seed) for seed in range(first, first + _REVISIONS)]
+            texts, cosine = self._nearer(prefixes, drafts, texts, cosine)
+        return texts
+
+    def _nearer(
+        self, prefixes: Tensor, drafts: Sequence[list[list[int]]], texts: list[list[int]], cosine: Tensor
+    ) -> tuple[list[list[int]], Tensor]:
+        """For each prefix the draft whose embedding has most cosine with it, unless its text so far has as much.
+
+        Shape: prefixes (B, S); cosine (B,), of the texts so far; result the B texts, and their cosines (B,).
+        """
+        written = [self.encoder.segmenter.join(units) for draft in drafts for units in draft]
+        embedded = torch.from_numpy(self.encoder.backbone.encode(written)).to(prefixes.device)
+        embedded = embedded.view(len(drafts), len(prefixes), -1)
+        most, nearest = F.cosine_similarity(embedded, prefixes[None], dim=2).max(dim=0)
+        better = (most > cosine).tolist()
+        texts = [drafts[place][row] if better[row] else texts[row] for row, place in enumerate(nearest.tolist())]
+        return texts, torch.maximum(most, cosine)
+
+    def _revised(self, prefixes: Tensor, texts: Sequence[list[int]], known: Tensor, seed: int) -> list[list[int]]:
+        """Texts of the same lengths; some of their units, at least one but no known one, are written anew."""
+        draws = _draws(seed, len(texts))
+        kept = known.clone()
+        for row, units in enumerate(texts):
+            free = known[row, : len(units)].cpu() < 0
+            chance = torch.rand(len(units), generator=draws[row], device="cpu").masked_fill(~free, 1.0)
+            opened = free & (chance <= chance.min().clamp_min(_REVISED_SHARE)) if len(units) else free
+            own = torch.tensor(units, dtype=torch.int64, device="cpu")
+            kept[row, : len(units)] = torch.where(opened, -1, own).to(kept.device)
+        length = torch.tensor([len(units) for units in texts], device=kept.device)
+        return self._drafter.decode(prefixes, kept, _TEMPERATURE, draws, length)
+
+
+def _draws(seed: int, count: int) -> list[torch.Generator]:
+    """Equal sources of draws, one a text, so that no text depends on what is written beside it."""
+    return [torch.Generator().manual_seed(seed) for _ in range(count)]

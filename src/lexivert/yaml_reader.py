@@ -1,0 +1,83 @@
+"""YAML 1.2 files read as DVC reads them, and checked against typed sections; every mistake is one line."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pydantic
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import YAMLError
+
+from lexivert.errors import LexivertError
+
+Checked = typing.TypeVar("Checked", bound=pydantic.BaseModel)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read YAML 1.2 as DVC reads it (``1e-5`` is a number, ``no`` a string, a key that stands twice an error).
+
+    Raises:
+        LexivertError: the file is missing, not UTF-8 or not YAML; the message is one line.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LexivertError(f"{path} can't be read ({error.strerror}); run from the project's root folder") from error
+    except UnicodeDecodeError as error:
+        raise LexivertError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
+    except DuplicateKeyError as error:
+        key = str(error.problem).removeprefix("found duplicate key ").partition(" with value")[0]
+        line = error.problem_mark.line + 1
+        raise LexivertError(f"{path}: line {line}: key {key} stands twice in its section; keep one") from error
+    except (YAMLError, ValueError) as error:
+        raise LexivertError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def overridden(content: Any, changes: Any) -> Any:
+    """Nested ``content`` with the leaves of ``changes`` in place of its own; sections that only ``changes`` has stay.
+
+    Unknown keys are left to ``validated``, which names them.
+    """
+    if not isinstance(content, dict) or not isinstance(changes, dict):
+        return changes
+    return content | {key: overridden(content.get(key), value) for key, value in changes.items()}
+
+
+def validated(kind: type[Checked], content: Any, path: Path) -> Checked:
+    """Turn the content of a file into a section.
+
+    Raises:
+        LexivertError: a key is unknown or missing, or a value is out of its range; one line that names file, key and
+            value.
+    """
+    try:
+        return kind.model_validate(content)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "top level"
+        if first["type"] == "extra_forbidden":
+            raise LexivertError(
+                f"{path}: {key}: no such key; there are {_keys_beside(kind, first['loc'])}"
+            ) from error
+        if first["type"] == "missing":
+            raise LexivertError(f"{path}: {key}: this key is missing") from error
+        given = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
+        reason = first["msg"].lower().removeprefix("value error, ")  # pydantic's words before those of our validators
+        raise LexivertError(f"{path}: {key}: {reason}{given}") from error
+
+
+def _keys_beside(section: type[pydantic.BaseModel], location: Sequence[int | str]) -> str:
+    """Names of the keys that may stand where an unknown one was found; an item of a list has those of its type."""
+    for part in location[:-1]:
+        if isinstance(part, str):
+            inner = section.model_fields[part].annotation
+            section = next((kind for kind in (inner, *typing.get_args(inner)) if _is_section(kind)), section)
+    return ", ".join(section.model_fields)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, pydantic.BaseModel)
