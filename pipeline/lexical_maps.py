@@ -6,7 +6,8 @@ from _stage import PARAMS, ROOT, ParamsFile, Root, run
 
 from lexivert.artifacts import Paths, write_metrics, write_parquet
 from lexivert.config import load_params
-from lexivert.data.relations import SCHEMA, lexical_maps
+from lexivert.data.lexical_maps import lexical_maps
+from lexivert.data.relations import SCHEMA
 from lexivert.data.wordnet import WordNet
 from lexivert.text.lexicon import Lexicon
 

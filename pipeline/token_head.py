@@ -20,7 +20,7 @@ def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:
     checkpoint = checkpoint_for(paths, settings, data)
     device = choose_device(settings.backbone.device)
     head, history = train_token_head(data.units, data.config, settings.token_head, settings.seed, checkpoint, device)
-    report = held_out_report(head, data.features, data.surfaces, data.held_out, data.pairs, settings.seed)
+    report = held_out_report(head, data.features, data.surfaces, data.heldout, data.pairs, settings.seed)
     head.save(paths.token_head)
     write_curves(paths.plots / "token_head.csv", history)
     write_metrics(
