@@ -94,7 +94,7 @@ def test_reconstruction_learns_nothing_from_a_units_own_identity(refinements):
 
 
 def test_reconstruction_would_learn_it_by_heart():
-    assert identity_gap(refinements=0, step_of=MemorisingStep) > 0.1
+    assert identity_gap(refinements=0, step_of=MemorisingStep) > 0.05
 
 
 def test_batches_cover_every_unit_once_an_epoch():
