@@ -9,10 +9,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: no t
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import hashlib
-import importlib.util
 import math
 import random
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +36,7 @@ from lexivert.data.sources import read_source, write_texts
 from lexivert.model import Lexivert
 from lexivert.priors.selector import Selector, SelectorPrior
 from lexivert.search.unit_index import UnitIndex
+from lexivert.stages.__main__ import run_stages
 from lexivert.yaml_reader import overridden, read_yaml
 from sections import section
 
@@ -239,7 +238,7 @@ def tiny_params_file(
         "robustness": {
             "texts": 3,
             "decisive_texts": 5,
-            "decisive": ["width_128"],
+            "decisive": ["width_128-cosine_1-units_1_32-float32"],
             "widths": [128],
             "cosines": [0.7],
             "lengths": [8, 48],
@@ -257,20 +256,7 @@ def tiny_params(tiny_params_file: Path) -> Params:
     return load_params(tiny_params_file)
 
 
-STAGES_OF_A_MODEL = ("corpus", "vocab", "features", "token_head", "index", "controller")
-
-
-def run_stage(name: str, root: Path, params: Path) -> None:
-    """Run ``pipeline/<name>.py`` within this process."""
-    folder = REPOSITORY / "pipeline"
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))  # stages import _stage
-    spec = importlib.util.spec_from_file_location(f"stage_{name}", folder / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main(root, params)
+STAGES_OF_A_MODEL = ("corpus", "vocab", "features", "token_head", "index", "selector", "controller")
 
 
 @pytest.fixture(scope="session")
@@ -285,8 +271,7 @@ def tiny_project(make_once: Callable[..., Path], tiny_params_file: Path) -> Iter
         write_texts(paths, read_source(load_params(tiny_params_file).corpus))
         for path in (paths.synonyms, paths.antonyms):
             write_parquet(path, {name: [] for name in RELATIONS_SCHEMA.names}, RELATIONS_SCHEMA)
-        for stage in STAGES_OF_A_MODEL:
-            run_stage(stage, root, tiny_params_file)
+        run_stages(STAGES_OF_A_MODEL, root, tiny_params_file)
 
     root = make_once("tiny_project", make)
     before = _digest(root)

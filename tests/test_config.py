@@ -121,11 +121,6 @@ def test_no_key_has_a_second_default(tmp_path, content, keys):
             [{"damping": 0.1}],
             r"controller.cascade.restarts.0.variance_scale: this key is missing$",
         ),
-        (
-            ("robustness", "decisive"),
-            ["width_200"],
-            r"robustness: decisive condition 'width_200' is none of width_192, .*cosine_0.7, .*storage_sign$",
-        ),
     ],
 )
 def test_wrong_values_name_file_key_and_value(tmp_path, content, keys, value, message):

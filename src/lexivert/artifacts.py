@@ -112,6 +112,11 @@ class Paths:
         return self.root / "models" / "controller"
 
     @property
+    def code(self) -> Path:
+        """Fingerprints of the code that each stage runs, one text file a stage."""
+        return self.root / "build" / "code"
+
+    @property
     def checkpoints(self) -> Path:
         """Resumable training state; ignored by git and DVC."""
         return self.root / ".checkpoints"

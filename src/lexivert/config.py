@@ -363,8 +363,7 @@ class RobustnessParams(_Section):
     decisive_texts: PositiveInt
     """Texts decoded in each decisive condition instead."""
     decisive: tuple[str, ...]
-    """Conditions that a release is judged by, each as axis and value: ``width_192``, ``cosine_0.7``, ``length_120``,
-    ``storage_sign``."""
+    """Conditions that a release is judged by, named by their keys in the metrics."""
     widths: tuple[Annotated[int, Field(ge=2, multiple_of=2)], ...]
     """Order dimensions; no noise, texts of at most 32 units."""
     cosines: tuple[Cosine, ...]
@@ -373,19 +372,6 @@ class RobustnessParams(_Section):
     """Units a text; no noise."""
     storages: tuple[Literal["float32", "float16", "int8", "sign"], ...]
     """Number formats that vectors are stored in; texts of at most 32 units."""
-
-    @property
-    def conditions(self) -> tuple[str, ...]:
-        """Names of all conditions, as ``decisive`` has them."""
-        axes = {"width": self.widths, "cosine": self.cosines, "length": self.lengths, "storage": self.storages}
-        return tuple(f"{axis}_{value}" for axis, values in axes.items() for value in values)
-
-    @pydantic.model_validator(mode="after")
-    def _decisive_conditions_are_decoded(self) -> RobustnessParams:
-        unknown = [name for name in self.decisive if name not in self.conditions]
-        if unknown:
-            raise ValueError(f"decisive condition {unknown[0]!r} is none of {', '.join(self.conditions)}")
-        return self
 
 
 class TokenSpaceParams(_Section):

@@ -18,7 +18,6 @@ from lexivert.data.relations import Relations, read_relations
 from lexivert.data.unit_split import heldout_units, unit_readings
 from lexivert.errors import DamagedArtifactError, LexivertError
 from lexivert.text.lexicon import Lexicon
-from lexivert.training.checkpoint import Checkpoint, fingerprint
 
 PAIR_KINDS = ("synonym", "inflection", "sibling", "antonym")
 
@@ -92,15 +91,6 @@ def head_config(params: Params, feature_width: int) -> TokenHeadConfig:
         identity_share=params.code.identity_share,
         identity_seed=params.seed,
     )
-
-
-def checkpoint_for(paths: Paths, params: Params, data: TokenHeadData) -> Checkpoint:
-    """Where this run's resumable state goes, valid for these params and inputs only."""
-    relations = [
-        relation.others.numpy() for relation in (data.units.synonyms, data.units.never_negative, data.units.antonyms)
-    ]
-    valid_for = fingerprint(params.seed, params.token_head, data.config, data.surfaces, data.features, *relations)
-    return Checkpoint(paths.checkpoints / "token_head", valid_for, every=50)
 
 
 def _training_units(

@@ -7,8 +7,6 @@ planned before the first one runs and never depend on where a run was killed: th
 from __future__ import annotations
 
 import hashlib
-import logging
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lexivert import artifacts
-from lexivert.artifacts import Paths
-from lexivert.config import Params
-from lexivert.encoders.base import FloatArray, SentenceEncoder, TokenEncoder, load_encoder
+from lexivert.encoders.base import FloatArray, SentenceEncoder, TokenEncoder
 from lexivert.encoders.batching import IntArray, Tokens, deduplicate, plan_batches
 from lexivert.encoders.huggingface import progress_bar
 from lexivert.errors import DamagedArtifactError, LexivertError
-from lexivert.text.lexicon import Lexicon, unit_text
+from lexivert.text.lexicon import Lexicon
 
 HalfArray = npt.NDArray[np.float16]
 BATCHES_PER_SHARD = 64
 """Work lost to a kill, at most: with 2048 tokens a batch, half a minute on two cores."""
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,38 +89,6 @@ def write_features(
     return TextCounts(tokens.lengths[inverse], len(distinct), tokens.truncated)
 
 
-def compute_features(paths: Paths, params: Params) -> dict[str, Any]:
-    """Write unit features, sentence features and the sentences' corpus rows.
-
-    Returns:
-        Metrics: counts of units (and their word pieces by kind) and sentences, and the feature width.
-    """
-    lexicon = Lexicon.load(paths.vocab)
-    corpus = artifacts.read_parquet(paths.corpus, ["split", "text"])
-    rows = choose_sentences(corpus["split"].to_pylist(), params.features.max_train_sentences, params.seed)
-    backbone = load_encoder(params.backbone)
-    checkpoints = paths.checkpoints / "features"
-    budget = params.features.tokens_per_batch
-
-    names = [unit_text(surface, kind) for surface, kind in zip(lexicon.surfaces, lexicon.kinds, strict=True)]
-    units = write_features(paths.unit_features, backbone, names, checkpoints, budget)
-    sentences = write_features(
-        paths.sentence_features, backbone, corpus["text"].take(rows).to_pylist(), checkpoints, budget
-    )
-    artifacts.write_array(paths.sentence_rows, rows)
-    shutil.rmtree(checkpoints, ignore_errors=True)
-
-    if units.truncated + sentences.truncated:
-        counts = (units.truncated, sentences.truncated, params.backbone.max_tokens)
-        log.warning("%d units and %d sentences are cut to backbone.max_tokens = %d", *counts)
-    by_kind = _tokens_by_kind(lexicon, units.lengths)
-    return {
-        "units": {**units.metrics(), "tokens_by_kind": by_kind},
-        "sentences": sentences.metrics(),
-        "width": backbone.width,
-    }
-
-
 def _batched(backbone: SentenceEncoder, texts: list[str]) -> tuple[Tokens, Callable[[IntArray], FloatArray]]:
     """Lengths by which batches are planned, and what runs a batch; words count where an encoder shows no tokens."""
     if isinstance(backbone, TokenEncoder):
@@ -184,6 +147,7 @@ def _saved(path: Path, shape: tuple[int, int]) -> HalfArray | None:
     return saved if saved.shape == shape and saved.dtype == np.float16 else None
 
 
-def _tokens_by_kind(lexicon: Lexicon, lengths: IntArray) -> Mapping[str, int]:
+def tokens_by_kind(lexicon: Lexicon, lengths: IntArray) -> Mapping[str, int]:
+    """Word pieces of the units of each kind. Shape: lengths (V,)."""
     kinds = np.asarray(lexicon.kinds)
     return {str(kind): int(lengths[kinds == kind].sum()) for kind in np.unique(kinds)}

@@ -1,1 +1,1 @@
-"""One module a DVC stage: files in, files out."""
+"""One module a DVC stage: files in, one call, files out. ``python -m lexivert.stages NAME`` runs it."""

@@ -35,7 +35,9 @@ def run(paths: Paths, params: Params) -> None:
     train = SelectorTexts.of(written, SubwordRegularizer(lexicon, seed), longest)
     device = choose_device(params.backbone.device)
     spellings, prefixes = (written.units, train.regularized.units), written.prefixes.numpy()
-    mark = fingerprint(params.selector, seed, sizes, features.numpy(), log_prior.numpy(), *spellings, prefixes)
+    mark = fingerprint(
+        __name__, params.selector, seed, sizes, features.numpy(), log_prior.numpy(), *spellings, prefixes
+    )
     folder = paths.checkpoints
     checkpoints = (Checkpoint(folder / "bag_of_words", mark), Checkpoint(folder / "selector", mark))
     with torch.random.fork_rng(devices=[]):

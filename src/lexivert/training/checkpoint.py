@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from lexivert.artifacts import atomic_path
+from lexivert.code_fingerprint import SourceTree
 
 logger = logging.getLogger(__name__)
 
@@ -70,11 +71,14 @@ class Checkpoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def fingerprint(*parts: object) -> str:
-    """Digest of params (by ``repr``), arrays (by their bytes) and our code: equal if a run would be the same."""
-    digest = hashlib.blake2b(digest_size=16)
-    for source in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(source.read_bytes())
+def fingerprint(module: str, *parts: object) -> str:
+    """Digest of what a run depends on: equal if it would be the same.
+
+    Args:
+        module: dotted name of the stage, whose code counts with all that it imports, comments and docstrings aside.
+        parts: params (by ``repr``) and arrays (by their bytes).
+    """
+    digest = hashlib.blake2b(SourceTree().fingerprint(module).encode(), digest_size=16)
     for part in parts:
         if isinstance(part, np.ndarray):
             digest.update(f"{part.dtype}{part.shape}".encode())

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from _stage import PARAMS, ROOT, ParamsFile, Root, run
-
 from lexivert.artifacts import Paths, write_metrics, write_parquet
-from lexivert.config import load_params
+from lexivert.config import Params
 from lexivert.data.lexical_maps import lexical_maps
 from lexivert.data.relations import SCHEMA
 from lexivert.data.wordnet import WordNet
 from lexivert.text.lexicon import Lexicon
 
 
-def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:
-    """Write data/synonyms.parquet and data/antonyms.parquet."""
-    paths, limits = Paths(root), load_params(params).lexical_maps
-    lexicon = Lexicon.load(paths.vocab)
+def run(paths: Paths, params: Params) -> None:
+    """Write data/synonyms.parquet, data/antonyms.parquet and metrics/lexical_maps.json."""
+    lexicon, limits = Lexicon.load(paths.vocab), params.lexical_maps
     maps = lexical_maps(
         lexicon.surfaces,
         lexicon.kinds,
@@ -26,7 +23,3 @@ def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:
     write_parquet(paths.synonyms, maps.table(["synonym", "inflection", "sibling"]), SCHEMA)
     write_parquet(paths.antonyms, maps.table(["antonym"]), SCHEMA)
     write_metrics(paths.metrics("lexical_maps"), maps.metrics())
-
-
-if __name__ == "__main__":
-    run(main)

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from _stage import PARAMS, ROOT, ParamsFile, Root, run
-
 from lexivert.artifacts import Paths, read_parquet, write_metrics
-from lexivert.config import load_params
+from lexivert.config import Params
 from lexivert.data.segments import write_segments
 from lexivert.data.sources import SPLITS
 from lexivert.errors import LexivertError
 from lexivert.text.vocabulary import build_lexicon, lexicon_metrics, segment_texts
 
 
-def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:
-    """Write data/vocab.parquet and data/segments.parquet."""
-    paths, settings = Paths(root), load_params(params)
+def run(paths: Paths, params: Params) -> None:
+    """Write data/vocab.parquet, data/segments.parquet and metrics/vocab.json."""
     table = read_parquet(paths.corpus, ["split", "text"])
     split_of, sentences = np.asarray(table["split"].to_pylist()), table["text"].to_pylist()
     rows = {split: np.flatnonzero(split_of == split) for split in SPLITS}
     texts = {split: [sentences[row] for row in rows[split].tolist()] for split in SPLITS}
     if not texts["train"]:
-        raise LexivertError(f"{paths.corpus} holds no training sentence; check the corpus section of {params}")
-    lexicon, train = build_lexicon(texts["train"], settings.vocab)
+        raise LexivertError(f"{paths.corpus} holds no training sentence; check section corpus of the params")
+    lexicon, train = build_lexicon(texts["train"], params.vocab)
     segments = {"train": train}
     for split in SPLITS[1:]:
         segments[split] = segment_texts(lexicon, texts[split], f"segmenting {split}")
     lexicon.save(paths.vocab)
     write_segments(paths.segments, rows, segments)
     write_metrics(paths.metrics("vocab"), lexicon_metrics(lexicon, texts, segments))
-
-
-if __name__ == "__main__":
-    run(main)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from _stage import PARAMS, ROOT, ParamsFile, Root, run
-
 from lexivert.artifacts import Paths
-from lexivert.config import load_params
+from lexivert.config import Params
 from lexivert.evaluation.collapse import run_collapse
 
 
-def main(root: Root = ROOT, params: ParamsFile = PARAMS) -> None:
+def run(paths: Paths, params: Params) -> None:
     """Write metrics/collapse.json."""
-    run_collapse(Paths(root), load_params(params))
-
-
-if __name__ == "__main__":
-    run(main)
+    run_collapse(paths, params)

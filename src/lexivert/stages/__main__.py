@@ -1,0 +1,67 @@
+"""Run stages: ``python -m lexivert.stages NAME... [--root DIR] [--params FILE] [--overrides FILE]``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import pkgutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lexivert import stages
+from lexivert.artifacts import Paths
+from lexivert.config import load_params
+from lexivert.errors import LexivertError
+
+STAGES = tuple(sorted(info.name for info in pkgutil.iter_modules(stages.__path__) if info.name != "__main__"))
+
+
+def run_stages(names: Sequence[str], root: Path, params: Path, overrides: Path | None = None) -> None:
+    """Run stages one after the other in this process.
+
+    Args:
+        names: modules of ``lexivert.stages``.
+        root: folder that holds ``data/``, ``models/`` and ``metrics/``.
+        params: the numbers of the run.
+        overrides: a second file of params, which replaces some of them.
+
+    Raises:
+        LexivertError: there is no such stage, the params are wrong, or what a stage says.
+    """
+    unknown = [name for name in names if name not in STAGES]
+    if unknown:
+        raise LexivertError(f"there is no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
+    numbers = load_params(params, overrides)
+    for name in names:
+        importlib.import_module(f"lexivert.stages.{name}").run(Paths(root), numbers)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run stages as a command.
+
+    A ``LexivertError`` is one line on standard error, without a traceback; anything else is a defect of ours and
+    keeps its traceback.
+
+    Returns:
+        0, or 1 after an error.
+    """
+    parser = argparse.ArgumentParser(prog="python -m lexivert.stages", description="Run stages of the pipeline.")
+    parser.add_argument("names", nargs="+", metavar="NAME", help=f"one or more of {', '.join(STAGES)}")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder that holds data/, models/ and metrics/")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the numbers of the run")
+    parser.add_argument("--overrides", type=Path, help="params that replace some of those")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("lexivert").setLevel(logging.INFO)
+    try:
+        run_stages(given.names, given.root, given.params, given.overrides)
+    except LexivertError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

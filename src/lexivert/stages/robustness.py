@@ -1,0 +1,12 @@
+"""Stage ``robustness``: exact match of every decoder where reading gets hard."""
+
+from __future__ import annotations
+
+from lexivert.artifacts import Paths
+from lexivert.config import Params
+from lexivert.evaluation.robustness import run_robustness
+
+
+def run(paths: Paths, params: Params) -> None:
+    """Write metrics/robustness.json and metrics/plots/robustness.csv."""
+    run_robustness(paths, params)

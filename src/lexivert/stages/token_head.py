@@ -1,0 +1,36 @@
+"""Stage ``token_head``: trains unit codes on the frozen features; resumes from ``.checkpoints/`` after a kill."""
+
+from __future__ import annotations
+
+from lexivert.artifacts import Paths, write_metrics
+from lexivert.codes.token_head_data import TokenHeadData, read_token_head_data
+from lexivert.codes.token_head_training import train_token_head
+from lexivert.config import Params
+from lexivert.devices import choose_device
+from lexivert.evaluation.token_head_report import held_out_report
+from lexivert.training.checkpoint import Checkpoint, fingerprint
+from lexivert.training.curves import by_epoch, write_curves
+
+
+def run(paths: Paths, params: Params) -> None:
+    """Write models/token_head/, metrics/token_head.json and metrics/plots/token_head.csv."""
+    data = read_token_head_data(paths, params)
+    checkpoint = Checkpoint(paths.checkpoints / "token_head", _state(params, data), every=50)
+    device = choose_device(params.backbone.device)
+    head, history = train_token_head(data.units, data.config, params.token_head, params.seed, checkpoint, device)
+    report = held_out_report(head, data.features, data.surfaces, data.heldout, data.pairs, params.seed)
+    head.save(paths.token_head)
+    write_curves(paths.plots / "token_head.csv", history)
+    write_metrics(
+        paths.metrics("token_head"),
+        {"final": history[-1], "epochs": by_epoch(history), "held_out": report, "units": len(data.surfaces)},
+    )
+    checkpoint.clear()
+
+
+def _state(params: Params, data: TokenHeadData) -> str:
+    """What a checkpoint is valid for."""
+    relations = (data.units.synonyms, data.units.never_negative, data.units.antonyms)
+    others = [relation.others.numpy() for relation in relations]
+    inputs = (params.seed, params.token_head, data.config, data.surfaces, data.features)
+    return fingerprint(__name__, *inputs, *others)
