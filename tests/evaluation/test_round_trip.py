@@ -7,12 +7,12 @@ import json
 import shutil
 
 import pytest
+from lexivert.evaluation.tables import write_table
 
 from lexivert.artifacts import Paths
 from lexivert.config import Params
 from lexivert.errors import LexivertError
 from lexivert.evaluation.round_trip import run_evaluation
-from lexivert.evaluation.tables import write_table
 from lexivert.evaluation.texts import choose_texts
 
 

@@ -1,4 +1,4 @@
-"""Small changes of a sentence that keep its words but not its meaning: what an order-aware vector must notice."""
+"""Minimal pairs: small changes of a sentence that keep its words but not its meaning."""
 
 from __future__ import annotations
 
