@@ -6,7 +6,7 @@ import pytest
 
 from lexivert.data.lexical_maps import lexical_maps
 from lexivert.data.relations import RELATIONS, SCHEMA
-from lexivert.data.wordnet import Sense
+from lexivert.data.wordnet import Synset
 
 UNITS = {
     "large": "word",
@@ -35,16 +35,20 @@ UNITS = {
 
 
 class Dictionary:
-    """WordNet's two questions answered from a handful of senses."""
+    """WordNet's two questions answered from a handful of synsets."""
 
-    def __init__(self, *senses):
-        self._senses = senses
+    def __init__(self, *synsets):
+        self._synsets = synsets
 
-    def senses(self):
-        return iter(self._senses)
+    def synsets(self):
+        return iter(self._synsets)
 
     def base_forms(self, key):
-        return frozenset({key} if any(key in sense.names for sense in self._senses) else ())
+        return frozenset({key} if any(key in synset.lemmas for synset in self._synsets) else ())
+
+
+def synset(lemmas, antonyms=(), hypernyms=()):
+    return Synset("n1", "noun.act", lemmas, "", (), hypernyms, antonyms)
 
 
 def related(units, wordnet, max_synonyms=25, max_siblings=25):
@@ -98,12 +102,12 @@ def test_every_pair_once_and_symmetric(wordnet):
 
 
 def test_precedence_states_one_relation_a_pair():
-    senses = [
-        Sense(("hot", "warm"), antonyms=("cold",), hypernyms=("temperature",)),
-        Sense(("warm", "cold"), antonyms=(), hypernyms=("temperature",)),
-        Sense(("mild",), antonyms=(), hypernyms=("temperature",)),
+    synsets = [
+        synset(("hot", "warm"), antonyms=("cold",), hypernyms=("temperature",)),
+        synset(("warm", "cold"), antonyms=(), hypernyms=("temperature",)),
+        synset(("mild",), antonyms=(), hypernyms=("temperature",)),
     ]
-    found = related(dict.fromkeys(["hot", "warm", "cold", "mild"], "word"), Dictionary(*senses))
+    found = related(dict.fromkeys(["hot", "warm", "cold", "mild"], "word"), Dictionary(*synsets))
     assert found["hot", "cold"] == "antonym"
     assert found["warm", "cold"] == "antonym"
     assert found["hot", "warm"] == "synonym"
@@ -113,35 +117,35 @@ def test_precedence_states_one_relation_a_pair():
 
 def test_units_with_too_many_synonyms_lose_all_of_them():
     words = ["a", "b", "c", "d"]
-    senses = [Sense(("a", word), (), ()) for word in words[1:]] + [Sense(("b", "c"), (), ())]
+    synsets = [synset(("a", word), (), ()) for word in words[1:]] + [synset(("b", "c"), (), ())]
     units = dict.fromkeys(words, "word")
     pairs = set(itertools.permutations("abcd", 2))
-    assert set(related(units, Dictionary(*senses), max_synonyms=3)) == pairs - {
+    assert set(related(units, Dictionary(*synsets), max_synonyms=3)) == pairs - {
         ("b", "d"),
         ("d", "b"),
         ("c", "d"),
         ("d", "c"),
     }
-    assert set(related(units, Dictionary(*senses), max_synonyms=2)) == {("b", "c"), ("c", "b")}
+    assert set(related(units, Dictionary(*synsets), max_synonyms=2)) == {("b", "c"), ("c", "b")}
 
 
 def test_a_hypernym_with_too_many_children_relates_none():
-    senses = [Sense((word,), (), ("general",)) for word in "abcd"] + [
-        Sense((word,), (), ("narrow",)) for word in "ab"
+    synsets = [synset((word,), (), ("general",)) for word in "abcd"] + [
+        synset((word,), (), ("narrow",)) for word in "ab"
     ]
     units = dict.fromkeys("abcd", "word")
-    assert len(related(units, Dictionary(*senses), max_siblings=3)) == 12
-    assert set(related(units, Dictionary(*senses), max_siblings=2)) == {("a", "b"), ("b", "a")}
+    assert len(related(units, Dictionary(*synsets), max_siblings=3)) == 12
+    assert set(related(units, Dictionary(*synsets), max_siblings=2)) == {("a", "b"), ("b", "a")}
 
 
 def test_lowercase_units_are_not_names():
-    senses = [Sense(("Polish", "Polonese"), (), ()), Sense(("polish", "shine"), (), ())]
+    synsets = [synset(("Polish", "Polonese"), (), ()), synset(("polish", "shine"), (), ())]
     units = {"polish": "word", "Polish": "cased", "Polonese": "entity", "shine": "word"}
-    found = related(units, Dictionary(*senses))
+    found = related(units, Dictionary(*synsets))
     assert ("polish", "Polonese") not in found
     assert found["Polish", "Polonese"] == found["Polish", "shine"] == found["polish", "shine"] == "synonym"
 
 
 def test_no_units_no_relations():
-    maps = lexical_maps([], [], Dictionary(Sense(("a", "b"), (), ())), max_synonyms=25, max_siblings=25)
+    maps = lexical_maps([], [], Dictionary(synset(("a", "b"), (), ())), max_synonyms=25, max_siblings=25)
     assert maps.metrics() == {name: {"rows": 0, "units": 0} for name in RELATIONS}

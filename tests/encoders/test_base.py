@@ -10,7 +10,6 @@ from lexivert.encoders.base import (
     SentenceEncoder,
     TokenEncoder,
     load_encoder,
-    register_encoder,
 )
 from lexivert.encoders.features import write_features
 from lexivert.encoders.huggingface import HuggingFaceEncoder
@@ -18,85 +17,82 @@ from lexivert.errors import LexivertError
 from sections import section
 
 
-class Letters:
-    """Counts of a, b and c, one more than there are; asked for more than so many texts at once it refuses."""
+class Lengths:
+    """Embeds a text as its length, so many times over."""
 
-    width = 3
-
-    def __init__(self, most=1000):
-        self.most = most
-        self.asked = []
+    def __init__(self, width: int) -> None:
+        self.width = width
 
     def encode(self, texts, *, progress=""):
-        assert len(texts) <= self.most
-        self.asked += texts
-        return np.array([[text.count(letter) + 1 for letter in "abc"] for text in texts], dtype=np.float32)
+        return np.array([[1.0 + len(text)] * self.width for text in texts], dtype=np.float32)
 
     def fingerprint(self):
-        return "letters"
+        return f"lengths {self.width}"
 
 
-@pytest.fixture
-def registered():
-    """The registry, put back afterwards."""
-    before = dict(ENCODERS)
-    yield ENCODERS
-    ENCODERS.clear()
-    ENCODERS.update(before)
+@ENCODERS.register("lengths", label="Text lengths")
+def load_lengths(params):
+    return Lengths(int(params.model))
 
 
-def backbone(model):
-    return section("backbone", model=str(model), max_tokens=64, device="cpu", dtype="float32")
+def test_a_name_with_an_argument_is_built_by_its_factory():
+    encoder = load_encoder(section("backbone", model="lengths:3"))
+    assert isinstance(encoder, SentenceEncoder)
+    assert encoder.encode(["ab", ""]).tolist() == [[3.0] * 3, [1.0] * 3]
+
+
+def test_what_has_no_colon_is_a_hugging_face_model(tiny_backbone):
+    for model in (str(tiny_backbone), f"{HUGGING_FACE}:{tiny_backbone}"):
+        encoder = load_encoder(section("backbone", model=model, device="cpu", max_tokens=64))
+        assert isinstance(encoder, HuggingFaceEncoder)
+        assert encoder.width == 32
+
+
+def test_a_folder_whose_name_holds_a_colon_is_read(tmp_path, tiny_backbone):
+    folder = tmp_path / "tiny:1"
+    folder.symlink_to(tiny_backbone)
+    assert load_encoder(section("backbone", model=str(folder), device="cpu", max_tokens=64)).width == 32
+
+
+def test_an_encoder_that_nobody_registered():
+    with pytest.raises(LexivertError, match="there is no sentence encoder 'magic', but huggingface"):
+        load_encoder(section("backbone", model="magic:wand"))
+
+
+def test_an_encoder_without_width():
+    with pytest.raises(LexivertError, match=r"backbone\.model is 'lengths:0': an encoder of width 0"):
+        load_encoder(section("backbone", model="lengths:0"))
 
 
 def test_protocols_tell_encoders_apart(tiny_backbone):
-    transformer = load_encoder(backbone(tiny_backbone))
-    assert isinstance(transformer, HuggingFaceEncoder)
+    transformer = load_encoder(section("backbone", model=str(tiny_backbone), device="cpu", max_tokens=64))
     assert isinstance(transformer, SentenceEncoder)
     assert isinstance(transformer, TokenEncoder)
     assert isinstance(transformer, ContextualEncoder)
-    assert isinstance(Letters(), SentenceEncoder)
-    assert not isinstance(Letters(), TokenEncoder | ContextualEncoder)
+    assert not isinstance(Lengths(3), TokenEncoder | ContextualEncoder)
 
 
-def test_a_name_in_front_selects_an_encoder(registered, tiny_backbone):
-    given = []
-    register_encoder("letters", lambda params: given.append(params.model) or Letters(), "Letters")
-    assert isinstance(load_encoder(backbone("letters:some:where")), Letters)
-    assert given == ["some:where"]
-    assert registered["letters"].label == "Letters"
-    named = load_encoder(backbone(f"{HUGGING_FACE}:{tiny_backbone}"))
-    assert named.fingerprint() == load_encoder(backbone(tiny_backbone)).fingerprint()
+class Counted(Lengths):
+    """Asked for more than six words at once it refuses, but for a text that has more by itself."""
 
+    def __init__(self):
+        super().__init__(2)
+        self.asked = []
 
-def test_a_name_that_nobody_registered_is_a_models(registered):
-    with pytest.raises(LexivertError, match=r"backbone.model '?letters:x"):
-        load_encoder(backbone("letters:x"))
-
-
-@pytest.mark.parametrize("name", ["", "a:b", "a/b", "a b"])
-def test_names_that_would_be_mistaken_are_refused(registered, name):
-    with pytest.raises(ValueError, match="is no name for an encoder"):
-        register_encoder(name, lambda _: Letters(), "Letters")
-
-
-def test_an_encoder_without_width_is_refused(registered):
-    class Empty(Letters):
-        width = 0
-
-    register_encoder("empty", lambda _: Empty(), "Empty")
-    with pytest.raises(LexivertError, match="an encoder of width 0"):
-        load_encoder(backbone("empty:"))
+    def encode(self, texts, *, progress=""):
+        assert len(texts) == 1 or sum(max(len(text.split()), 1) for text in texts) <= 6
+        self.asked += texts
+        return super().encode(texts)
 
 
 def test_features_of_an_encoder_without_tokens(tmp_path):
-    """Batches are planned by words: of the budget of six words, no batch holds more."""
-    encoder = Letters(most=6)
+    """Batches are planned by words, and equal texts are run once."""
+    encoder = Counted()
     texts = ["a b", "c c c", "", "a b", "a a a a a a a a", "b"]
     counts = write_features(tmp_path / "f.npy", encoder, texts, tmp_path / "shards", 6)
     written = np.load(tmp_path / "f.npy")
-    assert written.tolist() == [[2, 2, 1], [1, 1, 4], [1, 1, 1], [2, 2, 1], [9, 1, 1], [1, 2, 1]]
+    assert written.tolist() == [[1.0 + len(text)] * 2 for text in texts]
     assert written.dtype == np.float16
-    assert sorted(encoder.asked) == sorted(set(texts))  # equal texts once
+    assert sorted(encoder.asked) == sorted(set(texts))
     assert counts.distinct == 5
     assert counts.lengths.tolist() == [2, 3, 1, 2, 8, 1]

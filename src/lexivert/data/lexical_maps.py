@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from lexivert.data.relations import RELATIONS, Pairs, decode_pairs, encode_pairs
-from lexivert.data.wordnet import Sense, WordNet, lemma_key
+from lexivert.data.wordnet import Synset, WordNet, lemma_key
 
 LEXICAL_KINDS = frozenset({"word", "cased", "entity", "ngram"})
 """Kinds of units that have a meaning of their own."""
@@ -64,17 +64,17 @@ class _Gathered:
     proper: set[str] = field(default_factory=set)
 
 
-def _gather(senses: Iterable[Sense], forms: Forms) -> _Gathered:
+def _gather(synsets: Iterable[Synset], forms: Forms) -> _Gathered:
     gathered = _Gathered()
-    for sense in senses:
-        gathered.proper.update(lemma_key(name) for name in sense.names if name != name.lower())
-        members = forms.named(sense.names)
+    for synset in synsets:
+        gathered.proper.update(lemma_key(name) for name in synset.lemmas if name != name.lower())
+        members = forms.named(synset.lemmas)
         if not members:
             continue
         gathered.synonyms.append(members)
-        for hypernym in sense.hypernyms:
+        for hypernym in synset.hypernyms:
             gathered.children[hypernym].append(members)
-        if opposites := forms.named(sense.antonyms):
+        if opposites := forms.named(synset.antonyms):
             gathered.opposites.append((members, opposites))
     return gathered
 
@@ -130,7 +130,7 @@ def lexical_maps(
         max_siblings: the same for siblings.
     """
     forms = Forms.of(surfaces, kinds)
-    gathered = _gather(wordnet.senses(), forms)
+    gathered = _gather(wordnet.synsets(), forms)
     size = len(surfaces)
     key_of = {unit: key for key, units in forms.units.items() for unit in units}
     inflected = _inflections(forms, kinds, wordnet, gathered.proper)

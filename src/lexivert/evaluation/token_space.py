@@ -18,9 +18,9 @@ from lexivert import artifacts
 from lexivert.artifacts import UNIT_CODES, Paths
 from lexivert.codes.token_head import TokenHead, head_codes
 from lexivert.config import Params
-from lexivert.data.glosses import read_entries
 from lexivert.data.relations import RELATIONS, decode_pairs, read_pairs
 from lexivert.data.unit_split import heldout_units
+from lexivert.data.wordnet import read_synsets
 from lexivert.encoders.base import ContextualEncoder, load_encoder
 from lexivert.evaluation import geometry, homographs, nearest, neighbours
 from lexivert.evaluation.neighbours import PHRASE_TAGS, TAGS, Ids, Tagger
@@ -249,7 +249,7 @@ def _homographs(paths: Paths, params: Params, units: Units) -> tuple[dict[str, f
 
     lexicon = units.lexicon
     spellings = [s for s, kind in zip(lexicon.surfaces, lexicon.kinds, strict=True) if kind == "word"]
-    found = homographs.occurrences(read_entries(paths.wordnet), spellings)
+    found = homographs.occurrences(read_synsets(paths.wordnet), spellings)
     most = Counter({word: len(hits) for word, hits in found.items()}).most_common(params.token_space.homographs)
     backbone = load_encoder(params.backbone) if most else None
     if not isinstance(backbone, ContextualEncoder):

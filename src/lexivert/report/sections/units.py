@@ -13,7 +13,7 @@ from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.token_head import TokenHead, head_codes
 from lexivert.config import Params
-from lexivert.data.glosses import read_entries
+from lexivert.data.wordnet import read_synsets
 from lexivert.model import Lexivert
 from lexivert.report import figures, maps
 from lexivert.report.page import Figures, Heading, Paragraph, Part, Section, Table, cell
@@ -159,7 +159,7 @@ def _senses(report: Report) -> list[Part]:
 def unit_maps(paths: Paths, model: Lexivert, params: Params) -> Section:
     """Units on a plane by their head codes, and cosines of common words."""
     lexicon = model.encoder.segmenter.lexicon
-    classes = maps.categories(read_entries(paths.wordnet))
+    classes = maps.categories(read_synsets(paths.wordnet))
     drawn = maps.draw(lexicon, classes, params.report.map_units, params.seed)
     features = artifacts.read_array(paths.unit_features, mmap=True)
     head = TokenHead.load(paths.token_head)
