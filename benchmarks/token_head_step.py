@@ -36,9 +36,10 @@ from lexivert.artifacts import Paths
 from lexivert.codes.token_head import TokenHeadConfig
 from lexivert.codes.token_head_training import TokenHead, TokenHeadStep, TrainingUnits
 from lexivert.config import TokenHeadParams
+from lexivert.data.relations import Relations, read_relations
 from lexivert.text.lexicon import Lexicon
 from lexivert.training.loop import LoopConfig, train
-from lexivert.training.negatives import CodeQueue, Relations, read_relations
+from lexivert.training.negatives import CodeQueue
 
 WIDTH, HIDDEN, CODE = 1024, 3072, 2048
 BAR_FASTER, BAR_SMALLER = 100, 5

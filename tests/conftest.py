@@ -25,14 +25,15 @@ from lexivert.artifacts import Paths, write_parquet
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.superposition import superpose
-from lexivert.config import Params, load_params
-from lexivert.controller.posterior import Proposer, Slots
+from lexivert.config import ControllerParams, Params, load_params
+from lexivert.controller.base import Parts
+from lexivert.controller.candidates import Queries
+from lexivert.controller.observation import Observation
 from lexivert.data.relations import SCHEMA as RELATIONS_SCHEMA
 from lexivert.data.sources import read_source, write_texts
 from lexivert.model import Lexivert
-from lexivert.priors.base import Prior
-from lexivert.priors.selector import Selector
-from lexivert.search.faiss_index import UnitIndex, build
+from lexivert.priors.selector import Selector, SelectorPrior
+from lexivert.search.unit_index import UnitIndex
 from lexivert.stages.__main__ import run_stages
 from lexivert.yaml_reader import overridden, read_yaml
 from sections import section
@@ -231,25 +232,42 @@ def tiny_model(tiny_project: Path) -> Lexivert:
     return Lexivert.load(tiny_project)
 
 
-SEMANTIC_WIDTH, RANK = 8, 6
+SEMANTIC_WIDTH, EMBEDDING_DIM = 8, 6
 
 
 @dataclass(frozen=True)
 class World:
-    """A codebook with its index and an untrained controller."""
+    """A random lexicon with its index, an untrained Selector, and the repository's rules.
+
+    Attributes:
+        codebook: codes, unigram prior and binding.
+        index: nearest units.
+        prior: an untrained Selector's, which is the unigram one.
+        params: rules of the loops.
+    """
 
     codebook: Codebook
     index: UnitIndex
-    proposer: Proposer
+    prior: SelectorPrior
+    params: ControllerParams
+
+    @property
+    def parts(self) -> Parts:
+        """What decoding algorithms are made of."""
+        return Parts(self.codebook, self.index, self.prior, self.params)
 
     def texts(self, lengths: list[int], seed: int = 0) -> list[list[int]]:
         """Random texts that hold every unit but EOS."""
         rng = np.random.default_rng(seed)
-        return [rng.integers(1, len(self.codebook.codes), size=n).tolist() for n in lengths]
+        return [rng.integers(1, len(self.codebook), size=n).tolist() for n in lengths]
 
     def vectors(self, texts: list[list[int]]) -> torch.Tensor:
         """Order parts of unit length. Shape: (B, O)."""
         return F.normalize(superpose(texts, self.codebook.codes, self.codebook.binding), dim=1)
+
+    def observed(self, order: torch.Tensor, known: torch.Tensor | None = None) -> Observation:
+        """Order parts of any length, without a prefix. Shape: (B, O), known (B, N)."""
+        return Observation.of(order, torch.zeros(len(order), SEMANTIC_WIDTH), known)
 
     def drawn(self, count: int, length: int, seed: int) -> list[list[int]]:
         """Texts of one length, every unit but EOS as often as the unigram prior says."""
@@ -259,37 +277,45 @@ class World:
         draws = torch.multinomial(weights, count * length, replacement=True, generator=generator)
         return draws.view(count, length).tolist()
 
-    def slots(self, variance: float, rows: int, seed: int = 0) -> tuple[torch.Tensor, Slots]:
+    def queries(self, variance: float, rows: int, seed: int = 0) -> tuple[torch.Tensor, Queries]:
         """One position of each of some texts: a unit drawn from the prior, and its code in noise."""
         truth = torch.tensor(self.drawn(1, rows, seed)[0])
         codes = self.codebook.codes[truth].float()
         noise = torch.randn(codes.shape, generator=torch.Generator().manual_seed(seed))
-        queries = torch.zeros(rows, RANK + 1)
-        queries[:, -1] = 1.0
-        evidence, variances = codes + math.sqrt(variance) * noise, torch.full((rows,), variance)
-        return truth, Slots(torch.arange(rows), torch.zeros_like(truth), evidence, queries, variances)
+        return truth, Queries(
+            rows=torch.arange(rows),
+            positions=torch.zeros_like(truth),
+            natural=(codes + math.sqrt(variance) * noise) / variance,
+            prior=torch.zeros(rows, EMBEDDING_DIM),
+            variance=torch.full((rows,), variance),
+            current=torch.full_like(truth, -1),
+            frequent_only=torch.zeros(rows, dtype=torch.bool),
+        )
 
-    def log_posterior(self, slots: Slots) -> torch.Tensor:
-        """Over all units, by a softmax over all of them. Shape: (M, V)."""
-        prior = slots.queries @ self.proposer.prior.table.T
-        return torch.log_softmax(slots.intentions @ self.codebook.codes.float().T + prior, dim=1)
+    def log_posterior(self, queries: Queries) -> torch.Tensor:
+        """Over all units, by a softmax over all of them. Shape: (m, V)."""
+        log_prior = queries.prior @ self.prior.output.weight.T + self.prior.output.bias
+        return torch.log_softmax(queries.natural @ self.codebook.codes.float().T + log_prior, dim=1)
 
 
 @pytest.fixture(scope="session")
 def make_world() -> Callable[..., World]:
+    """Makes a ``World`` of so many units and dimensions, for texts of fewer units than ``positions``."""
+
     def make(units: int, width: int, positions: int = 65, candidates: int = 8, frequent: int = 8192) -> World:
         generator = torch.Generator().manual_seed(units)
         codes = F.normalize(torch.randn(units, width, generator=generator), dim=1).half()
         zipf = 1.0 / torch.arange(10, units + 10)
         codebook = Codebook(codes, torch.log(zipf / zipf.sum()), RotaryBinding(width, positions, seed=0))
-        params = section("index", search_dims=0, shortlist=max(candidates, 8), frequent=frequent)
-        index = UnitIndex(codes.numpy(), build(codes.numpy(), params), params)
+        index = UnitIndex.build(
+            codes, section("index", factory="Flat", search_dims=0, shortlist=max(candidates, 8), frequent=frequent)
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            selector = Selector(SEMANTIC_WIDTH, RANK, 16, 2, positions).eval()
-        prior = Prior.learned(selector, torch.randn(units, RANK, generator=generator), codebook.log_prior)
-        proposer = Proposer(prior, index, codebook, candidates)
-        return World(codebook, index, proposer)
+            selector = Selector(SEMANTIC_WIDTH, EMBEDDING_DIM, 16, 2, positions).eval()
+        vectors = torch.randn(units, EMBEDDING_DIM, generator=generator)
+        prior = SelectorPrior.of(selector, vectors, codebook.log_prior)
+        return World(codebook, index, prior, section("controller", easy_first={"candidates": candidates}))
 
     return make
 

@@ -18,13 +18,14 @@ from lexivert.codes import token_head_training
 from lexivert.codes.token_head import TokenHead, TokenHeadConfig
 from lexivert.codes.token_head_training import TokenHeadStep, TrainingUnits, train_token_head
 from lexivert.config import KindCounts
+from lexivert.data.relations import Relations
 from lexivert.encoders.huggingface import HuggingFaceEncoder
 from lexivert.text.detokenizer import wikitext_text
 from lexivert.text.tokenizer import tokenize_wikitext
 from lexivert.text.vocabulary import count_units
 from lexivert.training import losses
 from lexivert.training.loop import LoopConfig, Progress, train
-from lexivert.training.negatives import CodeQueue, Relations, hardest, same_unit
+from lexivert.training.negatives import CodeQueue, hardest, same_unit
 from lexivert.training.schedules import learning_rate_factor, optimiser_steps
 from sections import section
 
@@ -88,7 +89,7 @@ class TestContrastiveFloor:
 
     def test_ours_would_have_one_if_a_unit_were_its_own_negative(self, orthogonal, monkeypatch):
         nothing = torch.zeros(512, 512, dtype=torch.bool)
-        monkeypatch.setattr(token_head_training, "same_unit", lambda units, others, twins: nothing[:, : len(others)])
+        monkeypatch.setattr(token_head_training, "same_unit", lambda batch, others, _: nothing[:, : len(others)])
         once, twice = our_contrastive(orthogonal, turns=2)
         assert once > math.log(2) - 1e-3
         assert twice > math.log(3) - 1e-3  # the queue repels it once more

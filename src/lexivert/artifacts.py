@@ -112,6 +112,11 @@ class Paths:
         return self.root / "models" / "controller"
 
     @property
+    def exported(self) -> Path:
+        """The complete model as a folder that travels (stage ``export``)."""
+        return self.root / "models" / "lexivert"
+
+    @property
     def code(self) -> Path:
         """Fingerprints of the code that each stage runs, one text file a stage."""
         return self.root / "build" / "code"

@@ -56,7 +56,7 @@ def test_relations_go_where_they_belong(paths, params):
     assert data.units.never_negative.pairs(big)[1].tolist() == [LARGE, BIGGER]
     assert data.units.antonyms.pairs(big)[1].tolist() == [SMALL]
     assert data.pairs["sibling"].pairs(big)[1].tolist() == [GREAT]
-    assert data.units.twins[LOWER_THE] == data.units.twins[UPPER_THE] == UPPER_THE
+    assert data.units.duplicates[LOWER_THE] == data.units.duplicates[UPPER_THE] == UPPER_THE
     assert len(data.units.kept) == len(data.surfaces)
     assert data.config.code_width == 2048 - 8
 
@@ -64,7 +64,7 @@ def test_relations_go_where_they_belong(paths, params):
 def test_held_out_units_take_no_part_in_training(paths, params):
     data = read_token_head_data(paths, with_share(params, 0.5))
     kept = set(data.units.kept.tolist())
-    assert kept == set(np.nonzero(~data.held_out)[0].tolist())
+    assert kept == set(np.nonzero(~data.heldout)[0].tolist())
     assert 0 < len(kept) < len(data.surfaces)
     for relations in (data.units.synonyms, data.units.never_negative, data.units.antonyms):
         left, right = relations.pairs(torch.arange(len(data.surfaces)))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,14 @@ from lexivert.codes.token_head_training import (
     TrainingUnits,
     UnitBatches,
     feature_duplicates,
-    held_out,
     train_token_head,
 )
+from lexivert.data.relations import Relations
 from lexivert.errors import LexivertError
 from lexivert.training import losses
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.loop import Progress
-from lexivert.training.negatives import CodeQueue, Relations
+from lexivert.training.negatives import CodeQueue
 from sections import section
 
 CONFIG = TokenHeadConfig(feature_width=12, hidden=32, code_width=48, identity_share=0.6, identity_seed=42)
@@ -49,7 +50,7 @@ def units(count=120, synonyms=(), antonyms=()):
     related = Relations.from_pairs(pairs[:, 0], pairs[:, 1], count)
     return TrainingUnits(
         features=rows.half(),
-        twins=torch.arange(count),
+        duplicates=torch.arange(count),
         kept=torch.arange(count),
         synonyms=related,
         never_negative=related,
@@ -212,24 +213,13 @@ def test_batches_cover_every_unit_once_an_epoch():
     assert again(0, 2).tolist() == parts[2]
 
 
-def test_held_out_share_is_fixed_by_the_caseless_surface():
-    surfaces = [f"word {number}" for number in range(5000)]
-    out = held_out(surfaces, 0.05, seed=42)
-    assert out.mean() == pytest.approx(0.05, abs=0.01)
-    assert held_out([surface.upper() for surface in surfaces], 0.05, seed=42).tolist() == out.tolist()
-    assert held_out(surfaces[::-1], 0.05, seed=42)[::-1].tolist() == out.tolist()
-    assert held_out(surfaces, 0.05, seed=43).tolist() != out.tolist()
-    assert not held_out(surfaces, 0.0, seed=42).any()
-    assert held_out(surfaces, 1.0, seed=42).all()
-
-
-def test_twins_share_case_folded_surface_and_features():
+def test_duplicates_share_case_folded_surface_and_features():
     features = np.array([[1, 0], [1, 0], [0, 1], [1, 0], [1, 0.001]], dtype=np.float16)
     assert feature_duplicates(["the", "The", "THE", "a", "tHe"], features).tolist() == [0, 0, 2, 3, 0]
 
 
 def test_nothing_left_to_train_on_is_an_error():
     data = units()
-    empty = TrainingUnits(data.features, data.twins, data.kept[:1], data.synonyms, data.never_negative, data.antonyms)
+    empty = dataclasses.replace(data, kept=data.kept[:1])
     with pytest.raises(LexivertError, match="heldout_share leaves 1 units"):
         train_token_head(empty, CONFIG, PARAMS, 1)

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from lexivert.search.candidates import CandidateLists
 
 from lexivert.search import candidates
-from lexivert.search.candidates import CandidateLists
 from lexivert.search.faiss_index import UnitIndex, build
 from sections import section
 

@@ -11,7 +11,7 @@ import pytest
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.encoders.features import choose_sentences, compute_features, unit_text, write_features
+from lexivert.encoders.features import choose_sentences, compute_features, write_features
 from lexivert.encoders.huggingface import HuggingFaceEncoder
 from lexivert.errors import LexivertError, MissingArtifactError
 from lexivert.text.lexicon import RESERVED, Lexicon
@@ -31,24 +31,6 @@ def random_texts(count, seed=0):
     rng = random.Random(seed)
     words = ["the", "silent", "owl", "watched", "an", "old", "mill", "near", "river", "while", "children"]
     return [" ".join(rng.choices(words, k=rng.randint(0, 12))) for _ in range(count)]
-
-
-@pytest.mark.parametrize(
-    ("surface", "kind", "text"),
-    [
-        ("<end>", "control", "end"),
-        ("<0x41>", "byte", "A"),
-        ("<0x20>", "byte", "byte 0x20"),
-        ("<0x0A>", "byte", "byte 0x0A"),
-        ("<0xFF>", "byte", "byte 0xFF"),
-        ("##arus", "piece", "arus"),
-        ("Hom", "piece", "Hom"),
-        ("on the other side", "ngram", "on the other side"),
-        ("<", "punctuation", "<"),
-    ],
-)
-def test_what_is_read_for_a_unit(surface, kind, text):
-    assert unit_text(surface, kind) == text
 
 
 def test_sentences_are_valid_test_and_a_seeded_sample_of_train():

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.codes.token_head import TokenHead, TokenHeadConfig
+from lexivert.data.relations import Relations
 from lexivert.evaluation.pair_statistics import (
     distribution,
     nearest_cosine,
@@ -14,7 +15,6 @@ from lexivert.evaluation.pair_statistics import (
     reconstruction_report,
 )
 from lexivert.evaluation.token_head_report import held_out_report
-from lexivert.training.negatives import Relations
 
 
 def test_nearest_cosine_by_hand():

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lexivert.data.glosses import Entry
+from lexivert.data.wordnet import Synset
 from lexivert.evaluation import minimal_pairs
 from lexivert.evaluation.sentence_space import (
     SPACES,
@@ -33,7 +33,7 @@ FULL, LONG = " ".join(["rose"] * 96), " ".join(["rose"] * 97)
 
 
 def entry(name, category="noun.animal", lemmas=(), definition="a thing", examples=()):
-    return Entry(name, category, tuple(lemmas), definition, tuple(examples))
+    return Synset(name, category, tuple(lemmas), definition, tuple(examples))
 
 
 class TestEncodeSpaces:

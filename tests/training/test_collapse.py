@@ -10,9 +10,9 @@ import torch.nn.functional as F
 
 from lexivert.codes.token_head import TokenHeadConfig
 from lexivert.codes.token_head_training import TrainingUnits, train_token_head
+from lexivert.data.relations import Relations
 from lexivert.errors import LexivertError
 from lexivert.training.collapse import CollapseAlarm, CollapseRules, anisotropy, spread
-from lexivert.training.negatives import Relations
 from sections import section
 
 SPREAD = torch.tensor([[1.0, 0.0], [-2.0, 0.0]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,14 @@ from torch import Tensor
 
 from lexivert.codes.token_head import TokenHead, TokenHeadConfig
 from lexivert.config import TokenHeadParams
+from lexivert.data.relations import Relations
 from lexivert.devices import choose_dtype
 from lexivert.errors import LexivertError
 from lexivert.training import losses
 from lexivert.training.checkpoint import Checkpoint, reproducible
 from lexivert.training.collapse import CollapseAlarm, CollapseRules, spread
 from lexivert.training.loop import History, LoopConfig, Progress, train
-from lexivert.training.negatives import CodeQueue, Relations, hardest, same_unit
+from lexivert.training.negatives import CodeQueue, hardest, same_unit
 from lexivert.training.schedules import cosine, linear_warmup
 
 
@@ -33,7 +33,7 @@ class TrainingUnits:
 
     Attributes:
         features: backbone features, row = unit. Shape: (V, H).
-        twins: one label for all units that share their features. Shape: (V,) int64.
+        duplicates: one label for all units that share their features. Shape: (V,) int64.
         kept: units to train on, ascending. Shape: (M,) int64.
         synonyms: attracted pairs.
         never_negative: pairs that must not repel each other: synonyms and inflections.
@@ -41,25 +41,11 @@ class TrainingUnits:
     """
 
     features: Tensor
-    twins: Tensor
+    duplicates: Tensor
     kept: Tensor
     synonyms: Relations
     never_negative: Relations
     antonyms: Relations
-
-
-def held_out(readings: Sequence[str], share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Units kept out of training, chosen by a hash of what the backbone reads, regardless of case.
-
-    All units of one reading fall on one side, since an uncased backbone gives them the same features.
-
-    Shape: (V,).
-    """
-    salt = seed.to_bytes(8, "little")
-    digests = b"".join(
-        hashlib.blake2b(surface.casefold().encode(), digest_size=8, salt=salt).digest() for surface in readings
-    )
-    return np.frombuffer(digests, dtype="<u8") < share * 2.0**64
 
 
 def feature_duplicates(readings: Sequence[str], features: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -68,15 +54,15 @@ def feature_duplicates(readings: Sequence[str], features: npt.NDArray[Any]) -> n
     Shape: (V,), the label is the first such unit's id.
     """
     first: dict[str, int] = {}
-    twins = np.array(
+    labels = np.array(
         [first.setdefault(surface.casefold(), unit) for unit, surface in enumerate(readings)], dtype=np.int64
     )
-    later = np.nonzero(twins != np.arange(len(twins)))[0]
-    left, right = features[later].astype(np.float32), features[twins[later]].astype(np.float32)
+    later = np.nonzero(labels != np.arange(len(labels)))[0]
+    left, right = features[later].astype(np.float32), features[labels[later]].astype(np.float32)
     lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-    apart = later[(left * right).sum(1) <= 0.999 * lengths]
-    twins[apart] = apart
-    return twins
+    distinct = later[(left * right).sum(1) <= 0.999 * lengths]
+    labels[distinct] = distinct
+    return labels
 
 
 class TokenHeadStep:
@@ -188,7 +174,7 @@ class TokenHeadStep:
             return loss, losses.contrastive(own, cosines, nothing, times, temperature)
 
     def _excluded(self, batch: Tensor, candidates: Tensor) -> Tensor:
-        same = same_unit(batch, candidates, self.units.twins)
+        same = same_unit(batch, candidates, self.units.duplicates)
         return same | self.units.never_negative.among(batch, candidates)
 
     def _reconstruction(self, features: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:

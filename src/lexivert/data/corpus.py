@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import CorpusParams
-from lexivert.data.glosses import read_glosses
 from lexivert.data.gutenberg import book_sentences, read_book
 from lexivert.data.sentences import limit_words, paragraphs, split_sentences, split_wikitext
 from lexivert.data.sources import SPLITS, is_wikitext
 from lexivert.data.splits import FEWEST_TO_SPLIT, DocumentSize, assign_splits
+from lexivert.data.wordnet import read_synsets
 from lexivert.errors import DamagedArtifactError, LexivertError
 
 SCHEMA = pa.schema([("doc_id", pa.string()), ("source", pa.string()), ("split", pa.string()), ("text", pa.string())])
@@ -69,9 +69,9 @@ def _embedded(paths: Paths, most: int) -> Iterator[Document]:
     for number, path in enumerate(sorted(artifacts.require(paths.gutenberg).glob("*.txt"))):
         if not most or number < most:
             yield Document(f"gutenberg/{path.stem}", "gutenberg", None, book_sentences(path.stem, read_book(path)))
-    for number, (name, sentences) in enumerate(read_glosses(paths.wordnet)):
+    for number, synset in enumerate(read_synsets(paths.wordnet)):
         if not most or number < most:
-            yield Document(f"wordnet/{name}", "wordnet", None, sentences)
+            yield Document(f"wordnet/{synset.name}", "wordnet", None, synset.sentences)
 
 
 def _texts(paths: Paths, source: str) -> Iterator[Document]:

@@ -20,7 +20,7 @@ from lexivert.encoders.base import FloatArray, SentenceEncoder, TokenEncoder
 from lexivert.encoders.batching import IntArray, Tokens, deduplicate, plan_batches
 from lexivert.encoders.huggingface import progress_bar
 from lexivert.errors import DamagedArtifactError, LexivertError
-from lexivert.text.lexicon import Lexicon
+from lexivert.text.lexicon import Lexicon, unit_text
 
 HalfArray = npt.NDArray[np.float16]
 BATCHES_PER_SHARD = 64
@@ -49,21 +49,6 @@ class TextCounts:
             "tokens": int(self.lengths.sum()),
             "truncated": self.truncated,
         }
-
-
-def unit_text(surface: str, kind: str) -> str:
-    """What the backbone reads for a unit: its letters, or a name for what has none.
-
-    A continuation piece "##arus" is read as "arus", "<end>" as "end", byte 0x41 as "A" and byte 0x0A as "byte 0x0A".
-    """
-    if kind == "control":
-        return surface.strip("<>")
-    if kind == "byte":
-        value = int(surface[1:-1], 16)
-        return chr(value) if 0x21 <= value <= 0x7E else f"byte 0x{value:02X}"
-    if kind == "piece":
-        return surface.removeprefix("##")
-    return surface
 
 
 def choose_sentences(splits: Sequence[str], max_train: int, seed: int) -> IntArray:
@@ -116,7 +101,8 @@ def _batched(backbone: SentenceEncoder, texts: list[str]) -> tuple[Tokens, Calla
 
 
 def _fingerprint(backbone: SentenceEncoder, texts: Sequence[str], tokens_per_batch: int) -> str:
-    digest = hashlib.sha256(f"{backbone.fingerprint()} {tokens_per_batch} {BATCHES_PER_SHARD}".encode())
+    run_as = f"{getattr(backbone, 'device', '')} {getattr(backbone, 'dtype', '')}"  # decides a feature's last bits
+    digest = hashlib.sha256(f"{backbone.fingerprint()} {run_as} {tokens_per_batch} {BATCHES_PER_SHARD}".encode())
     for text in texts:
         encoded = text.encode()
         digest.update(len(encoded).to_bytes(8, "little") + encoded)

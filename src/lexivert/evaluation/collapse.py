@@ -23,10 +23,10 @@ from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.superposition import superpose
 from lexivert.codes.token_head import TokenHead
-from lexivert.codes.token_head_data import held_out_units
 from lexivert.config import Params
 from lexivert.controller import storage
 from lexivert.controller.cascade import Cascade
+from lexivert.data.unit_split import heldout_units
 from lexivert.errors import LexivertError
 from lexivert.evaluation import geometry, metrics
 from lexivert.evaluation.texts import EvalTexts, choose_texts, hold, texts_of
@@ -109,7 +109,7 @@ def against_mean(predicted: Tensor, true: Tensor, mean: Tensor) -> dict[str, flo
 def _reconstruction(paths: Paths, params: Params, encoder: Encoder) -> dict[str, float]:
     """Features of held-out units restored from their codes."""
     lexicon: Lexicon = encoder.segmenter.lexicon
-    held = np.flatnonzero(held_out_units(lexicon, params))
+    held = np.flatnonzero(heldout_units(lexicon, params))
     units = np.sort(np.random.default_rng(params.seed).permutation(held)[:_MOST_UNITS])
     if len(units) < 2:
         return {"units": len(units)}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lexivert.data.glosses import Entry
+from lexivert.data.wordnet import Synset
 
 FEWEST_EXAMPLES = 2
 """Senses with fewer examples of the very spelling are left out: a sense must be told from its other example."""
@@ -39,7 +39,7 @@ class Occurrence:
     span: tuple[int, int]
 
 
-def occurrences(entries: Iterable[Entry], spellings: Sequence[str]) -> dict[str, list[Occurrence]]:
+def occurrences(entries: Iterable[Synset], spellings: Sequence[str]) -> dict[str, list[Occurrence]]:
     """Words of at least two senses, each with at least ``FEWEST_EXAMPLES`` sentences that spell the word just so.
 
     Args:

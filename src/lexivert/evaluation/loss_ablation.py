@@ -21,6 +21,7 @@ from lexivert.codes.token_head_data import TokenHeadData, read_token_head_data
 from lexivert.codes.token_head_training import train_token_head
 from lexivert.config import Params, TokenHeadWeights
 from lexivert.controller.amp import AmpDecoder
+from lexivert.data.relations import Relations, decode_pairs
 from lexivert.errors import LexivertError
 from lexivert.evaluation import geometry, metrics, neighbours
 from lexivert.evaluation.corruptions import at_width, flat_index, send
@@ -31,7 +32,6 @@ from lexivert.priors.base import Prior
 from lexivert.text.lexicon import Lexicon
 from lexivert.text.segmentation import Segmenter
 from lexivert.training.collapse import CollapseRules
-from lexivert.training.negatives import Relations
 
 LOSSES = ("contrastive", "reconstruction", "anchor", "synonym", "orthogonality")
 RECIPES = (
@@ -200,7 +200,7 @@ def _trial(paths: Paths, params: Params, count: int) -> Trial:
     units = read_units(paths, params)
     related = np.zeros(len(units.lexicon), dtype=bool)
     for codes in units.pairs.values():
-        related[codes // len(units.lexicon)] = True
+        related[decode_pairs(codes, len(units.lexicon))[0]] = True
     words = np.asarray([kind in {"word", "cased"} for kind in units.lexicon.kinds])
     candidates = np.flatnonzero(units.held_out & words & (related if related.any() else True))
     drawn = np.sort(np.random.default_rng(params.seed).permutation(candidates)[:_QUERIES])
@@ -224,7 +224,7 @@ def measure(head: TokenHead, data: TokenHeadData, trial: Trial, params: Params, 
         "purity_by_maps": neighbours.purity(tags, TAGS)["purity_by_maps"],
         "effective_rank": geometry.effective_rank(codes[:: max(len(codes) // 10_000, 1)]),
     }
-    held = torch.from_numpy(np.flatnonzero(data.held_out))
+    held = torch.from_numpy(np.flatnonzero(data.heldout))
     for relation in ("synonym", "antonym"):
         left, right = data.pairs[relation].pairs(held)
         if len(left):

@@ -25,7 +25,7 @@ from mteb.abstasks.sts import AbsTaskSTS
 from mteb.models.abs_encoder import AbsEncoder
 from mteb.models.model_meta import ModelMeta, ScoringFunction
 
-from lexivert.errors import LexivertError
+from lexivert.errors import LexivertError, TooLongError
 from lexivert.io import TextLine, check_input, read_texts
 from lexivert.model import Lexivert
 from lexivert.text.tokenizer import normalize
@@ -90,7 +90,7 @@ class PartEncoder(AbsEncoder):  # type: ignore[misc]  # mteb is untyped to mypy
         self.mteb_model_meta = ModelMeta.create_empty(
             {
                 "name": f"lexivert/{part}",
-                "revision": _revision(model),
+                "revision": model.fingerprint,
                 "embed_dim": {"full": width, "prefix": semantic_width, "order": width - semantic_width}[part],
                 "max_tokens": model.encoder.config.backbone.max_tokens,
                 "similarity_fn_name": ScoringFunction.COSINE,
@@ -284,15 +284,12 @@ def result_folder(encoder: PartEncoder, folder: Path) -> Path:
 
 
 def _check_lengths(model: Lexivert, pairs: Iterable[Pair]) -> None:
-    limit = model.encoder.config.code.max_units
     for pair in pairs:
         for text in (pair.first, pair.second):
-            size = len(model.encoder.segmenter.segment(text))
-            if size > limit:
-                raise LexivertError(
-                    f"{pair.where}: sentence of {size} units; a vector holds at most {limit}: split it, or compare "
-                    "part prefix"
-                )
+            try:
+                model.encoder.units_of(normalize(text))
+            except TooLongError as error:
+                raise LexivertError(f"{pair.where}: sentence {error}: split it, or compare part prefix") from error
 
 
 def _run(encoder: PartEncoder, task: Any, cache: Any, progress: bool) -> Any:
@@ -349,14 +346,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         log.setLevel(level)
-
-
-def _revision(model: Lexivert) -> str:
-    """Hash of all that decides a vector, so that results of another model are never taken for this one's."""
-    encoder = model.encoder
-    digest = hashlib.sha256(encoder.config.model_dump_json(exclude={"backbone", "index"}).encode())
-    digest.update(encoder.backbone.fingerprint().encode())
-    lexicon = encoder.segmenter.lexicon
-    digest.update(repr((lexicon.surfaces, lexicon.kinds)).encode("utf-8", "surrogatepass"))
-    digest.update(encoder.codes.numpy().tobytes())
-    return digest.hexdigest()[:16]

@@ -17,7 +17,7 @@ from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.superposition import split_parts
 from lexivert.config import Params
-from lexivert.data.glosses import Entry, read_entries
+from lexivert.data.wordnet import Synset, read_synsets
 from lexivert.evaluation import minimal_pairs, probes
 from lexivert.evaluation.minimal_pairs import Pairs
 from lexivert.evaluation.tables import Row, write_table
@@ -48,7 +48,7 @@ def run_sentence_space(paths: Paths, params: Params) -> None:
     encoder = Encoder.load(paths.root)
     table = artifacts.read_parquet(paths.corpus, ["doc_id", "split", "text"])
     corpus = Corpus(*(table[name].to_pylist() for name in ("doc_id", "split", "text")))
-    entries = list(read_entries(paths.wordnet))
+    entries = list(read_synsets(paths.wordnet))
     seen, unseen = _by_training(entries, corpus)
     rng = np.random.default_rng(params.seed)
     order, rows = _order_awareness(encoder, entries, corpus, params, rng)
@@ -73,14 +73,14 @@ def encode_spaces(encoder: Encoder, texts: Sequence[str], label: str) -> Spaces:
     return dict(zip(SPACES, (F.normalize(features, dim=-1), prefix, order, vectors), strict=True))
 
 
-def _by_training(entries: Sequence[Entry], corpus: Corpus) -> tuple[list[Entry], list[Entry]]:
+def _by_training(entries: Sequence[Synset], corpus: Corpus) -> tuple[list[Synset], list[Synset]]:
     """Synsets whose text is in the training split, and those whose text is not."""
     training = {name for name, split in zip(corpus.documents, corpus.splits, strict=True) if split == "train"}
     seen = [entry for entry in entries if f"wordnet/{entry.name}" in training]
     return seen, [entry for entry in entries if f"wordnet/{entry.name}" not in training]
 
 
-def _draw(encoder: Encoder, entries: Sequence[Entry], count: int, rng: np.random.Generator) -> list[Entry]:
+def _draw(encoder: Encoder, entries: Sequence[Synset], count: int, rng: np.random.Generator) -> list[Synset]:
     """Draw synsets; those whose definition or example is too long for a vector are left out."""
     drawn = [entries[row] for row in np.sort(rng.permutation(len(entries))[:count]).tolist()]
     return [entry for entry in drawn if all(_fits(encoder, text) for text in (entry.definition, *entry.examples[:1]))]
@@ -91,7 +91,7 @@ def _fits(encoder: Encoder, text: str) -> bool:
 
 
 def _definitions(
-    encoder: Encoder, unseen: Sequence[Entry], params: Params, rng: np.random.Generator
+    encoder: Encoder, unseen: Sequence[Synset], params: Params, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Example sentence to its own synset's definition, among definitions that are not in the training split."""
     settings = params.sentence_space
@@ -108,7 +108,7 @@ def _definitions(
 
 
 def _categories(
-    encoder: Encoder, seen: Sequence[Entry], unseen: Sequence[Entry], params: Params, rng: np.random.Generator
+    encoder: Encoder, seen: Sequence[Synset], unseen: Sequence[Synset], params: Params, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Lexicographer class of a definition by its nearest training definitions."""
     drawn = _draw(encoder, unseen, params.sentence_space.queries, rng)
@@ -160,7 +160,7 @@ def by_chance(labels: Sequence[str], groups: Sequence[str]) -> float:
 
 
 def _order_awareness(
-    encoder: Encoder, entries: Sequence[Entry], corpus: Corpus, params: Params, rng: np.random.Generator
+    encoder: Encoder, entries: Sequence[Synset], corpus: Corpus, params: Params, rng: np.random.Generator
 ) -> tuple[dict[str, Any], list[Row]]:
     """Cosine of sentences with their changed versions, and how well a linear probe tells which is which."""
     nouns = words_of(entries, encoder.segmenter.lexicon, ("noun.person", "noun.animal"), _NOUNS)
@@ -218,7 +218,7 @@ def _fitting(encoder: Encoder, pairs: Pairs) -> Pairs:
     return Pairs(original, changed, [pairs.group[row] for row in kept])
 
 
-def words_of(entries: Sequence[Entry], lexicon: Lexicon, categories: Sequence[str], most: int) -> list[str]:
+def words_of(entries: Sequence[Synset], lexicon: Lexicon, categories: Sequence[str], most: int) -> list[str]:
     """The most used words of the lexicon that mean, in most of their senses, something of the given classes."""
     senses: Counter[str] = Counter()
     fitting: Counter[str] = Counter()

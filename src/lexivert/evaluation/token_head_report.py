@@ -13,8 +13,8 @@ from torch import Tensor
 
 from lexivert.codes.hashing import identity_codes
 from lexivert.codes.token_head import TokenHead, head_codes, unit_codes
+from lexivert.data.relations import Relations
 from lexivert.evaluation.pair_statistics import distribution, nearest_cosine, pair_report, reconstruction_report
-from lexivert.training.negatives import Relations
 
 MAX_QUERIES = 2000
 """Held-out units whose nearest neighbour is searched among all units."""

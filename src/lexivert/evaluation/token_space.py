@@ -17,10 +17,10 @@ from tqdm import tqdm
 from lexivert import artifacts
 from lexivert.artifacts import UNIT_CODES, Paths
 from lexivert.codes.token_head import TokenHead, head_codes
-from lexivert.codes.token_head_data import held_out_units
 from lexivert.config import Params
-from lexivert.data.glosses import read_entries
-from lexivert.data.relations import RELATIONS
+from lexivert.data.relations import RELATIONS, decode_pairs, read_pairs
+from lexivert.data.unit_split import heldout_units
+from lexivert.data.wordnet import read_synsets
 from lexivert.encoders.base import ContextualEncoder, load_encoder
 from lexivert.evaluation import geometry, homographs, neighbours
 from lexivert.evaluation.neighbours import PHRASE_TAGS, TAGS, Ids, Tagger
@@ -91,11 +91,8 @@ def read_units(paths: Paths, params: Params) -> Units:
     features = torch.from_numpy(artifacts.read_array(paths.unit_features).astype(np.float32))
     pairs: dict[str, Ids] = {}
     for path in (paths.synonyms, paths.antonyms):
-        table = artifacts.read_parquet(path, ["unit_id", "other_id", "relation"])
-        codes = table["unit_id"].to_numpy().astype(np.int64) * len(lexicon) + table["other_id"].to_numpy()
-        names = np.asarray(table["relation"].to_pylist(), dtype=object)
-        pairs |= {name: np.sort(codes[names == name]) for name in sorted(set(names.tolist()))}
-    return Units(lexicon, features, held_out_units(lexicon, params), pairs)
+        pairs |= read_pairs(path, len(lexicon))
+    return Units(lexicon, features, heldout_units(lexicon, params), pairs)
 
 
 def _candidates(units: Units, kinds: Sequence[str], *, related: bool) -> Ids:
@@ -105,7 +102,7 @@ def _candidates(units: Units, kinds: Sequence[str], *, related: bool) -> Ids:
     if related:
         known = np.zeros(len(chosen), dtype=bool)
         for codes in units.pairs.values():
-            known[codes // len(chosen)] = True
+            known[decode_pairs(codes, len(chosen))[0]] = True
         chosen &= known
     return np.flatnonzero(chosen)
 
@@ -127,7 +124,8 @@ def _sampled_pairs(units: Units, rng: np.random.Generator) -> dict[str, tuple[Te
     chosen = {}
     for relation in RELATIONS:
         codes = units.pairs.get(relation, np.empty(0, dtype=np.int64))
-        left, right = np.divmod(rng.permutation(codes[units.held_out[codes // size]])[:_MOST_PAIRS], size)
+        begins_heldout = units.held_out[decode_pairs(codes, size)[0]]
+        left, right = decode_pairs(rng.permutation(codes[begins_heldout])[:_MOST_PAIRS], size)
         chosen[relation] = (torch.from_numpy(left), torch.from_numpy(right))
     if len(held):
         left, right = rng.choice(held, _MOST_PAIRS), rng.integers(size, size=_MOST_PAIRS)
@@ -240,7 +238,7 @@ def _homographs(paths: Paths, params: Params, units: Units) -> tuple[dict[str, f
     """Mean figures over ambiguous words, and a row for each."""
     lexicon = units.lexicon
     spellings = [s for s, kind in zip(lexicon.surfaces, lexicon.kinds, strict=True) if kind == "word"]
-    found = homographs.occurrences(read_entries(paths.wordnet), spellings)
+    found = homographs.occurrences(read_synsets(paths.wordnet), spellings)
     most = Counter({word: len(hits) for word, hits in found.items()}).most_common(params.token_space.homographs)
     backbone = load_encoder(params.backbone) if most else None
     if not isinstance(backbone, ContextualEncoder):

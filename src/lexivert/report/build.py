@@ -13,7 +13,7 @@ from lexivert.codes.corruption import add_noise
 from lexivert.codes.token_head import TokenHead, head_codes
 from lexivert.config import Params
 from lexivert.console import buffer_text
-from lexivert.data.glosses import read_entries
+from lexivert.data.wordnet import read_synsets
 from lexivert.evaluation.texts import choose_texts, texts_of
 from lexivert.model import Lexivert, Reading
 from lexivert.report import figures, maps
@@ -325,7 +325,7 @@ def _neighbour_rows(lines: list[dict[str, str]]) -> list[list[Cell]]:
 
 def _maps(page: Page, paths: Paths, model: Lexivert, params: Params) -> None:
     lexicon = model.encoder.segmenter.lexicon
-    classes = maps.categories(read_entries(paths.wordnet))
+    classes = maps.categories(read_synsets(paths.wordnet))
     drawn = maps.draw(lexicon, classes, params.report.map_units, params.seed)
     features = artifacts.read_array(paths.unit_features)
     head = TokenHead.load(paths.token_head)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lexivert.data.glosses import Entry
+from lexivert.data.wordnet import Synset
 from lexivert.text.lexicon import COUNTED_KINDS, Lexicon
 
 OTHER = "other"
@@ -35,7 +35,7 @@ class Drawn:
     categories: list[str]
 
 
-def categories(entries: Iterable[Entry]) -> dict[str, str]:
+def categories(entries: Iterable[Synset]) -> dict[str, str]:
     """The lexicographer class of most senses of each lemma, in lower case; the first named wins a tie."""
     found: dict[str, Counter[str]] = {}
     for entry in entries:

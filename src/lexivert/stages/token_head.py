@@ -18,7 +18,7 @@ def run(paths: Paths, params: Params) -> None:
     checkpoint = Checkpoint(paths.checkpoints / "token_head", _state(params, data), every=50)
     device = choose_device(params.backbone.device)
     head, history = train_token_head(data.units, data.config, params.token_head, params.seed, checkpoint, device)
-    report = held_out_report(head, data.features, data.surfaces, data.held_out, data.pairs, params.seed)
+    report = held_out_report(head, data.features, data.surfaces, data.heldout, data.pairs, params.seed)
     head.save(paths.token_head)
     write_curves(paths.plots / "token_head.csv", history)
     write_metrics(

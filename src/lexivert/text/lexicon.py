@@ -100,3 +100,18 @@ class Lexicon:
             counts=table["count"].to_numpy(),
             usage=table["usage"].to_numpy(),
         )
+
+
+def unit_text(surface: str, kind: str) -> str:
+    """What the backbone reads for a unit: its letters, or a name for what has none.
+
+    A continuation piece "##arus" is read as "arus", "<end>" as "end", byte 0x41 as "A" and byte 0x0A as "byte 0x0A".
+    """
+    if kind == "control":
+        return surface.strip("<>")
+    if kind == "byte":
+        value = int(surface[1:-1], 16)
+        return chr(value) if 0x21 <= value <= 0x7E else f"byte 0x{value:02X}"
+    if kind == "piece":
+        return surface.removeprefix("##")
+    return surface
