@@ -3,41 +3,64 @@
 from __future__ import annotations
 
 import os
-import random
-from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: no test may use the network
 # Tiny matrices: a second thread only waits, and on a busy machine very long. Set before torch is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import hashlib
 import math
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
+from hypothesis import settings
 from ruamel.yaml import YAML
-from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from lexivert.artifacts import Paths, write_parquet
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.superposition import superpose
-from lexivert.config import Params, load_params
-from lexivert.controller.posterior import Proposer, Slots
+from lexivert.config import ControllerParams, Params, load_params
+from lexivert.controller.base import Parts
+from lexivert.controller.candidates import Queries
+from lexivert.controller.observation import Observation
 from lexivert.data.relations import SCHEMA as RELATIONS_SCHEMA
 from lexivert.data.sources import read_source, write_texts
 from lexivert.model import Lexivert
-from lexivert.priors.base import Prior
-from lexivert.priors.selector import Selector
-from lexivert.search.faiss_index import UnitIndex, build
+from lexivert.priors.selector import Selector, SelectorPrior
+from lexivert.search.unit_index import UnitIndex
 from lexivert.stages.__main__ import run_stages
 from lexivert.yaml_reader import overridden, read_yaml
 from sections import section
 
+# A machine that does other things too is no reason to fail, so nothing has a deadline.
+settings.register_profile("default", max_examples=100, deadline=None)
+settings.register_profile("nightly", max_examples=600, deadline=None)
+settings.load_profile("default")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).parent
+FIRST = ("pipeline", "evaluation", "notebooks", "benchmarks")
+"""Folders whose files take longest: begun first, so that neither of two workers is left alone with one at the end."""
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, and with them its fixtures; those of the pipeline share one project."""
+    rank = {folder: number for number, folder in enumerate(FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(FIRST)))
+    for item in items:
+        place = item.path.relative_to(TESTS)
+        item.add_marker(pytest.mark.xdist_group(place.parts[0] if place.parts[0] == "pipeline" else str(place)))
+
+
 TINY_WIDTH = 32
 
 _WORDS = {
@@ -95,9 +118,34 @@ def _vocabulary() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_once(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Make a folder that all workers of a test run share: whoever needs it first makes it, the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder = shared / name
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / f"{name}.made").exists():
+                folder.mkdir()
+                make(folder)
+                (shared / f"{name}.made").touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(make_once: Callable[..., Path]) -> Path:
     """Folder of a random two-layer BERT, 32 wide, 64 positions, in Hugging Face format; always the same weights."""
-    folder = tmp_path_factory.mktemp("tiny_backbone")
+    return make_once("tiny_backbone", _write_backbone)
+
+
+def _write_backbone(folder: Path) -> None:
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
     vocabulary = _vocabulary()
     config = BertConfig(
         vocab_size=len(vocabulary),
@@ -112,7 +160,6 @@ def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         BertModel(config).save_pretrained(folder)
     tokens = {piece: number for number, piece in enumerate(vocabulary)}
     BertTokenizerFast(vocab=tokens, model_max_length=64).save_pretrained(folder)
-    return folder
 
 
 def _sentence(rng: random.Random) -> str:
@@ -133,21 +180,27 @@ def _sentence(rng: random.Random) -> str:
 
 
 @pytest.fixture(scope="session")
-def tiny_corpus_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def tiny_corpus_files(make_once: Callable[..., Path]) -> list[Path]:
     """Fourteen ``.txt`` documents of 45 sentences each, in paragraphs; the same text every time."""
-    folder = tmp_path_factory.mktemp("tiny_corpus")
+    return sorted(make_once("tiny_corpus", _write_corpus).iterdir())
+
+
+def _write_corpus(folder: Path) -> None:
     rng = random.Random(0)
-    files = []
     for document in range(14):
         paragraphs = [" ".join(_sentence(rng) for _ in range(9)) for _ in range(5)]
-        files.append(folder / f"document_{document:02d}.txt")
-        files[-1].write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
-    return files
+        file = folder / f"document_{document:02d}.txt"
+        file.write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
 
 
-@pytest.fixture
-def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: list[Path]) -> Path:
-    """A ``params.yaml`` for a whole pipeline run of seconds: tiny corpus, tiny backbone, D = 32 + 224 = 256."""
+@pytest.fixture(scope="session")
+def tiny_params_file(
+    tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path, tiny_corpus_files: list[Path]
+) -> Path:
+    """A ``params.yaml`` for a full pipeline run of seconds: tiny corpus, tiny backbone, D = 32 + 224 = 256.
+
+    Tests must not write into it.
+    """
     content = read_yaml(REPOSITORY / "params.yaml")
     changes = {
         "corpus": {
@@ -171,7 +224,12 @@ def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: lis
             "batch_size": 8,
             "steps": 30,
         },
-        "controller": {"calibration_texts": 60, "easy_first": {"candidates": 4}},
+        "controller": {
+            "calibration_texts": 24,
+            "easy_first": {"candidates": 4},
+            # An untrained prior reads few noisy texts, and every restart is spent on each of the others.
+            "cascade": {"lengths": 2, "restarts": [{"damping": 0.1, "variance_scale": 1.0}]},
+        },
         "evaluate": {"texts_per_bucket": 5, "batch_size": 8},
         "token_space": {"units": 40, "neighbours": 3, "homographs": 5},
         "sentence_space": {"queries": 30, "definitions": 60, "sentences_per_book": 5, "pairs": 12},
@@ -187,12 +245,12 @@ def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: lis
             "storages": ["sign"],
         },
     }
-    path = tmp_path / "params.yaml"
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
     YAML(typ="safe", pure=True).dump(overridden(content, changes), path)
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_params(tiny_params_file: Path) -> Params:
     """The content of ``tiny_params_file``."""
     return load_params(tiny_params_file)
@@ -202,54 +260,83 @@ STAGES_OF_A_MODEL = ("corpus", "vocab", "features", "token_head", "index", "sele
 
 
 @pytest.fixture(scope="session")
-def _built_models() -> dict[str, Path]:
-    return {}
-
-
-@pytest.fixture
-def tiny_project(
-    _built_models: dict[str, Path], tiny_params_file: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def tiny_project(make_once: Callable[..., Path], tiny_params_file: Path) -> Iterator[Path]:
     """Project folder of a model made by the stages, without WordNet's maps.
 
-    It is made once; tests must not write into it.
+    Tests must not write into it: at the end of the run it has to hold what it held.
     """
-    if not _built_models:
-        root = tmp_path_factory.mktemp("model")
+
+    def make(root: Path) -> None:
         paths = Paths(root)
         write_texts(paths, read_source(load_params(tiny_params_file).corpus))
         for path in (paths.synonyms, paths.antonyms):
             write_parquet(path, {name: [] for name in RELATIONS_SCHEMA.names}, RELATIONS_SCHEMA)
         run_stages(STAGES_OF_A_MODEL, root, tiny_params_file)
-        _built_models["model"] = root
-    return _built_models["model"]
+
+    root = make_once("tiny_project", make)
+    before = _digest(root)
+    yield root
+    assert _digest(root) == before, f"a test has written into {root}, which others read"
 
 
-@pytest.fixture
-def tiny_model(tiny_project: Path) -> Lexivert:
-    """The model of ``tiny_project``."""
-    return Lexivert.load(tiny_project)
+def _digest(folder: Path) -> str:
+    """Of all files: their names and bytes."""
+    digest = hashlib.blake2b()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
-SEMANTIC_WIDTH, RANK = 8, 6
+@pytest.fixture(scope="session")
+def tiny_model(tiny_project: Path) -> Iterator[Lexivert]:
+    """The model of ``tiny_project``, loaded once; tests must not change it."""
+    model = Lexivert.load(tiny_project)
+    before = _behaviour(model)
+    yield model
+    assert _behaviour(model) == before, "a test has changed the model, which others use"
+
+
+def _behaviour(model: Lexivert) -> list[object]:
+    vectors = model.encode(["The old captain saw the river.", "Emma saw two lamps near the old mill."])
+    return [vectors.tobytes(), model.read(vectors), model.read(vectors[:, :TINY_WIDTH])]
+
+
+SEMANTIC_WIDTH, EMBEDDING_DIM = 8, 6
 
 
 @dataclass(frozen=True)
 class World:
-    """A codebook with its index and an untrained controller."""
+    """A random lexicon with its index, an untrained Selector, and the repository's rules.
+
+    Attributes:
+        codebook: codes, unigram prior and binding.
+        index: nearest units.
+        prior: an untrained Selector's, which is the unigram one.
+        params: rules of the loops.
+    """
 
     codebook: Codebook
     index: UnitIndex
-    proposer: Proposer
+    prior: SelectorPrior
+    params: ControllerParams
+
+    @property
+    def parts(self) -> Parts:
+        """What decoding algorithms are made of."""
+        return Parts(self.codebook, self.index, self.prior, self.params)
 
     def texts(self, lengths: list[int], seed: int = 0) -> list[list[int]]:
         """Random texts that hold every unit but EOS."""
         rng = np.random.default_rng(seed)
-        return [rng.integers(1, len(self.codebook.codes), size=n).tolist() for n in lengths]
+        return [rng.integers(1, len(self.codebook), size=n).tolist() for n in lengths]
 
     def vectors(self, texts: list[list[int]]) -> torch.Tensor:
         """Order parts of unit length. Shape: (B, O)."""
         return F.normalize(superpose(texts, self.codebook.codes, self.codebook.binding), dim=1)
+
+    def observed(self, order: torch.Tensor, known: torch.Tensor | None = None) -> Observation:
+        """Order parts of any length, without a prefix. Shape: (B, O), known (B, N)."""
+        return Observation.of(order, torch.zeros(len(order), SEMANTIC_WIDTH), known)
 
     def drawn(self, count: int, length: int, seed: int) -> list[list[int]]:
         """Texts of one length, every unit but EOS as often as the unigram prior says."""
@@ -259,37 +346,45 @@ class World:
         draws = torch.multinomial(weights, count * length, replacement=True, generator=generator)
         return draws.view(count, length).tolist()
 
-    def slots(self, variance: float, rows: int, seed: int = 0) -> tuple[torch.Tensor, Slots]:
+    def queries(self, variance: float, rows: int, seed: int = 0) -> tuple[torch.Tensor, Queries]:
         """One position of each of some texts: a unit drawn from the prior, and its code in noise."""
         truth = torch.tensor(self.drawn(1, rows, seed)[0])
         codes = self.codebook.codes[truth].float()
         noise = torch.randn(codes.shape, generator=torch.Generator().manual_seed(seed))
-        queries = torch.zeros(rows, RANK + 1)
-        queries[:, -1] = 1.0
-        evidence, variances = codes + math.sqrt(variance) * noise, torch.full((rows,), variance)
-        return truth, Slots(torch.arange(rows), torch.zeros_like(truth), evidence, queries, variances)
+        return truth, Queries(
+            rows=torch.arange(rows),
+            positions=torch.zeros_like(truth),
+            natural=(codes + math.sqrt(variance) * noise) / variance,
+            prior=torch.zeros(rows, EMBEDDING_DIM),
+            variance=torch.full((rows,), variance),
+            current=torch.full_like(truth, -1),
+            frequent_only=torch.zeros(rows, dtype=torch.bool),
+        )
 
-    def log_posterior(self, slots: Slots) -> torch.Tensor:
-        """Over all units, by a softmax over all of them. Shape: (M, V)."""
-        prior = slots.queries @ self.proposer.prior.table.T
-        return torch.log_softmax(slots.intentions @ self.codebook.codes.float().T + prior, dim=1)
+    def log_posterior(self, queries: Queries) -> torch.Tensor:
+        """Over all units, by a softmax over all of them. Shape: (m, V)."""
+        log_prior = queries.prior @ self.prior.output.weight.T + self.prior.output.bias
+        return torch.log_softmax(queries.natural @ self.codebook.codes.float().T + log_prior, dim=1)
 
 
 @pytest.fixture(scope="session")
 def make_world() -> Callable[..., World]:
+    """Makes a ``World`` of so many units and dimensions, for texts of fewer units than ``positions``."""
+
     def make(units: int, width: int, positions: int = 65, candidates: int = 8, frequent: int = 8192) -> World:
         generator = torch.Generator().manual_seed(units)
         codes = F.normalize(torch.randn(units, width, generator=generator), dim=1).half()
         zipf = 1.0 / torch.arange(10, units + 10)
         codebook = Codebook(codes, torch.log(zipf / zipf.sum()), RotaryBinding(width, positions, seed=0))
-        params = section("index", search_dims=0, shortlist=max(candidates, 8), frequent=frequent)
-        index = UnitIndex(codes.numpy(), build(codes.numpy(), params), params)
+        index = UnitIndex.build(
+            codes, section("index", factory="Flat", search_dims=0, shortlist=max(candidates, 8), frequent=frequent)
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            selector = Selector(SEMANTIC_WIDTH, RANK, 16, 2, positions).eval()
-        prior = Prior.learned(selector, torch.randn(units, RANK, generator=generator), codebook.log_prior)
-        proposer = Proposer(prior, index, codebook, candidates)
-        return World(codebook, index, proposer)
+            selector = Selector(SEMANTIC_WIDTH, EMBEDDING_DIM, 16, 2, positions).eval()
+        vectors = torch.randn(units, EMBEDDING_DIM, generator=generator)
+        prior = SelectorPrior.of(selector, vectors, codebook.log_prior)
+        return World(codebook, index, prior, section("controller", easy_first={"candidates": candidates}))
 
     return make
 

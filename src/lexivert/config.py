@@ -109,7 +109,7 @@ class BackboneParams(_Section):
     """The frozen sentence encoder."""
 
     model: str
-    """The packaged MiniLM, a Hugging Face id, or a local path."""
+    """The packaged MiniLM, a Hugging Face id, a local path, or ``name:argument`` of a registered encoder."""
     pooling: Literal["mean", "cls"]
     prompt: str
     """Put before every text, e.g. ``"query: "`` for e5."""
@@ -417,6 +417,8 @@ class Params(_Section):
     """All of ``params.yaml``."""
 
     seed: NonNegativeInt
+    plugins: tuple[str, ...]
+    """Python files that register parts of one's own (docs/extending.md), relative to this file's folder."""
     corpus: CorpusParams
     vocab: VocabParams
     lexical_maps: LexicalMapsParams
@@ -501,4 +503,5 @@ def load_params(path: Path = Path("params.yaml"), overrides: Path | None = None)
     content = read_yaml(path)
     if overrides is not None:
         content = overridden(content, read_yaml(overrides) or {})
-    return validated(Params, content, overrides or path)
+    params = validated(Params, content, overrides or path)
+    return params.model_copy(update={"plugins": tuple(str(path.parent / file) for file in params.plugins)})

@@ -48,9 +48,12 @@ class Registry(Mapping[str, Entry[Factory]]):
             label: how tables and pages call it.
 
         Raises:
-            LexivertError: the name belongs to another factory already. The same one may be registered again, as when
-                its file is imported twice.
+            LexivertError: the name is empty or holds a colon, which parts a name from its argument, a slash or a
+                space; or it belongs to another factory already. The same one may be registered again, as when its
+                file is imported twice.
         """
+        if not name or any(sign in name for sign in ":/\\ "):
+            raise LexivertError(f"{name!r} is no name for a {self.kind}: leave out colons, slashes and spaces")
 
         def enter(factory: Own) -> Own:
             known = self._entries.get(name)

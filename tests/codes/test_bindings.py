@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from lexivert.codes.bindings import RotaryBinding
+from lexivert.codes.bindings import BINDINGS, Binding, RotaryBinding, binding_of
+from lexivert.config import ModelConfig
+from lexivert.errors import LexivertError
 
 
 def random(*shape):
@@ -86,3 +88,33 @@ def test_nothing_to_bind():
     nothing = torch.empty(0, dtype=torch.int64)
     assert binding.bind(torch.empty(0, 6), nothing).shape == (0, 6)
     assert binding.unbind(torch.empty(0, 6), nothing).shape == (0, 6)
+
+
+def test_a_model_has_the_binding_that_it_names(tiny_params):
+    """D = 256 with a prefix of 32; 96 units and EOS; the model's seed."""
+    config = ModelConfig.of(tiny_params, 32)
+    binding = binding_of(config)
+    assert isinstance(binding, Binding)
+    assert isinstance(binding, RotaryBinding)
+    assert (binding.width, binding.positions) == (224, 97)
+    code, position = random(1, 224), torch.tensor([96])
+    expected = RotaryBinding(224, 97, tiny_params.seed).bind(code, position)
+    assert torch.equal(binding.bind(code, position), expected)
+
+
+def test_a_binding_that_nobody_registered(tiny_params):
+    code = tiny_params.code.model_copy(update={"binding": "wave"})
+    config = ModelConfig.of(tiny_params.model_copy(update={"code": code}), 32)
+    with pytest.raises(LexivertError, match="there is no binding 'wave', but rotary") as caught:
+        binding_of(config)
+    assert "plugins" in str(caught.value)
+    assert BINDINGS["rotary"].label == "rotation"
+
+
+def test_a_binding_works_where_the_codes_are_and_goes_on_doing_so():
+    """The meta device computes nothing, but it refuses what lies elsewhere."""
+    binding = RotaryBinding(8, 3, seed=0)
+    code, position = random(2, 8), torch.tensor([1, 2])
+    before = binding.bind(code, position)
+    assert binding.bind(code.to("meta"), position.to("meta")).device.type == "meta"
+    assert torch.equal(binding.bind(code, position), before)

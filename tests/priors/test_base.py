@@ -1,73 +1,85 @@
 from __future__ import annotations
 
-import math
+import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
-from lexivert.priors.base import Prior, UnitPrior
-from lexivert.priors.selector import HELD, Context, Selector
-from lexivert.text.lexicon import EOS, NEVER
-
-LOG_PRIOR = torch.log(torch.tensor([0.1, 0.2, 0.3, 0.4]))
-
-
-def context(batch=2, n=3):
-    units = torch.full((batch, n, HELD), -1)
-    units[0, 1, 0] = 2
-    shares = (units >= 0).float()
-    semantic = torch.randn(batch, 5, generator=torch.Generator().manual_seed(0))
-    return Context(units, shares, torch.full((batch,), n), semantic, torch.ones(batch))
+from lexivert.config import ModelConfig
+from lexivert.errors import LexivertError
+from lexivert.priors.base import PRIORS, TOP_K, Belief, Prior, PriorSource, load_prior, ruled_out_eos
+from lexivert.priors.unigram import FixedPrior, unigram
+from lexivert.search.output_layer import OutputLayer
+from lexivert.text.lexicon import EOS, NEVER, RESERVED, Lexicon
 
 
-def selector():
-    torch.manual_seed(0)
-    network = Selector(5, 6, 8, 2, 7).eval()
-    torch.nn.init.normal_(network.query[-1].weight)
-    return network
+@pytest.fixture
+def lexicon():
+    """The reserved units and three words, each unit rarer than the one before."""
+    surfaces = (*RESERVED, "a", "b", "c")
+    usage = np.arange(len(surfaces), 0, -1, dtype=np.int64)
+    return Lexicon(surfaces, ("word",) * len(surfaces), usage, usage)
 
 
-def test_a_fixed_prior_is_the_same_everywhere_and_never_end():
-    prior = Prior.fixed(LOG_PRIOR)
-    logits = prior.queries(context()) @ prior.table.T
-    expected = torch.cat((torch.tensor([NEVER]), LOG_PRIOR[1:]))
-    assert torch.equal(logits, expected.expand(2, 3, 4))
-    assert torch.equal(prior.log_length(context(), 7), torch.zeros(2, 7))
+@pytest.fixture
+def config(tiny_params):
+    return ModelConfig.of(tiny_params, 32)
 
 
-def test_a_learned_prior_is_product_plus_bias():
-    network, vectors = selector(), torch.randn(4, 6)
-    prior = Prior.learned(network, vectors, LOG_PRIOR)
-    with torch.no_grad():
-        logits = prior.queries(context()) @ prior.table.T
-        expected = network(context(), vectors[context().units.clamp_min(0)]) @ vectors.T + LOG_PRIOR
-        torch.testing.assert_close(prior.log_length(context(), 7), network.log_length(context()))
-    torch.testing.assert_close(logits[:, :, 1:], expected[:, :, 1:])
-    assert logits[:, :, EOS].max() < NEVER / 2
-    assert LOG_PRIOR[EOS] > NEVER  # what was given is left as it was
+def test_what_is_known_for_certain_is_one_candidate_of_probability_1():
+    units = torch.tensor([[5, -1, 7]])
+    belief = Belief.certain(units, torch.tensor([3]), torch.ones(1, 4), torch.tensor([0.9]))
+    nothing = [-1] * (TOP_K - 1)
+    assert belief.units.tolist() == [[[5, *nothing], [-1, *nothing], [7, *nothing]]]
+    assert belief.marginals[0, :, 0].tolist() == [1.0, 0.0, 1.0]
+    assert not belief.marginals[0, :, 1:].any()
+    assert (belief.length.tolist(), belief.cosine.tolist()) == ([3], [pytest.approx(0.9)])
 
 
-@pytest.mark.parametrize("prior", [Prior.fixed(LOG_PRIOR), Prior.learned(selector(), torch.randn(4, 6), LOG_PRIOR)])
-def test_ruled_out_units_and_no_others(prior):
-    without = prior.without([1, 3])
-    assert without.table[[1, 3], -1].tolist() == [NEVER, NEVER]
-    assert torch.equal(without.table[2], prior.table[2])
-    assert torch.equal(without.table[:, :-1], prior.table[:, :-1])
-    assert prior.table[1, -1] == LOG_PRIOR[1]  # a copy
-    assert without.selector is prior.selector
+def test_an_empty_belief_has_a_clean_prefix_or_none():
+    prefix = torch.tensor([[0.6, 0.8], [0.0, 0.0]])
+    belief = Belief.empty(4, torch.tensor([4, 2]), prefix)
+    assert belief.units.shape == belief.marginals.shape == (2, 4, TOP_K)
+    assert (belief.units == -1).all()
+    assert not belief.marginals.any()
+    torch.testing.assert_close(belief.cosine, torch.tensor([1.0, 0.0]))
 
 
-@pytest.mark.parametrize("quick", [False, True])
-@pytest.mark.parametrize("variance", [4.0, 12.0])
-def test_the_rest_weighs_what_it_weighs_on_average(world, quick, variance):
-    """Mean of the summed weights of all units that were not retrieved, over draws of their inner products."""
-    log_prior = world.codebook.log_prior
-    generator = torch.Generator().manual_seed(1)
-    products = math.sqrt(variance) * torch.randn(4000, len(log_prior), generator=generator)
-    searched = products[:, : 500 if quick else 2000] + log_prior[: 500 if quick else 2000]
-    logits, units = searched.topk(8, dim=1)
-    everything = torch.logsumexp(products + log_prior, dim=1).exp()
-    truth = (everything - logits.exp().sum(dim=1)).mean()
-    asked = torch.full((4000,), quick)
-    rest = UnitPrior(log_prior, 500).rest(units, logits[:, -1], torch.full((4000,), variance), asked)
-    assert rest.exp().mean().item() == pytest.approx(truth.item(), rel=0.05)
+def test_eos_is_ruled_out_of_a_layer_and_nothing_else():
+    layer = OutputLayer(torch.eye(3), torch.tensor([0.1, 0.2, 0.3]))
+    without = ruled_out_eos(layer)
+    assert without.bias.tolist() == pytest.approx([NEVER, 0.2, 0.3])
+    assert layer.bias[EOS] == pytest.approx(0.1)
+    assert without.weight is layer.weight
+
+
+def test_the_unigram_prior_of_a_lexicon(lexicon, config, tmp_path):
+    prior = load_prior("unigram", lexicon, config, tmp_path)
+    assert isinstance(prior, Prior)
+    assert isinstance(prior, FixedPrior)
+    expected = unigram(torch.from_numpy(lexicon.log_prior()))
+    assert torch.equal(prior.output.bias, expected.output.bias)
+
+
+def test_a_factory_is_told_what_stands_behind_the_colon(lexicon, config, tmp_path):
+    seen = []
+
+    def load_noted(source: PriorSource) -> FixedPrior:
+        seen.append(source)
+        return unigram(source.log_prior())
+
+    PRIORS.register("noted", label="noted")(load_noted)
+    load_prior("noted", lexicon, config, tmp_path)
+    load_prior("noted:models/mine:2", lexicon, config, tmp_path)
+    assert [source.argument for source in seen] == ["", "models/mine:2"]
+    assert (seen[0].lexicon, seen[0].config, seen[0].folder) == (lexicon, config, tmp_path)
+    assert dataclasses.is_dataclass(seen[0])
+
+
+def test_a_prior_that_nobody_registered(lexicon, config, tmp_path):
+    with pytest.raises(
+        LexivertError, match=r"there is no prior 'oracle', but .*selector.*; one of your own"
+    ) as caught:
+        load_prior("oracle:somewhere", lexicon, config, tmp_path)
+    assert "\n" not in str(caught.value)

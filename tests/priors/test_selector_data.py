@@ -6,14 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.data.encoded_texts import EncodedTexts
-from lexivert.priors.selector import HELD
-from lexivert.priors.selector_data import (
-    SelectorTexts,
-    add_noise,
-    calibrated_candidates,
-    draw_batch,
-    draw_chains,
-)
+from lexivert.priors.base import TOP_K
+from lexivert.priors.selector_data import SelectorTexts, calibrated_candidates, draw_batch, draw_chains
 from lexivert.text.augmentation import SubwordRegularizer
 from lexivert.text.lexicon import RESERVED, Lexicon
 
@@ -21,17 +15,6 @@ UNITS = [[1, 2], [3], [4, 5, 6], [7, 8]]
 PREFIXES = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0.8, 0]])
 WRITTEN = EncodedTexts([], UNITS, PREFIXES)
 TEXTS = SelectorTexts(WRITTEN, WRITTEN)
-
-
-@pytest.mark.parametrize("cosine", [1.0, 0.9, 0.5, 0.0])
-def test_noise_has_the_stated_cosine(cosine):
-    vectors = F.normalize(torch.randn(20, 64, generator=torch.Generator().manual_seed(0)), dim=1)
-    noisy = add_noise(vectors, torch.full((20,), cosine), torch.Generator().manual_seed(1))
-    torch.testing.assert_close((noisy * vectors).sum(dim=1), torch.full((20,), cosine), atol=1e-5, rtol=0)
-    torch.testing.assert_close(noisy.norm(dim=1), torch.ones(20))
-    if cosine < 1:
-        noise = F.normalize(noisy - cosine * vectors, dim=1)
-        assert (noise @ noise.T).fill_diagonal_(0).abs().max() < 0.6  # another direction for every vector
 
 
 def chained(texts, starts, wanted, most, seed=0):
@@ -69,15 +52,15 @@ def test_candidates_of_probability_p_are_right_that_often():
     """The true units are 100 and more, so that no wrong candidate, drawn below 50, is right by chance."""
     truth = torch.randint(100, 150, (400, 30), generator=torch.Generator().manual_seed(0))
     truth[:, 25:] = -1
-    units, shares = calibrated_candidates(truth, UNIGRAM, torch.Generator().manual_seed(1))
+    units, marginals = calibrated_candidates(truth, UNIGRAM, torch.Generator().manual_seed(1))
     right = units == truth[:, :, None]
     inside = truth >= 0
     assert (units[~inside] == -1).all()
-    assert not shares[~inside].any()
-    assert shares.min() >= 0
-    assert shares.sum(dim=2).max() <= 1 + 1e-6
-    for place in range(HELD):
-        share, hit = shares[inside][:, place], right[inside][:, place].float()
+    assert not marginals[~inside].any()
+    assert marginals.min() >= 0
+    assert marginals.sum(dim=2).max() <= 1 + 1e-6
+    for place in range(TOP_K):
+        share, hit = marginals[inside][:, place], right[inside][:, place].float()
         assert hit[share == 0].sum() == 0
         assert hit[share > 1 - 1e-6].all()
         for low in (0.0, 0.1, 0.25, 0.5, 0.75):
@@ -85,15 +68,15 @@ def test_candidates_of_probability_p_are_right_that_often():
             if chosen.sum() > 100:
                 error = 4 * 0.5 / chosen.sum().item() ** 0.5
                 assert hit[chosen].mean().item() == pytest.approx(share[chosen].mean().item(), abs=error)
-    first = shares[inside][:, 0]
+    first = marginals[inside][:, 0]
     assert (first > 1 - 1e-6).float().mean() > 0.1  # some of the text is known surely
     assert ((first > 0.1) & (first < 0.9)).float().mean() > 0.1
 
 
 def test_texts_are_known_to_every_degree():
     truth = torch.randint(100, 150, (400, 30), generator=torch.Generator().manual_seed(0))
-    _, shares = calibrated_candidates(truth, UNIGRAM, torch.Generator().manual_seed(1))
-    known = shares.sum(dim=2).mean(dim=1)
+    _, marginals = calibrated_candidates(truth, UNIGRAM, torch.Generator().manual_seed(1))
+    known = marginals.sum(dim=2).mean(dim=1)
     assert known.min() < 0.1
     assert known.max() > 0.9
 
@@ -103,12 +86,12 @@ def batch_of(seed, batch=4, most=5):
     return draw_batch(TEXTS, by_length, (batch, most), 0.6, UNIGRAM, np.random.default_rng(seed))
 
 
-def test_the_same_seed_gives_the_same_batch_of():
+def test_the_same_seed_gives_the_same_batch():
     one, same = batch_of(3), batch_of(3)
-    for name in ("units", "shares", "length", "semantic", "cosine"):
-        assert torch.equal(getattr(one.context, name), getattr(same.context, name))
+    for name in ("units", "marginals", "length", "prefix", "cosine"):
+        assert torch.equal(getattr(one.belief, name), getattr(same.belief, name))
     assert torch.equal(one.truth, same.truth)
-    assert not torch.equal(batch_of(4).context.semantic, one.context.semantic)
+    assert not torch.equal(batch_of(4).belief.prefix, one.belief.prefix)
 
 
 def test_batches_are_of_neighbours_in_length_or_of_chains():
@@ -117,7 +100,7 @@ def test_batches_are_of_neighbours_in_length_or_of_chains():
     plain = 0
     for made in batches:
         texts = [row[row >= 0].tolist() for row in made.truth]
-        assert made.context.length.tolist() == [len(text) for text in texts]
+        assert made.belief.length.tolist() == [len(text) for text in texts]
         assert made.truth.shape[1] == max(map(len, texts)) <= 5
         for text in texts:
             start = flat.index(text[0])
@@ -138,17 +121,17 @@ def test_long_texts_are_drawn_more_often():
 
 def test_prefixes_are_as_noisy_as_the_batch_says():
     batches = [batch_of(seed, batch=1) for seed in range(300)]
-    cosines = torch.cat([made.context.cosine for made in batches])
+    cosines = torch.cat([made.belief.cosine for made in batches])
     assert 0.02 < (cosines == 0).float().mean() < 0.15
     assert 0.3 < (cosines == 1).float().mean() < 0.5
     noisy = cosines[(cosines > 0) & (cosines < 1)]
     assert noisy.min() >= 0.6
     for made in batches:
         text = made.truth[0].tolist()
-        if text in UNITS and made.context.cosine > 0:
+        if text in UNITS and made.belief.cosine > 0:
             clean = F.normalize(PREFIXES[UNITS.index(text)], dim=0)
-            measured = (made.context.semantic[0] @ clean).item()
-            assert measured == pytest.approx(made.context.cosine.item(), abs=1e-3)
+            measured = (made.belief.prefix[0] @ clean).item()
+            assert measured == pytest.approx(made.belief.cosine.item(), abs=1e-3)
 
 
 def test_texts_are_spelled_again_in_order_unless_that_makes_them_too_long():

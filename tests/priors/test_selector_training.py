@@ -12,8 +12,8 @@ from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.errors import LexivertError
 from lexivert.priors import selector_training
 from lexivert.priors.perplexity import cross_entropies
-from lexivert.priors.selector import Context, Selector, UnitEmbeddings
-from lexivert.priors.selector_data import SelectorTexts, padded
+from lexivert.priors.selector import Selector, UnitEmbeddings
+from lexivert.priors.selector_data import SelectorTexts
 from lexivert.priors.selector_training import BagOfWordsStep, SelectorBatches, SelectorStep, train_selector
 from lexivert.training.loop import Progress
 from sections import section
@@ -36,7 +36,7 @@ def params(**changes):
 def texts_of(world, count=60):
     """Sentences that repeat one of twelve successions of units, so that there is something to learn."""
     rng = np.random.default_rng(0)
-    chains = [rng.integers(1, len(world.codebook.codes), size=6).tolist() for _ in range(12)]
+    chains = [rng.integers(1, len(world.codebook), size=6).tolist() for _ in range(12)]
     chosen = rng.integers(12, size=count)
     units = [chains[i] for i in chosen]
     semantic = np.eye(12, 8, dtype=np.float16)[chosen] + np.float16(0.1)
@@ -53,128 +53,128 @@ def small(make_world):
 
 def learner(world, *, trained=True):
     """Selector and unit vectors, as if in the midst of training."""
-    units = len(world.codebook.codes)
+    units = len(world.codebook)
     torch.manual_seed(0)
     selector = Selector(8, 6, 16, 2, 16)
-    space = UnitEmbeddings(torch.randn(units, 10), world.codebook.log_prior, rank=6, free=50)
+    space = UnitEmbeddings(torch.randn(units, 10), world.codebook.log_prior, embedding_dim=6, free=50)
     if trained:
         torch.nn.init.normal_(space.free, std=0.5)
         torch.nn.init.normal_(selector.query[-1].weight, std=0.3)
-        torch.nn.init.normal_(selector.topic[-1].weight, std=0.3)
+        torch.nn.init.normal_(selector.bag_of_words[-1].weight, std=0.3)
     return selector, space
 
 
-def lessons(world, **changes):
+def batches_of(world, **changes):
     numbers = params(**changes)
     return SelectorBatches.of(texts_of(world), world.codebook.log_prior, numbers, numbers.batch_size, seed=3)
 
 
-def test_lessons_are_the_same_whenever_asked_for(small):
-    drawn = lessons(small)
+def test_batches_are_the_same_whenever_asked_for(small):
+    drawn = batches_of(small)
     one, again, other = drawn(1, 2), drawn(1, 2), drawn(1, 3)
     assert torch.equal(one.truth, again.truth)
-    for field in dataclasses.fields(one.context):
-        assert torch.equal(getattr(one.context, field.name), getattr(again.context, field.name))
-    assert not torch.equal(one.context.semantic, other.context.semantic)
+    for field in dataclasses.fields(one.belief):
+        assert torch.equal(getattr(one.belief, field.name), getattr(again.belief, field.name))
+    assert not torch.equal(one.belief.prefix, other.belief.prefix)
 
 
-def dense_logits(selector, space, context):
+def dense_logits(selector, space, belief):
     table = space(torch.arange(len(space.bias)))
-    queries = selector(context, table[context.units.clamp_min(0)])
+    queries = selector(belief, table[belief.units.clamp_min(0)])
     return queries @ table.T + space.bias
 
 
 def test_the_selectors_loss_over_all_units_is_the_full_cross_entropy(small):
     """120 units are all negatives of every step."""
     selector, space = learner(small)
-    lesson = lessons(small)(0, 0)
-    losses = SelectorStep(selector, space, small.codebook.log_prior, params())(lesson, NOW)
-    inside = lesson.truth >= 0
-    logits = dense_logits(selector, space, lesson.context)[inside]
-    expected = F.cross_entropy(logits, lesson.truth[inside])
+    batch = batches_of(small)(0, 0)
+    losses = SelectorStep(selector, space, small.codebook.log_prior, params())(batch, NOW)
+    inside = batch.truth >= 0
+    logits = dense_logits(selector, space, batch.belief)[inside]
+    expected = F.cross_entropy(logits, batch.truth[inside])
     assert losses["infonce"].item() == pytest.approx(expected.item(), rel=1e-4)
     assert losses["partition"].item() == pytest.approx(logits.logsumexp(dim=1).square().mean().item(), rel=1e-4)
-    length = F.cross_entropy(selector.length_logits(lesson.context), lesson.context.length)
+    length = F.cross_entropy(selector.length_logits(batch.belief), batch.belief.length)
     assert losses["length"].item() == pytest.approx(length.item(), rel=1e-5)
 
 
-def test_the_selectors_loss_over_few_negatives_is_near_the_full_one(small, monkeypatch):
+def test_the_selectors_loss_over_few_negatives_is_near_the_full_one(small):
     """Ten units always and forty draws of the others, which stand for them all, over many steps."""
-    monkeypatch.setattr(selector_training, "_ALWAYS", 10)
-    monkeypatch.setattr(selector_training, "_DRAWN", 40)
     selector, space = learner(small)
     with torch.no_grad():
-        for weight in (space.free, selector.query[-1].weight, selector.topic[-1].weight):
+        for weight in (space.free, selector.query[-1].weight, selector.bag_of_words[-1].weight):
             weight.mul_(0.3)
-    lesson = lessons(small)(0, 0)
-    inside = lesson.truth >= 0
+    batch = batches_of(small)(0, 0)
+    inside = batch.truth >= 0
     with torch.no_grad():
-        exact = F.cross_entropy(dense_logits(selector, space, lesson.context)[inside], lesson.truth[inside]).item()
+        exact = F.cross_entropy(dense_logits(selector, space, batch.belief)[inside], batch.truth[inside]).item()
         torch.manual_seed(0)
-        step = SelectorStep(selector, space, small.codebook.log_prior, params())
-        drawn = [step(lesson, NOW)["infonce"].item() for _ in range(100)]
+        step = SelectorStep(selector, space, small.codebook.log_prior, params(), always=10, drawn=40)
+        drawn = [step(batch, NOW)["infonce"].item() for _ in range(100)]
     assert len({round(value, 6) for value in drawn}) > 50
     assert np.mean(drawn) == pytest.approx(exact, rel=0.03)
 
 
-def test_the_topics_loss_is_the_cross_entropy_given_the_prefix_alone(small):
+def test_the_bag_of_words_loss_is_the_cross_entropy_given_the_prefix_alone(small):
     selector, space = learner(small)
-    lesson = lessons(small)(0, 0)
-    losses = BagOfWordsStep(selector, space, params())(lesson, NOW)
-    inside = lesson.truth >= 0
-    logits = selector.topic_query(lesson.context) @ space(torch.arange(120)).T + space.bias
-    each = logits[:, None, :].expand(-1, lesson.truth.shape[1], -1)[inside]
-    assert losses["infonce"].item() == pytest.approx(F.cross_entropy(each, lesson.truth[inside]).item(), rel=1e-4)
+    batch = batches_of(small)(0, 0)
+    losses = BagOfWordsStep(selector, space, params())(batch, NOW)
+    inside = batch.truth >= 0
+    logits = selector.bag_of_words_query(batch.belief) @ space(torch.arange(120)).T + space.bias
+    each = logits[:, None, :].expand(-1, batch.truth.shape[1], -1)[inside]
+    assert losses["infonce"].item() == pytest.approx(F.cross_entropy(each, batch.truth[inside]).item(), rel=1e-4)
 
 
-def test_topics_in_half_precision_cost_and_learn_nearly_the_same(small):
+def test_bags_of_words_in_half_precision_cost_and_learn_nearly_the_same(small):
     gradients, costs = [], []
     for dtype in (torch.float32, torch.bfloat16):
         selector, space = learner(small)
-        loss = BagOfWordsStep(selector, space, params(), dtype)(lessons(small)(0, 0), NOW)["loss"]
+        loss = BagOfWordsStep(selector, space, params(), dtype)(batches_of(small)(0, 0), NOW)["loss"]
         loss.backward()
         costs.append(loss.item())
-        gradients.append([space.project.weight.grad, space.free.grad, space.bias.grad, selector.topic[0].weight.grad])
+        gradients.append(
+            [space.project.weight.grad, space.free.grad, space.bias.grad, selector.bag_of_words[0].weight.grad]
+        )
     assert costs[1] == pytest.approx(costs[0], rel=1e-2)
     assert costs[1] != costs[0]
     for exact, rough in zip(*gradients, strict=True):
         assert F.cosine_similarity(exact.flatten(), rough.flatten(), dim=0) > 0.99
 
 
-def test_topics_that_are_all_one_end_the_run(small):
-    """A topic network that sees nothing of the prefix gives every text the same query."""
+def test_bags_of_words_that_are_all_one_end_the_run(small):
+    """A bag-of-words network that sees nothing of the prefix gives every text the same query."""
     selector, space = learner(small)
-    torch.nn.init.zeros_(selector.topic[0].weight)
-    torch.nn.init.ones_(selector.topic[0].bias)
-    step, drawn = BagOfWordsStep(selector, space, params()), lessons(small)
+    torch.nn.init.zeros_(selector.bag_of_words[0].weight)
+    torch.nn.init.ones_(selector.bag_of_words[0].bias)
+    step, drawn = BagOfWordsStep(selector, space, params()), batches_of(small)
     assert step(drawn(0, 0), NOW)["anisotropy"].item() == pytest.approx(1.0)
     for number in range(98):
         step(drawn(0, number), NOW)
     with pytest.raises(
-        LexivertError, match=r"topic network's queries have collapsed: for 100 steps .*bag_of_words.learning"
+        LexivertError, match=r"bag-of-words network's queries have collapsed: for 100 steps .*bag_of_words.learning"
     ):
         step(drawn(0, 98), NOW)
 
 
-@pytest.mark.parametrize("kind", ["topic", "selector"])
+@pytest.mark.parametrize("kind", ["bag of words", "selector"])
 def test_the_loss_is_the_weighted_sum_of_finite_parts(small, kind):
     weight = {"infonce": 1.0, "length": 2.0, "partition": 0.5}
     numbers = params(weight=weight)
     selector, space = learner(small)
     step = (
         BagOfWordsStep(selector, space, numbers)
-        if kind == "topic"
+        if kind == "bag of words"
         else SelectorStep(selector, space, small.codebook.log_prior, numbers)
     )
-    losses = {name: loss.item() for name, loss in step(lessons(small)(0, 0), NOW).items()}
+    losses = {name: loss.item() for name, loss in step(batches_of(small)(0, 0), NOW).items()}
     assert all(math.isfinite(loss) for loss in losses.values())
     assert losses["loss"] == pytest.approx(sum(share * losses[name] for name, share in weight.items()), rel=1e-5)
 
 
-def test_each_phase_has_its_own_rate_and_topics_the_machines_number_format(small, monkeypatch):
+def test_each_phase_has_its_own_rate_and_bags_of_words_the_machines_number_format(small, monkeypatch):
     seen = []
 
-    def spy(step, modules, lessons, config, checkpoint, label):
+    def spy(step, modules, batches, config, checkpoint, label):
         seen.append((label, config.learning_rate, getattr(step, "dtype", None)))
         return []
 
@@ -183,29 +183,7 @@ def test_each_phase_has_its_own_rate_and_topics_the_machines_number_format(small
     selector, space = learner(small)
     numbers = params(learning_rate=1e-3, bag_of_words={"batch_size": 6, "steps": 50, "learning_rate": 2e-3})
     train_selector(selector, space, texts_of(small), small.codebook.log_prior, numbers, 0)
-    assert seen == [("topic", 2e-3, torch.bfloat16), ("selector", 1e-3, None)]
-
-
-def test_held_out_figures_are_exact(small):
-    """Against logits text by text; untrained, the Selector costs what the unigram prior costs."""
-    texts = texts_of(small, 20).written
-    prior, log_prior = small.proposer.prior, small.codebook.log_prior
-    plain = cross_entropies(prior, log_prior, texts)
-    without_end = log_prior[1:].log_softmax(dim=0)
-    unigram = -without_end[[unit - 1 for text in texts.units for unit in text]].mean().item()
-    assert plain == pytest.approx(dict.fromkeys(plain, unigram), rel=1e-4)
-    torch.nn.init.normal_(prior.selector.query[-1].weight, std=0.3)
-    vectors = prior.table[:, :-1]
-    with torch.no_grad():
-        costs = []
-        for units, prefix in zip(texts.units, texts.prefixes, strict=True):
-            truth, length = padded([units])
-            context = Context.certain(truth, length, prefix[None], torch.ones(1))
-            queries = prior.selector(context, vectors[context.units.clamp_min(0)])[0]
-            logits = queries @ vectors.T + log_prior
-            costs.append(F.cross_entropy(logits[:, 1:], truth[0] - 1, reduction="sum"))
-    expected = (sum(costs) / sum(map(len, texts.units))).item()
-    assert cross_entropies(prior, log_prior, texts)["prefix_and_neighbours"] == pytest.approx(expected, rel=1e-4)
+    assert seen == [("bag of words", 2e-3, torch.bfloat16), ("selector", 1e-3, None)]
 
 
 def test_the_selector_learns_and_is_the_same_twice(make_world):
@@ -222,8 +200,8 @@ def test_the_selector_learns_and_is_the_same_twice(make_world):
         assert not selector.training
         with torch.no_grad():
             assert prior.selector is selector
-            assert torch.equal(prior.table[:, :-1], space(torch.arange(120)))
-            assert torch.equal(prior.table[1:, -1], space.bias[1:])
+            assert torch.equal(prior.output.weight, space(torch.arange(120)))
+            assert torch.equal(prior.output.bias[1:], space.bias[1:])
         states.append([weight.clone() for weight in selector.state_dict().values()])
         histories.append(history)
     assert len(histories[0]) == 10  # 50 + 50 steps, 10 a point

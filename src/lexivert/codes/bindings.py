@@ -19,7 +19,7 @@ from lexivert.registry import Registry
 
 @runtime_checkable
 class Binding(Protocol):
-    """Marks codes with positions 0 to ``positions - 1``.
+    """Marks codes with positions 0 to ``positions - 1``, on the device where the codes are.
 
     Attributes:
         width: O.
@@ -36,6 +36,24 @@ class Binding(Protocol):
     def unbind(self, vectors: Tensor, positions: Tensor) -> Tensor:
         """Undo ``bind``: ``unbind(bind(c, i), i) == c`` up to rounding. Shape: as of ``bind``."""
         ...
+
+
+class PositionTable:
+    """One row a position, looked up on the device where the positions are; copies are kept.
+
+    Args:
+        rows: Shape: (positions, ...).
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        self._copies = {rows.device: rows}
+        self._rows = rows
+
+    def __getitem__(self, positions: Tensor) -> Tensor:
+        """Rows of some positions. Shape: (...) int64 to (..., row)."""
+        if positions.device not in self._copies:
+            self._copies[positions.device] = self._rows.to(positions.device)
+        return self._copies[positions.device][positions]
 
 
 BINDINGS: Registry[Callable[[int, int, int], Binding]] = Registry("binding")
@@ -70,20 +88,15 @@ class RotaryBinding:
         turns = torch.arange(positions, dtype=torch.float64, device="cpu")[:, None] * shuffled[None, :]
         self.width = width
         self.positions = positions
-        self._phases = torch.polar(torch.ones_like(turns), turns).to(torch.complex64)
+        self._phases = PositionTable(torch.polar(torch.ones_like(turns), turns).to(torch.complex64))
 
     def bind(self, codes: Tensor, positions: Tensor) -> Tensor:
         """Rotate each code to its position. Shape: codes (..., O) float32, positions (...) int64, result (..., O)."""
-        return self._rotate(codes, self._phases_at(positions))
+        return self._rotate(codes, self._phases[positions])
 
     def unbind(self, vectors: Tensor, positions: Tensor) -> Tensor:
         """Rotate back. Shape: vectors (..., O) float32, positions (...) int64, result (..., O)."""
-        return self._rotate(vectors, self._phases_at(positions).conj())
-
-    def _phases_at(self, positions: Tensor) -> Tensor:
-        if self._phases.device != positions.device:
-            self._phases = self._phases.to(positions.device)
-        return self._phases[positions]
+        return self._rotate(vectors, self._phases[positions].conj())
 
     @staticmethod
     def _rotate(vectors: Tensor, phases: Tensor) -> Tensor:

@@ -1,15 +1,17 @@
 """Sentence encoder: texts to dense sentence embeddings, as a protocol, and a registry of implementations by name.
 
 The semantic prefix of a vector is such an embedding. ``backbone.model`` of params.yaml names an encoder:
-``name:argument`` is built by the factory that is registered under ``name``; everything else is a model in Hugging
-Face's format. An encoder of one's own is one class and one call::
+``name:argument`` is built by the factory that is registered under ``name``; what has no colon is a model in Hugging
+Face's format. An encoder of one's own is one class and one function::
 
     class Mine:
         width = 64
         def encode(self, texts, *, progress=""): ...  # (B, 64) float32
         def fingerprint(self): ...                    # changes whenever a vector does
 
-    register_encoder("mine", lambda params: Mine(params.model), "My encoder")
+    @ENCODERS.register("mine", label="My encoder")
+    def load_mine(params):
+        return Mine(params.model)
 
 after which ``backbone.model: mine:folder`` builds ``Mine("folder")``.
 """
@@ -17,7 +19,7 @@ after which ``backbone.model: mine:folder`` builds ``Mine("folder")``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -26,6 +28,7 @@ import numpy.typing as npt
 from lexivert.config import BackboneParams
 from lexivert.encoders.batching import IntArray, Tokens
 from lexivert.errors import LexivertError
+from lexivert.registry import Registry
 
 FloatArray = npt.NDArray[np.float32]
 HUGGING_FACE = "huggingface"
@@ -51,7 +54,7 @@ class SentenceEncoder(Protocol):
         """
 
     def fingerprint(self) -> str:
-        """Hash of all that decides an embedding: weights, tokeniser, pooling."""
+        """Hash of all that makes it this encoder: weights, tokeniser, pooling; the same on every machine."""
 
 
 @runtime_checkable
@@ -73,53 +76,28 @@ class ContextualEncoder(SentenceEncoder, Protocol):
         """Embeddings of one span of characters of each text; zeros where none of it is read. Shape: (B, S)."""
 
 
-Factory = Callable[[BackboneParams], SentenceEncoder]
+ENCODERS: Registry[Callable[[BackboneParams], SentenceEncoder]] = Registry("sentence encoder")
+"""Factories of encoders, made of section ``backbone``, whose ``model`` then is what stood behind name and colon."""
 
 
-@dataclass(frozen=True)
-class EncoderEntry:
-    """An implementation.
-
-    Attributes:
-        load: section ``backbone`` to an encoder; ``model`` holds what stood behind the entry's name and colon.
-        label: its name in tables.
-    """
-
-    load: Factory
-    label: str
-
-
-def _hugging_face(params: BackboneParams) -> SentenceEncoder:
+@ENCODERS.register(HUGGING_FACE, label="Hugging Face transformer")
+def load_hugging_face(params: BackboneParams) -> SentenceEncoder:
+    """A model in Hugging Face's format: the packaged one, a hub id, or a folder."""
     from lexivert.encoders.huggingface import HuggingFaceEncoder
 
     return HuggingFaceEncoder.load(params)
-
-
-ENCODERS: dict[str, EncoderEntry] = {HUGGING_FACE: EncoderEntry(_hugging_face, "Hugging Face transformer")}
-"""Every encoder by its name."""
-
-
-def register_encoder(name: str, load: Factory, label: str) -> None:
-    """Make ``backbone.model: name:argument`` build an encoder by ``load``; a former entry of the name is replaced.
-
-    Raises:
-        ValueError: the name is empty or holds a colon, slash or space.
-    """
-    if not name or any(sign in name for sign in ":/\\ "):
-        raise ValueError(f"{name!r} is no name for an encoder: leave out colons, slashes and spaces")
-    ENCODERS[name] = EncoderEntry(load, label)
 
 
 def load_encoder(params: BackboneParams) -> SentenceEncoder:
     """Build the encoder that ``backbone.model`` names.
 
     Raises:
-        LexivertError: there is no such model, or it can't be loaded; an encoder's width is not positive.
+        LexivertError: there is no such encoder or model, or it can't be loaded; an encoder's width is not positive.
     """
     name, colon, argument = params.model.partition(":")
-    if not colon or name not in ENCODERS:
+    if not colon or (name not in ENCODERS and Path(params.model).exists()):
         name, argument = HUGGING_FACE, params.model
-    encoder = ENCODERS[name].load(params.model_copy(update={"model": argument}))
+    encoder = ENCODERS.make(name)(params.model_copy(update={"model": argument}))
     if encoder.width < 1:
         raise LexivertError(f"backbone.model is {params.model!r}: an encoder of width {encoder.width}")
     return encoder

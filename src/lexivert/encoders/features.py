@@ -20,7 +20,7 @@ from lexivert.encoders.base import FloatArray, SentenceEncoder, TokenEncoder
 from lexivert.encoders.batching import IntArray, Tokens, deduplicate, plan_batches
 from lexivert.encoders.huggingface import progress_bar
 from lexivert.errors import DamagedArtifactError, LexivertError
-from lexivert.text.lexicon import Lexicon, unit_text
+from lexivert.text.lexicon import Lexicon
 
 HalfArray = npt.NDArray[np.float16]
 BATCHES_PER_SHARD = 64
@@ -101,7 +101,8 @@ def _batched(backbone: SentenceEncoder, texts: list[str]) -> tuple[Tokens, Calla
 
 
 def _fingerprint(backbone: SentenceEncoder, texts: Sequence[str], tokens_per_batch: int) -> str:
-    digest = hashlib.sha256(f"{backbone.fingerprint()} {tokens_per_batch} {BATCHES_PER_SHARD}".encode())
+    run_as = f"{getattr(backbone, 'device', '')} {getattr(backbone, 'dtype', '')}"  # decides a feature's last bits
+    digest = hashlib.sha256(f"{backbone.fingerprint()} {run_as} {tokens_per_batch} {BATCHES_PER_SHARD}".encode())
     for text in texts:
         encoded = text.encode()
         digest.update(len(encoded).to_bytes(8, "little") + encoded)

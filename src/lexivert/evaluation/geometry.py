@@ -1,4 +1,7 @@
-"""How vectors fill their space, as pure functions of tensors: collapse, isotropy, rank, alignment, moments."""
+"""How vectors fill their space: effective rank, isotropy, alignment, uniformity, moments; pure functions of tensors.
+
+Anisotropy is ``lexivert.training.collapse.anisotropy``: training watches it, too.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-
-def anisotropy(vectors: Tensor) -> float:
-    """Energy of the mean of unit-length rows, 0 to 1: the mean cosine of two rows. Near 1 all rows are one vector.
-
-    Shape: (M, D).
-    """
-    return float(F.normalize(vectors.float(), dim=-1).mean(0).square().sum())
 
 
 def effective_rank(vectors: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""Words of several senses: how far one vector for a spelling is from what the word means in its contexts.
+"""Homographs, words of several senses: how far one vector for a spelling is from what the word means in its contexts.
 
 Occurrences are WordNet's own example sentences, so every one comes with its sense; their vectors are the backbone's
 contextual states of the word.
@@ -98,19 +98,19 @@ def word_report(states: Array, senses: Sequence[str], unit: Array, seed: int) ->
     count = int(labels.max()) + 1
     sums = np.stack([rows[labels == label].sum(0) for label in range(count)])
     sizes = np.bincount(labels)
-    own, other, whole, hits = [], [], [], []
+    own, other, everything, hits = [], [], [], []
     for row, label in zip(rows, labels, strict=True):
         itself = np.arange(count) == label
         cosines = (sums @ row - itself) / (sizes - itself)
         own.append(cosines[label])
         other.append(np.delete(cosines, label).mean())
-        whole.append((sums.sum(0) @ row - 1.0) / (len(rows) - 1))
+        everything.append((sums.sum(0) @ row - 1.0) / (len(rows) - 1))
         hits.append(float(cosines.argmax() == label))
     clusters = KMeans(n_clusters=count, n_init=5, random_state=seed).fit_predict(rows)
     return {
         "own_sense": float(np.mean(own)),
         "other_senses": float(np.mean(other)),
-        "all_senses": float(np.mean(whole)),
+        "all_senses": float(np.mean(everything)),
         "isolated_word": float((rows @ normalised(unit[None])[0]).mean()),
         "nearest_sense": float(np.mean(hits)),
         "chance": 1.0 / count,

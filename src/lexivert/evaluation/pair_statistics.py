@@ -1,4 +1,4 @@
-"""How a space of units is spread: nearest neighbours, related pairs, reconstruction. Pure functions of tensors."""
+"""Cosines of related and unrelated pairs, and of reconstructed with true features: pure functions of tensors."""
 
 from __future__ import annotations
 
@@ -7,26 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-
-
-def nearest_cosine(vectors: Tensor, queries: Tensor, block: int = 512) -> Tensor:
-    """Cosine of each query unit with the nearest other unit: what is left to 1 is the margin that decoding lives on.
-
-    Args:
-        vectors: all units, any length. Shape: (V, D), any float type.
-        queries: unit ids. Shape: (Q,).
-        block: queries at a time.
-
-    Shape: (Q,) float32.
-    """
-    unit = F.normalize(vectors.float(), dim=-1)
-    nearest = torch.empty(len(queries))
-    for start in range(0, len(queries), block):
-        chosen = queries[start : start + block]
-        cosines = unit[chosen] @ unit.T
-        cosines[torch.arange(len(chosen)), chosen] = -torch.inf
-        nearest[start : start + block] = cosines.amax(-1)
-    return nearest
 
 
 def distribution(values: Tensor) -> dict[str, float]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lexivert.codes.encoder import Encoder
 from lexivert.generation.base import GENERATORS
-from lexivert.generation.mask_predict import MaskPredict
+from lexivert.generation.mask_predict import REPEATABLE, MaskPredict, equal_draws
 from lexivert.priors.base import Prior
 
 _DRAFTS = 6
@@ -29,15 +29,18 @@ class HillClimbing:
     Args:
         encoder: backbone and segmenter.
         prior: over units and lengths.
+        rounds: of revision.
+        repeatable: so many most probable units may occur more than once in a text.
     """
 
-    def __init__(self, encoder: Encoder, prior: Prior) -> None:
+    def __init__(self, encoder: Encoder, prior: Prior, rounds: int = _ROUNDS, repeatable: int = REPEATABLE) -> None:
         self.encoder = encoder
-        self._drafter = MaskPredict(prior, encoder.config.code.max_units + 1)
+        self.rounds, self.repeatable = rounds, repeatable
+        self._drafter = MaskPredict(prior, encoder.config.code.max_units + 1, repeatable)
 
     def without(self, units: Sequence[int]) -> HillClimbing:
         """The same generator for texts that hold none of some units."""
-        return HillClimbing(self.encoder, self._drafter.prior.without(units))
+        return HillClimbing(self.encoder, self._drafter.prior.without(units), self.rounds, self.repeatable)
 
     def generate(self, prefixes: Tensor, known: Tensor | None = None) -> list[list[int]]:
         """One text in units for each prefix; see ``Generator``.
@@ -49,17 +52,17 @@ class HillClimbing:
         if known is None:
             known = torch.full((len(prefixes), self._drafter.positions), -1, device=prefixes.device)
         drafts = [
-            self._drafter.decode(prefixes, known, _TEMPERATURE if seed else 0.0, _draws(seed, len(prefixes)))
+            self._drafter.decode(prefixes, known, _TEMPERATURE if seed else 0.0, equal_draws(seed, len(prefixes)))
             for seed in range(_DRAFTS)
         ]
         start = prefixes.new_full((len(prefixes),), -torch.inf)
-        texts, cosine = self._nearer(prefixes, drafts, drafts[0], start)
-        for first in range(_DRAFTS, _DRAFTS + _ROUNDS * _REVISIONS, _REVISIONS):
-            drafts = [self._revised(prefixes, texts, known, seed) for seed in range(first, first + _REVISIONS)]
-            texts, cosine = self._nearer(prefixes, drafts, texts, cosine)
+        texts, cosine = self.nearer(prefixes, drafts, drafts[0], start)
+        for first in range(_DRAFTS, _DRAFTS + self.rounds * _REVISIONS, _REVISIONS):
+            drafts = [self.revised(prefixes, texts, known, seed) for seed in range(first, first + _REVISIONS)]
+            texts, cosine = self.nearer(prefixes, drafts, texts, cosine)
         return texts
 
-    def _nearer(
+    def nearer(
         self, prefixes: Tensor, drafts: Sequence[list[list[int]]], texts: list[list[int]], cosine: Tensor
     ) -> tuple[list[list[int]], Tensor]:
         """For each prefix the draft whose embedding has most cosine with it, unless its text so far has as much.
@@ -74,9 +77,16 @@ class HillClimbing:
         texts = [drafts[place][row] if better[row] else texts[row] for row, place in enumerate(nearest.tolist())]
         return texts, torch.maximum(most, cosine)
 
-    def _revised(self, prefixes: Tensor, texts: Sequence[list[int]], known: Tensor, seed: int) -> list[list[int]]:
-        """Texts of the same lengths; some of their units, at least one but no known one, are written anew."""
-        draws = _draws(seed, len(texts))
+    def revised(self, prefixes: Tensor, texts: Sequence[list[int]], known: Tensor, seed: int) -> list[list[int]]:
+        """Texts of the same lengths; some of their units, at least one but no known one, are written anew.
+
+        Args:
+            prefixes: sentence embeddings. Shape: (B, S).
+            texts: B texts in units.
+            known: units known beforehand, -1 elsewhere. Shape: (B, N).
+            seed: of the choice and of the draws.
+        """
+        draws = equal_draws(seed, len(texts))
         kept = known.clone()
         for row, units in enumerate(texts):
             free = known[row, : len(units)].cpu() < 0
@@ -86,8 +96,3 @@ class HillClimbing:
             kept[row, : len(units)] = torch.where(opened, -1, own).to(kept.device)
         length = torch.tensor([len(units) for units in texts], device=kept.device)
         return self._drafter.decode(prefixes, kept, _TEMPERATURE, draws, length)
-
-
-def _draws(seed: int, count: int) -> list[torch.Generator]:
-    """Equal sources of draws, one a text, so that no text depends on what is written beside it."""
-    return [torch.Generator().manual_seed(seed) for _ in range(count)]

@@ -15,8 +15,8 @@ from torch import Tensor
 from lexivert.priors.base import Belief, Prior
 from lexivert.text.lexicon import NEVER
 
-_REPEATABLE = 48
-"""So many most probable units may occur more than once in a text: commas and articles, not what it is about."""
+REPEATABLE = 48
+"""Most probable units that may occur more than once in a text: commas and articles, not what it is about."""
 _LONGEST = 64
 _CONSIDERED = 1024  # units a draft is made of
 
@@ -27,14 +27,15 @@ class MaskPredict:
     Args:
         prior: over units and lengths.
         positions: most units a text may have, plus one.
+        repeatable: so many most probable units may occur more than once in a text.
     """
 
-    def __init__(self, prior: Prior, positions: int) -> None:
+    def __init__(self, prior: Prior, positions: int, repeatable: int = REPEATABLE) -> None:
         self.prior = prior
         self.positions = positions
         bias = prior.output.bias
         self._once = torch.ones_like(bias, dtype=torch.bool)
-        self._once[bias.topk(min(_REPEATABLE, len(bias))).indices] = False
+        self._once[bias.topk(min(repeatable, len(bias))).indices] = False
 
     @torch.inference_mode()
     def decode(
@@ -91,6 +92,11 @@ class MaskPredict:
         most = known.clamp_min(_LONGEST)
         logits = logits.masked_fill((lengths < known.clamp_min(1)[:, None]) | (lengths > most[:, None]), NEVER)
         return _pick(logits, temperature, draws)
+
+
+def equal_draws(seed: int, count: int) -> list[torch.Generator]:
+    """Equal sources of draws, one a text, so that no text depends on what is written beside it."""
+    return [torch.Generator().manual_seed(seed) for _ in range(count)]
 
 
 def _certain(units: Tensor, length: Tensor, prefixes: Tensor) -> Belief:

@@ -47,7 +47,7 @@ class BagOfWordsStep:
         self.dtype = dtype
         self._features = space.features.to(dtype)
         # The first steps draw all queries the same way, towards what is frequent: no reason to warn or to stop.
-        rules = CollapseRules(doubtful=0.95, patience=_PRETRAINING_PATIENCE)
+        rules = CollapseRules(warn_from=0.95, patience=_PRETRAINING_PATIENCE)
         advice = "lower selector.bag_of_words.learning_rate or selector.weight.partition"
         self.alarm = CollapseAlarm("the bag-of-words network's queries", advice, rules)
 
@@ -74,15 +74,26 @@ class SelectorStep:
         space: unit vectors, trained with it.
         log_prior: log unigram probability. Shape: (V,).
         params: weights of the losses.
+        always: so many most probable units are negatives of every step.
+        drawn: further negatives a step, drawn from the rest.
     """
 
-    def __init__(self, selector: Selector, space: UnitEmbeddings, log_prior: Tensor, params: SelectorParams) -> None:
+    def __init__(
+        self,
+        selector: Selector,
+        space: UnitEmbeddings,
+        log_prior: Tensor,
+        params: SelectorParams,
+        *,
+        always: int = _ALWAYS,
+        drawn: int = _DRAWN,
+    ) -> None:
         self.selector = selector
         self.space = space
         self.params = params
         log_prior = log_prior.to(space.bias.device)
         order = log_prior.argsort(descending=True, stable=True)
-        self._always, self._rest = order[:_ALWAYS], order[_ALWAYS:]
+        self._always, self._rest, self._drawn = order[:always], order[always:], drawn
         self._spread = (log_prior[self._rest] / 2).softmax(dim=0)
         self.alarm = CollapseAlarm(
             "the Selector's queries", "lower selector.learning_rate or selector.weight.partition"
@@ -116,8 +127,8 @@ class SelectorStep:
         """Units, and how many each stands for: the partition function's importance sample (Bengio & Senécal 2008)."""
         if not len(self._rest):
             return self._always, torch.ones_like(self._always, dtype=torch.float32)
-        drawn = torch.multinomial(self._spread, _DRAWN, replacement=True)
-        times = 1.0 / (_DRAWN * self._spread[drawn])
+        drawn = torch.multinomial(self._spread, self._drawn, replacement=True)
+        times = 1.0 / (self._drawn * self._spread[drawn])
         return torch.cat((self._always, self._rest[drawn])), torch.cat(
             (torch.ones_like(self._always, dtype=torch.float32), times)
         )

@@ -254,8 +254,12 @@ class UnitIndex:
 
     def save(self, folder: Path) -> None:
         """Write FAISS index and codes into an existing folder."""
-        faiss_index.write(self._index, folder / INDEX_FILE)
+        self.save_faiss(folder / INDEX_FILE)
         artifacts.write_array(folder / artifacts.UNIT_CODES, self.codes.cpu().numpy())
+
+    def save_faiss(self, path: Path) -> None:
+        """Write the FAISS index alone, in FAISS's own format."""
+        faiss_index.write(self._index, path)
 
     @classmethod
     def load(cls, folder: Path, params: IndexParams, codes: Tensor | None = None) -> UnitIndex:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lexivert import stages
+from lexivert import plugins, stages
 from lexivert.artifacts import Paths
 from lexivert.config import load_params
 from lexivert.errors import LexivertError
@@ -28,12 +28,13 @@ def run_stages(names: Sequence[str], root: Path, params: Path, overrides: Path |
         overrides: a second file of params, which replaces some of them.
 
     Raises:
-        LexivertError: there is no such stage, the params are wrong, or what a stage says.
+        LexivertError: there is no such stage, the params are wrong, a plug-in fails, or what a stage says.
     """
     unknown = [name for name in names if name not in STAGES]
     if unknown:
         raise LexivertError(f"there is no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
     numbers = load_params(params, overrides)
+    plugins.load(numbers.plugins)
     for name in names:
         importlib.import_module(f"lexivert.stages.{name}").run(Paths(root), numbers)
 

@@ -79,7 +79,10 @@ class Segmenter:
         Raises:
             ValueError: see ``normalize``.
         """
-        text = normalize(text)
+        return self.segment_normalized(normalize(text))
+
+    def segment_normalized(self, text: str) -> list[int]:
+        """Return the unit ids of a text as ``normalize`` leaves it."""
         if not text:
             return []
         marks = count_marks(text)

@@ -1,0 +1,58 @@
+"""Priors of which every logit is known by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lexivert.priors.base import Belief
+from lexivert.search.output_layer import OutputLayer
+
+
+@dataclass(frozen=True)
+class Told:
+    """A prior that wants the same units at the same positions of every text, and one length.
+
+    Attributes:
+        output: the identity, so that a query is the logits but for the biases.
+        wanted: unit of each position, the last one's also beyond; empty if all are alike.
+        length: units of a text.
+    """
+
+    output: OutputLayer
+    wanted: tuple[int, ...]
+    length: int
+
+    def queries(self, belief: Belief) -> Tensor:
+        """Logits of 5 for what is wanted. Shape: (B, N, V)."""
+        batch, n = belief.marginals.shape[:2]
+        if not self.wanted:
+            return torch.zeros(batch, n, len(self.output))
+        wanted = torch.tensor(self.wanted)[torch.arange(n).clamp(max=len(self.wanted) - 1)]
+        return 5.0 * F.one_hot(wanted, len(self.output)).float().expand(batch, -1, -1)
+
+    def log_length(self, belief: Belief, positions: int) -> Tensor:
+        """Shape: (B, positions)."""
+        return 9.0 * F.one_hot(torch.full((len(belief.length),), self.length), positions).float()
+
+    def without(self, units: Sequence[int]) -> Told:
+        """The same prior with some units ruled out."""
+        return Told(self.output.without(units), self.wanted, self.length)
+
+    def to(self, device: torch.device | str) -> Told:
+        """The same prior on a device."""
+        return Told(self.output.to(device), self.wanted, self.length)
+
+
+@pytest.fixture(scope="session")
+def told() -> Callable[..., Told]:
+    def make(units: int, wanted: Sequence[int], length: int, bias: Tensor | None = None) -> Told:
+        layer = OutputLayer(torch.eye(units), torch.zeros(units) if bias is None else bias)
+        return Told(layer, tuple(wanted), length)
+
+    return make
