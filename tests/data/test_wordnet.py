@@ -77,8 +77,7 @@ def test_sentences_are_definition_and_examples():
     assert Synset("n1", "noun.act", ("a",), "").sentences == []
 
 
-def test_real_synsets(embedded):
-    synsets = {synset.name: synset for synset in read_synsets(embedded.wordnet)}
+def test_real_synsets(synsets):
     assert len(synsets) == 117_659
     assert all(synset.definition for synset in synsets.values())
     assert len({synset.category for synset in synsets.values()}) == 45  # all lexicographer files of WordNet 3.0
@@ -128,18 +127,17 @@ def test_base_forms(wordnet, form, bases):
     assert wordnet.base_forms(form) == bases
 
 
-def test_synsets_of_the_dictionary(wordnet):
-    synsets = {synset.lemmas: synset for synset in wordnet.synsets()}
-    assert {"small", "little"} <= set(synsets["large", "big"].antonyms)
-    assert synsets["Paris", "City of Light", "French capital", "capital of France"].hypernyms == ("n08691669",)
+def test_antonyms_and_instances(synsets):
+    by_lemmas = {synset.lemmas: synset for synset in synsets.values()}
+    assert {"small", "little"} <= set(by_lemmas["large", "big"].antonyms)
+    assert by_lemmas["Paris", "City of Light", "French capital", "capital of France"].hypernyms == ("n08691669",)
 
 
-def test_synsets_are_nltks(wordnet):
+def test_synsets_are_nltks(wordnet, synsets):
     """The direct reading against NLTK's objects, on adjectives, which have most antonyms."""
-    read = {synset.name: synset for synset in wordnet.synsets()}
     with_antonyms = 0
     for synset in itertools.islice(wordnet._reader.all_eng_synsets("a"), 2000):
-        own = read[f"a{synset.offset():08d}"]
+        own = synsets[f"a{synset.offset():08d}"]
         antonyms = {other.name() for lemma in synset.lemmas() for other in lemma.antonyms()}
         assert own.lemmas == tuple(name.replace("_", " ") for name in synset.lemma_names())
         assert set(own.antonyms) == {name.replace("_", " ") for name in antonyms}
