@@ -33,8 +33,8 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, BertConfig, BertModel, get_cosine_schedule_with_warmup
 
 from lexivert.artifacts import Paths
-from lexivert.codes.token_head import TokenHeadConfig
-from lexivert.codes.token_head_training import TokenHead, TokenHeadStep, TrainingUnits
+from lexivert.codes.token_head import TokenHead, TokenHeadConfig
+from lexivert.codes.token_head_step import TokenHeadStep, TrainingUnits
 from lexivert.config import TokenHeadParams
 from lexivert.data.relations import Relations, read_relations
 from lexivert.text.lexicon import Lexicon

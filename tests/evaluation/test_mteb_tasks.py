@@ -14,6 +14,7 @@ from lexivert import cli
 from lexivert.errors import LexivertError
 from lexivert.evaluation.mteb_tasks import PARTS, LocalSTS, PartEncoder, evaluate, find_tasks, read_tasks
 from lexivert.evaluation.sts_files import read_pairs
+from lexivert.model import Lexivert
 
 PAIRS = [
     (4.8, "The old captain saw the river.", "The captain saw the old river."),
@@ -111,12 +112,14 @@ def test_a_changed_file_is_run_again(sts_file, tiny_model, tmp_path):
     assert results(tmp_path / "out", "LocalSTS-mine")[1]["scores"]["test"][0]["main_score"] == round(after.value, 6)
 
 
-def test_another_model_is_another_revision(tiny_model):
+def test_another_model_is_another_revision(tiny_project, tiny_model):
     revision = PartEncoder(tiny_model, "full").mteb_model_meta.revision
     assert PartEncoder(tiny_model, "order").mteb_model_meta.revision == revision
-    tiny_model.encoder.codes = tiny_model.encoder.codes.clone()
-    tiny_model.encoder.codes[-1, 0] += 0.5
-    assert PartEncoder(tiny_model, "full").mteb_model_meta.revision != revision
+    other = Lexivert.load(tiny_project)
+    assert PartEncoder(other, "full").mteb_model_meta.revision == revision
+    other.encoder.codes = other.encoder.codes.clone()
+    other.encoder.codes[-1, 0] += 0.5
+    assert PartEncoder(other, "full").mteb_model_meta.revision != revision
 
 
 def test_headers_empty_lines_and_quotes(tmp_path):

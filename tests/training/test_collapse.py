@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.codes.token_head import TokenHeadConfig
-from lexivert.codes.token_head_training import TrainingUnits, train_token_head
+from lexivert.codes.token_head_step import TrainingUnits
+from lexivert.codes.token_head_training import train_token_head
 from lexivert.data.relations import Relations
 from lexivert.errors import LexivertError
 from lexivert.training.collapse import CollapseAlarm, CollapseRules, anisotropy, spread

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 
+from lexivert.data.relations import Relations
 from lexivert.training.negatives import CodeQueue, hardest, same_unit
 
 
@@ -18,6 +21,16 @@ def test_hardest_by_hand():
     excluded = torch.tensor([[True, True, False, False], [False, True, False, False]])
     assert hardest(similarity, excluded, 2).tolist() == [[3, 2], [0, 2]]
     assert hardest(similarity, excluded, 9).shape == (2, 4)
+
+
+def test_a_synonym_is_no_hard_negative():
+    """The nearest of the first two rows are each other, synonyms both: the third is taken in their place."""
+    codes = F.normalize(torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.1, 0.0], [0.5, 0.0, 1.0], [0.0, 1.0, 0.0]]), dim=-1)
+    ids = torch.arange(4)
+    synonyms = Relations.from_pairs(np.array([0, 1]), np.array([1, 0]), 4)
+    cosines, itself = codes @ codes.T, same_unit(ids, ids, ids)
+    assert hardest(cosines, itself, 1)[:2, 0].tolist() == [1, 0]
+    assert hardest(cosines, itself | synonyms.among(ids, ids), 1)[:2, 0].tolist() == [2, 2]
 
 
 def test_queue_is_first_in_first_out():

@@ -12,7 +12,7 @@ import torch
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.token_head import TokenHeadConfig
-from lexivert.codes.token_head_training import TrainingUnits, feature_duplicates
+from lexivert.codes.token_head_step import TrainingUnits, feature_duplicates
 from lexivert.config import Params
 from lexivert.data.relations import Relations, read_relations
 from lexivert.data.unit_split import heldout_units, unit_readings

@@ -20,7 +20,7 @@ from lexivert.encoders.base import FloatArray, SentenceEncoder, TokenEncoder
 from lexivert.encoders.batching import IntArray, Tokens, deduplicate, plan_batches
 from lexivert.encoders.huggingface import progress_bar
 from lexivert.errors import DamagedArtifactError, LexivertError
-from lexivert.text.lexicon import Lexicon, unit_text
+from lexivert.text.lexicon import Lexicon
 
 HalfArray = npt.NDArray[np.float16]
 BATCHES_PER_SHARD = 64

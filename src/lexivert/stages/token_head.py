@@ -15,7 +15,7 @@ from lexivert.training.curves import by_epoch, write_curves
 def run(paths: Paths, params: Params) -> None:
     """Write models/token_head/, metrics/token_head.json and metrics/plots/token_head.csv."""
     data = read_token_head_data(paths, params)
-    checkpoint = Checkpoint(paths.checkpoints / "token_head", _state(params, data), every=50)
+    checkpoint = checkpoint_of(paths, params, data)
     device = choose_device(params.backbone.device)
     head, history = train_token_head(data.units, data.config, params.token_head, params.seed, checkpoint, device)
     report = heldout_report(head, data.features, data.surfaces, data.heldout, data.pairs, params.seed)
@@ -28,9 +28,9 @@ def run(paths: Paths, params: Params) -> None:
     checkpoint.clear()
 
 
-def _state(params: Params, data: TokenHeadData) -> str:
-    """What a checkpoint is valid for."""
+def checkpoint_of(paths: Paths, params: Params, data: TokenHeadData) -> Checkpoint:
+    """Where a run's resumable state goes, valid for these params and inputs and for this code only."""
     relations = (data.units.synonyms, data.units.never_negative, data.units.antonyms)
     others = [relation.others.numpy() for relation in relations]
     inputs = (params.seed, params.token_head, data.config, data.surfaces, data.features)
-    return fingerprint(__name__, *inputs, *others)
+    return Checkpoint(paths.checkpoints / "token_head", fingerprint(__name__, *inputs, *others), every=50)

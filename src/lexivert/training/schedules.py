@@ -1,4 +1,8 @@
-"""Schedules: pure functions of how far training is, so that a resumed run needs no scheduler state."""
+"""Schedules of learning rate, temperature and loss weights: linear warm-up, cosine annealing.
+
+They are pure functions of how far training is, so that a resumed run needs no scheduler state. The learning rate is
+not that of ``transformers.get_cosine_schedule_with_warmup``, whose first step has rate 0 and so moves nothing.
+"""
 
 from __future__ import annotations
 
