@@ -33,13 +33,13 @@ from rich.table import Table
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.codes.corruption import add_noise
 from lexivert.codes.superposition import split_parts
 from lexivert.controller import baselines
 from lexivert.controller.cascade import Cascade
 from lexivert.evaluation import metrics
 from lexivert.evaluation.corruptions import send, with_lexicon
 from lexivert.model import Lexivert
-from lexivert.codes.corruption import add_noise
 from lexivert.search.faiss_index import Posterior, UnitIndex
 from lexivert.text.tokenizer import normalize
 

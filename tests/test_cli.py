@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def notes(tmp_path):
 
 
 def test_version_and_help(lexivert):
-    assert lexivert("--version", model=False) == (0, "lexivert 0.1.0\n", "")
+    assert lexivert("--version", model=False) == (0, f"lexivert {metadata.version('lexivert')}\n", "")
     code, out, _ = lexivert("--help", model=False)
     assert code == 0
     assert all(command in out for command in ("roundtrip", "encode", "decode", "neighbors"))

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from lexivert import artifacts
-from lexivert.controller import storage
 from lexivert.encoders.huggingface import HuggingFaceEncoder
 from lexivert.errors import LexivertError, RowError
 from lexivert.model import Lexivert
@@ -259,19 +258,6 @@ def test_neighbours_need_a_text_and_a_count(tiny_model):
     assert len(tiny_model.neighbors("captain", everything + 5)) == everything
 
 
-def test_saved_again_it_is_the_same_model(tiny_project, tiny_model, vectors, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(tiny_project, copy)
-    paths, decoder = artifacts.Paths(copy), tiny_model.decoder
-    shape = storage.ControllerShape(**artifacts.read_json(paths.controller / storage.CONFIG)["shape"])
-    before = {path.name: path.read_bytes() for path in paths.controller.iterdir()}
-    storage.save(decoder.proposer.prior, decoder.calibration, shape, paths.controller)
-    assert {path.name: path.read_bytes() for path in paths.controller.iterdir()} == before
-    again = Lexivert.load(copy)
-    np.testing.assert_array_equal(again.encode(TEXTS), vectors)
-    assert again.read(vectors, trace=True) == tiny_model.read(vectors, trace=True)
-
-
 def cut(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -286,7 +272,8 @@ FILES = [
     "models/index/unit_codes.npy",
     "models/index/units.faiss",
     "models/controller/config.json",
-    "models/controller/controller.safetensors",
+    "models/selector/config.json",
+    "models/selector/selector.safetensors",
 ]
 
 
@@ -311,10 +298,9 @@ def test_files_of_different_runs_do_not_mix(tiny_project, tmp_path):
     with pytest.raises(LexivertError, match=r"codes of shape .* units"):
         Lexivert.load(copy)
     artifacts.write_array(paths.index / artifacts.UNIT_CODES, codes)
-    content = artifacts.read_json(paths.controller / storage.CONFIG)
-    content["shape"]["surprise"] = 1
-    (paths.controller / storage.CONFIG).write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(LexivertError, match="dvc repro controller"):
+    path = paths.selector / "config.json"
+    path.write_text(json.dumps(artifacts.read_json(path) | {"surprise": 1}), encoding="utf-8")
+    with pytest.raises(LexivertError, match="dvc repro selector"):
         Lexivert.load(copy)
 
 

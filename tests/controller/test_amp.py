@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lexivert.codes.corruption import add_noise
 from lexivert.controller import amp
 from lexivert.controller.amp import AmpDecoder, AmpParams
 from lexivert.priors.base import Prior
-from lexivert.codes.corruption import add_noise
 from lexivert.text.lexicon import EOS, NEVER
 
 DAMPING = 0.3

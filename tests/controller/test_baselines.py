@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from lexivert.controller.baselines import cancellation, nearest_sentence, one_shot
 
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.superposition import superpose
-from lexivert.controller.baselines import cancellation, nearest_sentence, one_shot
 from lexivert.search.faiss_index import UnitIndex, build
 from sections import section
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lexivert.codes.corruption import add_noise
 from lexivert.controller.amp import AmpDecoder, AmpParams
 from lexivert.controller.cascade import Cascade, CascadeParams, _Best
 from lexivert.controller.confidence import Calibration
 from lexivert.controller.results import Found, Settled
 from lexivert.priors.base import Prior
-from lexivert.codes.corruption import add_noise
 from lexivert.text.lexicon import EOS, NEVER
 
 

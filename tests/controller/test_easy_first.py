@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
+from lexivert.codes.corruption import add_noise
 from lexivert.controller import easy_first
 from lexivert.controller.easy_first import EasyFirst, EasyFirstParams
 from lexivert.controller.noise import length_evidence
-from lexivert.codes.corruption import add_noise
 from lexivert.text.lexicon import EOS
 
 

@@ -5,24 +5,27 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from lexivert.codes.model_config import ModelConfig
 
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.hashing import identity_codes
+from lexivert.config import ModelConfig
 from lexivert.controller import model_folder, storage
-from lexivert.controller.cascade import Cascade
+from lexivert.controller.base import Parts
 from lexivert.controller.confidence import Calibration
-from lexivert.controller.posterior import Proposer
+from lexivert.controller.controller import Controller
 from lexivert.encoders.huggingface import PACKAGED, HuggingFaceEncoder
 from lexivert.errors import LexivertError
 from lexivert.model import Lexivert
-from lexivert.priors.base import Prior
-from lexivert.search.faiss_index import UnitIndex, build
+from lexivert.priors.base import load_prior
+from lexivert.priors.selector import SelectorPrior
+from lexivert.priors.selector_storage import SelectorSizes
+from lexivert.search.unit_index import UnitIndex
 from lexivert.text.lexicon import RESERVED, Lexicon
 from lexivert.text.segmentation import Segmenter
 
@@ -115,12 +118,9 @@ def test_the_hubs_mixin_saves_it_whole(tiny_model, folder, tmp_path):
 def test_an_index_of_another_kind_travels_too(tiny_model, tmp_path):
     encoder, decoder = tiny_model.encoder, tiny_model.decoder
     params = encoder.config.index.model_copy(update={"factory": "HNSW16"})
-    codes = encoder.codes.numpy()
-    index = UnitIndex(codes, build(codes, params), params)
     config = encoder.config.model_copy(update={"index": params})
-    other = Lexivert(
-        Encoder(config, encoder.backbone, encoder.segmenter, encoder.codes), decoder.changed(index=index)
-    )
+    parts = replace(decoder.parts, index=UnitIndex.build(encoder.codes, params))
+    other = Lexivert(Encoder(config, encoder.backbone, encoder.segmenter, encoder.codes), decoder.with_parts(parts))
     other.save_pretrained(tmp_path / "model")
     assert (tmp_path / "model" / "units.faiss").is_file()
     again = Lexivert.from_pretrained(tmp_path / "model")
@@ -128,8 +128,37 @@ def test_an_index_of_another_kind_travels_too(tiny_model, tmp_path):
     vectors = other.encode(TEXTS)
     assert again.read(vectors) == other.read(vectors)
     (tmp_path / "model" / "units.faiss").write_bytes(b"rubbish")
-    with pytest.raises(LexivertError, match=r"units\.faiss is missing or damaged"):
+    with pytest.raises(LexivertError, match=r"units\.faiss is incomplete or damaged .* save or download"):
         Lexivert.from_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "units.faiss").unlink()
+    with pytest.raises(LexivertError, match=r"units\.faiss is missing"):
+        Lexivert.from_pretrained(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["unigram", "flat"])
+def test_a_prior_made_of_the_lexicon_needs_no_files(tiny_model, tmp_path, name):
+    parts = tiny_model.decoder.parts
+    params = parts.params.model_copy(update={"prior": name})
+    prior = load_prior(name, tiny_model.encoder.segmenter.lexicon, tiny_model.encoder.config, tmp_path)
+    other = Lexivert(tiny_model.encoder, tiny_model.decoder.with_parts(replace(parts, prior=prior, params=params)))
+    other.save_pretrained(tmp_path / "model")
+    assert not (tmp_path / "model" / "prior").exists()
+    vectors = other.encode(TEXTS)
+    assert Lexivert.from_pretrained(tmp_path / "model").read(vectors) == other.read(vectors)
+
+
+def test_a_prior_that_can_not_be_saved_is_said_so(tiny_model, tmp_path):
+    class Mine:
+        def __getattr__(self, name):
+            if name == "save":
+                raise AttributeError(name)
+            return getattr(tiny_model.decoder.parts.prior, name)
+
+    parts = replace(tiny_model.decoder.parts, prior=Mine())
+    other = Lexivert(tiny_model.encoder, tiny_model.decoder.with_parts(parts))
+    with pytest.raises(LexivertError, match=r"the prior Mine has no method save\(folder\)"):
+        other.save_pretrained(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -138,7 +167,8 @@ def test_an_index_of_another_kind_travels_too(tiny_model, tmp_path):
         "config.json",
         "lexicon.parquet",
         "unit_codes.safetensors",
-        "selector.safetensors",
+        "prior/selector.safetensors",
+        "prior/config.json",
         "backbone/model.safetensors",
         "backbone/config.json",
     ],
@@ -171,7 +201,7 @@ def test_other_versions_and_other_folders_are_refused(folder, tmp_path):
         Lexivert.from_pretrained(tmp_path / "gone")
 
 
-@pytest.mark.parametrize("changes", [{"shape": {}}, {"decoding": {}}, {"model": {}}, {"backbone_fingerprint": None}])
+@pytest.mark.parametrize("changes", [{"decoding": {}}, {"model": {}}, {"backbone_fingerprint": None}])
 def test_a_config_of_another_form_is_refused(folder, changes):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | changes))
@@ -181,10 +211,9 @@ def test_a_config_of_another_form_is_refused(folder, changes):
 
 
 def test_files_of_different_models_do_not_mix(folder):
-    config = json.loads((folder / "config.json").read_text())
-    shape = config["shape"] | {"positions": 12}
-    (folder / "config.json").write_text(json.dumps(config | {"shape": shape}))
-    with pytest.raises(LexivertError, match="files of different models"):
+    path = folder / "prior" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"positions": 12}))
+    with pytest.raises(LexivertError, match="save or download the model again"):
         Lexivert.from_pretrained(folder)
 
 
@@ -233,12 +262,14 @@ def packaged(tiny_params):
     lexicon = Lexicon(surfaces, ("control",) * 6 + ("byte",) * 256 + ("word",) * 3, counts, counts)
     codes = identity_codes(surfaces, config.order_width, config.seed).astype(np.float16)
     encoder = Encoder(config, HuggingFaceEncoder.load(config.backbone), Segmenter(lexicon), torch.from_numpy(codes))
-    shape = storage.ControllerShape.of(config, len(lexicon), tiny_params.controller)
-    vectors = torch.randn(shape.units, shape.rank, generator=torch.Generator().manual_seed(0)).half().float()
-    prior = Prior.learned(storage.new_selector(shape, 0), vectors, torch.from_numpy(lexicon.log_prior()))
-    index = UnitIndex(codes, build(codes, config.index), config.index)
-    codebook = storage.codebook_of(config, lexicon, index)
-    return SimpleNamespace(encoder=encoder, decoder=Cascade(Proposer(prior, index, codebook, 4), Calibration.none()))
+    sizes = SelectorSizes.of(config, len(lexicon), tiny_params.selector)
+    vectors = torch.randn(sizes.units, sizes.embedding_dim, generator=torch.Generator().manual_seed(0)).half().float()
+    prior = SelectorPrior.of(sizes.new(seed=0), vectors, torch.from_numpy(lexicon.log_prior()))
+    codebook = storage.codebook_of(config, lexicon, encoder.codes)
+    index = UnitIndex.build(encoder.codes, config.index)
+    return SimpleNamespace(
+        encoder=encoder, decoder=Controller(Parts(codebook, index, prior, tiny_params.controller), Calibration.none())
+    )
 
 
 def test_a_packaged_backbone_may_stay_behind(packaged, tmp_path):
@@ -261,7 +292,7 @@ def test_a_packaged_backbone_may_stay_behind(packaged, tmp_path):
 
 def test_the_encoder_alone(folder, tiny_model):
     encoder = model_folder.read_encoder(folder)
-    (folder / "selector.safetensors").unlink()
+    shutil.rmtree(folder / "prior")
     assert model_folder.read_encoder(folder, "cpu").fingerprint == encoder.fingerprint == tiny_model.fingerprint
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lexivert.codes.corruption import add_noise
 from lexivert.codes.superposition import superpose
 from lexivert.controller.belief import Buffer
 from lexivert.controller.noise import combined_cosine, fit, observe, onsager, prefix_cosine, proven, second_eos_score
-from lexivert.codes.corruption import add_noise
 
 
 def test_scale_of_a_hardly_known_text_by_hand():

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
+from lexivert.codes.corruption import add_noise
 from lexivert.controller.belief import OPEN, Buffer
 from lexivert.controller.noise import observe, prefix_cosine
 from lexivert.controller.posterior import _CLEAR_DEVIATIONS, score
 from lexivert.priors.selector import Context
-from lexivert.codes.corruption import add_noise
 from lexivert.text.lexicon import EOS, NEVER
 
 

@@ -71,7 +71,7 @@ def test_make_targets_and_scripts_exist(page: Path):
                 assert (pages.REPOSITORY / word).is_file(), line
 
 
-@pytest.mark.parametrize("page", pages.PAGES, ids=pages.name_of)
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=pages.name_of)
 def test_params_in_commands_exist(page: Path):
     params = yaml.safe_load((pages.REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
     for line in pages.commands(page):

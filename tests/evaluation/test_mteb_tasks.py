@@ -12,7 +12,8 @@ from scipy.stats import pearsonr, spearmanr
 
 from lexivert import cli
 from lexivert.errors import LexivertError
-from lexivert.evaluation.mteb_tasks import PARTS, LocalSTS, PartEncoder, evaluate, find_tasks, read_pairs, read_tasks
+from lexivert.evaluation.mteb_tasks import PARTS, LocalSTS, PartEncoder, evaluate, find_tasks, read_tasks
+from lexivert.evaluation.sts_files import read_pairs
 from lexivert.model import Lexivert
 
 PAIRS = [

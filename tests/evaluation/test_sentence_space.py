@@ -63,7 +63,7 @@ class TestSpaceEncoder:
     def test_no_text_is_segmented_or_embedded_twice(self, tiny_model, monkeypatch):
         seen = {"encode": [], "segment": []}
         encoder = tiny_model.encoder
-        embed, segment = encoder.backbone.encode, encoder.segmenter.segment
+        embed, segment = encoder.backbone.encode, encoder.units_of
 
         def embedded(texts, **kwargs):
             seen["encode"] += texts
@@ -74,7 +74,7 @@ class TestSpaceEncoder:
             return segment(text)
 
         monkeypatch.setattr(encoder.backbone, "encode", embedded)
-        monkeypatch.setattr(encoder.segmenter, "segment", segmented)
+        monkeypatch.setattr(encoder, "units_of", segmented)
         spaces = SpaceEncoder(encoder)
         assert spaces.fits("Emma asked a noble captain.")
         first = spaces.encode(TEXTS, "")
@@ -267,7 +267,7 @@ class TestAuthors:
 
 class TestOrderAwareness:
     @pytest.fixture
-    def found(self, tiny_model, settings):
+    def found(self, tiny_model, spaces, settings):
         """Half of the held-out texts have an auxiliary; nouns are those of the lexicon's most frequent words."""
         heldout = [f"The {a} watched the old {b}." for a in NOUNS for b in NOUNS[:2]]
         heldout += [f"The {a} was near the {b}." for a in NOUNS for b in NOUNS[:2]]

@@ -32,8 +32,8 @@ def test_the_exported_folder_is_the_projects_model(paths, tiny_params, tiny_mode
         "backbone",
         "config",
         "lexicon",
+        "prior",
         "readme",
-        "selector",
         "unit_codes",
     }
 

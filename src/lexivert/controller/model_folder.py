@@ -2,9 +2,9 @@
 
 ``config.json`` holds layout, decoding rules, calibration and the backbone's fingerprint; ``lexicon.parquet`` the
 units; ``unit_codes.safetensors`` their codes; ``prior/`` the trained Selector; ``backbone/`` weights and tokeniser in
-Hugging Face format, unless they are left to the hub or package that ``config.json`` names. A Flat FAISS index is built
-anew from the codes when it is loaded; other kinds are kept in FAISS's own format, ``units.faiss``. Nothing is pickled,
-and nothing refers to the place where the model was made.
+Hugging Face format, unless they are left to the hub or package that ``config.json`` names. A Flat FAISS index is
+built anew from the codes when it is loaded; other kinds are kept in FAISS's own format, ``units.faiss``. Nothing is
+pickled, and nothing refers to the place where the model was made.
 
 A prior or an encoder of one's own travels if it has a method ``save(folder)`` that writes what its factory reads.
 """

@@ -118,7 +118,12 @@ class HuggingFaceEncoder(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write weights as they are stored (float32, safetensors) and tokeniser into a folder that ``load`` reads."""
-        self._stored().save_pretrained(folder)
+        with _no_progress_bars():
+            self._stored().save_pretrained(folder)
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        if backend is not None:  # what the latest call left behind
+            backend.no_truncation()
+            backend.no_padding()
         for key in ("is_local", "local_files_only", "name_or_path"):  # how it came here is no part of it
             self.tokenizer.init_kwargs.pop(key, None)
         self.tokenizer.save_pretrained(folder)

@@ -94,34 +94,45 @@ class RoundTrip:
         decode = decoder_named(name, self.model.decoder.parts)
 
         def from_vectors(vectors: Tensor) -> Units:
-            prefixes, order = split_parts(vectors, self.heldout.prefixes.shape[1])
+            prefixes, order = split_parts(vectors, self.model.semantic_width)
             return decode(order, prefixes)
 
         return from_vectors
 
     def nearest_sentence(self, vectors: Tensor) -> Units:
         """Retrieval: the training sentence with the nearest semantic prefix."""
-        prefixes, _ = split_parts(vectors, self.heldout.prefixes.shape[1])
+        prefixes, _ = split_parts(vectors, self.model.semantic_width)
         rows = nearest.search(prefixes, self.train.prefixes, 1)[1][:, 0]
         return [self.train.units[row] for row in rows.tolist()]
 
-    def read_back(self, decode: Decode, inputs: Tensor, batch: int, label: str) -> Readout:
-        """Decode vectors, or whatever ``decode`` takes, and time it. Shape: inputs (B, …)."""
+    def read_back(self, decode: Decode, vectors: Tensor, batch: int, label: str) -> Readout:
+        """Decode vectors and time it. Shape: vectors (B, D)."""
         start = time.perf_counter()
-        units = in_batches(decode, [inputs], batch, label)
-        rate = len(inputs) / (time.perf_counter() - start)
+        units = in_batches(decode, [vectors], batch, label)
+        rate = len(vectors) / (time.perf_counter() - start)
         return Readout(units, [self.model.encoder.segmenter.join(ids) for ids in units], rate)
 
     def score(self, found: Readout) -> dict[str, Any]:
         """Compare texts that were read back with the originals, as texts, units and backbone embeddings."""
-        originals, texts, units = self.heldout.texts, found.texts, found.units
+        scores = self.score_texts(found.texts)
+        scores["unit_accuracy"] = metrics.unit_accuracy(self.heldout.units, found.units)
+        for name, rows in metrics.by_length(self.heldout.texts).items():
+            if rows:
+                originals = self.heldout.only(rows)
+                scores[name] = _bucket(originals.texts, [found.texts[row] for row in rows])
+                units = [found.units[row] for row in rows]
+                scores[name]["unit_accuracy"] = metrics.unit_accuracy(originals.units, units)
+        return scores
+
+    def score_texts(self, texts: Sequence[str]) -> dict[str, Any]:
+        """Compare texts, whatever wrote them, with the originals."""
+        originals = self.heldout.texts
         bleu, chrf = metrics.bleu(originals, texts), metrics.chrf(originals, texts)
         low, high = metrics.wilson_interval(sum(map(str.__eq__, originals, texts)), len(texts))
-        scores: dict[str, Any] = {
+        return {
             "exact_match": metrics.exact_match(originals, texts),
             "exact_match_low": low,
             "exact_match_high": high,
-            "unit_accuracy": metrics.unit_accuracy(self.heldout.units, units),
             "bleu": bleu.score,
             "bleu_signature": bleu.signature,
             "chrf": chrf.score,
@@ -130,10 +141,6 @@ class RoundTrip:
             "backbone_cosine": metrics.mean_cosine(self.heldout.prefixes, self._embedded(texts)),
             **metrics.rouge(originals, texts),
         }
-        for name, rows in metrics.by_length(originals).items():
-            if rows:
-                scores[name] = _bucket(self.heldout.only(rows), [texts[r] for r in rows], [units[r] for r in rows])
-        return scores
 
     def _embedded(self, texts: Sequence[str]) -> Tensor:
         """Backbone embeddings of rebuilt texts; those that are their originals have been embedded. Shape: (B, S)."""
@@ -144,15 +151,14 @@ class RoundTrip:
         return embedded
 
 
-def _bucket(originals: EncodedTexts, texts: Sequence[str], units: Units) -> dict[str, float]:
+def _bucket(originals: Sequence[str], texts: Sequence[str]) -> dict[str, float]:
     return {
         "texts": len(texts),
-        "exact_match": metrics.exact_match(originals.texts, texts),
-        "unit_accuracy": metrics.unit_accuracy(originals.units, units),
-        "bleu": metrics.bleu(originals.texts, texts).score,
-        "chrf": metrics.chrf(originals.texts, texts).score,
-        "token_f1": metrics.token_f1(originals.texts, texts),
-        "rougeL": metrics.rouge(originals.texts, texts)["rougeL"],
+        "exact_match": metrics.exact_match(originals, texts),
+        "bleu": metrics.bleu(originals, texts).score,
+        "chrf": metrics.chrf(originals, texts).score,
+        "token_f1": metrics.token_f1(originals, texts),
+        "rougeL": metrics.rouge(originals, texts)["rougeL"],
     }
 
 
@@ -190,7 +196,7 @@ def prepare(paths: Paths, params: Params) -> tuple[RoundTrip, dict[str, Any]]:
     start = time.perf_counter()
     vectors = torch.from_numpy(model.encode(heldout.texts, progress="encoding"))
     rate = len(heldout) / (time.perf_counter() - start)
-    prefixes, _ = split_parts(vectors, model.encoder.config.semantic_width)
+    prefixes, _ = split_parts(vectors, model.semantic_width)
     report: dict[str, Any] = {
         "texts": len(heldout),
         "texts_too_long": len(chosen) - len(heldout),
@@ -215,21 +221,15 @@ def inversion_report(trip: RoundTrip, params: Params) -> dict[str, Any]:
     trip = trip.drawn(_INVERTED_TEXTS, params.seed)
     model, prefixes = trip.model, trip.heldout.prefixes
     mean = F.normalize(trip.train.prefixes.mean(dim=0, keepdim=True), dim=-1)
-
-    def generate(some: Tensor) -> Units:
-        return unit_ids(model, model.read(some.numpy()))
-
-    def one_for_all(some: Tensor) -> Units:
-        return generate(mean) * len(some)
-
-    batch = params.evaluate.batch_size
     found = {
-        NEAREST_SENTENCE: trip.read_back(trip.nearest_sentence, trip.vectors, batch, "retrieval"),
-        "mean_vector": trip.read_back(one_for_all, prefixes, len(prefixes), "embedding inversion of the mean"),
-        "hill_climbing": trip.read_back(generate, prefixes, batch, "embedding inversion"),
+        NEAREST_SENTENCE: [model.encoder.segmenter.join(ids) for ids in trip.nearest_sentence(trip.vectors)],
+        "mean_vector": model.generate(mean.numpy()) * len(prefixes),
+        "hill_climbing": in_batches(
+            lambda some: model.generate(some.numpy()), [prefixes], params.evaluate.batch_size, "embedding inversion"
+        ),
     }
     wanted = ("token_f1", "backbone_cosine", "bleu", "exact_match")
-    scores = {name: trip.score(found[name]) for name in GENERATORS_TRIED}
+    scores = {name: trip.score_texts(found[name]) for name in GENERATORS_TRIED}
     report: dict[str, Any] = {name: {key: row[key] for key in wanted} for name, row in scores.items()}
     return report | {"texts": len(prefixes)}
 

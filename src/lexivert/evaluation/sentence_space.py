@@ -18,6 +18,7 @@ from lexivert.codes.encoder import Encoder
 from lexivert.codes.superposition import split_parts
 from lexivert.config import Params
 from lexivert.data.wordnet import Synset, read_synsets
+from lexivert.errors import TooLongError
 from lexivert.evaluation import minimal_pairs, probes
 from lexivert.evaluation.minimal_pairs import Pairs
 from lexivert.text.lexicon import Lexicon
@@ -57,7 +58,7 @@ class SpaceEncoder:
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
-        self._units: dict[str, list[int]] = {}
+        self._units: dict[str, list[int] | None] = {}
         self._features: dict[str, Tensor] = {}
 
     @property
@@ -67,23 +68,27 @@ class SpaceEncoder:
 
     def fits(self, text: str) -> bool:
         """Tell whether a vector is made for so many units."""
-        return len(self._segmented(normalize(text))) <= self.encoder.config.code.max_units
+        return self._segmented(normalize(text)) is not None
 
     def encode(self, texts: Sequence[str], label: str) -> Spaces:
-        """Vectors of B texts; ``label`` names the progress bar."""
+        """Vectors of B texts that fit; ``label`` names the progress bar."""
         texts = [normalize(text) for text in texts]
         new = [text for text in dict.fromkeys(texts) if text not in self._features]
         if new:
             embedded = torch.from_numpy(self.encoder.backbone.encode(new, progress=label))
             self._features |= dict(zip(new, embedded, strict=True))
         features = torch.stack([self._features[text] for text in texts])
-        vectors = self.encoder.compose([self._segmented(text) for text in texts], features)
+        vectors = self.encoder.compose([self._segmented(text) or [] for text in texts], features)
         prefix, order = split_parts(vectors, self.encoder.config.semantic_width)
         return dict(zip(SPACES, (F.normalize(features, dim=-1), prefix, order, vectors), strict=True))
 
-    def _segmented(self, text: str) -> list[int]:
+    def _segmented(self, text: str) -> list[int] | None:
+        """Units of a normalised text; None if it is too long for a vector."""
         if text not in self._units:
-            self._units[text] = self.encoder.segmenter.segment(text)
+            try:
+                self._units[text] = self.encoder.units_of(text)
+            except TooLongError:
+                self._units[text] = None
         return self._units[text]
 
 
