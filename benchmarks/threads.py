@@ -55,12 +55,12 @@ _NEIGHBOUR = "while True: pass"
 
 
 @contextlib.contextmanager
-def neighbours(count: int) -> Iterator[None]:
-    """Keep so many processors busy with something else."""
+def neighbours(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Keep so many processors busy with something else; gives the processes."""
     command = [sys.executable, "-c", _NEIGHBOUR]
     processes = [subprocess.Popen(command) for _ in range(count)]  # noqa: S603 our own script
     try:
-        yield
+        yield processes
     finally:
         for process in processes:
             process.kill()

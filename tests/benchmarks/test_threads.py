@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 from lexivert.errors import LexivertError
@@ -26,12 +24,12 @@ def test_no_model_is_one_line(threads, tmp_path):
 
 
 def test_neighbours_are_busy_and_go(threads):
-    with threads.neighbours(2):
-        pass
-    with pytest.raises(ZeroDivisionError), threads.neighbours(1):
+    with threads.neighbours(2) as processes:
+        assert [process.poll() for process in processes] == [None, None]
+    assert all(process.poll() is not None for process in processes)
+    with pytest.raises(ZeroDivisionError), threads.neighbours(1) as processes:
         raise ZeroDivisionError
-    children = subprocess.run(["ps", "-o", "args="], capture_output=True, text=True, check=True).stdout
-    assert threads._NEIGHBOUR not in children
+    assert processes[0].poll() is not None
 
 
 def test_ratios_are_of_pairs(threads, monkeypatch, tmp_path):

@@ -21,6 +21,7 @@ from lexivert import artifacts
 from lexivert.config import IndexParams
 from lexivert.errors import DamagedArtifactError
 from lexivert.search import faiss_index
+from lexivert.search.faiss_index import FlatOverCodes
 from lexivert.search.int8 import Int8Vectors
 from lexivert.search.output_layer import OutputLayer
 from lexivert.search.top_k import top_k_columns
@@ -94,7 +95,7 @@ class UnitIndex:
         frequent: how many units count as frequent.
     """
 
-    def __init__(self, codes: Tensor, index: faiss.Index, params: IndexParams) -> None:
+    def __init__(self, codes: Tensor, index: faiss.Index | FlatOverCodes, params: IndexParams) -> None:
         if index.ntotal != len(codes) or index.d > codes.shape[1]:
             raise DamagedArtifactError(f"the FAISS index does not fit {len(codes)} unit codes; run `dvc repro index`")
         self.codes = codes
