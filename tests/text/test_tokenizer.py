@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexivert.text.detokenizer import wikitext_text
@@ -44,7 +44,6 @@ def test_normalize_rejects_lone_surrogates():
         normalize("ab\ud83d")
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(), TRICKY))
 def test_plain_tokens_put_together_give_the_normalised_text(text):
     chunks = normalize(text).split()
@@ -112,7 +111,6 @@ def test_both_conventions_give_the_same_units():
     assert surfaces("He didn't see 1,234 red-tipped ones.") == tokenize_wikitext(spaced)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.one_of(st.text(), TRICKY))
 def test_wikitext_never_fails_and_loses_no_letter(text):
     joined = "".join(tokenize_wikitext(text))
