@@ -154,7 +154,7 @@ def test_jsonl_fields(lexivert, tmp_path):
     code, out, err = lexivert("encode", path, tmp_path / "v.npy", "--field", "body")
     assert (code, out) == (1, "")
     assert err.splitlines()[-1] == f"error: {path} line 3: no field 'body'"
-    assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == ["notes.jsonl", "params.yaml"]
+    assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == ["notes.jsonl"]
 
 
 def test_nothing_in_nothing_out(lexivert, tmp_path):
