@@ -23,6 +23,7 @@ from lexivert.codes.codebook import Codebook
 from lexivert.codes.superposition import superpose
 from lexivert.config import AmpParams, RestartParams
 from lexivert.controller.belief import OPEN, BeliefState
+from lexivert.controller.evidence import Positions, evidence_at
 from lexivert.controller.noise import NoiseEstimate, estimate_noise, length_evidence, onsager
 from lexivert.controller.observation import Observation
 from lexivert.controller.posterior import IndexPosterior, PosteriorSource
@@ -261,13 +262,10 @@ class AmpDecoder:
         Shape: (m, O), (m, k), (m, k) and (m,).
         """
         belief, (which, positions) = state.belief, (asked.which, asked.positions)
-        effective = self.codebook.binding.unbind(estimate.residual[which], positions)
-        effective += belief.means[rows[which], positions]
-        seen = belief.view(rows, belief.positions, state.observed.prefix[rows], estimate.prefix_cosine)
-        queries = self.prior.queries(seen)[which, positions]
-        variance = estimate.variance[which]
-        found = self.source.posterior(effective / variance[:, None], queries, TOP_K, positions)
-        means, evidence = found.mean, found.log_evidence - 0.5 / variance
+        place = Positions(rows, which, positions)
+        known = evidence_at(place, belief.positions, state.observed, belief, estimate, self.prior)
+        found = self.source.posterior(known.natural, known.queries, TOP_K, positions)
+        means, evidence = found.mean, found.log_evidence - 0.5 / known.variance
         units, marginals = found.units[:, :TOP_K], found.marginals[:, :TOP_K]
         given = state.known[rows[which], positions]
         pinned = given != OPEN
