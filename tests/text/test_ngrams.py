@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lexivert.text import ngrams
 from lexivert.text.ngrams import BREAK, count_phrases, encode_texts
-from lexivert.text.tokenizer import looks_like_wikitext, normalize, split_chunk, tokenize_wikitext
+from lexivert.text.tokenizer import normalize, split_chunk
+from lexivert.text.wikitext import looks_like_wikitext, tokenize_wikitext
 
 BENCHMARK = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "counting.py"))
 
@@ -59,10 +60,10 @@ ROW = st.text(st.sampled_from("ab,.' é\u2003\x1c\x1f\u0085\n@-日\u0301"), max_
 @settings(max_examples=200, deadline=None)
 @given(st.lists(ROW, max_size=6))
 def test_coded_rows_are_the_tokenised_rows(rows):
-    whole = encode_texts(rows)
+    at_once = encode_texts(rows)
     with mock.patch.object(ngrams, "_BATCH_CHARACTERS", 8):  # every row or two a batch of its own
         batched = encode_texts(rows)
-    for text in (whole, batched):
+    for text in (at_once, batched):
         assert Counter(map(tuple, rows_of(text))) == Counter(map(surfaces_of, rows))
         assert text.counts.all()
 

@@ -203,7 +203,7 @@ def test_segmentation_is_lossless(text):
         assert segmenter.join(ids) == normal_form(text)
         assert EOS not in ids
         assert ids == segmenter.segment(text)
-        assert FIRST_BYTE + 0x20 not in ids, "the last resort, the whole text as bytes, was needed"
+        assert FIRST_BYTE + 0x20 not in ids, "the last resort, the entire text as bytes, was needed"
 
 
 @settings(max_examples=200, deadline=None)
@@ -231,7 +231,7 @@ def test_only_lone_surrogates_are_rejected(text):
 
 
 def naive_fewest(trie_surfaces: set[str], tokens: list[str], links: list[int]) -> int:
-    """Units of the best of all ways to cut the tokens."""
+    """Units of the best of all cuts of the tokens."""
     best = len(tokens)
     for cuts in product([False, True], repeat=max(0, len(tokens) - 1)):
         groups, group = [], [0]

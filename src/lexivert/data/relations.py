@@ -19,7 +19,7 @@ from lexivert import artifacts
 from lexivert.errors import DamagedArtifactError
 
 RELATIONS = ("antonym", "synonym", "inflection", "sibling")
-"""By precedence: of two units only the first relation that holds is stated."""
+"""By precedence: of two units only the first relation that is true is stated."""
 SCHEMA = pa.schema([("unit_id", pa.int32()), ("other_id", pa.int32()), ("relation", pa.string())])
 
 Units = npt.NDArray[np.int64]

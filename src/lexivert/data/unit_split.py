@@ -43,7 +43,7 @@ def unit_readings(lexicon: Lexicon) -> list[str]:
 
 
 def plain_reading(surface: str, kind: str) -> str:
-    """What is left of a unit for a backbone that drops case and accents: units alike in it must not be told apart.
+    """What is left of a unit for a backbone that drops case and accents: units alike in it count as one.
 
     "##Ing" and "ing", byte 0x41 and "a", "Café" and "cafe" have one reading each.
     """

@@ -151,7 +151,7 @@ class WordNet:
     """WordNet's dictionary files in a folder, read without NLTK's download folder.
 
     Args:
-        folder: holds ``data.noun`` and its siblings.
+        folder: contains ``data.noun`` and its siblings.
 
     Raises:
         MissingArtifactError: the folder is not there.

@@ -1,4 +1,4 @@
-"""What a unit is: kinds, reserved units, and the lexicon as one immutable table."""
+"""The lexicon: the vocabulary of units with kinds, counts and unigram prior, and its reserved units."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Lexicon:
             raise DamagedArtifactError("the vocabulary does not begin with the reserved units; run `dvc repro vocab`")
         object.__setattr__(self, "id_of", {surface: unit for unit, surface in enumerate(self.surfaces)})
         if len(self.id_of) != len(self.surfaces):
-            raise DamagedArtifactError("the vocabulary holds a surface twice; run `dvc repro vocab`")
+            raise DamagedArtifactError("the vocabulary has a surface twice; run `dvc repro vocab`")
 
     def __len__(self) -> int:
         return len(self.surfaces)

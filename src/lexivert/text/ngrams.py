@@ -1,4 +1,4 @@
-"""Exact counts of tokens and phrases over integer-coded text.
+"""N-gram counting: exact counts of tokens and phrases over integer-coded text.
 
 Phrases grow a word at a time: an n-gram can only be frequent if both of its (n-1)-grams are (the Apriori property,
 Agrawal & Srikant 1994), so at each length only positions that begin two overlapping frequent phrases are looked at.
@@ -20,13 +20,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexivert.text.tokenizer import (
-    WIKITEXT_SIGNS,
-    looks_like_wikitext,
-    normalize,
-    split_chunk,
-    tokenize_wikitext,
-)
+from lexivert.text.tokenizer import normalize, split_chunk
+from lexivert.text.wikitext import SIGNS, looks_like_wikitext, tokenize_wikitext
 
 Codes = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
@@ -103,7 +98,7 @@ class _Cut:
 
     def wikitext_rows(self) -> list[int]:
         """Rows in WikiText's convention; only those with one of its signs for a chunk are looked at."""
-        signs = [number for number, chunk in enumerate(self.chunks) if chunk in WIKITEXT_SIGNS]
+        signs = [number for number, chunk in enumerate(self.chunks) if chunk in SIGNS]
         if not signs:
             return []
         suspects = np.unique(self._row_of_chunk()[np.isin(self.ids, signs)])
@@ -178,7 +173,7 @@ class _Chunks(dict[str, int]):
 
 
 _ROW_END = "\x1c"
-"""Arrow takes this white-space character for a chunk, and no normalised text holds it."""
+"""Arrow takes this white-space character for a chunk, and no normalised text has it."""
 
 
 def _ragged_take(values: Codes, starts: Codes, lengths: Codes, ids: Codes) -> Codes:
@@ -192,7 +187,7 @@ def _ragged_take(values: Codes, starts: Codes, lengths: Codes, ids: Codes) -> Co
 
 
 def _take(rows: Iterator[str], characters: int) -> list[str]:
-    """The next rows, until they hold ``characters`` or more."""
+    """The next rows, until they have ``characters`` or more."""
     taken: list[str] = []
     for row in rows:
         taken.append(row)
@@ -206,7 +201,7 @@ def encode_texts(texts: Iterable[str]) -> CodedText:
     """Tokenise rows of text, each in its own convention, and code the tokens. Rows may change places.
 
     Raises:
-        ValueError: see ``tokenizing.normalize``.
+        ValueError: see ``normalize``.
     """
     coder = _Coder()
     parts = [np.empty(0, dtype=np.int32), *(coder.codes(cut) for cut in _cut_ahead(iter(texts)))]
@@ -295,7 +290,7 @@ class _Block(NamedTuple):
 class _PairKeys:
     """Keys of the places where two frequent phrases of length n-1 overlap, block by block.
 
-    Keys are first counted in a table of hash buckets; a key whose bucket as a whole is rare is rare itself and left
+    Keys are first counted in a table of hash buckets; a key whose entire bucket is rare is rare itself and left
     out (Park, Chen & Yu 1995). That spares most of the sorting and searching, and no frequent key is lost.
     """
 
