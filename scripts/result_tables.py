@@ -508,6 +508,8 @@ def ablation(results: Results) -> str:
     rows: dict[str, dict[str, str]] = {}
     for condition, variants in conditions.items():
         for variant, scores in variants.items():
+            if "exact_match" not in scores:  # no text was long enough
+                continue
             row = rows.setdefault(variant, {"left out": variant.replace("_", " ")})
             cells = [f"{scores[key]:.2f}" for key in ("exact_match", "unit_accuracy", "backbone_cosine")]
             rate = f"; {_rate(scores['texts_per_second'])}/s" if "texts_per_second" in scores else ""

@@ -238,7 +238,7 @@ def tiny_params_file(
         "robustness": {
             "texts": 3,
             "decisive_texts": 5,
-            "decisive": ["width_128-cosine_1-units_1_32-float32"],
+            "decisive": ["width_128"],
             "widths": [128],
             "cosines": [0.7],
             "lengths": [8, 48],

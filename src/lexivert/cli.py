@@ -40,7 +40,7 @@ Output = Annotated[Path, typer.Argument(metavar="OUT")]
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415 as the module says
+        from importlib.metadata import version
 
         typer.echo(f"lexivert {version('lexivert')}")
         raise typer.Exit
@@ -70,10 +70,10 @@ def roundtrip(
     """Encode a text, read it back from the vector, and tell whether it is the same."""
     if not 0.0 < noise <= 1.0:
         raise LexivertError(f"--noise is {noise}; a cosine above 0 and up to 1 is needed")
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from lexivert.console import show_rebuild, verdict  # noqa: PLC0415
-    from lexivert.text.tokenizer import normalize  # noqa: PLC0415
+    from lexivert.console import show_rebuild, verdict
+    from lexivert.text.tokenizer import normalize
 
     loaded = _load(model, device, threads)
     with _one_line():
@@ -103,7 +103,7 @@ def encode(
     IN is .txt (a text a line), .jsonl, or - for lines on standard input; OUT is .npy, or .parquet with the columns
     line and vector.
     """
-    from lexivert import io  # noqa: PLC0415
+    from lexivert import io
 
     io.check_input(source, io.TEXT_SUFFIXES)
     io.check_output(target, io.VECTOR_SUFFIXES)
@@ -138,7 +138,7 @@ def decode(
     IN is .npy or .parquet; OUT is .txt, .jsonl (text, fit, verified, confidence, score), or - for lines on
     standard output. Vectors in .parquet that another model wrote are refused.
     """
-    from lexivert import io  # noqa: PLC0415
+    from lexivert import io
 
     io.check_input(source, io.VECTOR_SUFFIXES)
     io.check_output(target, io.TEXT_SUFFIXES)
@@ -168,9 +168,9 @@ def neighbors(
     count: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
 ) -> None:
     """List the units whose codes are nearest to a word's, a phrase's or a text's."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from lexivert.console import neighbor_table  # noqa: PLC0415
+    from lexivert.console import neighbor_table
 
     loaded = _load(model, device, threads)
     with _one_line():
@@ -204,10 +204,10 @@ def mteb(
     if target.exists() and not target.is_dir():
         raise LexivertError(f"{target} is no folder; name one for the results")
     with _needs_mteb():
-        from lexivert.evaluation import mteb_tasks  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
+        from lexivert.evaluation import mteb_tasks
+    from rich.console import Console
 
-    from lexivert.console import score_table  # noqa: PLC0415
+    from lexivert.console import score_table
 
     mteb_tasks.check_part(part)
     found = [*mteb_tasks.read_tasks(sts or []), *mteb_tasks.find_tasks(names)]
@@ -255,10 +255,10 @@ def _needs_mteb() -> Iterator[None]:
 def _load(name: str, device: str | None, threads: int | None) -> Lexivert:
     """A model by its folder or hub id, or that of a project folder."""
     if threads is not None:
-        from lexivert.threads import limit_threads  # noqa: PLC0415
+        from lexivert.threads import limit_threads
 
         limit_threads(threads)
-    from lexivert.model import Lexivert  # noqa: PLC0415
+    from lexivert.model import Lexivert
 
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").exists():
@@ -270,9 +270,9 @@ def _noisy(vectors: Any, cosine: float, seed: int) -> Any:
     """Turn vectors by a random direction to a given cosine. Shape: (B, D) to (B, D)."""
     if cosine == 1.0:
         return vectors
-    import torch  # noqa: PLC0415
+    import torch
 
-    from lexivert.codes.corruption import add_noise  # noqa: PLC0415
+    from lexivert.codes.corruption import add_noise
 
     generator = torch.Generator().manual_seed(seed)
     return add_noise(torch.from_numpy(vectors), torch.full((len(vectors),), cosine), generator).numpy()
@@ -280,7 +280,7 @@ def _noisy(vectors: Any, cosine: float, seed: int) -> Any:
 
 def _progress(items: Iterator[Any], total: int | None, label: str) -> Iterator[Any]:
     """Show a bar on standard error, where that is a terminal."""
-    from tqdm import tqdm  # noqa: PLC0415
+    from tqdm import tqdm
 
     bar: Iterator[Any] = iter(tqdm(items, desc=label, total=total, unit=" texts", disable=None))
     return bar
@@ -301,7 +301,7 @@ def _batches(texts: Iterator[_Segmented]) -> Iterator[list[_Segmented]]:
 
 def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | None) -> Iterator[_Segmented]:
     """Yield the texts that a vector can hold; note the others in ``skipped``, or stop if that is None."""
-    from lexivert.text.tokenizer import normalize  # noqa: PLC0415
+    from lexivert.text.tokenizer import normalize
 
     for line in lines:
         try:

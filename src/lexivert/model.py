@@ -116,8 +116,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     ) -> str | None:
         """Write a model folder that loads anywhere, all of it or nothing; see ``controller.model_folder``.
 
-        Weights are safetensors, tables Parquet, the rest JSON. A Flat FAISS index is built anew on loading; other
-        kinds are kept in FAISS's own format.
+        Weights are safetensors, tables Parquet, the rest JSON. A Flat FAISS index is built anew when it is needed;
+        other kinds are kept in FAISS's own format.
 
         Args:
             save_directory: made, or replaced if it holds a model and nothing else.

@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 
 from lexivert import cli
+from lexivert.codes.encoder import Encoder
 from lexivert.errors import LexivertError
 from lexivert.evaluation.mteb_tasks import PARTS, LocalSTS, PartEncoder, evaluate, find_tasks, read_tasks
 from lexivert.evaluation.sts_files import read_pairs
@@ -117,8 +118,9 @@ def test_another_model_is_another_revision(tiny_project, tiny_model):
     assert PartEncoder(tiny_model, "order").mteb_model_meta.revision == revision
     other = Lexivert.load(tiny_project)
     assert PartEncoder(other, "full").mteb_model_meta.revision == revision
-    other.encoder.codes = other.encoder.codes.clone()
-    other.encoder.codes[-1, 0] += 0.5
+    encoder, codes = other.encoder, other.encoder.codes.clone()
+    codes[-1, 0] += 0.5
+    other = Lexivert(Encoder(encoder.config, encoder.backbone, encoder.segmenter, codes), other.decoder)
     assert PartEncoder(other, "full").mteb_model_meta.revision != revision
 
 
@@ -176,7 +178,7 @@ def test_sentences_too_long_for_a_vector(lexivert, tmp_path):
     path.write_text("1\tAlice\tEmma\n2\tEmma\t" + "moon stone " * 60 + "\n3\ta\ta\n", encoding="utf-8")
     code, out, err = lexivert("--sts", path, tmp_path / "out")
     assert (code, out) == (1, "")
-    assert err.startswith(f"error: {path} line 2: sentence of ")
+    assert err.startswith(f"error: {path} line 2: sentence has ")
     assert err.endswith(" units; a vector holds at most 96: split it, or compare part prefix\n")
     assert lexivert("--sts", path, "--part", "prefix", tmp_path / "out")[0] == 0
 

@@ -37,7 +37,7 @@ def paths(tmp_path) -> Paths:
     report["embedding_inversion"] = {name: scores(place) for place, name in enumerate(GENERATORS_TRIED)}
     report["confidence"] = {"texts": 5, "readings": 15, "expected_calibration_error": 0.02, "auroc": 0.9}
     artifacts.write_metrics(paths.metrics("evaluate"), report)
-    names = ("width_192-cosine_1-units_1_32-float32", "width_default-cosine_0.7-units_1_40-float32")
+    names = ("width_192", "storage_int8")
     swept = {
         names[0]: {name: scores(0.5) for name in ALL_DECODERS},
         names[1]: {name: scores(0.25) for name in FEW_DECODERS},
@@ -78,9 +78,9 @@ def test_what_the_cascade_reads_with_a_unigram_prior_is_not_called_amp(paths):
 def test_conditions_are_drawn_by_their_labels(paths):
     plots = [plot for figure in of_kind(reading(paths), Figures) for plot, _ in figure.drawn]
     (intervals,) = (plot for plot in plots if plot.data[0].error_y.array is not None)
-    assert list(intervals.data[0].x) == ["width 192", "cosine 0.7"]
+    assert list(intervals.data[0].x) == ["stored as int8", "width 192"]  # metrics are sorted by key
     assert len(intervals.data) == len(FEW_DECODERS)  # those that every condition has
-    assert list(intervals.data[0].y) == [0.5, 0.25]
+    assert list(intervals.data[0].y) == [0.25, 0.5]
     assert list(intervals.data[0].error_y.array) == pytest.approx([0.2, 0.2])
 
 

@@ -304,6 +304,18 @@ def test_a_graph_knows_units_that_stand_out():
     assert (best[sure] == exact[sure].argmax(dim=1)).float().mean() > 0.95
 
 
+@pytest.mark.parametrize("factory", ["Flat", "HNSW16"])
+@pytest.mark.parametrize("strength", [1e2, 1e3, 1e4, 1e5])
+def test_without_noise_the_right_unit_has_all_the_probability(factory, strength):
+    """Scores of 1e5 are rounded by hundreds, and a log-normal mean is beyond all bounds."""
+    truth = torch.arange(0, 600, 10)
+    prior = prior_of(60, 600)
+    found = joined(index(factory=factory, ef_search=200).compare(strength * CODES[truth].float(), 8, prior))
+    best = found.units.gather(1, found.scores.argmax(dim=1, keepdim=True))[:, 0]
+    assert (best == truth).float().mean() > 0.95
+    assert shares(found).amax(dim=1)[best == truth].min() > 0.99
+
+
 def test_a_unit_that_is_ruled_out_has_no_share():
     queries, prior = evidence(count=40)
     best = joined(index().compare(queries, 3, prior)).units[0, 0].item()

@@ -6,7 +6,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexivert.text import ngrams
@@ -57,7 +57,6 @@ ROW = st.text(st.sampled_from("ab,.' é\u2003\x1c\x1f\u0085\n@-日\u0301"), max_
 ).map(" ".join)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(ROW, max_size=6))
 def test_coded_rows_are_the_tokenised_rows(rows):
     at_once = encode_texts(rows)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexivert.text.detokenizer import capitalize, join_plain, uppercase
@@ -96,7 +96,6 @@ TOKENS = [
 ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(TOKENS), st.sampled_from([0, 0, 0, JOIN, SPACE]))))
 def test_joining_follows_the_rules(pairs):
     tokens, links = [token for token, _ in pairs], [link for _, link in pairs]

@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexivert.text.tokenizer import normalize, split_chunk
@@ -38,7 +38,6 @@ def test_normalize_rejects_lone_surrogates():
         normalize("ab\ud83d")
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(), TRICKY))
 def test_plain_tokens_put_together_give_the_normalised_text(text):
     chunks = normalize(text).split()

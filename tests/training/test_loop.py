@@ -207,8 +207,9 @@ def test_reproducible_seeds_and_gives_the_caller_back_its_generator():
         assert torch.equal(torch.rand(2), first)
 
 
-def test_fingerprint_tells_arrays_and_params_apart():
+def test_fingerprint_tells_arrays_params_and_code_apart():
     one, two = torch.arange(4).numpy(), torch.arange(4).float().numpy()
-    prints = {fingerprint(1, one), fingerprint(2, one), fingerprint(1, two), fingerprint(1, one.reshape(2, 2))}
-    assert len(prints) == 4
-    assert fingerprint(1, one) == fingerprint(1, one.copy())
+    module = "lexivert.training.loop"
+    others = [(module, 2, one), (module, 1, two), (module, 1, one.reshape(2, 2)), ("lexivert.errors", 1, one)]
+    assert len({fingerprint(module, 1, one), *(fingerprint(*parts) for parts in others)}) == 5
+    assert fingerprint(module, 1, one) == fingerprint(module, 1, one.copy())

@@ -3,8 +3,8 @@
 ``config.json`` holds layout, decoding rules, calibration and the backbone's fingerprint; ``lexicon.parquet`` the
 units; ``unit_codes.safetensors`` their codes; ``prior/`` the trained Selector; ``backbone/`` weights and tokeniser in
 Hugging Face format, unless they are left to the hub or package that ``config.json`` names. A Flat FAISS index is
-built anew from the codes when it is loaded; other kinds are kept in FAISS's own format, ``units.faiss``. Nothing is
-pickled, and nothing refers to the place where the model was made.
+built anew from the codes, when it is first needed; other kinds are kept in FAISS's own format, ``units.faiss``.
+Nothing is pickled, and nothing refers to the place where the model was made.
 
 A prior or an encoder of one's own travels if it has a method ``save(folder)`` that writes what its factory reads.
 """
@@ -31,6 +31,7 @@ from lexivert.priors.base import Prior
 from lexivert.priors.selector import SelectorPrior
 from lexivert.priors.selector_storage import SelectorSizes, save_selector
 from lexivert.priors.unigram import FixedPrior
+from lexivert.search.faiss_index import FlatOverCodes
 from lexivert.search.unit_index import INDEX_FILE, UnitIndex
 from lexivert.text.lexicon import Lexicon
 from lexivert.text.segmentation import Segmenter
@@ -217,7 +218,7 @@ def _source(folder: Path, params: BackboneParams) -> str:
 def _index(folder: Path, encoder: Encoder) -> UnitIndex:
     params = encoder.config.index
     if params.factory == "Flat":
-        return UnitIndex.build(encoder.codes, params)
+        return UnitIndex(encoder.codes, FlatOverCodes(encoder.codes, params), params)
     with _restated(_require(folder / INDEX_FILE)):
         return UnitIndex.load(folder, params, encoder.codes)
 

@@ -41,11 +41,11 @@ _MOST_UNITS = 2000  # held-out units whose features are reconstructed
 
 @dataclass(frozen=True)
 class Predicted:
-    """Predictions for every position of some texts, one after the other: M positions.
+    """Predictions for every position of some texts, one after the other: B positions in all.
 
     Attributes:
-        codes: expected codes. Shape: (M, O).
-        likeliest: the likeliest unit at each. Shape: (M,).
+        codes: expected codes. Shape: (B, O).
+        likeliest: the likeliest unit at each. Shape: (B,).
     """
 
     codes: Tensor
@@ -179,7 +179,7 @@ def prediction_report(
 
 
 def _flat(texts: EncodedTexts) -> Tensor:
-    """Units of all texts, one after the other. Shape: (M,)."""
+    """Units of all texts, one after the other. Shape: (B,)."""
     return torch.tensor([unit for units in texts.units for unit in units])
 
 

@@ -67,7 +67,7 @@ def occurrences(entries: Iterable[Synset], spellings: Sequence[str]) -> dict[str
 
 
 def normalised(rows: Array) -> Array:
-    """Rows at unit length. Shape: (M, H)."""
+    """Rows at unit length. Shape: (B, H)."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: Array = (rows / np.maximum(lengths, 1e-12)).astype(np.float32)
     return unit
@@ -77,7 +77,7 @@ def word_report(states: Array, senses: Sequence[str], unit: Array, seed: int) ->
     """Figures of one word.
 
     Args:
-        states: contextual states of its occurrences, centred. Shape: (M, H).
+        states: contextual states of its occurrences, centred. Shape: (B, H).
         senses: sense of each.
         unit: the one feature of the spelling, as the token head reads it, centred. Shape: (H,).
         seed: of the clustering.

@@ -118,7 +118,7 @@ class Trial:
         count: of them in each condition.
         log_prior: log unigram probability. Shape: (V,).
         tagger: of neighbours.
-        queries: held-out words whose neighbours are looked at. Shape: (Q,).
+        queries: held-out words whose neighbours are looked at. Shape: (B,).
     """
 
     texts: EncodedTexts

@@ -56,8 +56,8 @@ class Pairs:
     """Sentences with their changed versions, each pair of two classes.
 
     Attributes:
-        original: M sentences.
-        changed: M sentences.
+        original: B sentences.
+        changed: B sentences.
         group: which words a sentence is made of: pairs of one group must not be split between training and test.
     """
 

@@ -17,13 +17,13 @@ def search(
     """Cosines and numbers of the rows nearest to each query, the nearest first.
 
     Args:
-        queries: any positive length. Shape: (Q, D), any float type.
-        rows: what is searched. Shape: (M, D), any float type.
-        count: neighbours wanted, at most M, or M - 1 with ``own``.
-        own: a row that is no neighbour of each query, such as the query itself. Shape: (Q,).
+        queries: any positive length. Shape: (B, D), any float type.
+        rows: what is searched. Shape: (K, D), any float type.
+        count: neighbours wanted, at most K, or K - 1 with ``own``.
+        own: a row that is no neighbour of each query, such as the query itself. Shape: (B,).
         block: queries at a time.
 
-    Shape: (Q, count) twice, float32 and int64.
+    Shape: (B, count) twice, float32 and int64.
     """
     unit = F.normalize(rows.float(), dim=-1)
     scores, found = [], []
@@ -42,6 +42,6 @@ def search(
 def nearest_others(vectors: Tensor, chosen: Tensor, count: int, block: int = 256) -> tuple[Tensor, Tensor]:
     """Cosines and numbers of the rows nearest to some rows, themselves left out.
 
-    Shape: vectors (V, D), chosen (Q,); results (Q, count).
+    Shape: vectors (V, D), chosen (B,); results (B, count).
     """
     return search(vectors[chosen], vectors, count, own=chosen, block=block)

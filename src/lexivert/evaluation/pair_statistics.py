@@ -10,7 +10,7 @@ QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 
 def distribution(values: Tensor) -> dict[str, float]:
-    """Mean, median, 95th and 99th percentile and maximum. Shape: (Q,) with Q of at least 1."""
+    """Mean, median, 95th and 99th percentile and maximum. Shape: (B,) with B of at least 1."""
     summary = {"mean": float(values.mean()), "max": float(values.max())}
     summary |= {name: float(torch.quantile(values, share)) for name, share in QUANTILES.items()}
     return summary
@@ -56,7 +56,7 @@ def reconstruction_report(predicted: Tensor, target: Tensor, centre: Tensor) -> 
 
     The second is the stricter one: features that share a large mean agree by it alone.
 
-    Shape: predicted and target (Q, H), centre (H,).
+    Shape: predicted and target (B, H), centre (H,).
     """
     plain = F.cosine_similarity(predicted, target, dim=-1)
     centred = F.cosine_similarity(predicted - centre, target - centre, dim=-1)

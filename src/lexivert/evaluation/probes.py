@@ -26,8 +26,8 @@ def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[st
     """Rank documents by cosine, one of them right, and score as sentence-transformers does.
 
     Args:
-        queries: any positive length. Shape: (Q, D).
-        documents: any positive length. Shape: (M, D).
+        queries: any positive length. Shape: (B, D).
+        documents: candidates, any positive length. Shape: (K, D).
         own: the right document of each query.
 
     Returns:
@@ -69,14 +69,14 @@ def _classifier(most: int) -> KNeighborsClassifier:
 def knn_accuracy(train: Tensor, labels: Sequence[str], test: Tensor, wanted: Sequence[str]) -> dict[str, float]:
     """Accuracy of the majority among the ten nearest training rows by cosine, with its 95 % interval.
 
-    Shape: train (M, D), test (Q, D).
+    Shape: train (K, D), test (B, D).
     """
     guesses = _classifier(len(train)).fit(train.numpy(), list(labels)).predict(test.numpy())
     return accuracy(guesses.tolist(), wanted)
 
 
 def knn_by_group(rows: Tensor, labels: Sequence[str], groups: Sequence[str]) -> dict[str, float]:
-    """The same, every row judged by rows of other groups alone. Shape: (M, D)."""
+    """The same, every row judged by rows of other groups alone. Shape: (B, D)."""
     from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict  # type: ignore[import-untyped]
 
     fewest = len(groups) - max(Counter(groups).values())
@@ -105,7 +105,7 @@ def pair_probe(both: Tensor, groups: Sequence[int], seed: int) -> dict[str, floa
     Every vector is judged by itself, never beside its other version.
 
     Args:
-        both: M originals, then their M changed versions. Shape: (2M, D).
+        both: B originals, then their B changed versions. Shape: (2B, D).
         groups: of each pair; no group is split between training and test.
         seed: of the split.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -43,10 +42,6 @@ _LONGEST_SENTENCE = 40  # words; texts of more units than that are chains of sen
 _DRAWN = 40  # texts drawn for each that is wanted: few have the length, and a chain takes several
 _DRAWN_SHORT = 4  # where any sentence will do
 _EDGES = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 20.0, 24.0, 32.0, 48.0, 64.0, 128.0)
-_NAME = re.compile(
-    r"width_(?P<width>\d+|default)-cosine_(?P<cosine>[\d.]+)-units_(?P<least>\d+)_(?P<most>\d+)-"
-    r"(?P<storage>[a-z0-9]+)(?:-lexicon_(?P<lexicon>\d+))?"
-)
 
 
 @dataclass(frozen=True)
@@ -71,41 +66,15 @@ class Condition:
 
     @property
     def name(self) -> str:
-        """Key in the metrics, such as ``width_192-cosine_1-units_1_32-float32``."""
-        parts = [f"width_{self.width or 'default'}", f"cosine_{self.cosine:g}"]
-        parts += [f"units_{self.length[0]}_{self.length[1]}", self.storage]
-        if self.units:
-            parts.append(f"lexicon_{self.units}")
-        return "-".join(parts)
-
-    @classmethod
-    def named(cls, name: str) -> Condition:
-        """The condition of a key in the metrics.
-
-        Raises:
-            ValueError: no condition has such a key.
-        """
-        found = _NAME.fullmatch(name)
-        if found is None:
-            raise ValueError(f"{name!r} is no key of a condition")
-        return cls(
-            width=0 if found["width"] == "default" else int(found["width"]),
-            cosine=float(found["cosine"]),
-            length=(int(found["least"]), int(found["most"])),
-            storage=found["storage"],
-            units=int(found["lexicon"] or 0),
-        )
-
-    @property
-    def label(self) -> str:
-        """What is special about it, for people."""
+        """Key in the metrics: what is special about it, such as ``width_192`` or ``cosine_0.7-storage_int8``."""
         parts = [
-            f"width {self.width}" if self.width else "",
-            f"cosine {self.cosine:g}" if self.cosine != 1.0 else "",
-            f"stored as {self.storage}" if self.storage != "float32" else "",
-            f"lexicon of {self.units:,}" if self.units else "",
+            f"width_{self.width}" if self.width else "",
+            f"cosine_{self.cosine:g}" if self.cosine != 1.0 else "",
+            f"length_{self.length[0]}" if self.length[0] > 1 else "",
+            f"storage_{self.storage}" if self.storage != "float32" else "",
+            f"lexicon_{self.units}" if self.units else "",
         ]
-        return ", ".join(filter(None, parts)) or f"{self.length[0]}–{self.length[1]} units"
+        return "-".join(filter(None, parts)) or "default"
 
     @property
     def noiseless(self) -> bool:
@@ -175,6 +144,11 @@ class RobustnessSweep:
                 built = with_lexicon(built, condition.units, self.config)
             self._built = (key, built)
         return self._built[1]
+
+
+def condition_label(name: str) -> str:
+    """A condition's key in the metrics as words: "width 192", "cosine 0.7, stored as int8"."""
+    return name.replace("-", ", ").replace("storage_", "stored as ").replace("_", " ")
 
 
 def scored(truth: Sequence[Sequence[int]], found: Sequence[Sequence[int]]) -> dict[str, float]:

@@ -200,7 +200,7 @@ def phrase_report(vectors: Tensor, phrases: Tensor, lexicon: Lexicon) -> dict[st
 
     Args:
         vectors: Shape: (V, D).
-        phrases: unit ids; those with a word that is no unit are left out. Shape: (Q,).
+        phrases: unit ids; those with a word that is no unit are left out. Shape: (B,).
         lexicon: spelling of the phrases.
     """
     kept, means = [], []

@@ -25,7 +25,7 @@ class Drawn:
     """Units on a map.
 
     Attributes:
-        units: their ids, ascending. Shape: (M,).
+        units: their ids, ascending. Shape: (B,).
         kinds: kind of each.
         categories: lexicographer class of each, or ``other``.
     """
@@ -57,7 +57,7 @@ def draw(lexicon: Lexicon, classes: dict[str, str], count: int, seed: int) -> Dr
 
 
 def principal(vectors: Array) -> tuple[Array, float]:
-    """Places along the first two principal components, and their share of the variance. Shape: (M, D) to (M, 2)."""
+    """Places along the first two principal components, and their share of the variance. Shape: (B, D) to (B, 2)."""
     from sklearn.decomposition import PCA  # type: ignore[import-untyped]
 
     model = PCA(n_components=2, svd_solver="full")
@@ -66,7 +66,7 @@ def principal(vectors: Array) -> tuple[Array, float]:
 
 
 def neighbourhoods(vectors: Array, perplexity: float, seed: int) -> Array:
-    """t-SNE (van der Maaten & Hinton 2008) of the first principal components by cosine. Shape: (M, D) to (M, 2)."""
+    """t-SNE (van der Maaten & Hinton 2008) of the first principal components by cosine. Shape: (B, D) to (B, 2)."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE  # type: ignore[import-untyped]
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -97,7 +97,7 @@ def heat_words(lexicon: Lexicon, classes: dict[str, str]) -> list[int]:
 
 
 def cosines(vectors: Array) -> Array:
-    """Cosine of every row with every row. Shape: (M, D) to (M, M)."""
+    """Cosine of every row with every row. Shape: (B, D) to (B, B)."""
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     table: Array = unit @ unit.T
     return table

@@ -8,6 +8,7 @@ searched by FAISS, in ``search_dims`` leading dimensions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from lexivert import artifacts
 from lexivert.config import IndexParams
 from lexivert.errors import DamagedArtifactError
 from lexivert.search import faiss_index
+from lexivert.search.faiss_index import FlatOverCodes
 from lexivert.search.int8 import Int8Vectors
 from lexivert.search.output_layer import OutputLayer
 from lexivert.search.top_k import top_k_columns
@@ -94,7 +96,7 @@ class UnitIndex:
         frequent: how many units count as frequent.
     """
 
-    def __init__(self, codes: Tensor, index: faiss.Index, params: IndexParams) -> None:
+    def __init__(self, codes: Tensor, index: faiss.Index | FlatOverCodes, params: IndexParams) -> None:
         if index.ntotal != len(codes) or index.d > codes.shape[1]:
             raise DamagedArtifactError(f"the FAISS index does not fit {len(codes)} unit codes; run `dvc repro index`")
         self.codes = codes
@@ -186,7 +188,7 @@ class UnitIndex:
         """Compare all units, a part of the queries at a time, in order.
 
         The tail is of eight-bit products. Kinds other than Flat don't compare all units: there it is its expectation
-        (the mean of a log-normal).
+        (the mean of a log-normal, or of what has no more evidence than the least that was found).
 
         Args:
             queries: natural parameters, evidence over noise variance. Shape: (m, O).
@@ -198,7 +200,10 @@ class UnitIndex:
             some = prior.rows(rows)
             units, log_tail, log_prior = self._with_tail(queries[rows], k, some)
             codes = self.codes[units.clamp_min(0)].float()
-            yield Compared(units, codes, _exact(queries[rows], units, codes, some), log_tail, log_prior)
+            scores = _exact(queries[rows], units, codes, some)
+            if self.scans:  # no unit of the tail beats those told by name, however large the scores that are rounded
+                log_tail = torch.minimum(log_tail, scores.amin(dim=1) + math.log(len(self)))
+            yield Compared(units, codes, scores, log_tail, log_prior)
 
     def _with_tail(self, queries: Tensor, count: int, prior: Logits) -> tuple[Tensor, Tensor, Tensor]:
         """Likely best units; log summed exponentials of all other units' scores, and of all units' prior logits.
@@ -221,7 +226,9 @@ class UnitIndex:
         units = faiss_index.shortlist(self._index, queries, count)
         own = scores.gather(1, units.clamp_min(0)).masked_fill(units < 0, -torch.inf)
         named = torch.exp(own.logsumexp(dim=1) - log_prior).clamp(max=1.0 - 1e-6)
-        expected = queries.square().sum(dim=1) / (2 * queries.shape[1])
+        products = _exact(queries, units, self.codes[units.clamp_min(0)].float(), None)
+        lowest = products.masked_fill(units < 0, torch.inf).amin(dim=1)  # what was not found has less evidence
+        expected = torch.minimum(queries.square().sum(dim=1) / (2 * queries.shape[1]), lowest)
         return units, log_prior + torch.log1p(-named) + expected, log_prior
 
     def _best(self, queries: Tensor, units: Tensor, k: int, prior: Logits | None) -> Hits:

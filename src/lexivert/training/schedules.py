@@ -35,7 +35,7 @@ def learning_rate_factor(step: int, total: int, warmup_share: float) -> float:
 
     Args:
         step: optimiser steps done before this one, 0 to ``total - 1``.
-        total: optimiser steps of the whole run.
+        total: optimiser steps of the full run.
         warmup_share: share of them in warm-up.
 
     Returns:

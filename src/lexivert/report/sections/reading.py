@@ -7,7 +7,7 @@ from typing import Any
 
 from lexivert.artifacts import Paths
 from lexivert.evaluation.decoders import label_of
-from lexivert.evaluation.robustness import ALL_DECODERS, LIMITS, Condition
+from lexivert.evaluation.robustness import ALL_DECODERS, LIMITS, condition_label
 from lexivert.evaluation.round_trip import DECODERS_TRIED, GENERATORS_TRIED
 from lexivert.report import figures
 from lexivert.report.page import Cards, Figures, Heading, Part, Section, Table
@@ -81,7 +81,7 @@ def _robustness(paths: Paths) -> list[Part]:
         for decoder in ALL_DECODERS
         if all("exact_match" in by_decoder.get(decoder, {}) for by_decoder in conditions.values())
     }
-    plot = figures.with_intervals([Condition.named(name).label for name in conditions], intervals, _SHARE)
+    plot = figures.with_intervals(list(map(condition_label, conditions)), intervals, _SHARE)
     by_width = read_table(paths, "robustness")
     labels = {name: label_of(name) for name in ALL_DECODERS} | LIMITS
     limits = figures.lines(
