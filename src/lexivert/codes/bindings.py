@@ -70,7 +70,8 @@ class RotaryBinding:
         turns = torch.arange(positions, dtype=torch.float64, device="cpu")[:, None] * shuffled[None, :]
         self.width = width
         self.positions = positions
-        self._phases = torch.polar(torch.ones_like(turns), turns).to(torch.complex64)
+        phases = torch.polar(torch.ones_like(turns), turns).to(torch.complex64)
+        self._phases = {phases.device: phases}  # a copy for every device that was asked for
 
     def bind(self, codes: Tensor, positions: Tensor) -> Tensor:
         """Rotate each code to its position. Shape: codes (..., O) float32, positions (...) int64, result (..., O)."""
@@ -81,9 +82,10 @@ class RotaryBinding:
         return self._rotate(vectors, self._phases_at(positions).conj())
 
     def _phases_at(self, positions: Tensor) -> Tensor:
-        if self._phases.device != positions.device:
-            self._phases = self._phases.to(positions.device)
-        return self._phases[positions]
+        device = positions.device
+        if device not in self._phases:
+            self._phases[device] = self._phases[torch.device("cpu")].to(device)
+        return self._phases[device][positions]
 
     @staticmethod
     def _rotate(vectors: Tensor, phases: Tensor) -> Tensor:
