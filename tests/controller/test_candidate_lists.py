@@ -1,107 +1,115 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from lexivert.search import candidates
-from lexivert.search.candidates import CandidateLists
-from lexivert.search.faiss_index import UnitIndex, build
+from lexivert.controller.candidate_lists import LISTED, CandidateLists
+from lexivert.controller.posterior import IndexPosterior
+from lexivert.priors.unigram import FixedPrior
+from lexivert.search.output_layer import OutputLayer
+from lexivert.search.unit_index import UnitIndex
 from sections import section
 
-PLACES = torch.tensor([0, 2, 1, 0, 2, 2])
+POSITIONS = torch.tensor([0, 2, 1, 0, 2, 2])
+WIDTH, HIDDEN = 16, 2
 
 
-def index(units):
-    rng = np.random.default_rng(0)
-    codes = rng.standard_normal((units, 16))
-    codes = (codes / np.linalg.norm(codes, axis=1, keepdims=True)).astype(np.float16)
-    numbers = section("index", factory="Flat", search_dims=0, shortlist=8, frequent=units)
-    return UnitIndex(codes, build(codes, numbers), numbers)
+def source(units):
+    """Posteriors over all units, under a prior whose queries are given in every call."""
+    generator = torch.Generator().manual_seed(0)
+    codes = F.normalize(torch.randn(units, WIDTH, generator=generator), dim=1).half()
+    index = UnitIndex.build(codes, section("index", factory="Flat", search_dims=0, shortlist=8, frequent=units))
+    layer = OutputLayer(torch.randn(units, HIDDEN, generator=generator), torch.randn(units, generator=generator))
+    return IndexPosterior(index, FixedPrior(layer), 48)
 
 
-def asked(units, seed=1):
-    """Queries, and a bias whose queries end in 1."""
+def asked(seed=1):
+    """Natural parameters and the prior's queries."""
     generator = torch.Generator().manual_seed(seed)
-    queries = 4.0 * torch.randn(len(PLACES), 16, generator=generator)
-    rows = torch.cat((torch.randn(len(PLACES), 2, generator=generator), torch.ones(len(PLACES), 1)), dim=1)
-    return queries, (rows, torch.randn(units, 3, generator=generator))
+    natural = 4.0 * torch.randn(len(POSITIONS), WIDTH, generator=generator)
+    return natural, torch.randn(len(POSITIONS), HIDDEN, generator=generator)
 
 
-def dense(searched, queries, bias, allowed):
-    """Softmax over the allowed units of every query, one by one."""
-    codes = torch.from_numpy(searched.codes).float()
-    shares = torch.zeros(len(queries), len(codes))
+def dense(searched, natural, queries, allowed):
+    """Softmax over the allowed units of every query, one by one; mean code and log evidence."""
+    codes, layer = searched.index.codes.float(), searched.prior.output
+    marginals, log_evidence = torch.zeros(len(natural), len(codes)), torch.zeros(len(natural))
     for row, units in enumerate(allowed):
         chosen = sorted(units)
-        logits = codes[chosen] @ queries[row] + bias[1][chosen] @ bias[0][row]
-        shares[row, chosen] = logits.softmax(dim=0)
-    return shares, shares @ codes
+        log_prior = layer.weight[chosen] @ queries[row] + layer.bias[chosen]
+        logits = codes[chosen] @ natural[row] + log_prior
+        marginals[row, chosen] = logits.softmax(dim=0)
+        log_evidence[row] = logits.logsumexp(dim=0) - log_prior.logsumexp(dim=0)
+    return marginals, marginals @ codes, log_evidence
 
 
 def test_the_first_round_compares_all_units():
-    searched, (queries, bias) = index(500), asked(500)
-    found = CandidateLists(searched, 3).posterior(queries, 5, bias, PLACES)
-    expected = searched.posterior(queries, candidates._CANDIDATES, bias)
+    searched, (natural, queries) = source(500), asked()
+    found = CandidateLists(searched, 3).posterior(natural, queries, 5, POSITIONS)
+    expected = searched.posterior(natural, queries, LISTED)
     assert torch.equal(found.units, expected.units[:, :5])
-    torch.testing.assert_close(found.shares, expected.shares[:, :5])
+    torch.testing.assert_close(found.marginals, expected.marginals[:, :5])
     torch.testing.assert_close(found.mean, expected.mean)
+    torch.testing.assert_close(found.log_evidence, expected.log_evidence)
 
 
-def test_where_every_unit_is_listed_nothing_is_lost(monkeypatch):
-    monkeypatch.setattr(candidates, "_FULL", (0,))
-    searched, (queries, bias) = index(40), asked(40)
-    lists = CandidateLists(searched, 3)
-    other, (rows, _) = asked(40, seed=2)
-    lists.posterior(other, 5, (rows, bias[1]), PLACES)
-    found = lists.posterior(queries, 5, bias, PLACES)
-    shares, mean = dense(searched, queries, bias, [range(40)] * 6)
-    ordered, units = shares.sort(dim=1, descending=True)
+def test_all_units_are_compared_in_full_rounds_and_lists_in_the_others():
+    """With three units on a list at most, the three likeliest have all probability but in a full round."""
+    searched, (natural, queries) = source(300), asked()
+    lists = CandidateLists(searched, 3, full_rounds=(0, 2), listed=1)
+    compared = [lists.posterior(natural, queries, 3, POSITIONS).marginals.sum(dim=1) for _ in range(4)]
+    assert [bool((own < 0.9).any()) for own in compared] == [True, False, True, False]
+
+
+def test_where_every_unit_is_listed_nothing_is_lost():
+    searched, (natural, queries) = source(40), asked()
+    lists = CandidateLists(searched, 3, full_rounds=(0,))
+    lists.posterior(*asked(seed=2), 5, POSITIONS)
+    found = lists.posterior(natural, queries, 5, POSITIONS)
+    marginals, mean, log_evidence = dense(searched, natural, queries, [range(40)] * 6)
+    ordered, units = marginals.sort(dim=1, descending=True)
     assert torch.equal(found.units, units[:, :5])
-    torch.testing.assert_close(found.shares, ordered[:, :5], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.marginals, ordered[:, :5], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found.mean, mean, atol=1e-5, rtol=1e-4)
-    codes = torch.from_numpy(searched.codes).float()
-    prior = bias[0] @ bias[1].T
-    whole = (queries @ codes.T + prior).logsumexp(dim=1) - prior.logsumexp(dim=1)
-    torch.testing.assert_close(found.whole, whole, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found.log_evidence, log_evidence, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
-def test_a_place_has_what_any_of_its_queries_liked_once_and_no_more(monkeypatch, rounds):
-    """The newest likings come first, those that two queries share count once."""
-    monkeypatch.setattr(candidates, "_FULL", (0, 1) if rounds == 2 else (0,))
-    monkeypatch.setattr(candidates, "_CANDIDATES", 6)
-    searched, (queries, bias) = index(300), asked(300)
-    lists = CandidateLists(searched, 3)
+def test_a_position_has_what_any_of_its_queries_liked_once_and_no_more(rounds):
+    """The newest come first, those that two queries share count once."""
+    searched, (natural, queries) = source(300), asked()
+    lists = CandidateLists(searched, 3, full_rounds=(0, 1) if rounds == 2 else (0,), listed=6)
     lists.longest = 9
     liked: list[list[int]] = [[], [], []]
     for number in range(rounds):
-        given, (rows, _) = (queries, bias) if number == rounds - 1 else asked(300, seed=7)
-        lists.posterior(given, 5, (rows, bias[1]), PLACES)
-        likings = searched.posterior(given, 6, (rows, bias[1])).units
-        for place in range(3):
-            own = [int(units[rank]) for rank in range(6) for units in likings[place == PLACES]]
-            liked[place] = list(dict.fromkeys([*own, *liked[place]]))[:9]
-    found = lists.posterior(queries, 9, bias, PLACES)
-    shares, mean = dense(searched, queries, bias, [liked[place] for place in PLACES.tolist()])
+        given = (natural, queries) if number == rounds - 1 else asked(seed=7)
+        lists.posterior(*given, 5, POSITIONS)
+        likings = searched.posterior(*given, 6).units[:, :6]
+        for position in range(3):
+            own = [int(units[rank]) for rank in range(6) for units in likings[position == POSITIONS]]
+            liked[position] = list(dict.fromkeys([*own, *liked[position]]))[:9]
+    found = lists.posterior(natural, queries, 9, POSITIONS)
+    allowed = [liked[position] for position in POSITIONS.tolist()]
+    marginals, mean, log_evidence = dense(searched, natural, queries, allowed)
     torch.testing.assert_close(found.mean, mean, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(found.shares[:, 0], shares.amax(dim=1), atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(found.shares.sum(dim=1), torch.ones(6))
+    torch.testing.assert_close(found.marginals[:, 0], marginals.amax(dim=1), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.marginals.sum(dim=1), torch.ones(6))
+    torch.testing.assert_close(found.log_evidence, log_evidence, atol=1e-4, rtol=1e-4)
 
 
 def test_lists_of_wide_codes_are_shorter():
-    searched = index(2000)
+    searched = source(2000)
     assert CandidateLists(searched, 3).longest == 1024
     assert CandidateLists(searched, 30_000).longest == 100  # 30,000 x 100 x 16 numbers
-    assert CandidateLists(index(50), 3).longest == 50
+    assert CandidateLists(source(50), 3).longest == 50
 
 
-def test_a_place_for_which_nothing_was_found_names_no_unit(monkeypatch):
-    monkeypatch.setattr(candidates, "_FULL", (0,))
-    searched, (queries, bias) = index(40), asked(40)
-    lists = CandidateLists(searched, 4)  # nobody asks for the last place
-    lists.posterior(queries, 5, bias, PLACES)
-    found = lists.posterior(queries, 5, bias, torch.tensor([0, 2, 1, 3, 2, 2]))
+def test_a_position_for_which_nothing_was_found_has_no_unit():
+    searched, (natural, queries) = source(40), asked()
+    lists = CandidateLists(searched, 4, full_rounds=(0,))  # nobody asks for the last position
+    lists.posterior(natural, queries, 5, POSITIONS)
+    found = lists.posterior(natural, queries, 5, torch.tensor([0, 2, 1, 3, 2, 2]))
     assert found.units[3].tolist() == [-1] * 5
     assert not found.mean[3].any()
     assert (found.units[[0, 1, 2, 4, 5]] >= 0).all()

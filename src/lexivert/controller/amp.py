@@ -12,7 +12,7 @@ the length is open, late positions are asked in samples alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,10 +23,11 @@ from lexivert.codes.codebook import Codebook
 from lexivert.codes.superposition import superpose
 from lexivert.config import AmpParams, RestartParams
 from lexivert.controller.belief import OPEN, BeliefState
+from lexivert.controller.evidence import Positions, evidence_at
 from lexivert.controller.noise import NoiseEstimate, estimate_noise, length_evidence, onsager
 from lexivert.controller.observation import Observation
 from lexivert.controller.posterior import IndexPosterior, PosteriorSource
-from lexivert.controller.results import DecodeResult
+from lexivert.controller.results import DecodeResult, Step
 from lexivert.controller.verification import fit, verified
 from lexivert.priors.base import TOP_K, Belief, Prior
 from lexivert.search.unit_index import UnitIndex
@@ -34,24 +35,54 @@ from lexivert.text.lexicon import NEVER
 
 _CONVERGED = 1.0e-3  # largest change of any mean, from which on down nothing more will happen
 _LEAST_ROUNDS = 5
-_INSIDE = 0.98  # least probability of a position that is sure to lie in the text
-# First round: from position 32 on, of those not sure to lie in the text, only every fourth is asked, and its evidence
-# stands for the next three; most of them lie behind the end, and asking is what the round costs.
-_DENSE, _STRIDE = 32, 4
+
+
+@dataclass(frozen=True)
+class FirstRound:
+    """Which positions the first round asks for, while the length is open.
+
+    Most late positions lie behind the end, and asking is what a round costs. So of those that are not sure to lie in
+    the text only some are asked, and the evidence of each stands for those up to the next.
+
+    Attributes:
+        dense: the first so many positions are asked in any case.
+        stride: of the others, every position that is a multiple of this is asked.
+        inside: probability from which on a position is sure to lie in the text.
+    """
+
+    dense: int = 32
+    stride: int = 4
+    inside: float = 0.98
 
 
 @dataclass
-class _Run:
-    """A decoding run of B vectors: what is given, what is believed, and the best reading so far."""
+class AmpState:
+    """Message passing for B vectors: what is given, what is believed, and the text read at last.
+
+    Attributes:
+        observed: the vectors.
+        belief: marginals and means of all positions, posterior over lengths.
+        log_length: log prior over lengths. Shape: (B, P).
+        unit_evidence: log evidence that a unit stands at each position when last asked, or at the one that stands for
+            it, see ``FirstRound``. Shape: (B, P).
+        length_evidence: log evidence of every length plus its log prior, before the first round. Shape: (B, P).
+        damping: share of the former means that a round keeps. Shape: (B,).
+        variance_scale: factor on the noise variance. Shape: (B,).
+        known: units known beforehand, -1 where free. Shape: (B, P).
+        units: likeliest units of each text.
+        scores: their probabilities.
+        fit: cosine of each text's re-encoding. Shape: (B,).
+        verified: see ``verification.verified``. Shape: (B,).
+    """
 
     observed: Observation
     belief: BeliefState
-    log_length: Tensor  # (B, N) log prior over lengths
-    unit_evidence: Tensor  # (B, N) log evidence of a unit there when last asked (or of one before, see _STRIDE)
-    length_evidence: Tensor  # (B, N)
-    damping: Tensor  # (B,)
-    variance_scale: Tensor  # (B,)
-    known: Tensor  # (B, N), -1 where free
+    log_length: Tensor
+    unit_evidence: Tensor
+    length_evidence: Tensor
+    damping: Tensor
+    variance_scale: Tensor
+    known: Tensor
     units: list[list[int]]
     scores: list[list[float]]
     fit: Tensor
@@ -82,6 +113,7 @@ class AmpDecoder:
         prior: over units and lengths.
         params: rounds, damping, candidates.
         source: posteriors; of all units if None.
+        first_round: positions that the first round asks for; the usual ones if None.
     """
 
     def __init__(
@@ -91,11 +123,13 @@ class AmpDecoder:
         prior: Prior,
         params: AmpParams,
         source: PosteriorSource | None = None,
+        first_round: FirstRound | None = None,
     ) -> None:
         self.codebook = codebook
         self.prior = prior
         self.params = params
         self.source = source or IndexPosterior(index, prior, params.candidates)
+        self.first_round = first_round or FirstRound()
 
     @torch.inference_mode()
     def decode(self, observed: Observation, *, trace: bool = False) -> DecodeResult:  # noqa: ARG002 see cascade.replay
@@ -119,119 +153,137 @@ class AmpDecoder:
             restarts: damping and variance scale of each vector; those of ``params`` if None.
             until_first_verified: end as soon as one text is verified: the vectors are one vector's restarts.
         """
-        run = self._start(observed, lengths, restarts)
-        active = torch.arange(len(observed), device=self.codebook.device)
-        for number in range(self.params.rounds if len(active) else 0):
-            converged = self._round(run, active, first=number == 0)
-            self._read_out(run, active)
-            active = active[~(run.verified[active] | (converged & (number >= _LEAST_ROUNDS)))]
-            if not len(active) or (until_first_verified and run.verified.any()):
+        for state in self.rounds(observed, lengths=lengths, restarts=restarts):
+            if until_first_verified and state.verified.any():
                 break
-        steps: list[list] = [[] for _ in run.units]  # type: ignore[type-arg]
-        return DecodeResult(run.units, run.scores, run.fit, run.verified, steps, run.length_evidence)
+        steps: list[list[Step]] = [[] for _ in state.units]
+        return DecodeResult(state.units, state.scores, state.fit, state.verified, steps, state.length_evidence)
+
+    @torch.inference_mode()
+    def rounds(
+        self,
+        observed: Observation,
+        *,
+        lengths: Sequence[int] | None = None,
+        restarts: Sequence[RestartParams] | None = None,
+    ) -> Iterator[AmpState]:
+        """The state before the first round and after each, the same object every time.
+
+        Texts that are verified or have converged are left as they are; when all are, the rounds end.
+
+        Args: see ``run``.
+        """
+        state = self._start(observed, lengths, restarts)
+        yield state
+        active = torch.arange(len(observed), device=self.codebook.device)
+        for number in range(self.params.rounds):
+            if not len(active):
+                break
+            converged = self._round(state, active, first=number == 0)
+            self._read_out(state, active)
+            yield state
+            active = active[~(state.verified[active] | (converged & (number >= _LEAST_ROUNDS)))]
 
     def _start(
         self, observed: Observation, lengths: Sequence[int] | None, restarts: Sequence[RestartParams] | None
-    ) -> _Run:
-        batch, positions = len(observed), self.codebook.binding.positions
-        new = observed.order.new_zeros
+    ) -> AmpState:
+        batch, device, new = len(observed), self.codebook.device, observed.order.new_zeros
         known = observed.known
         if known is None:
-            known = torch.full((batch, positions), OPEN, device=self.codebook.device)
-        log_length = new(batch, positions)
-        fewest = (known != OPEN).sum(dim=1, keepdim=True)
-        log_length[torch.arange(positions, device=known.device) < fewest] = NEVER
-        if lengths is not None:
-            given = torch.tensor(lengths, device=known.device)[:, None]
-            log_length[torch.arange(positions, device=known.device) != given] = NEVER
-        nothing = Belief.empty(1, torch.zeros(batch, dtype=torch.int64, device=known.device), observed.prefix)
-        log_length += self.prior.log_length(nothing, positions)
+            known = torch.full((batch, self.codebook.binding.positions), OPEN, device=device)
+        log_length = self._log_length(observed, known, lengths)
         evidence = length_evidence(observed.order, self.codebook.eos_codes) + log_length
-        rules = (
-            restarts
-            or [RestartParams(damping=self.params.damping, variance_scale=self.params.variance_scale)] * batch
-        )
-        return _Run(
+        usual = RestartParams(damping=self.params.damping, variance_scale=self.params.variance_scale)
+        rules = restarts or [usual] * batch
+        return AmpState(
             observed=observed,
             belief=BeliefState(self.codebook, evidence.softmax(dim=1)),
             log_length=log_length,
             unit_evidence=torch.full_like(log_length, NEVER),
             length_evidence=evidence,
-            damping=torch.tensor([rule.damping for rule in rules], device=known.device),
-            variance_scale=torch.tensor([rule.variance_scale for rule in rules], device=known.device),
+            damping=torch.tensor([rule.damping for rule in rules], device=device),
+            variance_scale=torch.tensor([rule.variance_scale for rule in rules], device=device),
             known=known,
             units=[[] for _ in range(batch)],
             scores=[[] for _ in range(batch)],
             fit=new(batch),
-            verified=torch.zeros(batch, dtype=torch.bool, device=known.device),
+            verified=torch.zeros(batch, dtype=torch.bool, device=device),
         )
 
-    def _round(self, run: _Run, rows: Tensor, *, first: bool) -> Tensor:
+    def _log_length(self, observed: Observation, known: Tensor, lengths: Sequence[int] | None) -> Tensor:
+        """Log prior over lengths, with those ruled out that are not the given one or too short. Shape: (B, P)."""
+        possible = torch.arange(known.shape[1], device=known.device)
+        ruled_out = possible < (known != OPEN).sum(dim=1, keepdim=True)
+        if lengths is not None:
+            ruled_out |= possible != torch.tensor(lengths, device=known.device)[:, None]
+        nothing = torch.zeros(len(observed), dtype=torch.int64, device=known.device)
+        log_prior = self.prior.log_length(Belief.empty(1, nothing, observed.prefix), known.shape[1])
+        return log_prior + ruled_out * NEVER
+
+    def _round(self, state: AmpState, rows: Tensor, *, first: bool) -> Tensor:
         """One round for some texts; tells which have converged. Shape: (b,) bool."""
-        asked = self._asked(run, rows, first=first)
-        estimate = estimate_noise(run.observed, run.belief, rows, variance_scale=run.variance_scale[rows])
-        means, units, marginals, evidence = self._posterior(run, rows, asked, estimate)
-        run.unit_evidence[rows[asked.which], asked.positions] = evidence
+        asked = self._asked(state, rows, first=first)
+        estimate = estimate_noise(state.observed, state.belief, rows, variance_scale=state.variance_scale[rows])
+        means, units, marginals, evidence = self._posterior(state, rows, asked, estimate)
+        state.unit_evidence[rows[asked.which], asked.positions] = evidence
         if first:
             n = asked.source.shape[1]
-            run.unit_evidence[rows, :n] = run.unit_evidence[rows].gather(1, asked.source)
-        lengths = self._lengths(run, rows, estimate)
+            state.unit_evidence[rows, :n] = state.unit_evidence[rows].gather(1, asked.source)
+        lengths = self._lengths(state, rows, estimate)
         # The lengths begin with the same EOS evidence, so that their first posterior replaces them undamped.
-        kept = torch.zeros_like(run.damping[rows]) if first else run.damping[rows]
-        lengths = torch.lerp(lengths, run.belief.lengths[rows], kept[:, None])
+        kept = torch.zeros_like(state.damping[rows]) if first else state.damping[rows]
+        lengths = torch.lerp(lengths, state.belief.lengths[rows], kept[:, None])
         inside = (1.0 - lengths.cumsum(dim=1)).clamp(0.0, 1.0)[asked.which, asked.positions]
-        return self._update(run, rows, asked, estimate, (means, units, marginals, inside), lengths, kept)
+        return self._update(state, rows, asked, estimate, (means, units, marginals, inside), lengths, kept)
 
-    def _asked(self, run: _Run, rows: Tensor, *, first: bool) -> _Asked:
+    def _asked(self, state: AmpState, rows: Tensor, *, first: bool) -> _Asked:
         """Positions that may lie before EOS, late ones in samples at first; the state is widened for them."""
-        before = 1.0 - run.belief.lengths[rows].cumsum(dim=1)
+        before = 1.0 - state.belief.lengths[rows].cumsum(dim=1)
         reached = before > self.params.min_reach
-        n = max(int(reached.sum(dim=1).max()), run.belief.positions, 1)
-        run.belief.widen(n)
+        n = max(int(reached.sum(dim=1).max()), state.belief.positions, 1)
+        state.belief.widen(n)
         before, reached = before[:, :n], reached[:, :n]
         reached[:, 0] = True
         source = torch.arange(n, device=rows.device).expand(len(rows), -1)
         if first:
-            skipped = reached & (before < _INSIDE) & (source >= _DENSE) & (source % _STRIDE > 0)
-            skipped &= (run.known[rows] == OPEN).all(dim=1, keepdim=True)  # what is known speaks for itself alone
+            rule = self.first_round
+            skipped = reached & (before < rule.inside) & (source >= rule.dense) & (source % rule.stride > 0)
+            skipped &= (state.known[rows] == OPEN).all(dim=1, keepdim=True)  # what is known speaks for itself alone
             reached &= ~skipped
-            source = source - skipped * (source % _STRIDE)
+            source = source - skipped * (source % rule.stride)
         which, positions = reached.nonzero(as_tuple=True)
         return _Asked(which, positions, source)
 
     def _posterior(
-        self, run: _Run, rows: Tensor, asked: _Asked, estimate: NoiseEstimate
+        self, state: AmpState, rows: Tensor, asked: _Asked, estimate: NoiseEstimate
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Mean code, likeliest units, marginals and log evidence at the asked positions; known units are certain.
 
         Shape: (m, O), (m, k), (m, k) and (m,).
         """
-        belief, (which, positions) = run.belief, (asked.which, asked.positions)
-        effective = self.codebook.binding.unbind(estimate.residual[which], positions)
-        effective += belief.means[rows[which], positions]
-        seen = belief.view(rows, belief.positions, run.observed.prefix[rows], estimate.prefix_cosine)
-        queries = self.prior.queries(seen)[which, positions]
-        variance = estimate.variance[which]
-        found = self.source.posterior(effective / variance[:, None], queries, TOP_K, positions)
-        means, evidence = found.mean, found.log_evidence - 0.5 / variance
+        belief, (which, positions) = state.belief, (asked.which, asked.positions)
+        place = Positions(rows, which, positions)
+        known = evidence_at(place, belief.positions, state.observed, belief, estimate, self.prior)
+        found = self.source.posterior(known.natural, known.queries, TOP_K, positions)
+        means, evidence = found.mean, found.log_evidence - 0.5 / known.variance
         units, marginals = found.units[:, :TOP_K], found.marginals[:, :TOP_K]
-        given = run.known[rows[which], positions]
+        given = state.known[rows[which], positions]
         pinned = given != OPEN
         means[pinned] = self.codebook.embed(given[pinned])
         units[pinned], marginals[pinned], evidence[pinned] = OPEN, 0.0, 0.0
         units[pinned, 0], marginals[pinned, 0] = given[pinned], 1.0
         return means, units, marginals, evidence
 
-    def _lengths(self, run: _Run, rows: Tensor, estimate: NoiseEstimate) -> Tensor:
+    def _lengths(self, state: AmpState, rows: Tensor, estimate: NoiseEstimate) -> Tensor:
         """Posterior over lengths: EOS's evidence at n, units' evidence before it. Shape: (b, N)."""
-        lengths = run.belief.lengths[rows]
-        before = F.pad(run.unit_evidence[rows].cumsum(dim=1)[:, :-1], (1, 0))
+        lengths = state.belief.lengths[rows]
+        before = F.pad(state.unit_evidence[rows].cumsum(dim=1)[:, :-1], (1, 0))
         evidence = estimate.residual @ self.codebook.eos_codes.T + lengths - 0.5
-        return torch.softmax(run.log_length[rows] + evidence / estimate.variance[:, None] + before, dim=1)
+        return torch.softmax(state.log_length[rows] + evidence / estimate.variance[:, None] + before, dim=1)
 
     def _update(
         self,
-        run: _Run,
+        state: AmpState,
         rows: Tensor,
         asked: _Asked,
         estimate: NoiseEstimate,
@@ -240,14 +292,14 @@ class AmpDecoder:
         kept: Tensor,
     ) -> Tensor:
         """Take over posteriors, damped, and the Onsager term; tells which texts have converged. Shape: (b,) bool."""
-        belief, (which, positions), damping = run.belief, (asked.which, asked.positions), run.damping[rows]
+        belief, (which, positions), damping = state.belief, (asked.which, asked.positions), state.damping[rows]
         means, units, marginals, inside = found
         old = belief.means[rows]
         new = torch.zeros_like(old)
         new[which, positions] = inside[:, None] * means
         new = torch.lerp(new, old, damping[:, None, None])
         free = inside - new[which, positions].square().sum(dim=1)
-        free = torch.where(run.known[rows[which], positions] != OPEN, 0.0, free)
+        free = torch.where(state.known[rows[which], positions] != OPEN, 0.0, free)
         divergence = torch.zeros_like(damping).index_add_(0, which, free) * (1.0 - damping)
         divergence += (lengths - lengths.square()).sum(dim=1) * (1.0 - kept)
         belief.memory[rows] = onsager(estimate, divergence)
@@ -257,18 +309,18 @@ class AmpDecoder:
         belief.marginals[rows[which], positions] = marginals * inside[:, None]
         return (new - old).abs().amax(dim=(1, 2)) < _CONVERGED
 
-    def _read_out(self, run: _Run, rows: Tensor) -> None:
+    def _read_out(self, state: AmpState, rows: Tensor) -> None:
         """Note the likeliest text of each row, as far as there are units, and how well it fits."""
-        lengths = run.belief.length[rows].clamp(max=run.belief.positions).tolist()
+        lengths = state.belief.length[rows].clamp(max=state.belief.positions).tolist()
         for row, n in zip(rows.tolist(), lengths, strict=True):
-            units = run.belief.units[row, :n, 0].tolist()
+            units = state.belief.units[row, :n, 0].tolist()
             end = units.index(OPEN) if OPEN in units else n
-            run.units[row], run.scores[row] = units[:end], run.belief.marginals[row, :end, 0].tolist()
-        texts = [run.units[row] for row in rows.tolist()]
+            state.units[row], state.scores[row] = units[:end], state.belief.marginals[row, :end, 0].tolist()
+        texts = [state.units[row] for row in rows.tolist()]
         total = superpose(texts, self.codebook.codes, self.codebook.binding)
-        run.fit[rows] = fit(run.observed.order[rows], total)
+        state.fit[rows] = fit(state.observed.order[rows], total)
         counts = torch.tensor([len(text) for text in texts], device=rows.device)
-        run.verified[rows] = verified(run.fit[rows], counts, self.codebook.min_distance)
+        state.verified[rows] = verified(state.fit[rows], counts, self.codebook.min_distance)
 
     @torch.inference_mode()
     def later_half_evidence(self, observed: Observation, lengths: Sequence[int]) -> Tensor:

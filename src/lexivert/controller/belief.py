@@ -24,7 +24,7 @@ class BeliefState:
 
     Args:
         codebook: codes and binding.
-        lengths: posterior over lengths, END's position. Shape: (B, P) with P positions.
+        lengths: posterior over lengths, EOS's position. Shape: (B, P) with P positions.
         k: candidates remembered a position.
 
     Attributes:
@@ -95,7 +95,8 @@ class BeliefState:
         """
         if not len(rows):
             return
-        self.widen(-(-(int(positions.max()) + 1) // _ROOM) * _ROOM)
+        needed = int(positions.max()) + 1
+        self.widen(min(-(-needed // _ROOM) * _ROOM, self.codebook.binding.positions))
         self.total.index_add_(0, rows, self.codebook.binding.bind(means - self.means[rows, positions], positions))
         self.units[rows, positions], self.marginals[rows, positions] = units, marginals
         self.means[rows, positions] = means

@@ -58,7 +58,7 @@ class CandidateLists:
         number, self._round = self._round, self._round + 1
         if number in self.full_rounds:
             found = self.source.posterior(natural, queries, self.listed)
-            self._renew(found.units, positions)
+            self._renew(found.units[:, : self.listed], positions)
             return Posterior(found.units[:, :k], found.marginals[:, :k], found.mean, found.log_evidence)
         return self._over_lists(natural, queries, k, positions)
 

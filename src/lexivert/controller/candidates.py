@@ -14,7 +14,7 @@ from lexivert.controller.posterior import ExpectedTail, softmax_with_tail
 from lexivert.priors.base import Prior
 from lexivert.search.unit_index import Hits, Logits, UnitIndex
 
-_DETECTION_THRESHOLD = 6.0
+DETECTION_THRESHOLD = 6.0
 """Deviations by which the right unit must stand out for a search in few dimensions to have it on the shortlist."""
 _WIDTHS = (128, 256, 384, 512, 768, 1024)
 """Numbers of dimensions that all units are searched in."""
@@ -100,7 +100,7 @@ class CandidateSearch:
         if not index.scans:
             yield ~frequent_only, index.search
             return
-        needed = _DETECTION_THRESHOLD**2 * (1.0 + self.codebook.width * variance)
+        needed = DETECTION_THRESHOLD**2 * (1.0 + self.codebook.width * variance)
         enough = 0
         for width in (width for width in _WIDTHS if width < self.codebook.width):
             yield (

@@ -1,9 +1,10 @@
 """Easy-first decoding: commit the surest units, subtract them, look again, revise, stop.
 
 Interference cancellation on a superposition code: what is sure is committed and subtracted, which makes the rest
-surer (Frady, Kleyko & Sommer 2018; compare AMP decoding, Rush, Greig & Venkataramanan 2017). Positions that are still
-open hold a guess, the mean over their likeliest candidates. The length is never given: EOS is a unit like any other
-and its position is found, and moved, by its own evidence. A vanishing residual verifies a noise-free reading.
+surer (Frady, Kleyko & Sommer 2018; compare AMP decoding, Rush, Greig & Venkataramanan 2017). At positions that are
+still open a guess is subtracted, the mean over their likeliest candidates. The length is never given: EOS is a unit
+like any other and its position is found, and moved, by its own evidence. A vanishing residual verifies a noise-free
+reading.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from lexivert.codes.codebook import Codebook
 from lexivert.config import EasyFirstParams
 from lexivert.controller.belief import OPEN, BeliefState
 from lexivert.controller.candidates import CandidateSearch, Queries
+from lexivert.controller.evidence import Positions, evidence_at
 from lexivert.controller.noise import NoiseEstimate, estimate_noise, length_evidence, onsager
 from lexivert.controller.observation import Observation
 from lexivert.controller.placer import Placer
@@ -154,21 +156,18 @@ class EasyFirst:
 
     def _queries(self, run: _Run, rows: Tensor, estimate: NoiseEstimate, asked: Tensor, is_open: Tensor) -> Queries:
         """Evidence and prior at the asked positions, and how widely each is searched."""
-        belief = run.belief
         which, positions = asked.nonzero(as_tuple=True)
-        effective = self.codebook.binding.unbind(estimate.residual[which], positions)
-        effective += belief.means[rows[which], positions]
-        seen = belief.view(rows, asked.shape[1], run.observed.prefix[rows], estimate.prefix_cosine)
-        variance = estimate.variance[which]
-        high_noise = variance * self.codebook.width > self.params.low_noise
+        place = Positions(rows, which, positions)
+        evidence = evidence_at(place, asked.shape[1], run.observed, run.belief, estimate, self.prior)
+        high_noise = evidence.variance * self.codebook.width > self.params.low_noise
         fresh = run.searches[rows[which], positions] < self.params.frequent_only_rounds
         return Queries(
             rows=which,
             positions=positions,
-            natural=effective / variance[:, None],
-            prior=self.prior.queries(seen)[which, positions],
-            variance=variance,
-            current=belief.units[rows[which], positions, 0],
+            natural=evidence.natural,
+            prior=evidence.queries,
+            variance=evidence.variance,
+            current=run.belief.units[rows[which], positions, 0],
             frequent_only=is_open[which, positions] & high_noise & fresh,
         )
 
