@@ -34,12 +34,12 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.codes.corruption import add_noise
 from lexivert.codes.superposition import join_parts, split_parts
-from lexivert.data.glosses import read_glosses
+from lexivert.data.wordnet import read_synsets
 from lexivert.evaluation.metrics import LENGTH_BUCKETS, exact_match, wilson_interval
 from lexivert.evaluation.texts import choose_texts, texts_of
 from lexivert.model import Lexivert
-from lexivert.codes.corruption import add_noise
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)
 NOISE_COSINES = (0.9, 0.8, 0.7)
@@ -83,7 +83,7 @@ def synsets(paths: Paths) -> Retrieval:
     for name, source, split, text in rows:
         if (source, split) == ("wordnet", "test"):
             documents.setdefault(name, []).append(text)
-    glosses = {f"wordnet/{name}": sentences[:1] for name, sentences in read_glosses(paths.wordnet)}
+    glosses = {f"wordnet/{synset.name}": synset.sentences[:1] for synset in read_synsets(paths.wordnet)}
     place: dict[str, int] = {}
     examples, own = [], []
     for name, sentences in documents.items():

@@ -33,15 +33,16 @@ from rich.table import Table
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.codes.corruption import add_noise
 from lexivert.codes.superposition import split_parts
 from lexivert.controller import baselines
 from lexivert.controller.cascade import Cascade
 from lexivert.evaluation import metrics
 from lexivert.evaluation.corruptions import send, with_lexicon
 from lexivert.model import Lexivert
-from lexivert.codes.corruption import add_noise
 from lexivert.search.faiss_index import Posterior, UnitIndex
 from lexivert.text.tokenizer import normalize
+from lexivert.text.wikitext import is_heading
 
 Figures = dict[str, float]
 
@@ -69,7 +70,6 @@ BARS = {
 MOST = {"trace_seconds": 0.1}
 """Largest value of a figure."""
 LIMITS = BARS | MOST
-_HEADING = re.compile(r"^\s*=.*=\s*$")
 _SENTENCE_END = re.compile(r"(?<= [.?!]) ")
 
 log = logging.getLogger(__name__)
@@ -232,7 +232,7 @@ def prefix_cosine(model: Lexivert, texts: Sequence[str]) -> Figures:
 def wikitext_sentences(path: Path) -> Iterator[str]:
     """Sentences of 4 to 40 words without ``<unk>``."""
     for line in path.read_text(encoding="utf-8").splitlines():
-        if _HEADING.match(line):
+        if is_heading(line):
             continue
         for sentence in _SENTENCE_END.split(normalize(line)):
             if "<unk>" not in sentence and WORDS[0] <= len(sentence.split()) <= WORDS[1]:

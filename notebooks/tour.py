@@ -38,9 +38,9 @@ import torch
 from IPython.display import HTML
 from ipywidgets import FloatSlider, IntSlider, interact
 
+from lexivert.codes.corruption import add_noise
 from lexivert.console import buffer_text, verdict
 from lexivert.model import Lexivert
-from lexivert.codes.corruption import add_noise
 from lexivert.text.tokenizer import normalize
 
 

@@ -1,6 +1,6 @@
-"""The tables of README.md and docs/, made from metrics/, experiments/losses.csv, dvc.yaml and the packages' docstrings.
+"""The tables of README.md and docs/, made from metrics, losses.csv, dvc.yaml and docstrings.
 
-``TABLES`` maps the name in a marker to the function that makes the table; ``write_tables.py`` puts them into the pages.
+``TABLES`` maps the name in a marker to the function that makes the table; ``write_tables.py`` fills the pages.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Results:
     @cached_property
     def labels(self) -> dict[str, str]:
         """Decoders by name to their label, as the registry of decoding algorithms has them."""
-        from lexivert.controller.registry import DECODERS  # noqa: PLC0415 imports torch
+        from lexivert.controller.registry import DECODERS
 
         return NEAREST | {name: entry.label for name, entry in DECODERS.items()}
 
@@ -240,16 +240,16 @@ def confidence(results: Results) -> str:
     return _frame(rows)
 
 
-def meaning_only(results: Results) -> str:
+def embedding_inversion(results: Results) -> str:
     """What is read from semantic prefixes alone."""
     labels = {
-        "hill_climbing": "draft and hill climbing",
+        "hill_climbing": "drafts, revised by hill climbing",
         "nearest_sentence": NEAREST["nearest_sentence"],
         "mean_vector": "one guess for all",
     }
     rows = []
     for name, label in labels.items():
-        key = f"meaning_only.{name}"
+        key = f"embedding_inversion.{name}"
         rows.append(
             {
                 "from the semantic prefix alone": label,
@@ -272,30 +272,41 @@ def _conditions(results: Results, file: str, key: str = "") -> dict[str, Mapping
 
 
 def condition_label(name: str) -> str:
-    """``width_192-cosine_1-units_1_32-float32`` in words."""
-    parts = dict(part.split("_", 1) for part in name.split("-") if "_" in part)
-    width = parts.get("width", "default")
-    words = ["default width" if width == "default" else f"width {width}"]
-    if parts.get("cosine", "1") != "1":
-        words.append(f"cosine {parts['cosine']}")
-    if "units" in parts:
-        words.append(f"{parts['units'].replace('_', '–')} units")
-    storage = [part for part in name.split("-") if "_" not in part and part != "float32"]
-    return ", ".join([*words, *storage])
+    """``width_192`` or ``cosine_0.7-storage_int8`` in words."""
+    special = {
+        "storage": "stored as {}",
+        "length": "{} units and more",
+        "width": "order width {}",
+        "lexicon": "{} units in the lexicon",
+    }
+    words = []
+    for part in name.split("-"):
+        key, _, value = part.partition("_")
+        words.append(special.get(key, f"{key} {{}}").format(value) if value else part)
+    return ", ".join(words)
 
 
 def robustness(results: Results) -> str:
     """Exact match of every decoder where reading gets hard."""
+    return _sweep(results, "robustness")
+
+
+def _sweep(results: Results, file: str) -> str:
+    """One row a condition, one column a decoder; the full decoder's with its interval."""
     rows = []
-    for name, scores in _conditions(results, "robustness").items():
-        row = {"condition (texts)": f"{condition_label(name)} ({next(iter(scores.values()))['texts']})"}
+    for name, scores in _conditions(results, file).items():
+        texts = next(iter(scores.values())).get("texts", 0)
+        row = {"condition (texts)": f"{condition_label(name)} ({texts})"}
         for decoder, label in results.labels.items():
-            if decoder in scores:
-                score = _share(scores[decoder]["exact_match"])
+            if "exact_match" in scores.get(decoder, {}):
+                interval = decoder == "cascade"
                 key = f"{name}.{decoder}"
-                row[label] = _interval(results, "robustness", key) if decoder == "cascade" else score
+                row[label] = _interval(results, file, key) if interval else _share(scores[decoder]["exact_match"])
         rows.append(row)
-    columns = ["condition (texts)", *(label for label in results.labels.values() if any(label in row for row in rows))]
+    columns = [
+        "condition (texts)",
+        *(label for label in results.labels.values() if any(label in row for row in rows)),
+    ]
     return markdown(pd.DataFrame(rows).reindex(columns=columns).fillna(""))
 
 
@@ -305,7 +316,10 @@ def retrieval(results: Results) -> str:
     rows = []
     for part, label in PARTS.items():
         row = {"space": label}
-        row |= {title: _share(results.number("sentence_space", f"definitions.{part}.{key}")) for title, key in keys.items()}
+        row |= {
+            title: _share(results.number("sentence_space", f"definitions.{part}.{key}"))
+            for title, key in keys.items()
+        }
         for title, task in (("class", "category_of_definition"), ("author", "author_of_sentence")):
             row[title] = _share(results.number("sentence_space", f"knn.{task}.{part}.accuracy"))
         rows.append(row)
@@ -324,9 +338,9 @@ def order_awareness(results: Results) -> str:
     rows = []
     for edit, label in EDITS.items():
         row = {"change": label}
-        for part in PARTS:
+        for part, space in PARTS.items():
             key = f"order_awareness.{edit}.{part}"
-            row[f"probe: {PARTS[part]}"] = _share(results.number("sentence_space", f"{key}.probe_accuracy"))
+            row[f"probe: {space}"] = _share(results.number("sentence_space", f"{key}.probe_accuracy"))
         for part in ("backbone", "order", "full"):
             key = f"order_awareness.{edit}.{part}"
             row[f"cosine: {PARTS[part]}"] = _share(results.number("sentence_space", f"{key}.cosine"))
@@ -429,10 +443,117 @@ def losses(results: Results) -> str:
     shown = pd.DataFrame({"recipe": table["recipe"].str.replace("_", " ")})
     for title, (key, digits) in columns.items():
         means, widths = table[key], table[f"{key}_half_width"]
-        shown[title] = [
-            f"{mean:.{digits}f} ± {width:.{digits}f}" for mean, width in zip(means, widths, strict=True)
-        ]
+        shown[title] = [f"{mean:.{digits}f} ± {width:.{digits}f}" for mean, width in zip(means, widths, strict=True)]
     return markdown(shown)
+
+
+BENCHMARKS = (
+    ("counting", "speedup", ".1f", "counting phrases: times a plain `Counter`, by the clock"),
+    ("counting", "speedup_in_processor_time", ".1f", "the same in processor time"),
+    ("counting", "tokens", ",d", "counting, large run: tokens"),
+    ("counting", "seconds_with_generation", ".0f", "counting, large run: seconds, making them up included"),
+    ("counting", "peak_gb", ".1f", "counting, large run: memory, GB"),
+    ("features", "ratio", ".1f", "features: times the naive loop, batches of 512 in corpus order"),
+    ("features", "ratio_small_batch", ".1f", "features: times the naive loop, batches of 32"),
+    ("features", "cosine_min", ".4f", "features: least cosine with the naive loop's"),
+    ("token_head_step", "faster", ".0f", "one step of the token head: times the original recipe's speed"),
+    ("token_head_step", "smaller", ".1f", "one step of the token head: the original recipe's memory over ours"),
+    ("speed", "encode_to_backbone", ".2f", "encoding: share of the bare backbone's rate"),
+    ("speed", "cascade_texts_per_second", ".0f", "decoding, 20-word texts: texts a second"),
+    ("speed", "cascade_noisy_texts_per_second", ".0f", "decoding at cosine .9: texts a second"),
+    ("speed", "cascade_300k_texts_per_second", ".0f", "decoding from 300,000 units: texts a second"),
+    ("speed", "trace_seconds", ".3f", "one text with its trace: seconds"),
+    ("speed", "same_as_exact_search", ".3f", "share of texts that an exact search reads the same"),
+    ("speed", "prefix_cosine_min", ".5f", "least cosine of prefix and backbone"),
+    ("speed", "wikitext_clean_exact_match", ".3f", "WikiText-2 valid sentences, exact, clean"),
+    ("speed", "wikitext_noisy_exact_match", ".3f", "WikiText-2 valid sentences, exact, cosine .9"),
+    ("memory", "reading_to_index", ".2f", "memory of reading, over the size of the index"),
+    ("memory", "reading_to_codes", ".2f", "memory of reading, over the size of the unit codes"),
+)
+"""Single figures of the benchmarks: file, key, format and what it is."""
+
+
+def benchmarks(results: Results) -> str:
+    """The benchmarks' single figures."""
+    rows = []
+    for file, key, form, label in BENCHMARKS:
+        value = results.number(f"benchmarks/{file}", key)
+        rows.append({"what": label, "measured": format(value, form), "by": f"`{file}`"})
+    return _frame(rows)
+
+
+def segmentation(results: Results) -> str:
+    """Units a word and rates of segmentation, for each text."""
+    rows = []
+    for name, figures in _conditions(results, "benchmarks/segmentation").items():
+        rows.append(
+            {
+                "texts": name.replace("_", " "),
+                "units a word": f"{figures['units_a_word']:.3f}",
+                "new texts a second": _rate(figures["first_texts_per_second"]),
+                "texts seen before a second": _rate(figures["again_texts_per_second"]),
+            }
+        )
+    return _frame(rows)
+
+
+def limits(results: Results) -> str:
+    """Exact match at the limit with more texts, own and WikiText-2."""
+    return _sweep(results, "benchmarks/robustness")
+
+
+def ablation(results: Results) -> str:
+    """The full decoder with one part left out at a time."""
+    conditions = _conditions(results, "benchmarks/ablation")
+    rows: dict[str, dict[str, str]] = {}
+    for condition, variants in conditions.items():
+        for variant, scores in variants.items():
+            if "exact_match" not in scores:  # no text was long enough
+                continue
+            row = rows.setdefault(variant, {"left out": variant.replace("_", " ")})
+            cells = [f"{scores[key]:.2f}" for key in ("exact_match", "unit_accuracy", "backbone_cosine")]
+            rate = f"; {_rate(scores['texts_per_second'])}/s" if "texts_per_second" in scores else ""
+            row[f"{condition.replace('_', ' ')} ({scores['texts']})"] = f"{', '.join(cells)}{rate}"
+    return _frame(list(rows.values()))
+
+
+def index_kinds(results: Results) -> str:
+    """Kinds of FAISS index at 300,000 vectors."""
+    columns = {
+        "build, s": ("build_seconds", ".1f"),
+        "size, MB": ("megabytes", ",.0f"),
+        "alone, ms": ("milliseconds_alone", ".1f"),
+        "in 64, ms": ("milliseconds_in_batch", ".1f"),
+        "recall@1": ("recall_at_1", ".2f"),
+        "recall@10": ("recall_at_10", ".2f"),
+        "decoded exactly": ("decoded_exactly", ".2f"),
+    }
+    rows = []
+    for vectors, kinds in _conditions(results, "benchmarks/index").items():
+        for kind, figures in kinds.items():
+            row = {"vectors": vectors.replace("_", " "), "index": kind}
+            row |= {title: format(figures[key], form) for title, (key, form) in columns.items() if key in figures}
+            rows.append(row)
+    return _frame(rows)
+
+
+def mixing(results: Results) -> str:
+    """Quality of the full vector against decoding under noise, by semantic share."""
+    shares = {
+        name: row for name, row in _conditions(results, "benchmarks/mixing").items() if name.startswith("share_")
+    }
+    rows = []
+    for name, figures in shares.items():
+        row = {
+            "`code.semantic_share`": name.removeprefix("share_"),
+            "MRR of the full vector": _share(figures["mrr"]),
+            "share of the prefix's": _share(figures["mrr_to_prefix"]),
+        }
+        for key, value in figures.items():
+            if key.startswith("noise_"):
+                row[f"exact, cosine {key.removeprefix('noise_')}"] = _share(value["exact_match"])
+        rows.append(row)
+    return _frame(rows)
 
 
 def stages(results: Results) -> str:
@@ -469,13 +590,32 @@ def packages(results: Results) -> str:
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         if not text:
             raise MissingFigureError(f"src/lexivert/{path.parent.name}/__init__.py has no docstring")
-        rows.append((f"`{path.parent.name}/`", text.splitlines()[0]))
+        rows.append((f"`{path.parent.name}/`", _first_line(text)))
     for path in sorted(folder.glob("*.py")):
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         if path.stem not in {"__init__", "__main__"} and text:
-            rows.append((f"`{path.name}`", text.splitlines()[0]))
+            rows.append((f"`{path.name}`", _first_line(text)))
     lines = [_line(("room", "what it is")), _line(("---", "---"))]
     return "\n".join([*lines, *(_line(row) for row in rows)])
+
+
+def _first_line(docstring: str) -> str:
+    return docstring.splitlines()[0].replace("``", "`")
+
+
+def log(results: Results) -> str:
+    """Index of docs/log/: title, outcome and date of each entry, the newest first."""
+    rows = []
+    for path in sorted((results.root / "docs" / "log").glob("[0-9]*.md"), reverse=True):
+        title, _, state, *_ = [*path.read_text(encoding="utf-8").splitlines(), "", "", ""]
+        date, _, outcome = state.partition(" · ")
+        if not title.startswith("# ") or not outcome or not path.name.startswith(date):
+            raise MissingFigureError(
+                f"docs/log/{path.name} does not begin with `# title`, a blank line, `date · outcome`"
+            )
+        rows.append((f"[{title[2:]}]({path.name})", outcome, date))
+    lines = [_line(("subject and verdict", "outcome", "date")), _line(["---"] * 3)]
+    return "\n".join([*lines, *map(_line, rows)])
 
 
 TABLES: dict[str, Callable[[Results], str]] = {
@@ -483,7 +623,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "round_trip": round_trip,
     "by_length": by_length,
     "confidence": confidence,
-    "meaning_only": meaning_only,
+    "embedding_inversion": embedding_inversion,
     "robustness": robustness,
     "retrieval": retrieval,
     "order_awareness": order_awareness,
@@ -492,7 +632,14 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "collapse": collapse,
     "predicted_reading": predicted_reading,
     "losses": losses,
+    "benchmarks": benchmarks,
+    "segmentation": segmentation,
+    "limits": limits,
+    "ablation": ablation,
+    "index_kinds": index_kinds,
+    "mixing": mixing,
     "stages": stages,
     "packages": packages,
+    "log": log,
 }
 """Name in a marker to the function that makes the table: the only list of them."""

@@ -1,9 +1,10 @@
 """Writes every generated table and figure of README.md and docs/: ``python scripts/write_tables.py [--check]``.
 
-A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->`` on lines of their own; its rows are made by
-``result_tables.TABLES[NAME]``. A single figure within a sentence stands between ``<!-- value: FILE KEY FORMAT -->`` and
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->`` on lines of their own; it is made by
+``result_tables.TABLES[NAME]``. A single figure in a sentence stands between ``<!-- value: FILE KEY FORMAT -->`` and
 ``<!-- end -->``, where FILE is the name below metrics/ without its suffix, KEY the dotted key, and FORMAT a Python
-format such as ``.3f``. Nothing is written unless every table and figure could be made.
+format such as ``.3f``. A Python file that a page shows in full stands between ``<!-- file: PATH -->`` and
+``<!-- end -->``. Nothing is written unless every table and figure could be made.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from result_tables import TABLES, MissingFigureError, Results
 
-MARKER = re.compile(r"(?P<open><!-- (?P<kind>table|value): (?P<what>[^>]+?) -->)(?P<body>.*?)(?P<close><!-- end -->)", re.S)
-OPENING = re.compile(r"<!-- (?:table|value): ")
+MARKER = re.compile(
+    r"(?P<open><!-- (?P<kind>table|value|file): (?P<what>[^>]+?) -->)(?P<body>.*?)(?P<close><!-- end -->)", re.S
+)
+ROOT = Path(__file__).resolve().parents[1]
+OPENING = re.compile(r"<!-- (?:table|value|file): ")
 
 
 def pages(root: Path) -> list[Path]:
@@ -35,6 +38,8 @@ def made(kind: str, what: str, results: Results) -> str:
         if what not in TABLES:
             raise MissingFigureError(f"no table is called {what}; there are {', '.join(sorted(TABLES))}")
         return f"\n{TABLES[what](results)}\n"
+    if kind == "file":
+        return _shown(results.root / what, what)
     parts = what.split()
     if len(parts) != 3:
         raise MissingFigureError(f"the marker `value: {what}` needs three words: file, key and format")
@@ -42,7 +47,18 @@ def made(kind: str, what: str, results: Results) -> str:
     try:
         return format(results.number(file, key), form)
     except ValueError as error:
-        raise MissingFigureError(f"the marker `value: {what}` has the format {form}, which Python can't use") from error
+        raise MissingFigureError(
+            f"the marker `value: {what}` has the format {form}, which Python can't use"
+        ) from error
+
+
+def _shown(path: Path, name: str) -> str:
+    """A Python file as a block of code."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise MissingFigureError(f"{name} is missing") from error
+    return f"\n```python\n{text.rstrip()}\n```\n"
 
 
 def filled(page: Path, results: Results) -> tuple[str, list[str], list[str]]:
@@ -56,7 +72,7 @@ def filled(page: Path, results: Results) -> tuple[str, list[str], list[str]]:
     differs: list[str] = []
     wrong: list[str] = []
     if len(OPENING.findall(text)) != len(MARKER.findall(text)):
-        wrong.append(f"{name}: a marker `<!-- table: … -->` or `<!-- value: … -->` has no `<!-- end -->`")
+        wrong.append(f"{name}: a marker of a table, value or file has no `<!-- end -->`")
 
     def replace(match: re.Match[str]) -> str:
         try:
@@ -73,7 +89,7 @@ def filled(page: Path, results: Results) -> tuple[str, list[str], list[str]]:
 
 def main(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a table differs.")] = False,
-    root: Annotated[Path, typer.Option(help="Project folder.")] = Path(__file__).resolve().parents[1],
+    root: Annotated[Path, typer.Option(help="Project folder.")] = ROOT,
 ) -> None:
     """Write the generated tables of README.md and docs/ from metrics/ and experiments/."""
     results = Results(root.resolve())

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-import random
-from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: no test may use the network
 # Tiny matrices: a second thread only waits, and on a busy machine very long. Set before torch is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import hashlib
 import math
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
+from hypothesis import settings
 from ruamel.yaml import YAML
-from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from lexivert.artifacts import Paths, write_parquet
 from lexivert.codes.bindings import RotaryBinding
@@ -38,7 +40,27 @@ from lexivert.stages.__main__ import run_stages
 from lexivert.yaml_reader import overridden, read_yaml
 from sections import section
 
+# A machine that does other things too is no reason to fail, so nothing has a deadline.
+settings.register_profile("default", max_examples=100, deadline=None)
+settings.register_profile("nightly", max_examples=600, deadline=None)
+settings.load_profile("default")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).parent
+FIRST = ("pipeline", "evaluation", "notebooks", "benchmarks")
+"""Folders whose files take longest: begun first, so that neither of two workers is left alone with one at the end."""
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, and with them its fixtures; those of the pipeline share one project."""
+    rank = {folder: number for number, folder in enumerate(FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(FIRST)))
+    for item in items:
+        place = item.path.relative_to(TESTS)
+        item.add_marker(pytest.mark.xdist_group(place.parts[0] if place.parts[0] == "pipeline" else str(place)))
+
+
 TINY_WIDTH = 32
 
 _WORDS = {
@@ -96,9 +118,34 @@ def _vocabulary() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_once(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Make a folder that all workers of a test run share: whoever needs it first makes it, the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder = shared / name
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / f"{name}.made").exists():
+                folder.mkdir()
+                make(folder)
+                (shared / f"{name}.made").touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(make_once: Callable[..., Path]) -> Path:
     """Folder of a random two-layer BERT, 32 wide, 64 positions, in Hugging Face format; always the same weights."""
-    folder = tmp_path_factory.mktemp("tiny_backbone")
+    return make_once("tiny_backbone", _write_backbone)
+
+
+def _write_backbone(folder: Path) -> None:
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
     vocabulary = _vocabulary()
     config = BertConfig(
         vocab_size=len(vocabulary),
@@ -113,7 +160,6 @@ def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         BertModel(config).save_pretrained(folder)
     tokens = {piece: number for number, piece in enumerate(vocabulary)}
     BertTokenizerFast(vocab=tokens, model_max_length=64).save_pretrained(folder)
-    return folder
 
 
 def _sentence(rng: random.Random) -> str:
@@ -134,21 +180,27 @@ def _sentence(rng: random.Random) -> str:
 
 
 @pytest.fixture(scope="session")
-def tiny_corpus_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def tiny_corpus_files(make_once: Callable[..., Path]) -> list[Path]:
     """Fourteen ``.txt`` documents of 45 sentences each, in paragraphs; the same text every time."""
-    folder = tmp_path_factory.mktemp("tiny_corpus")
+    return sorted(make_once("tiny_corpus", _write_corpus).iterdir())
+
+
+def _write_corpus(folder: Path) -> None:
     rng = random.Random(0)
-    files = []
     for document in range(14):
         paragraphs = [" ".join(_sentence(rng) for _ in range(9)) for _ in range(5)]
-        files.append(folder / f"document_{document:02d}.txt")
-        files[-1].write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
-    return files
+        file = folder / f"document_{document:02d}.txt"
+        file.write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
 
 
-@pytest.fixture
-def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: list[Path]) -> Path:
-    """A ``params.yaml`` for a whole pipeline run of seconds: tiny corpus, tiny backbone, D = 32 + 224 = 256."""
+@pytest.fixture(scope="session")
+def tiny_params_file(
+    tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path, tiny_corpus_files: list[Path]
+) -> Path:
+    """A ``params.yaml`` for a full pipeline run of seconds: tiny corpus, tiny backbone, D = 32 + 224 = 256.
+
+    Tests must not write into it.
+    """
     content = read_yaml(REPOSITORY / "params.yaml")
     changes = {
         "corpus": {
@@ -172,7 +224,12 @@ def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: lis
             "batch_size": 8,
             "steps": 30,
         },
-        "controller": {"calibration_texts": 60, "easy_first": {"candidates": 4}},
+        "controller": {
+            "calibration_texts": 24,
+            "easy_first": {"candidates": 4},
+            # An untrained prior reads few noisy texts, and every restart is spent on each of the others.
+            "cascade": {"lengths": 2, "restarts": [{"damping": 0.1, "variance_scale": 1.0}]},
+        },
         "evaluate": {"texts_per_bucket": 5, "batch_size": 8},
         "token_space": {"units": 40, "neighbours": 3, "homographs": 5},
         "sentence_space": {"queries": 30, "definitions": 60, "sentences_per_book": 5, "pairs": 12},
@@ -181,19 +238,19 @@ def tiny_params_file(tmp_path: Path, tiny_backbone: Path, tiny_corpus_files: lis
         "robustness": {
             "texts": 3,
             "decisive_texts": 5,
-            "decisive": ["width_128-cosine_1-units_1_32-float32"],
+            "decisive": ["width_128"],
             "widths": [128],
             "cosines": [0.7],
             "lengths": [8, 48],
             "storages": ["sign"],
         },
     }
-    path = tmp_path / "params.yaml"
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
     YAML(typ="safe", pure=True).dump(overridden(content, changes), path)
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_params(tiny_params_file: Path) -> Params:
     """The content of ``tiny_params_file``."""
     return load_params(tiny_params_file)
@@ -203,33 +260,45 @@ STAGES_OF_A_MODEL = ("corpus", "vocab", "features", "token_head", "index", "sele
 
 
 @pytest.fixture(scope="session")
-def _built_models() -> dict[str, Path]:
-    return {}
-
-
-@pytest.fixture
-def tiny_project(
-    _built_models: dict[str, Path], tiny_params_file: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def tiny_project(make_once: Callable[..., Path], tiny_params_file: Path) -> Iterator[Path]:
     """Project folder of a model made by the stages, without WordNet's maps.
 
-    It is made once; tests must not write into it.
+    Tests must not write into it: at the end of the run it has to hold what it held.
     """
-    if not _built_models:
-        root = tmp_path_factory.mktemp("model")
+
+    def make(root: Path) -> None:
         paths = Paths(root)
         write_texts(paths, read_source(load_params(tiny_params_file).corpus))
         for path in (paths.synonyms, paths.antonyms):
             write_parquet(path, {name: [] for name in RELATIONS_SCHEMA.names}, RELATIONS_SCHEMA)
         run_stages(STAGES_OF_A_MODEL, root, tiny_params_file)
-        _built_models["model"] = root
-    return _built_models["model"]
+
+    root = make_once("tiny_project", make)
+    before = _digest(root)
+    yield root
+    assert _digest(root) == before, f"a test has written into {root}, which others read"
 
 
-@pytest.fixture
-def tiny_model(tiny_project: Path) -> Lexivert:
-    """The model of ``tiny_project``."""
-    return Lexivert.load(tiny_project)
+def _digest(folder: Path) -> str:
+    """Of all files: their names and bytes."""
+    digest = hashlib.blake2b()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_project: Path) -> Iterator[Lexivert]:
+    """The model of ``tiny_project``, loaded once; tests must not change it."""
+    model = Lexivert.load(tiny_project)
+    before = _behaviour(model)
+    yield model
+    assert _behaviour(model) == before, "a test has changed the model, which others use"
+
+
+def _behaviour(model: Lexivert) -> list[object]:
+    vectors = model.encode(["The old captain saw the river.", "Emma saw two lamps near the old mill."])
+    return [vectors.tobytes(), model.read(vectors), model.read(vectors[:, :TINY_WIDTH])]
 
 
 SEMANTIC_WIDTH, EMBEDDING_DIM = 8, 6

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from lexivert import cli
 
@@ -66,7 +67,7 @@ def test_roundtrip(lexivert):
     assert (code, err) == (0, "")
     text, verdict = out.splitlines()
     assert text == TEXTS[0]
-    assert re.fullmatch(r"read back exactly, proven by a zero residual \(fit 1\.0+, \d units\)", verdict)
+    assert re.fullmatch(r"read back exactly, verified by a zero residual \(fit 1\.0+, \d units\)", verdict)
 
 
 def test_trace_off_a_terminal_is_a_line_a_step(lexivert):
@@ -74,7 +75,7 @@ def test_trace_off_a_terminal_is_a_line_a_step(lexivert):
     *steps, text, verdict = out.splitlines()
     assert code == 0
     assert text == TEXTS[0]
-    assert verdict.startswith("read back exactly, proven")
+    assert verdict.startswith("read back exactly, verified")
     assert [int(step.split()[0]) for step in steps] == list(range(1, len(steps) + 1))
     assert "<end>" in steps[0]
     assert "·" in steps[0]
@@ -98,7 +99,7 @@ def test_trace_on_a_terminal_is_live(lexivert, monkeypatch):
 def test_noise_proves_nothing(lexivert):
     code, out, _ = lexivert("roundtrip", "Alice bought a lamp.", "--noise", "0.99", "--seed", "3")
     assert code == 0
-    fit = float(re.search(r"not proven \(fit (\S+),", out)[1])
+    fit = float(re.search(r"not verified \(fit (\S+),", out)[1])
     assert 0.97 < fit < 0.9999
     for wrong in ("0", "1.5", "-0.5", "nan"):
         code, out, err = lexivert("roundtrip", "a", "--noise", wrong)
@@ -109,7 +110,7 @@ def test_noise_proves_nothing(lexivert):
 def test_an_empty_text(lexivert):
     code, out, _ = lexivert("roundtrip", "", "--trace")
     assert code == 0
-    assert "read back exactly, proven" in out
+    assert "read back exactly, verified" in out
 
 
 @pytest.mark.parametrize("vectors", ["v.npy", "v.parquet"])
@@ -118,15 +119,15 @@ def test_files_there_and_back(lexivert, notes, tmp_path, tiny_model, vectors, te
     assert lexivert("encode", notes, tmp_path / vectors)[:2] == (0, "")
     code, out, err = lexivert("decode", tmp_path / vectors, tmp_path / texts)
     assert (code, out) == (0, "")
-    assert err.endswith("5 texts read, 5 of them proven exact\n")
+    assert err.endswith("5 texts read, 5 of them verified exact\n")
     content = (tmp_path / texts).read_text(encoding="utf-8").splitlines()
     if texts == "back.txt":
         assert content == TEXTS
     else:
         records = [json.loads(line) for line in content]
         assert [record["text"] for record in records] == TEXTS
-        assert all(record.keys() == {"text", "fit", "proven", "confidence", "score"} for record in records)
-        assert all(record["proven"] and 0 <= record["score"] <= 1 for record in records)
+        assert all(record.keys() == {"text", "fit", "verified", "confidence", "score"} for record in records)
+        assert all(record["verified"] and 0 <= record["score"] <= 1 for record in records)
     if vectors == "v.npy":
         np.testing.assert_allclose(np.load(tmp_path / vectors), tiny_model.encode(TEXTS), atol=1e-5)
 
@@ -153,7 +154,7 @@ def test_jsonl_fields(lexivert, tmp_path):
     code, out, err = lexivert("encode", path, tmp_path / "v.npy", "--field", "body")
     assert (code, out) == (1, "")
     assert err.splitlines()[-1] == f"error: {path} line 3: no field 'body'"
-    assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == ["notes.jsonl", "params.yaml"]
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["notes.jsonl"]
 
 
 def test_nothing_in_nothing_out(lexivert, tmp_path):
@@ -172,7 +173,7 @@ def test_long_texts_are_never_cut(lexivert, tmp_path):
     code, _, err = lexivert("encode", path, tmp_path / "v.npy")
     assert code == 1
     assert re.search(
-        r"^error: .*notes\.txt line 2: text of \d+ units; a vector holds at most 96: ", err, re.MULTILINE
+        r"^error: .*notes\.txt line 2: text has \d+ units; a vector holds at most 96: split it", err, re.MULTILINE
     )
     assert not (tmp_path / "v.npy").exists()
     code, _, err = lexivert("encode", path, tmp_path / "v.parquet", "--skip-long")
@@ -222,6 +223,57 @@ def test_a_place_that_can_not_be_written(lexivert, notes, tmp_path):
     assert code == 1
     assert err.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in err
+
+
+def test_a_line_of_a_million_letters_is_refused_at_once(lexivert, tmp_path, tiny_model, monkeypatch):
+    (tmp_path / "notes.txt").write_text("Alice\n" + "x" * 1_000_000 + "\n", encoding="utf-8")
+    code, _, err = lexivert("encode", tmp_path / "notes.txt", tmp_path / "v.npy")
+    assert code == 1
+    assert "notes.txt line 2: text has 1000000 characters, far too many for the 96 units" in err
+    assert lexivert("encode", tmp_path / "notes.txt", tmp_path / "v.npy", "--skip-long")[0] == 0
+
+
+def test_vectors_of_another_model_are_not_read(lexivert, tmp_path, notes, tiny_model):
+    lexivert("encode", notes, tmp_path / "v.parquet")
+    metadata = pq.read_schema(tmp_path / "v.parquet").metadata
+    assert metadata[b"lexivert.fingerprint"] == tiny_model.fingerprint.encode()
+    table = pq.read_table(tmp_path / "v.parquet")
+    pq.write_table(
+        table.replace_schema_metadata({"lexivert.fingerprint": "0123456789abcdef"}), tmp_path / "w.parquet"
+    )
+    code, out, err = lexivert("decode", tmp_path / "w.parquet", "-")
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert "w.parquet was written by the model 0123456789abcdef, but " in err
+    assert f" is {tiny_model.fingerprint}; " in err
+    pq.write_table(table.replace_schema_metadata(None), tmp_path / "x.parquet")
+    for arguments in (("w.parquet", "--ignore-fingerprint"), ("x.parquet",)):
+        code, out, _ = lexivert("decode", tmp_path / arguments[0], "-", *arguments[1:])
+        assert (code, out.splitlines()) == (0, TEXTS)
+
+
+def test_a_model_folder_is_a_model(lexivert, tiny_model, tmp_path):
+    tiny_model.save_pretrained(tmp_path / "model")
+    code, out, _ = lexivert("roundtrip", TEXTS[0], "--model", tmp_path / "model", model=False)
+    assert (code, out.splitlines()[0]) == (0, TEXTS[0])
+    code, out, err = lexivert("roundtrip", TEXTS[0], "--model", "nobody/no-such-model", model=False)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: 'nobody/no-such-model' is no folder here, nor a model that the hub gives")
+    assert err.count("\n") == 1
+
+
+def test_device_and_threads(lexivert):
+    before = torch.get_num_threads()
+    try:
+        code, out, _ = lexivert("roundtrip", TEXTS[0], "--threads", "1", "--device", "cpu")
+        assert (code, out.splitlines()[0], torch.get_num_threads()) == (0, TEXTS[0], 1)
+    finally:
+        torch.set_num_threads(before)
+    code, _, err = lexivert("roundtrip", TEXTS[0], "--device", "tpu")
+    assert code == 1
+    assert "'tpu'" in err
+    assert "auto, cpu, cuda or mps" in err
+    assert lexivert("roundtrip", TEXTS[0], "--threads", "0")[0] == 2
 
 
 def test_neighbors(lexivert):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -41,7 +43,22 @@ def test_named_dtypes_are_obeyed():
     assert choose_dtype("float16", CPU) is torch.float16
 
 
+CPUINFO = Path("/proc/cpuinfo")
+
+
+@pytest.mark.skipif(not CPUINFO.exists(), reason="Linux alone lists what a processor can do")
 def test_auto_is_bfloat16_only_where_the_cpu_multiplies_it():
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    flags = {flag for line in CPUINFO.read_text().splitlines() if line.startswith("flags") for flag in line.split()}
+    native = not flags.isdisjoint({"avx512_bf16", "amx_tile"})
     assert choose_dtype("auto", CPU) is (torch.bfloat16 if native else torch.float32)
+
+
+def test_auto_is_float32_on_mps():
     assert choose_dtype("auto", torch.device("mps")) is torch.float32
+
+
+def test_auto_is_float32_where_torch_does_not_say(monkeypatch):
+    """Its functions for it have no public name and may go."""
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.delattr(torch.cpu, name)
+    assert choose_dtype("auto", CPU) is torch.float32

@@ -1,4 +1,4 @@
-"""What importing costs: libraries that take long are loaded where they are used, not with the modules that name them."""
+"""What importing costs: libraries that take long are loaded where they are used, not with whatever names them."""
 
 from __future__ import annotations
 

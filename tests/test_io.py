@@ -81,7 +81,7 @@ def test_inputs_and_outputs_are_checked_before_work(tmp_path):
 @pytest.mark.parametrize("rows", [0, 1, 7])
 def test_vectors_written_in_parts_are_read_in_parts(tmp_path, suffix, rows):
     path = tmp_path / f"vectors{suffix}"
-    with io.vector_writer(path, 3) as write:
+    with io.vector_writer(path, 3, "0123") as write:
         for start in range(0, rows, 4):
             part = VECTORS[start : min(start + 4, rows)]
             write(list(range(start + 1, start + 1 + len(part))), part)
@@ -99,9 +99,21 @@ def test_vectors_written_in_parts_are_read_in_parts(tmp_path, suffix, rows):
         assert table.schema.field("vector").type == pa.list_(pa.float32(), 3)
 
 
+def test_parquet_names_the_model_that_wrote_it(tmp_path):
+    for suffix, expected in ((".parquet", "0123"), (".npy", None)):
+        with io.vector_writer(tmp_path / f"v{suffix}", 3, "0123") as write:
+            write([1], VECTORS[:1])
+        assert io.fingerprint_of(tmp_path / f"v{suffix}") == expected
+    pq.write_table(pa.table({"vector": [[1.0]]}), tmp_path / "other.parquet")
+    assert io.fingerprint_of(tmp_path / "other.parquet") is None
+    (tmp_path / "other.parquet").write_bytes(b"rubbish")
+    with pytest.raises(LexivertError, match="no readable Parquet file"):
+        io.fingerprint_of(tmp_path / "other.parquet")
+
+
 def test_a_failed_write_leaves_nothing(tmp_path):
     def fail(path):
-        with io.vector_writer(path, 3) as write:
+        with io.vector_writer(path, 3, "0123") as write:
             write([1], VECTORS[:1])
             raise KeyboardInterrupt
 
@@ -141,7 +153,7 @@ def test_columns_that_hold_no_vectors(tmp_path, column, message):
 @pytest.mark.parametrize("suffix", io.VECTOR_SUFFIXES)
 def test_damaged_vector_files_give_one_line(tmp_path, suffix):
     path = tmp_path / f"vectors{suffix}"
-    with io.vector_writer(path, 3) as write:
+    with io.vector_writer(path, 3, "0123") as write:
         write([1, 2], VECTORS[:2])
     whole = path.read_bytes()
     for content in (b"", b"rubbish", whole[:-4]):

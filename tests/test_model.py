@@ -4,13 +4,13 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from lexivert import artifacts
-from lexivert.controller import storage
 from lexivert.encoders.huggingface import HuggingFaceEncoder
-from lexivert.errors import LexivertError
+from lexivert.errors import LexivertError, RowError
 from lexivert.model import Lexivert
 from lexivert.text.lexicon import EOS
 from lexivert.text.tokenizer import normalize
@@ -57,7 +57,7 @@ def test_texts_are_read_back(tiny_model, vectors):
     readings = tiny_model.read(vectors)
     assert [reading.text for reading in readings] == [normalize(text) for text in TEXTS]
     assert tiny_model.decode(vectors) == [reading.text for reading in readings]
-    assert all(reading.proven and reading.fit > 0.9999 for reading in readings)
+    assert all(reading.verified and reading.fit > 0.9999 for reading in readings)
     assert all(len(reading.units) == len(reading.scores) for reading in readings)
     assert all(0.0 <= score <= 1.0 for reading in readings for score in reading.scores)
     assert not any(reading.steps for reading in readings)
@@ -104,7 +104,7 @@ def test_a_prefix_alone_is_given_a_text_of_which_nothing_is_certain(tiny_model, 
     for given in (vectors[:2, :32], without_order[:2]):
         readings = tiny_model.read(given)
         assert all(reading.text for reading in readings)
-        assert {(reading.confidence, reading.proven) for reading in readings} == {(0.0, False)}
+        assert {(reading.confidence, reading.verified) for reading in readings} == {(0.0, False)}
         assert all(len(reading.scores) == len(reading.units) for reading in readings)
     mixed = tiny_model.decode(np.concatenate((vectors[:2], without_order[:1], vectors[6:7])))
     assert [mixed[0], mixed[1], mixed[3]] == [normalize(TEXTS[row]) for row in (0, 1, 6)]
@@ -113,19 +113,75 @@ def test_a_prefix_alone_is_given_a_text_of_which_nothing_is_certain(tiny_model, 
 def test_a_known_beginning_is_a_beginning(tiny_model, vectors):
     for prefix in ("The old", "The  old captain saw the river."):
         assert tiny_model.decode(vectors[:1], prefix=prefix) == [TEXTS[0]]
-        assert tiny_model.read(vectors[:1], prefix=prefix)[0].proven
+        assert tiny_model.read(vectors[:1], prefix=prefix)[0].verified
     assert tiny_model.decode(vectors[:1], prefix="The young")[0].startswith("The young")
     assert tiny_model.decode(vectors[:1, :32], prefix="The young")[0].startswith("The young")
     with pytest.raises(ValueError, match="prefix is of type int"):
         tiny_model.decode(vectors, prefix=3)
+    with pytest.raises(ValueError, match=r"^prefix has \d+ units; a vector holds at most 96"):
+        tiny_model.decode(vectors, prefix="moon " * 97)
+
+
+def test_generating_is_what_decoding_a_prefix_alone_does(tiny_model, vectors):
+    texts = tiny_model.generate(vectors[:3])
+    assert texts == tiny_model.generate(vectors[:3, :32]) == tiny_model.decode(vectors[:3, :32])
+    assert texts != tiny_model.decode(vectors[:3])
+    assert tiny_model.generate(vectors[:1] * 5, prefix="The young")[0].startswith("The young")
+    assert "captain" not in tiny_model.generate(vectors[:1], banned=["captain"])[0].lower()
+    assert tiny_model.generate(np.empty((0, 32))) == []
+    with pytest.raises(ValueError, match="vector 1 has no semantic prefix"):
+        tiny_model.generate(changed(vectors, (1, slice(32)), 0.0))
+    with pytest.raises(ValueError, match=r"\(B, 256\) is needed, or \(B, 32\)"):
+        tiny_model.generate(vectors[:, :33])
+
+
+def test_bad_rows_are_told_by_number(tiny_model, vectors):
+    with pytest.raises(RowError) as caught:
+        tiny_model.decode(changed(vectors, (3, 200), np.nan))
+    assert (caught.value.kind, caught.value.row, caught.value.reason) == ("vector", 3, "holds NaN or infinity")
+    for row, text in ((1, "\ud800"), (2, 7), (1, "moon " * 500)):
+        texts = ["a", "b", "c"]
+        texts[row] = text
+        with pytest.raises(RowError) as caught:
+            tiny_model.encode(texts)
+        assert (caught.value.kind, caught.value.row) == ("text", row)
+
+
+def test_what_fits(tiny_model):
+    assert tiny_model.fits("moon " * 96)
+    assert not tiny_model.fits("moon " * 97)
+    assert not tiny_model.fits("x" * 1_000_000)
+    with pytest.raises(ValueError, match="lone surrogate"):
+        tiny_model.fits("\ud800")
+    with pytest.raises(ValueError, match="is of type NoneType; give strings"):
+        tiny_model.fits(None)
+
+
+def test_a_column_of_a_table_is_as_good_as_a_list(tiny_model, vectors):
+    table = pd.DataFrame({"text": TEXTS}, index=range(10, 10 + len(TEXTS)))
+    table["vector"] = list(tiny_model.encode(table["text"]))
+    np.testing.assert_array_equal(np.stack(table["vector"]), vectors)
+    assert tiny_model.decode(table["vector"]) == tiny_model.decode(vectors)
+    assert tiny_model.decode(pd.DataFrame(vectors)) == tiny_model.decode(vectors)
+    with pytest.raises(ValueError, match="texts is a table; give one of its columns"):
+        tiny_model.encode(table)
 
 
 def test_banned_words_are_not_written(tiny_model, vectors):
     for given in (vectors[:1], vectors[:1, :32]):
         (text,) = tiny_model.decode(given, banned=["Captain", "RIVER"])
         assert not {"captain", "river"} & set(text.lower().replace(".", " ").split())
-    with pytest.raises(ValueError, match="one string"):
-        tiny_model.decode(vectors, banned="captain")
+    for wrong, message in [
+        ("captain", "banned is one string"),
+        (None, "banned is of type NoneType"),
+        ([3], "banned word 0 is of type int"),
+        (["old captain"], "'old captain' is several words"),
+        ([" "], "' ' is empty"),
+        (["captain", "capt"], "'capt' is no word of any unit"),
+        (["<end>"], "'<end>' is no word of any unit"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            tiny_model.decode(vectors, banned=wrong)
 
 
 def test_wrong_texts_are_refused(tiny_model):
@@ -141,6 +197,11 @@ def test_wrong_texts_are_refused(tiny_model):
         tiny_model.encode("one string")
     with pytest.raises(ValueError, match="text 1 is of type NoneType"):
         tiny_model.encode(["a", None])
+    for wrong in (None, 3, b"bytes"):
+        with pytest.raises(ValueError, match=f"texts is of type {type(wrong).__name__}; give a list of strings"):
+            tiny_model.encode(wrong)
+    with pytest.raises(ValueError, match="text 0 is of type int"):
+        tiny_model.segment(3)
 
 
 def test_segment_names_units(tiny_model):
@@ -189,23 +250,12 @@ def test_neighbours_need_a_text_and_a_count(tiny_model):
         tiny_model.neighbors("captain", 0)
     with pytest.raises(ValueError, match="the text is empty"):
         tiny_model.neighbors(" ")
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(ValueError, match=r"shape \(1, 3\)"):
         tiny_model.neighbors(np.ones(3))
+    with pytest.raises(ValueError, match=r"query has shape \(1, 256\); give a text, or one vector of shape \(256,\)"):
+        tiny_model.neighbors(np.ones((1, 256)))
     everything = len(tiny_model.index)
     assert len(tiny_model.neighbors("captain", everything + 5)) == everything
-
-
-def test_saved_again_it_is_the_same_model(tiny_project, tiny_model, vectors, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(tiny_project, copy)
-    paths, decoder = artifacts.Paths(copy), tiny_model.decoder
-    shape = storage.ControllerShape(**artifacts.read_json(paths.controller / storage.CONFIG)["shape"])
-    before = {path.name: path.read_bytes() for path in paths.controller.iterdir()}
-    storage.save(decoder.proposer.prior, decoder.calibration, shape, paths.controller)
-    assert {path.name: path.read_bytes() for path in paths.controller.iterdir()} == before
-    again = Lexivert.load(copy)
-    np.testing.assert_array_equal(again.encode(TEXTS), vectors)
-    assert again.read(vectors, trace=True) == tiny_model.read(vectors, trace=True)
 
 
 def cut(path):
@@ -222,7 +272,8 @@ FILES = [
     "models/index/unit_codes.npy",
     "models/index/units.faiss",
     "models/controller/config.json",
-    "models/controller/controller.safetensors",
+    "models/selector/config.json",
+    "models/selector/selector.safetensors",
 ]
 
 
@@ -247,10 +298,9 @@ def test_files_of_different_runs_do_not_mix(tiny_project, tmp_path):
     with pytest.raises(LexivertError, match=r"codes of shape .* units"):
         Lexivert.load(copy)
     artifacts.write_array(paths.index / artifacts.UNIT_CODES, codes)
-    content = artifacts.read_json(paths.controller / storage.CONFIG)
-    content["shape"]["surprise"] = 1
-    (paths.controller / storage.CONFIG).write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(LexivertError, match="dvc repro controller"):
+    path = paths.selector / "config.json"
+    path.write_text(json.dumps(artifacts.read_json(path) | {"surprise": 1}), encoding="utf-8")
+    with pytest.raises(LexivertError, match="dvc repro selector"):
         Lexivert.load(copy)
 
 
@@ -259,4 +309,4 @@ def test_noise_is_survived(tiny_model, vectors):
     noisy = torch.from_numpy(vectors) + 0.01 * torch.randn(vectors.shape, generator=generator)
     readings = tiny_model.read(noisy.numpy())
     assert [reading.text for reading in readings] == [normalize(text) for text in TEXTS]
-    assert not any(reading.proven for reading in readings)
+    assert not any(reading.verified for reading in readings)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import shutil
 
 import numpy as np
@@ -12,6 +11,7 @@ from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.config import ModelConfig
 from lexivert.errors import MissingArtifactError
+from lexivert.model import Lexivert
 from lexivert.sentence_transformer import LexivertModule, export
 from lexivert.text.lexicon import RESERVED, Lexicon
 
@@ -49,15 +49,25 @@ def test_prompt_is_part_of_the_text(project):
     np.testing.assert_array_equal(prompted, model.encode(["the owl"], show_progress_bar=False))
 
 
-def test_exported_folder_loads_and_moves_with_its_project(project, tmp_path):
-    export(project, project / "models" / "sentence_transformer")
-    moved = shutil.move(project, tmp_path / "elsewhere")
-    folder = moved / "models" / "sentence_transformer"
-    config = json.loads(next(folder.glob("*LexivertModule/config.json")).read_text())
-    assert config == {"root": "../../.."}
+def test_the_exported_folder_needs_nothing_else_and_may_be_moved(tiny_project, tiny_model, tmp_path):
+    export(tiny_project, tmp_path / "exported")
+    folder = shutil.move(tmp_path / "exported", tmp_path / "elsewhere")
+    expected = tiny_model.encode(TEXTS)
     model = SentenceTransformer(str(folder), device="cpu", trust_remote_code=True)
-    expected = Encoder.load(moved).encode(TEXTS)
-    np.testing.assert_allclose(model.encode(TEXTS, show_progress_bar=False), expected, atol=1e-6)
+    np.testing.assert_array_equal(model.encode(TEXTS, show_progress_bar=False), expected)
+    model.save(str(tmp_path / "again"), create_model_card=False)
+    again = SentenceTransformer(str(tmp_path / "again"), device="cpu", trust_remote_code=True)
+    np.testing.assert_array_equal(again.encode(TEXTS, show_progress_bar=False), expected)
+
+
+def test_its_module_is_a_model_folder(tiny_project, tiny_model, tmp_path):
+    export(tiny_project, tmp_path / "exported")
+    (folder,) = (tmp_path / "exported").glob("*LexivertModule")
+    model = Lexivert.from_pretrained(folder)
+    texts = ["The old captain saw the river."]
+    assert model.decode(tiny_model.encode(texts)) == texts
+    module = LexivertModule(folder)
+    assert module.encoder.fingerprint == tiny_model.fingerprint
 
 
 def test_a_project_without_models_is_named(tmp_path):

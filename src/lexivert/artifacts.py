@@ -8,10 +8,10 @@ import math
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,11 @@ class Paths:
     def controller(self) -> Path:
         """Rules of the decoding loops, and the calibration of confidences."""
         return self.root / "models" / "controller"
+
+    @property
+    def exported(self) -> Path:
+        """The complete model as a folder that travels (stage ``export``)."""
+        return self.root / "models" / "lexivert"
 
     @property
     def code(self) -> Path:
@@ -255,6 +263,43 @@ def read_array(path: Path, *, mmap: bool = False) -> npt.NDArray[Any]:
             f"{path} is not a readable .npy file ({reason}); delete it and run `dvc repro`"
         ) from error
     return array
+
+
+def write_csv(path: Path, table: pd.DataFrame, fractions: str = "%.4f") -> None:
+    """Write a table without its index as CSV; a missing cell is empty.
+
+    Args:
+        path: the file.
+        table: its columns.
+        fractions: how floats are written.
+    """
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=fractions, lineterminator="\n", encoding="utf-8")
+
+
+def read_csv(path: Path, strings: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a table that a stage wrote.
+
+    Args:
+        path: the file.
+        strings: columns that hold text, whatever it looks like: a unit may be "12" or "NA".
+
+    Raises:
+        MissingArtifactError: the file is not there.
+        DamagedArtifactError: it is no table.
+    """
+    import pandas as pd
+
+    require(path)
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(strings, str), keep_default_na=False, na_values=[""])
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors among them
+        reason = str(error).splitlines()[0]
+        raise DamagedArtifactError(
+            f"{path} is no readable table ({reason}); delete it and run `dvc repro`"
+        ) from error
+    there = [name for name in strings if name in table.columns]
+    return table.fillna(dict.fromkeys(there, "")) if there else table
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -8,15 +8,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from lexivert.errors import LexivertError
+from lexivert.errors import LexivertError, RowError, TooLongError
 
 if TYPE_CHECKING:
     from lexivert.io import TextLine
@@ -24,18 +23,24 @@ if TYPE_CHECKING:
 
 _TEXTS_AT_ONCE = 2048
 _VECTORS_AT_ONCE = 64  # no more than a model reads in one go, so that the bar moves after each
-_HERE = Path()
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
-ModelFolder = Annotated[Path, typer.Option("--model", help="Project folder, after `dvc repro`.")]
+Model = Annotated[str, typer.Option("--model", help="Model folder or hub id, or a project folder after `dvc repro`.")]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute; as the model says if not given."),
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Threads to compute with; as many as cores if not given.")
+]
 Input = Annotated[Path, typer.Argument(metavar="IN")]
 Output = Annotated[Path, typer.Argument(metavar="OUT")]
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415 as the module says
+        from importlib.metadata import version
 
         typer.echo(f"lexivert {version('lexivert')}")
         raise typer.Exit
@@ -53,7 +58,9 @@ def _options(
 @app.command()
 def roundtrip(
     text: Annotated[str, typer.Argument(metavar="TEXT")],
-    model: ModelFolder = _HERE,
+    model: Model = ".",
+    device: Device = None,
+    threads: Threads = None,
     trace: Annotated[bool, typer.Option("--trace", help="Show every step of the rebuild.")] = False,
     noise: Annotated[
         float, typer.Option(metavar="COS", help="Cosine of the vector, made noisy, with the true one.")
@@ -63,12 +70,12 @@ def roundtrip(
     """Encode a text, read it back from the vector, and tell whether it is the same."""
     if not 0.0 < noise <= 1.0:
         raise LexivertError(f"--noise is {noise}; a cosine above 0 and up to 1 is needed")
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from lexivert.console import show_rebuild, verdict  # noqa: PLC0415
-    from lexivert.text.tokenizer import normalize  # noqa: PLC0415
+    from lexivert.console import show_rebuild, verdict
+    from lexivert.text.tokenizer import normalize
 
-    loaded = _load(model)
+    loaded = _load(model, device, threads)
     with _one_line():
         vectors = loaded.encode([text])
         reading = loaded.read(_noisy(vectors, noise, seed), trace=trace)[0]
@@ -83,7 +90,9 @@ def roundtrip(
 def encode(
     source: Input,
     target: Output,
-    model: ModelFolder = _HERE,
+    model: Model = ".",
+    device: Device = None,
+    threads: Threads = None,
     field: Annotated[str, typer.Option(help="Key of the text in .jsonl.")] = "text",
     skip_long: Annotated[
         bool, typer.Option("--skip-long", help="Leave out texts too long for a vector and name their lines.")
@@ -94,17 +103,19 @@ def encode(
     IN is .txt (a text a line), .jsonl, or - for lines on standard input; OUT is .npy, or .parquet with the columns
     line and vector.
     """
-    from lexivert import io  # noqa: PLC0415
+    from lexivert import io
 
     io.check_input(source, io.TEXT_SUFFIXES)
     io.check_output(target, io.VECTOR_SUFFIXES)
-    loaded = _load(model)
+    loaded = _load(model, device, threads)
     lines = _progress(io.read_texts(source, field), io.count_lines(source), "encode")
     skipped: list[int] = []
-    with io.vector_writer(target, loaded.embed_dim) as write:
+    encoder = loaded.encoder
+    fingerprint = loaded.fingerprint if target.suffix == ".parquet" else ""
+    with io.vector_writer(target, loaded.embed_dim, fingerprint) as write:
         for part in _batches(_fitting(loaded, lines, skipped if skip_long else None)):
-            with _one_line():
-                write([line.number for line in part], loaded.encode([line.text for line in part]))
+            vectors = encoder.encode_segmented([text.normalized for text in part], [text.units for text in part])
+            write([text.number for text in part], vectors)
     if skipped:
         numbers = ", ".join(map(str, skipped))
         typer.echo(f"left out, too long for a vector: {len(skipped)} texts, lines {numbers}", err=True)
@@ -114,20 +125,31 @@ def encode(
 def decode(
     source: Input,
     target: Output,
-    model: ModelFolder = _HERE,
+    model: Model = ".",
+    device: Device = None,
+    threads: Threads = None,
     column: Annotated[str, typer.Option(help="Column of the vectors in .parquet.")] = "vector",
+    ignore_fingerprint: Annotated[
+        bool, typer.Option("--ignore-fingerprint", help="Read even vectors that another model wrote.")
+    ] = False,
 ) -> None:
     """Read the texts of a file's vectors back.
 
     IN is .npy or .parquet; OUT is .txt, .jsonl (text, fit, verified, confidence, score), or - for lines on
-    standard output.
+    standard output. Vectors in .parquet that another model wrote are refused.
     """
-    from lexivert import io  # noqa: PLC0415
+    from lexivert import io
 
     io.check_input(source, io.VECTOR_SUFFIXES)
     io.check_output(target, io.TEXT_SUFFIXES)
     total = io.count_vectors(source)
-    loaded = _load(model)
+    written_by = None if ignore_fingerprint else io.fingerprint_of(source)
+    loaded = _load(model, device, threads)
+    if written_by not in {None, loaded.fingerprint}:
+        raise LexivertError(
+            f"{source} was written by the model {written_by}, but {model} is {loaded.fingerprint}; use that model, "
+            "or --ignore-fingerprint to read it anyway"
+        )
     parts = io.read_vectors(source, _VECTORS_AT_ONCE, column)
     verified = 0
     with io.line_writer(target) as write:
@@ -140,15 +162,17 @@ def decode(
 @app.command()
 def neighbors(
     text: Annotated[str, typer.Argument(metavar="TEXT")],
-    model: ModelFolder = _HERE,
+    model: Model = ".",
+    device: Device = None,
+    threads: Threads = None,
     count: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
 ) -> None:
     """List the units whose codes are nearest to a word's, a phrase's or a text's."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from lexivert.console import neighbor_table  # noqa: PLC0415
+    from lexivert.console import neighbor_table
 
-    loaded = _load(model)
+    loaded = _load(model, device, threads)
     with _one_line():
         found = loaded.neighbors(text, count)
     Console(highlight=False).print(neighbor_table(found))
@@ -165,7 +189,9 @@ def mteb(
         typer.Option(metavar="FILE.tsv", help="Score, sentence, sentence a line, tabs between; may be repeated."),
     ] = None,
     part: Annotated[str, typer.Option(metavar="full|prefix|order", help="What of the vectors is compared.")] = "full",
-    model: ModelFolder = _HERE,
+    model: Model = ".",
+    device: Device = None,
+    threads: Threads = None,
 ) -> None:
     """Run tasks of MTEB, or STS files of your own, and write their results to a folder in MTEB's layout.
 
@@ -178,14 +204,14 @@ def mteb(
     if target.exists() and not target.is_dir():
         raise LexivertError(f"{target} is no folder; name one for the results")
     with _needs_mteb():
-        from lexivert.evaluation import mteb_tasks  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
+        from lexivert.evaluation import mteb_tasks
+    from rich.console import Console
 
-    from lexivert.console import score_table  # noqa: PLC0415
+    from lexivert.console import score_table
 
     mteb_tasks.check_part(part)
     found = [*mteb_tasks.read_tasks(sts or []), *mteb_tasks.find_tasks(names)]
-    encoder = mteb_tasks.PartEncoder(_load(model), part)
+    encoder = mteb_tasks.PartEncoder(_load(model, device, threads), part)
     scores: list[mteb_tasks.Score] = []
     try:
         scores.extend(mteb_tasks.evaluate(encoder, found, target, progress=sys.stderr.isatty()))
@@ -226,19 +252,27 @@ def _needs_mteb() -> Iterator[None]:
         raise LexivertError("`lexivert mteb` needs the extra `eval`: pip install 'lexivert[eval]'") from error
 
 
-def _load(folder: Path) -> Lexivert:
-    from lexivert.model import Lexivert  # noqa: PLC0415
+def _load(name: str, device: str | None, threads: int | None) -> Lexivert:
+    """A model by its folder or hub id, or that of a project folder."""
+    if threads is not None:
+        from lexivert.threads import limit_threads
 
-    return Lexivert.load(folder)
+        limit_threads(threads)
+    from lexivert.model import Lexivert
+
+    folder = Path(name)
+    if folder.is_dir() and not (folder / "config.json").exists():
+        return Lexivert.load(folder, device=device)
+    return Lexivert.from_pretrained(name, device=device or "auto")
 
 
 def _noisy(vectors: Any, cosine: float, seed: int) -> Any:
     """Turn vectors by a random direction to a given cosine. Shape: (B, D) to (B, D)."""
     if cosine == 1.0:
         return vectors
-    import torch  # noqa: PLC0415
+    import torch
 
-    from lexivert.codes.corruption import add_noise  # noqa: PLC0415
+    from lexivert.codes.corruption import add_noise
 
     generator = torch.Generator().manual_seed(seed)
     return add_noise(torch.from_numpy(vectors), torch.full((len(vectors),), cosine), generator).numpy()
@@ -246,34 +280,41 @@ def _noisy(vectors: Any, cosine: float, seed: int) -> Any:
 
 def _progress(items: Iterator[Any], total: int | None, label: str) -> Iterator[Any]:
     """Show a bar on standard error, where that is a terminal."""
-    from tqdm import tqdm  # noqa: PLC0415
+    from tqdm import tqdm
 
     bar: Iterator[Any] = iter(tqdm(items, desc=label, total=total, unit=" texts", disable=None))
     return bar
 
 
-def _batches(lines: Iterator[TextLine]) -> Iterator[list[TextLine]]:
-    while part := list(itertools.islice(lines, _TEXTS_AT_ONCE)):
+class _Segmented(NamedTuple):
+    """A text of a file: its line, itself as it is encoded, and its units."""
+
+    number: int
+    normalized: str
+    units: list[int]
+
+
+def _batches(texts: Iterator[_Segmented]) -> Iterator[list[_Segmented]]:
+    while part := list(itertools.islice(texts, _TEXTS_AT_ONCE)):
         yield part
 
 
-def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | None) -> Iterator[TextLine]:
+def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | None) -> Iterator[_Segmented]:
     """Yield the texts that a vector can hold; note the others in ``skipped``, or stop if that is None."""
-    limit = model.encoder.config.code.max_units
+    from lexivert.text.tokenizer import normalize
+
     for line in lines:
         try:
-            size = len(model.encoder.segmenter.segment(line.text))
+            text = normalize(line.text)
+            units = model.encoder.units_of(text)
+        except TooLongError as error:
+            if skipped is None:
+                raise LexivertError(f"{line.where}: text {error}: split it or add --skip-long") from error
+            skipped.append(line.number)
         except ValueError as error:
             raise LexivertError(f"{line.where}: {error}") from error
-        if size <= limit:
-            yield line
-        elif skipped is None:
-            message = (
-                f"{line.where}: text of {size} units; a vector holds at most {limit}: split it or add --skip-long"
-            )
-            raise LexivertError(message)
         else:
-            skipped.append(line.number)
+            yield _Segmented(line.number, text, units)
 
 
 def _readings(model: Lexivert, parts: Iterator[Any], source: Path) -> Iterator[Reading]:
@@ -281,15 +322,12 @@ def _readings(model: Lexivert, parts: Iterator[Any], source: Path) -> Iterator[R
     for part in parts:
         try:
             readings = model.read(part)
+        except RowError as error:
+            raise LexivertError(f"{source}: {error.kind} {start + error.row} {error.reason}") from error
         except ValueError as error:
-            raise LexivertError(f"{source}: {_recounted(str(error), start)}") from error
+            raise LexivertError(f"{source}: {error}") from error
         yield from readings
         start += len(part)
-
-
-def _recounted(message: str, start: int) -> str:
-    """Count a part's vectors from the beginning of the file."""
-    return re.sub(r"\bvector (\d+)", lambda match: f"vector {start + int(match[1])}", message)
 
 
 def _one_row(text: str) -> str:

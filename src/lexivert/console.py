@@ -82,7 +82,7 @@ def _probability(score: float) -> Text:
 
 
 def verdict(reading: Reading, original: str) -> str:
-    """Say in one line whether a text was read back exactly, and whether the vector proves it.
+    """Say in one line whether a text was read back exactly, and whether the vector certifies it.
 
     Args:
         reading: what was read.

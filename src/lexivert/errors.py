@@ -13,3 +13,23 @@ class MissingArtifactError(LexivertError):
 
 class DamagedArtifactError(LexivertError):
     """A file is there but can't be read as what it should be."""
+
+
+class TooLongError(ValueError):
+    """A text has more units than a vector holds."""
+
+
+class RowError(ValueError):
+    """One of several texts or vectors is wrong.
+
+    Args:
+        kind: what it is one of, ``text`` or ``vector``.
+        row: its row, from 0.
+        reason: what is wrong, as a sentence without its subject.
+    """
+
+    def __init__(self, kind: str, row: int, reason: str) -> None:
+        super().__init__(f"{kind} {row} {reason}")
+        self.kind = kind
+        self.row = row
+        self.reason = reason

@@ -1,7 +1,8 @@
 """Text and vector files of users, read and written in parts, so that their size never matters.
 
 Texts are ``.txt`` (a text a line) or ``.jsonl`` (an object a line); vectors are ``.npy`` (a row a vector) or
-``.parquet`` (a column of lists). What is written appears whole or not at all.
+``.parquet`` (a column of lists, with the fingerprint of the model that made them in the schema's metadata). What is
+written appears complete or not at all.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ STANDARD = Path("-")
 TEXT_SUFFIXES = (".txt", ".jsonl")
 VECTOR_SUFFIXES = (".npy", ".parquet")
 LINE_COLUMN, VECTOR_COLUMN = "line", "vector"
+FINGERPRINT = b"lexivert.fingerprint"
+"""Key of the schema's metadata in ``.parquet`` files."""
 
 Vectors = npt.NDArray[Any]
 WriteVectors = Callable[[Sequence[int], npt.NDArray[np.float32]], None]
@@ -128,15 +131,22 @@ def _field(content: str, field: str, where: str) -> str:
 
 
 @contextlib.contextmanager
-def vector_writer(path: Path, width: int) -> Iterator[WriteVectors]:
+def vector_writer(path: Path, width: int, fingerprint: str) -> Iterator[WriteVectors]:
     """Give a function that appends rows to a vector file: line numbers (n,) and vectors (n, D) float32.
 
-    A ``.parquet`` file keeps the line numbers in column ``line`` beside ``vector``; a ``.npy`` file has no place for
-    them.
+    A ``.parquet`` file keeps the line numbers in column ``line`` beside ``vector``, and the fingerprint; a ``.npy``
+    file has no place for them.
+
+    Args:
+        path: the file.
+        width: of a vector, D.
+        fingerprint: of the model.
     """
-    writer = _parquet_writer if path.suffix == ".parquet" else _npy_writer
-    with atomic_path(path) as temporary, writer(temporary, width) as write:
-        yield write
+    with atomic_path(path) as temporary, contextlib.ExitStack() as stack:
+        if path.suffix == ".parquet":
+            yield stack.enter_context(_parquet_writer(temporary, width, fingerprint))
+        else:
+            yield stack.enter_context(_npy_writer(temporary, width))
 
 
 @contextlib.contextmanager
@@ -161,8 +171,9 @@ def _npy_writer(path: Path, width: int) -> Iterator[WriteVectors]:
 
 
 @contextlib.contextmanager
-def _parquet_writer(path: Path, width: int) -> Iterator[WriteVectors]:
-    schema = pa.schema([(LINE_COLUMN, pa.int64()), (VECTOR_COLUMN, pa.list_(pa.float32(), width))])
+def _parquet_writer(path: Path, width: int, fingerprint: str) -> Iterator[WriteVectors]:
+    columns = [(LINE_COLUMN, pa.int64()), (VECTOR_COLUMN, pa.list_(pa.float32(), width))]
+    schema = pa.schema(columns, metadata={FINGERPRINT: fingerprint})
     with pq.ParquetWriter(path, schema, compression="zstd") as file:
 
         def write(lines: Sequence[int], vectors: npt.NDArray[np.float32]) -> None:
@@ -183,6 +194,19 @@ def count_vectors(path: Path) -> int:
         return len(_open_npy(path))
     with _parquet_explained(path):
         return int(pq.ParquetFile(path).metadata.num_rows)
+
+
+def fingerprint_of(path: Path) -> str | None:
+    """Fingerprint of the model that wrote a vector file, or None where the file does not say.
+
+    Raises:
+        LexivertError: it is damaged.
+    """
+    if path.suffix != ".parquet":
+        return None
+    with _parquet_explained(path):
+        found = (pq.read_schema(path).metadata or {}).get(FINGERPRINT)
+    return None if found is None else found.decode("utf-8", "replace")
 
 
 def read_vectors(path: Path, rows_at_once: int, column: str = VECTOR_COLUMN) -> Iterator[Vectors]:

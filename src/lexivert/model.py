@@ -1,32 +1,33 @@
-"""The public API: load a trained Lexivert, write texts as vectors, read vectors back."""
+"""The public API: load a trained Lexivert, write texts as vectors, read vectors back, save and share the model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, overload
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import torch.nn.functional as F
-from torch import Tensor
+from huggingface_hub import ModelHubMixin, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError
 
+from lexivert import arguments
+from lexivert.arguments import Vectors
 from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
-from lexivert.codes.superposition import split_parts
-from lexivert.controller import storage
+from lexivert.controller import model_folder, storage
 from lexivert.controller.controller import Controller
-from lexivert.controller.observation import Observation
-from lexivert.controller.results import DecodeResult, Step
+from lexivert.controller.results import Step
+from lexivert.encoders.huggingface import is_local
+from lexivert.errors import LexivertError, RowError
 from lexivert.generation.hill_climbing import HillClimbing
+from lexivert.reading import Reader, Reading
 from lexivert.search.unit_index import UnitIndex
-from lexivert.text.lexicon import WIKITEXT
-from lexivert.text.tokenizer import normalize
 
 _TEXTS_AT_ONCE = 64
-_OPEN_ENDS = 2  # last units of a known beginning that may be spelled otherwise
 
 __all__ = ["Lexivert", "Neighbor", "Reading", "Step"]
 
@@ -46,31 +47,11 @@ class Neighbor:
     score: float
 
 
-@dataclass(frozen=True)
-class Reading:
-    """A text read back from a vector, with what is known of it.
+class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
+    """Encoder and decoder of one trained model.
 
-    Attributes:
-        text: the rebuilt text.
-        units: surfaces of the units it was rebuilt from.
-        scores: probability that each unit is right, 0 to 1.
-        confidence: probability that the text is exactly right, 0 to 1; 0 where only the meaning was known.
-        fit: cosine of the given order part with the rebuilt one.
-        verified: the rebuilt vector equals the given one, so the text is exactly right.
-        steps: the rebuild, if ``trace`` was asked for.
-    """
-
-    text: str
-    units: tuple[str, ...]
-    scores: tuple[float, ...]
-    confidence: float
-    fit: float
-    verified: bool
-    steps: tuple[Step, ...]
-
-
-class Lexivert:
-    """Encoder and controller of one trained model.
+    Texts may be given as any sequence of strings, vectors as an array or nested lists; a column of a pandas table
+    serves for either, and ``table["vector"] = list(model.encode(table["text"]))`` puts vectors into one.
 
     Args:
         encoder: text to vector.
@@ -80,16 +61,85 @@ class Lexivert:
     def __init__(self, encoder: Encoder, decoder: Controller) -> None:
         self.encoder = encoder
         self.decoder = decoder
-        self.meaning = HillClimbing(encoder, decoder.parts.prior)
+        self.generator = HillClimbing(encoder, decoder.parts.prior)
 
     @classmethod
-    def load(cls, path: Path | str = ".") -> Lexivert:
+    def load(cls, path: Path | str = ".", *, device: str | None = None) -> Self:
         """Load from a project folder after ``dvc repro``.
+
+        Args:
+            path: the project folder.
+            device: auto, cpu, cuda or mps; what ``backbone.device`` in the project's params says if None.
 
         Raises:
             LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
         """
-        return cls(*storage.load_model(Paths(Path(path))))
+        return cls(*storage.load_model(Paths(Path(path)), device))
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, device: str = "auto", **hub: Any) -> Self:
+        """Load from a model folder that ``save_pretrained`` wrote, or from the Hugging Face hub.
+
+        Vectors and texts read are those of the model that was saved, to the byte on the same kind of machine. A
+        backbone that is not in the folder comes from its package or the hub, and must be the one it was made with.
+
+        Args:
+            pretrained_model_name_or_path: a folder, or a hub id such as ``name/model``.
+            device: auto (cuda, else mps, else cpu), cpu, cuda or mps.
+            **hub: for hub ids, ``revision``, ``token``, ``cache_dir``, ``force_download`` and ``local_files_only``.
+
+        Raises:
+            LexivertError: a file is missing or damaged, of another format version, the backbone is another one, or
+                the hub has no such model or can't be reached.
+        """
+        name = str(pretrained_model_name_or_path)
+        if is_local(name) or isinstance(pretrained_model_name_or_path, Path):
+            return cls(*model_folder.read(Path(name).expanduser(), device))
+        with _hub_explained(name):
+            return super().from_pretrained(name, device=device, **hub)
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, device: str = "auto", **hub: Any) -> Self:
+        """Fetch a model from the hub; called by the mixin."""
+        wanted = [*model_folder.FILES, f"{model_folder.BACKBONE}/*"]
+        folder = snapshot_download(model_id, allow_patterns=wanted, **hub)
+        return cls(*model_folder.read(Path(folder), device))
+
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        *,
+        include_backbone: bool = True,
+        repo_id: str | None = None,
+        push_to_hub: bool = False,
+        **hub: Any,
+    ) -> str | None:
+        """Write a model folder that loads anywhere, all of it or nothing; see ``controller.model_folder``.
+
+        Weights are safetensors, tables Parquet, the rest JSON. A Flat FAISS index is built anew when it is needed;
+        other kinds are kept in FAISS's own format.
+
+        Args:
+            save_directory: made, or replaced if it holds a model and nothing else.
+            include_backbone: with the backbone's weights and tokeniser; without, its package or hub id is named and
+                its fingerprint kept.
+            repo_id: on the hub; the folder's name if None.
+            push_to_hub: upload it, too.
+            **hub: options of ``push_to_hub``.
+
+        Returns:
+            Address of the upload, or None.
+
+        Raises:
+            LexivertError: the folder holds something else, or a backbone that only this machine has is left out.
+        """
+        folder = Path(save_directory)
+        model_folder.write(folder, self.encoder, self.decoder, include_backbone=include_backbone)
+        if not push_to_hub:
+            return None
+        if not include_backbone:
+            hub.setdefault("ignore_patterns", [f"{model_folder.BACKBONE}/*"])
+        return str(self.push_to_hub(repo_id or folder.resolve().name, **hub))
 
     @property
     def index(self) -> UnitIndex:
@@ -101,15 +151,33 @@ class Lexivert:
         """Width of a vector, D."""
         return self.encoder.embed_dim
 
+    @property
+    def semantic_width(self) -> int:
+        """Width of the semantic prefix, S."""
+        return self.encoder.config.semantic_width
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that decides a vector; models with the same one read each other's vectors."""
+        return self.encoder.fingerprint
+
     def segment(self, text: str) -> list[str]:
         """Surfaces of the units that a text is written in.
 
         Raises:
-            ValueError: the text holds lone surrogates or more units than a vector is made for.
+            ValueError: it is no string, holds lone surrogates, or has more units than a vector is made for.
         """
-        return self.encoder.segmenter.surface(self.encoder.segment([text])[0])
+        return self.encoder.segmenter.surface(self.encoder.segment(arguments.check_texts([text]))[0])
 
-    def encode(self, texts: Sequence[str], *, progress: str = "") -> npt.NDArray[np.float32]:
+    def fits(self, text: str) -> bool:
+        """Whether a vector can hold a text; one of far too many characters is refused at once.
+
+        Raises:
+            ValueError: it is no string or holds lone surrogates.
+        """
+        return self.encoder.fits(arguments.check_texts([text])[0])
+
+    def encode(self, texts: Sequence[str], *, progress: str = "") -> Vectors:
         """Vectors of texts, of unit length; their first S dimensions are the backbone's embedding, scaled.
 
         Args:
@@ -119,15 +187,10 @@ class Lexivert:
         Shape: (B, D).
 
         Raises:
-            ValueError: ``texts`` is one string or holds something else, or a text can't be encoded (see ``segment``).
+            ValueError: ``texts`` is one string, a table, or no sequence.
+            RowError: a text is no string or can't be encoded (see ``segment``); a ValueError with its ``row``.
         """
-        if isinstance(texts, str):
-            raise ValueError("texts is one string; give a list of strings")  # noqa: TRY004 documented as ValueError
-        texts = list(texts)
-        for row, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise ValueError(f"text {row} is of type {type(text).__name__}; give strings")  # noqa: TRY004
-        return self.encoder.encode(texts, progress=progress)
+        return self.encoder.encode(arguments.check_texts(texts), progress=progress)
 
     @overload
     def decode(self, vectors: npt.ArrayLike, *, prefix: str = "", banned: Sequence[str] = ()) -> list[str]: ...
@@ -166,17 +229,18 @@ class Lexivert:
         """Read texts back.
 
         A vector whose order part is zero or missing, such as an ordinary sentence embedding, holds no words to be
-        read: it is given a text of like meaning, written by the Selector and revised until its own embedding is near.
+        read; it is passed on to ``generate``.
 
         Args:
             vectors: of any positive length. Shape: (B, D), or (B, S) for semantic prefixes alone.
             scores: give back ``Reading``s, with what is known of each text, in place of strings.
             trace: the same, with every step of the rebuild.
             prefix: how every text is known to begin.
-            banned: words that no text may hold, in any casing.
+            banned: single words that no text may hold, in any casing; each must be a word of some unit.
 
         Raises:
-            ValueError: wrong shape, a number that is not finite, a zero vector, or a prefix too long for a vector.
+            ValueError: wrong shape, a prefix too long for a vector, or a banned word that is none.
+            RowError: a zero vector, or a number that is not finite; a ValueError with its ``row``.
         """
         readings = self.read(vectors, trace=trace, prefix=prefix, banned=banned)
         return readings if scores or trace else [reading.text for reading in readings]
@@ -185,39 +249,39 @@ class Lexivert:
         self, vectors: npt.ArrayLike, *, trace: bool = False, prefix: str = "", banned: Sequence[str] = ()
     ) -> list[Reading]:
         """Read texts back with all that is known of them; arguments and errors as of ``decode``."""
-        checked = self._checked(vectors)
-        if isinstance(banned, str):
-            raise ValueError("banned is one string; give a list of words")  # noqa: TRY004 documented as ValueError
-        units = self._units_with(banned)
-        reader = _Reader(
-            self.encoder,
-            self.decoder.without(units) if units else self.decoder,
-            self.meaning.without(units) if units else self.meaning,
-            prefix,
-            self._starts(prefix),
-        )
+        checked = arguments.check_vectors(vectors, self.embed_dim, self.semantic_width)
+        return self._read(checked, prefix, banned, trace=trace)
+
+    def generate(self, prefixes: npt.ArrayLike, *, prefix: str = "", banned: Sequence[str] = ()) -> list[str]:
+        """Write texts of like meaning for semantic prefixes, such as ordinary embeddings of the backbone.
+
+        The Selector drafts each text; it is revised until its own embedding is near. Nothing of it is certain.
+
+        Args:
+            prefixes: of any positive length; of full vectors the prefix is taken. Shape: (B, S) or (B, D).
+            prefix: how every text shall begin.
+            banned: see ``decode``.
+
+        Raises:
+            ValueError, RowError: see ``decode``; a vector without a semantic prefix is refused, too.
+        """
+        checked = arguments.check_vectors(prefixes, self.embed_dim, self.semantic_width)
+        checked[:, self.semantic_width :] = 0.0
+        empty = ~checked.any(axis=1)
+        if empty.any():
+            raise RowError("vector", int(empty.argmax()), "has no semantic prefix; there is nothing to write about")
+        return [reading.text for reading in self._read(checked, prefix, banned)]
+
+    def _read(self, vectors: Vectors, prefix: str, banned: Sequence[str], *, trace: bool = False) -> list[Reading]:
+        units = arguments.banned_units(banned, self.encoder.segmenter.lexicon)
+        decoder = self.decoder.without(units) if units else self.decoder
+        generator = self.generator.without(units) if units else self.generator
+        reader = Reader(self.encoder, decoder, generator, prefix)
+        reader.starts  # noqa: B018 says what is wrong with the prefix even where there is no vector
         readings: list[Reading] = []
-        for start in range(0, len(checked), _TEXTS_AT_ONCE):
-            readings += reader.read(checked[start : start + _TEXTS_AT_ONCE], trace=trace)
+        for start in range(0, len(vectors), _TEXTS_AT_ONCE):
+            readings += reader.read(vectors[start : start + _TEXTS_AT_ONCE], trace=trace)
         return readings
-
-    def _starts(self, prefix: str) -> list[list[int]]:
-        """Units that a text beginning so may begin with: its last ones may go into longer units with what follows."""
-        if not isinstance(prefix, str):
-            raise ValueError(f"prefix is of type {type(prefix).__name__}; give a string")  # noqa: TRY004
-        units = self.encoder.segment([prefix])[0]
-        starts = [units[: len(units) - fewer] for fewer in range(min(_OPEN_ENDS, max(len(units) - 1, 0)) + 1)]
-        plain = [start for start in starts if start and start[0] != WIKITEXT]
-        limit = self.encoder.config.code.max_units
-        return [s for s in (*starts, *([WIKITEXT, *start] for start in plain)) if 0 < len(s) <= limit]
-
-    def _units_with(self, words: Sequence[str]) -> list[int]:
-        """Units that hold one of some words as a word of their own, in any casing."""
-        if not words:
-            return []
-        wanted = {word.casefold() for word in words}
-        surfaces = self.encoder.segmenter.lexicon.surfaces
-        return [unit for unit, surface in enumerate(surfaces) if not wanted.isdisjoint(surface.casefold().split())]
 
     def neighbors(self, query: str | npt.ArrayLike, k: int = 10) -> list[Neighbor]:
         """Units whose codes are nearest to a text's, or to those of the text that a vector holds.
@@ -225,15 +289,15 @@ class Lexivert:
         A text of several units stands for the sum of their codes, whatever their order.
 
         Args:
-            query: a text, such as a word or phrase, or a vector. Shape: (D,).
+            query: a text, such as a word or phrase, or a vector. Shape: (D,) or (S,).
             k: how many.
 
         Raises:
-            ValueError: ``k`` is no positive whole number, the text is empty, or text or vector are not valid.
+            ValueError: ``k`` is no positive integer, the text is empty, or text or vector are not valid.
         """
         if not isinstance(k, int | np.integer) or k < 1:
-            raise ValueError(f"k is {k}; ask for at least 1 neighbour, a whole number")
-        text = query if isinstance(query, str) else self.decode(np.asarray(query)[None])[0]
+            raise ValueError(f"k is {k}; ask for at least 1 neighbour, an integer")
+        text = query if isinstance(query, str) else self._text_of(query)
         units = self.encoder.segment([text])[0]
         if not units:
             raise ValueError("the text is empty; it has no neighbours")
@@ -245,105 +309,20 @@ class Lexivert:
             for unit, score in zip(found[0].tolist(), scores[0].tolist(), strict=True)
         ]
 
-    def _checked(self, vectors: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        array = np.asarray(vectors)
-        semantic_width = self.encoder.config.semantic_width
-        if array.ndim != 2 or array.shape[1] not in {self.embed_dim, semantic_width}:
-            message = f"(B, {self.embed_dim}) is needed, or (B, {semantic_width}) for semantic prefixes alone"
-            raise ValueError(f"vectors have shape {array.shape}; {message}")
-        if not np.issubdtype(array.dtype, np.number) or np.issubdtype(array.dtype, np.complexfloating):
-            raise ValueError(f"vectors are of type {array.dtype}; real numbers are needed")
-        wide = array.astype(np.float64)
-        bad = ~np.isfinite(wide).all(axis=1)
-        if bad.any():
-            raise ValueError(f"vector {int(bad.argmax())} holds NaN or infinity")
-        empty = ~wide.any(axis=1)
-        if empty.any():
-            raise ValueError(f"vector {int(empty.argmax())} is zero; there is nothing to read back")
-        wide = np.pad(wide, ((0, 0), (0, self.embed_dim - wide.shape[1])))
-        order = slice(semantic_width, None)
-        for part in (slice(order.start), order):  # tiny or huge numbers stay finite and above zero in float32
-            largest = np.abs(wide[:, part]).max(axis=1, keepdims=True)
-            wide[:, part] /= np.where(largest > 0, largest, 1.0)
-        checked: npt.NDArray[np.float32] = wide.astype(np.float32)
-        return checked
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Reads vectors back under what is known of all their texts.
-
-    Attributes:
-        encoder: gives the layout and joins units.
-        decoder: for vectors with an order part.
-        meaning: for semantic prefixes alone.
-        prefix: how every text begins.
-        starts: units that a text beginning so may begin with.
-    """
-
-    encoder: Encoder
-    decoder: Controller
-    meaning: HillClimbing
-    prefix: str
-    starts: list[list[int]]
-
-    def read(self, vectors: npt.NDArray[np.float32], *, trace: bool) -> list[Reading]:
-        """One reading for each vector. Shape: (B, D)."""
-        semantic, order = split_parts(torch.from_numpy(vectors), self.encoder.config.semantic_width)
-        readings: dict[int, Reading] = {}
-        ordered = order.any(dim=1)
-        rows = ordered.nonzero()[:, 0]
-        if len(rows):
-            readings.update(zip(rows.tolist(), self._from_order(order[rows], semantic[rows], trace), strict=True))
-        rows = (~ordered).nonzero()[:, 0]
-        if len(rows):
-            readings.update(zip(rows.tolist(), self._from_meaning(semantic[rows]), strict=True))
-        return [readings[row] for row in range(len(vectors))]
-
-    def _from_order(self, order: Tensor, semantic: Tensor, trace: bool) -> list[Reading]:
-        """Read order parts; of several spellings of a prefix the one whose text fits best is taken."""
-        best: list[Reading] = []
-        for start in self.starts or [[]]:
-            fixed = self._fixed(start, len(order)) if start else None
-            decoded = self.decoder.decode(Observation.of(order, semantic, fixed), trace=trace)
-            found = [self._reading(decoded, row) for row in range(len(order))]
-            best = [
-                max(pair, key=lambda reading: (reading.text.startswith(normalize(self.prefix)), reading.fit))
-                for pair in zip(best or found, found, strict=True)
-            ]
-        return best
-
-    def _from_meaning(self, semantic: Tensor) -> list[Reading]:
-        """Texts of like meaning, of which nothing is certain."""
-        fixed = self._fixed(self.starts[0], len(semantic)) if self.starts else None
-        segmenter = self.encoder.segmenter
-        return [
-            Reading(
-                text=segmenter.join(units),
-                units=tuple(segmenter.surface(units)),
-                scores=(0.0,) * len(units),
-                confidence=0.0,
-                fit=0.0,
-                verified=False,
-                steps=(),
+    def _text_of(self, query: npt.ArrayLike) -> str:
+        vector = np.asarray(query)
+        if vector.ndim != 1:
+            raise ValueError(
+                f"query has shape {vector.shape}; give a text, or one vector of shape ({self.embed_dim},)"
             )
-            for units in self.meaning.generate(semantic, fixed)
-        ]
+        return self.decode(vector[None])[0]
 
-    def _fixed(self, start: list[int], count: int) -> Tensor:
-        """Known units at the beginning of texts, -1 elsewhere. Shape: (B, P)."""
-        fixed = torch.full((count, self.encoder.config.code.max_units + 1), -1)
-        fixed[:, : len(start)] = torch.tensor(start)
-        return fixed
 
-    def _reading(self, decoded: DecodeResult, row: int) -> Reading:
-        segmenter = self.encoder.segmenter
-        return Reading(
-            text=segmenter.join(decoded.units[row]),
-            units=tuple(segmenter.surface(decoded.units[row])),
-            scores=tuple(decoded.scores[row]),
-            confidence=0.0 if decoded.confidence is None else float(decoded.confidence[row]),
-            fit=max(min(float(decoded.fit[row]), 1.0), 0.0),
-            verified=bool(decoded.verified[row]),
-            steps=tuple(decoded.steps[row]),
-        )
+@contextlib.contextmanager
+def _hub_explained(name: str) -> Iterator[None]:
+    """Turn the hub client's many errors into one line."""
+    try:
+        yield
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise LexivertError(f"{name!r} is no folder here, nor a model that the hub gives ({reason})") from error

@@ -1,14 +1,14 @@
-"""Lexivert as a sentence-transformers module: the whole vector as an ordinary sentence embedding.
+"""Lexivert as a sentence-transformers module: the full vector as an ordinary sentence embedding.
 
-An exported folder holds no weights, only where the project's models lie, relative to itself. It loads with
+An exported folder holds the model itself (see ``controller.model_folder``) and may be moved or put on the hub; its
+module's folder is one that ``Lexivert.from_pretrained`` reads, too. It loads with
 ``SentenceTransformer(folder, trust_remote_code=True)`` wherever Lexivert is installed: since release 6
 sentence-transformers asks for this flag for every class outside itself, installed ones too. Without the flag, build
-the model from the module: ``SentenceTransformer(modules=[LexivertModule(root)])``.
+the model from the module: ``SentenceTransformer(modules=[LexivertModule(folder)])``.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -18,21 +18,30 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import InputModule
 
 from lexivert.codes.encoder import Encoder
+from lexivert.controller import model_folder
+from lexivert.errors import LexivertError
+from lexivert.model import Lexivert
 
 
 class LexivertModule(InputModule):  # type: ignore[misc]  # sentence-transformers is untyped to mypy
     """Text to the full vector, as the only module of a ``SentenceTransformer``.
 
     Args:
-        root: the project folder that holds ``models/``.
+        folder: a model folder, or a project folder after ``dvc repro``.
+        device: auto, cpu, cuda or mps.
+
+    Raises:
+        LexivertError: a file is missing or damaged.
     """
 
     save_in_root = False
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, folder: str | Path, device: str = "auto") -> None:
         super().__init__()
-        self.root = Path(root).resolve()
-        self.encoder = Encoder.load(self.root)
+        self.folder = Path(folder).resolve()
+        self._is_model = model_folder.is_model_folder(self.folder)
+        read = model_folder.read_encoder if self._is_model else Encoder.load
+        self.encoder = read(self.folder, device)
 
     def preprocess(self, inputs: Sequence[str], prompt: str | None = None, **_: Any) -> dict[str, Any]:
         """Pass texts on; the encoder segments them itself."""
@@ -48,21 +57,29 @@ class LexivertModule(InputModule):  # type: ignore[misc]  # sentence-transformer
         return int(self.encoder.embed_dim)
 
     def save(self, output_path: str, *_: Any, **__: Any) -> None:
-        """Write ``config.json``: where the project folder lies, seen from ``output_path``."""
-        self._saved_root = os.path.relpath(self.root, Path(output_path).resolve())
-        self.save_config(output_path)
+        """Write a model folder that needs nothing else.
 
-    def get_config_dict(self) -> dict[str, Any]:
-        """What ``save`` writes."""
-        return {"root": getattr(self, "_saved_root", str(self.root))}
+        Raises:
+            LexivertError: the model that this one was loaded from is gone, or the folder holds something else.
+        """
+        model = Lexivert.from_pretrained(self.folder) if self._is_model else Lexivert.load(self.folder)
+        model.save_pretrained(output_path)
 
     @classmethod
-    def load(cls, model_name_or_path: str, subfolder: str = "", **_: Any) -> Self:
-        """Read a folder that ``save`` wrote."""
-        root = cls.load_config(model_name_or_path, subfolder=subfolder)["root"]
-        return cls(Path(model_name_or_path) / subfolder / root)
+    def load(cls, model_name_or_path: str, subfolder: str = "", **hub: Any) -> Self:
+        """Read what ``save`` wrote, from a folder or the hub.
+
+        Raises:
+            LexivertError: it is not there.
+        """
+        names = ("token", "cache_folder", "revision", "local_files_only")
+        options = {name: hub[name] for name in names if name in hub}
+        folder = cls.load_dir_path(model_name_or_path, subfolder=subfolder, **options)
+        if folder is None:
+            raise LexivertError(f"{model_name_or_path} has no folder {subfolder!r}; save the model again")
+        return cls(folder)
 
 
-def export(root: Path, folder: Path) -> None:
-    """Write ``folder`` so that sentence-transformers loads it; it must keep its place relative to ``root``."""
-    SentenceTransformer(modules=[LexivertModule(root)], device="cpu").save(str(folder), create_model_card=False)
+def export(source: Path, folder: Path) -> None:
+    """Write ``folder`` so that sentence-transformers loads it, from a model folder or a project folder."""
+    SentenceTransformer(modules=[LexivertModule(source)], device="cpu").save(str(folder), create_model_card=False)

@@ -8,8 +8,10 @@ from lexivert import artifacts
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.hashing import identity_codes
 from lexivert.config import ModelConfig
-from lexivert.errors import LexivertError
+from lexivert.encoders.huggingface import HuggingFaceEncoder
+from lexivert.errors import LexivertError, TooLongError
 from lexivert.text.lexicon import COUNTED_KINDS, EOS, RESERVED, Lexicon
+from lexivert.text.segmentation import Segmenter
 
 WORDS = ("the", "old", "captain", "river", "the old", "saw", ".")
 
@@ -70,10 +72,52 @@ def test_a_text_that_is_far_too_long_is_refused_without_segmenting_it(encoder, m
     """White space does not count, as it is not kept."""
     most = 96 * encoder.segmenter.most_characters
     assert encoder.segment(["saw" + " " * most + "saw"]) == [encoder.segmenter.segment("saw saw")]
-    monkeypatch.setattr(encoder.segmenter, "segment", lambda _: [0])
+    monkeypatch.setattr(encoder.segmenter, "segment_normalized", lambda _: [0])
     assert encoder.segment(["x" * most]) == [[0]]
     with pytest.raises(ValueError, match=f"text 1 has {most + 1} characters, far too many for the 96 units"):
         encoder.segment(["saw", "x" * (most + 1)])
+
+
+def test_what_fits(encoder):
+    assert encoder.fits("saw " * 96)
+    assert not encoder.fits("saw " * 97)
+    assert not encoder.fits("x" * 10_000_000)
+    with pytest.raises(TooLongError, match=r"^has 97 units; a vector holds at most 96$"):
+        encoder.units_of("saw " * 96 + "saw")
+
+
+def test_segmented_texts_are_not_segmented_again(encoder, monkeypatch):
+    texts = ["the old captain saw the river.", ""]
+    expected, units = encoder.encode(texts), encoder.segment(texts)
+    monkeypatch.setattr(encoder, "segmenter", None)
+    np.testing.assert_array_equal(encoder.encode_segmented(texts, units), expected)
+
+
+def test_the_fingerprint_follows_whatever_decides_a_vector(encoder, tmp_path):
+    def same(**parts):
+        known = {name: getattr(encoder, name) for name in ("config", "backbone", "segmenter", "codes")}
+        return Encoder(**(known | parts)).fingerprint
+
+    config, lexicon = encoder.config, encoder.segmenter.lexicon
+    first = encoder.fingerprint
+    assert len(first) == 16
+    assert same() == first == Encoder.load(tmp_path, "cpu").fingerprint
+    other_place = config.backbone.model_copy(update={"model": "elsewhere", "device": "cuda"})
+    assert same(config=config.model_copy(update={"backbone": other_place})) == first
+    renamed = Lexicon((*lexicon.surfaces[:-1], "!"), lexicon.kinds, lexicon.counts, lexicon.usage)
+    codes = encoder.codes.clone()
+    codes[5, 7] += 0.01
+    cls = HuggingFaceEncoder(
+        encoder.backbone.model, encoder.backbone.tokenizer, config.backbone.model_copy(update={"pooling": "cls"})
+    )
+    changed = [
+        same(config=config.model_copy(update={"seed": 1})),
+        same(config=config.model_copy(update={"code": config.code.model_copy(update={"semantic_share": 0.5})})),
+        same(segmenter=Segmenter(renamed)),
+        same(codes=codes),
+        same(backbone=cls),
+    ]
+    assert len({first, *changed}) == 6
 
 
 def test_codes_that_do_not_fit_the_lexicon(tmp_path, tiny_params):

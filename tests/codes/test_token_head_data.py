@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from lexivert.artifacts import Paths, write_array, write_parquet
-from lexivert.codes.token_head_data import checkpoint_for, head_config, read_token_head_data
+from lexivert.codes.token_head_data import head_config, read_token_head_data
 from lexivert.config import load_params
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
+from lexivert.stages.token_head import checkpoint_of
 from lexivert.text.lexicon import RESERVED, Lexicon
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -56,7 +57,7 @@ def test_relations_go_where_they_belong(paths, params):
     assert data.units.never_negative.pairs(big)[1].tolist() == [LARGE, BIGGER]
     assert data.units.antonyms.pairs(big)[1].tolist() == [SMALL]
     assert data.pairs["sibling"].pairs(big)[1].tolist() == [GREAT]
-    assert data.units.twins[LOWER_THE] == data.units.twins[UPPER_THE] == UPPER_THE
+    assert data.units.duplicates[LOWER_THE] == data.units.duplicates[UPPER_THE] == UPPER_THE
     assert len(data.units.kept) == len(data.surfaces)
     assert data.config.code_width == 2048 - 8
 
@@ -64,7 +65,7 @@ def test_relations_go_where_they_belong(paths, params):
 def test_held_out_units_take_no_part_in_training(paths, params):
     data = read_token_head_data(paths, with_share(params, 0.5))
     kept = set(data.units.kept.tolist())
-    assert kept == set(np.nonzero(~data.held_out)[0].tolist())
+    assert kept == set(np.nonzero(~data.heldout)[0].tolist())
     assert 0 < len(kept) < len(data.surfaces)
     for relations in (data.units.synonyms, data.units.never_negative, data.units.antonyms):
         left, right = relations.pairs(torch.arange(len(data.surfaces)))
@@ -73,12 +74,12 @@ def test_held_out_units_take_no_part_in_training(paths, params):
 
 def test_checkpoint_is_valid_for_these_params_and_inputs_only(paths, params):
     data = read_token_head_data(paths, params)
-    same = checkpoint_for(paths, params, read_token_head_data(paths, params))
-    assert checkpoint_for(paths, params, data) == same
+    same = checkpoint_of(paths, params, read_token_head_data(paths, params))
+    assert checkpoint_of(paths, params, data) == same
     other_share = with_share(params, 0.3)
-    assert checkpoint_for(paths, other_share, read_token_head_data(paths, other_share)) != same
+    assert checkpoint_of(paths, other_share, read_token_head_data(paths, other_share)) != same
     write_pairs(paths.antonyms, [(BIG, LARGE, "antonym")])
-    assert checkpoint_for(paths, params, read_token_head_data(paths, params)) != same
+    assert checkpoint_of(paths, params, read_token_head_data(paths, params)) != same
 
 
 def test_missing_and_unfit_files_are_named(paths, params):

@@ -46,7 +46,8 @@ def naive(world, order, log_prior, rounds, variance_scale, sparse):
     else takes over what the last such one says of the length.
 
     Returns:
-        Means (N, O), probabilities of lengths (P,), the memory for the next residual (O,), and the positions left out.
+        Means (N, O), probabilities of lengths (P,), the memory for the next residual (O,), and the positions left
+        out.
     """
     codes, positions, width = world.codebook.codes.float(), world.codebook.binding.positions, len(order)
     log_prior = log_prior.clone()

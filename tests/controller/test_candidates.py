@@ -14,9 +14,7 @@ from lexivert.text.lexicon import EOS, NEVER
 
 
 def search(world, candidates=None):
-    return CandidateSearch(
-        world.prior, world.index, world.codebook, candidates or world.params.easy_first.candidates
-    )
+    return CandidateSearch(world.prior, world.index, world.codebook, candidates or world.params.easy_first.candidates)
 
 
 def everywhere(queries, *, frequent_only):
@@ -115,7 +113,9 @@ def first_queries(world, texts):
     which, positions = asked.nonzero(as_tuple=True)
     estimate = estimate_noise(observed, belief, rows)
     with torch.no_grad():
-        found = evidence_at(Positions(rows, which, positions), asked.shape[1], observed, belief, estimate, world.prior)
+        found = evidence_at(
+            Positions(rows, which, positions), asked.shape[1], observed, belief, estimate, world.prior
+        )
     return Queries(
         rows=which,
         positions=positions,

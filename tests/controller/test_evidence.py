@@ -30,7 +30,7 @@ def at(rows, which, positions):
 
 
 def test_the_effective_observation_is_all_but_what_others_explain(world):
-    """A committed unit that is looked at again, an open position, a guess; and another text, whose noise is its own."""
+    """A commit that is looked at again, an open position, a guess; and another text, whose noise is its own."""
     observed, belief, estimate = state(world, [[5, 6, 7], [8]], [(0, 0, 5)], [(0, 2, 9)])
     found = evidence_at(at([0, 1], [0, 0, 0, 1], [0, 1, 2, 0]), 3, observed, belief, estimate, world.prior)
     codebook = world.codebook

@@ -46,7 +46,11 @@ def test_recorded_commits_are_those_of_one_call(world):
 def test_guesses_are_shown_as_open(world):
     belief, zero = believing(world, [2]), torch.tensor([0])
     belief.put(
-        zero, zero, torch.tensor([[5, 7, 9]]), torch.tensor([[0.6, 0.1, 0.1]]), world.codebook.embed(torch.tensor([5]))
+        zero,
+        zero,
+        torch.tensor([[5, 7, 9]]),
+        torch.tensor([[0.6, 0.1, 0.1]]),
+        world.codebook.embed(torch.tensor([5])),
     )
     recorder = TraceRecorder(world.vectors([[5, 6]]))
     recorder.commit(belief, zero, torch.tensor([1]), torch.tensor([6]), torch.ones(1))

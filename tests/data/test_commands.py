@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from lexivert.artifacts import Paths
-
-PROJECT = Path(__file__).parents[2]
+from lexivert.stages.__main__ import main
+from lexivert.yaml_reader import read_yaml
+from sections import REPOSITORY
 
 
 @pytest.fixture
 def project(tmp_path, embedded):
     """A folder with params for one text file of four documents; WordNet is there already."""
-    params = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+    params = read_yaml(REPOSITORY / "params.yaml")
     params["corpus"] |= {"source": "files", "files": ["notes.jsonl"], "valid_share": 0.3, "test_share": 0.3}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    YAML(typ="safe", pure=True).dump(params, tmp_path / "params.yaml")
     rows = [{"text": f"Note {number} is here. It has two sentences of its own, {number}."} for number in range(4)]
     (tmp_path / "notes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     Paths(tmp_path).raw.mkdir(parents=True)
@@ -29,18 +27,23 @@ def project(tmp_path, embedded):
     return tmp_path
 
 
-def stage(name, folder):
-    return subprocess.run(
-        [sys.executable, PROJECT / "pipeline" / f"{name}.py"], cwd=folder, capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def stage(monkeypatch, capsys):
+    """Runs a stage as its command does; gives the exit code and what stood on standard error."""
+
+    def run(name, folder):
+        monkeypatch.chdir(folder)
+        return main([name]), capsys.readouterr().err
+
+    return run
 
 
-def test_fetch_then_corpus_twice_the_same_bytes(project):
+def test_fetch_then_corpus_twice_the_same_bytes(project, stage):
     paths = Paths(project)
     written = []
     for _ in range(2):
-        assert stage("fetch", project).returncode == 0
-        assert stage("corpus", project).returncode == 0
+        assert stage("fetch", project)[0] == 0
+        assert stage("corpus", project)[0] == 0
         written.append(paths.corpus.read_bytes())
     assert written[0] == written[1]
     assert json.loads(paths.metrics("fetch").read_text())["texts"] == {"documents": 4}
@@ -54,24 +57,24 @@ def test_fetch_then_corpus_twice_the_same_bytes(project):
     assert pq.read_table(paths.corpus)["source"].unique().to_pylist() == ["files"]
 
 
-def test_two_documents_are_too_few_to_split(project):
+def test_two_documents_are_too_few_to_split(project, stage):
     lines = (project / "notes.jsonl").read_text().splitlines(keepends=True)
     (project / "notes.jsonl").write_text("".join(lines[:2]))
-    assert stage("fetch", project).returncode == 0
-    done = stage("corpus", project)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: the corpus has no valid sentence: there are 2 documents with text, ")
-    assert done.stderr.count("\n") == 1
+    assert stage("fetch", project)[0] == 0
+    code, errors = stage("corpus", project)
+    assert code == 1
+    assert errors.startswith("error: the corpus has no valid sentence: there are 2 documents with text, ")
+    assert errors.count("\n") == 1
     assert not Paths(project).corpus.exists()
 
 
-def test_mistakes_are_one_line_without_a_traceback(project):
-    done = stage("corpus", project)
-    assert done.returncode == 1
-    assert done.stderr == "error: data/raw/texts.parquet is missing; run `dvc repro fetch` first\n"
+def test_mistakes_are_one_line_without_a_traceback(project, stage):
+    code, errors = stage("corpus", project)
+    assert code == 1
+    assert errors == "error: data/raw/texts.parquet is missing; run `dvc repro fetch` first\n"
     (project / "notes.jsonl").write_text("{oops\n")
-    done = stage("fetch", project)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: notes.jsonl:1: not JSON")
-    assert done.stderr.count("\n") == 1
+    code, errors = stage("fetch", project)
+    assert code == 1
+    assert errors.startswith("error: notes.jsonl:1: not JSON")
+    assert errors.count("\n") == 1
     assert not Paths(project).raw_texts.exists()

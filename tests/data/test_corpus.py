@@ -52,7 +52,7 @@ def document(number, text="", split=None):
     ("documents", "shares", "message"),
     [
         ([], {}, r"no train sentence: there are 0 documents with text, and at least 3 of one source are needed"),
-        ([document(0)], {}, r"no valid sentence: there are 1 documents .*, since validation and test take whole"),
+        ([document(0)], {}, r"no valid sentence: there are 1 documents .*, since validation and test take entire"),
         ([document(0), document(1)], {}, r"no valid sentence: there are 2 documents .*add some to corpus\.files"),
         ([document(n, split="train") for n in range(2)], {}, r"no valid sentence: there are 2 documents"),
         ([document(n, split="test") for n in range(4)], {}, r"no train sentence: the source puts all 4 documents"),

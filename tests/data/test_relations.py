@@ -1,146 +1,115 @@
 from __future__ import annotations
 
-import itertools
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
-from lexivert.data.relations import RELATIONS, SCHEMA, lexical_maps
-from lexivert.data.wordnet import Sense
-
-UNITS = {
-    "large": "word",
-    "big": "word",
-    "Large": "cased",
-    "small": "word",
-    "little": "word",
-    "run": "word",
-    "ran": "word",
-    "running": "word",
-    "runs": "word",
-    "ice cream": "ngram",
-    "ice-cream": "word",
-    "the": "word",
-    "The": "cased",
-    "polish": "word",
-    "Polish": "cased",
-    "February": "entity",
-    "March": "cased",
-    "march": "word",
-    "Americans": "entity",
-    "American": "entity",
-    "1234": "number",
-    "##run": "piece",
-}
+from lexivert.artifacts import write_parquet
+from lexivert.data.relations import SCHEMA, Relations, decode_pairs, encode_pairs, read_pairs, read_relations
+from lexivert.errors import DamagedArtifactError, MissingArtifactError
 
 
-class Dictionary:
-    """WordNet's two questions answered from a handful of senses."""
-
-    def __init__(self, *senses):
-        self._senses = senses
-
-    def senses(self):
-        return iter(self._senses)
-
-    def base_forms(self, key):
-        return frozenset({key} if any(key in sense.names for sense in self._senses) else ())
-
-
-def related(units, wordnet, max_synonyms=25, max_siblings=25):
-    surfaces = list(units)
-    maps = lexical_maps(surfaces, list(units.values()), wordnet, max_synonyms=max_synonyms, max_siblings=max_siblings)
-    table = maps.table(RELATIONS)
-    rows = zip(table["unit_id"], table["other_id"], table["relation"].to_pylist(), strict=True)
-    return {(surfaces[unit], surfaces[other]): relation for unit, other, relation in rows}
-
-
-@pytest.fixture(scope="module")
-def relations(wordnet):
-    return related(UNITS, wordnet)
-
-
-@pytest.mark.parametrize(
-    ("unit", "other", "relation"),
-    [
-        ("large", "big", "synonym"),
-        ("Large", "big", "synonym"),
-        ("large", "small", "antonym"),
-        ("Large", "little", "antonym"),
-        ("large", "Large", "inflection"),
-        ("ran", "running", "inflection"),
-        ("run", "runs", "inflection"),
-        ("ice cream", "ice-cream", "inflection"),
-        ("February", "March", "sibling"),
-        ("Americans", "American", "inflection"),
-        ("the", "The", None),
-        ("February", "march", None),
-        ("run", "1234", None),
-        ("run", "##run", None),
-        ("large", "run", None),
-    ],
-)
-def test_real_relations(relations, unit, other, relation):
-    assert relations.get((unit, other)) == relation
-    assert relations.get((other, unit)) == relation
-
-
-def test_every_pair_once_and_symmetric(wordnet):
-    maps = lexical_maps(list(UNITS), list(UNITS.values()), wordnet, max_synonyms=25, max_siblings=25)
-    table = maps.table(["synonym", "inflection", "sibling"])
-    pairs = list(zip(table["unit_id"].tolist(), table["other_id"].tolist(), strict=True))
-    assert len(set(pairs)) == len(pairs)
-    assert set(pairs) == {(other, unit) for unit, other in pairs}
-    assert pairs == sorted(pairs)
-    assert all(unit != other for unit, other in pairs)
-    assert set(table) == set(SCHEMA.names)
-    assert maps.metrics()["antonym"] == {"rows": 12, "units": 5}  # large, big, Large against small and little
-
-
-def test_precedence_states_one_relation_a_pair():
-    senses = [
-        Sense(("hot", "warm"), antonyms=("cold",), hypernyms=("temperature",)),
-        Sense(("warm", "cold"), antonyms=(), hypernyms=("temperature",)),
-        Sense(("mild",), antonyms=(), hypernyms=("temperature",)),
+def test_pairs_are_coded_by_unit_and_then_by_other():
+    """Of 10 units, (3, 7) is 37; narrow numbers don't overflow."""
+    units, others = np.array([3, 0, 9], dtype=np.int8), np.array([7, 4, 9], dtype=np.int8)
+    coded = encode_pairs(units, others, 10)
+    assert coded.tolist() == [37, 4, 99]
+    assert encode_pairs(np.array([100_000], dtype=np.int32), np.array([1], dtype=np.int32), 100_001).tolist() == [
+        100_000 * 100_001 + 1
     ]
-    found = related(dict.fromkeys(["hot", "warm", "cold", "mild"], "word"), Dictionary(*senses))
-    assert found["hot", "cold"] == "antonym"
-    assert found["warm", "cold"] == "antonym"
-    assert found["hot", "warm"] == "synonym"
-    assert found["hot", "mild"] == found["mild", "cold"] == "sibling"
-    assert len(found) == 12
+    left, right = decode_pairs(coded, 10)
+    assert left.tolist() == [3, 0, 9]
+    assert right.tolist() == [7, 4, 9]
+    assert [part.tolist() for part in decode_pairs(coded[:0], 0)] == [[], []]
 
 
-def test_units_with_too_many_synonyms_lose_all_of_them():
-    words = ["a", "b", "c", "d"]
-    senses = [Sense(("a", word), (), ()) for word in words[1:]] + [Sense(("b", "c"), (), ())]
-    units = dict.fromkeys(words, "word")
-    pairs = set(itertools.permutations("abcd", 2))
-    assert set(related(units, Dictionary(*senses), max_synonyms=3)) == pairs - {
-        ("b", "d"),
-        ("d", "b"),
-        ("c", "d"),
-        ("d", "c"),
-    }
-    assert set(related(units, Dictionary(*senses), max_synonyms=2)) == {("b", "c"), ("c", "b")}
+def relations(pairs, size):
+    left, right = np.array(pairs).reshape(-1, 2).T
+    return Relations.from_pairs(left, right, size)
 
 
-def test_a_hypernym_with_too_many_children_relates_none():
-    senses = [Sense((word,), (), ("general",)) for word in "abcd"] + [
-        Sense((word,), (), ("narrow",)) for word in "ab"
-    ]
-    units = dict.fromkeys("abcd", "word")
-    assert len(related(units, Dictionary(*senses), max_siblings=3)) == 12
-    assert set(related(units, Dictionary(*senses), max_siblings=2)) == {("a", "b"), ("b", "a")}
+def test_rows_are_sorted_without_doubles_or_loops():
+    made = relations([(2, 3), (0, 2), (0, 1), (2, 3), (1, 1)], 4)
+    assert made.starts.tolist() == [0, 2, 2, 3, 3]
+    assert made.others.tolist() == [1, 2, 3]
+    assert made.counts(torch.tensor([0, 1, 2, 3])).tolist() == [2, 0, 1, 0]
 
 
-def test_lowercase_units_are_not_names():
-    senses = [Sense(("Polish", "Polonese"), (), ()), Sense(("polish", "shine"), (), ())]
-    units = {"polish": "word", "Polish": "cased", "Polonese": "entity", "shine": "word"}
-    found = related(units, Dictionary(*senses))
-    assert ("polish", "Polonese") not in found
-    assert found["Polish", "Polonese"] == found["Polish", "shine"] == found["polish", "shine"] == "synonym"
+def test_turns_go_through_all_related_units():
+    made = relations([(1, 5), (1, 7), (1, 9), (4, 2)], 10)
+    batch = torch.tensor([3, 1, 4])
+    seen = []
+    for turn in range(3):
+        rows, others = made.turn(batch, turn)
+        assert rows.tolist() == [1, 2]
+        assert others[1] == 2
+        seen.append(int(others[0]))
+    assert sorted(seen) == [5, 7, 9]
+    assert made.turn(batch, 3)[1].tolist() == made.turn(batch, 0)[1].tolist()
 
 
-def test_no_units_no_relations():
-    maps = lexical_maps([], [], Dictionary(Sense(("a", "b"), (), ())), max_synonyms=25, max_siblings=25)
-    assert maps.metrics() == {name: {"rows": 0, "units": 0} for name in RELATIONS}
+def test_units_without_relations_take_no_turn():
+    rows, others = relations([], 3).turn(torch.tensor([0, 1, 2]), 0)
+    assert rows.tolist() == []
+    assert others.tolist() == []
+
+
+def test_mask_equals_loop_over_pairs():
+    generator = np.random.default_rng(0)
+    pairs = generator.integers(0, 30, size=(80, 2))
+    made = relations(pairs, 30)
+    known = {(int(a), int(b)) for a, b in pairs if a != b}
+    units, candidates = (
+        torch.from_numpy(generator.integers(0, 30, 12)),
+        torch.from_numpy(generator.integers(0, 30, 50)),
+    )
+    naive = [[(int(unit), int(other)) in known for other in candidates] for unit in units]
+    assert made.among(units, candidates).tolist() == naive
+    assert any(any(row) for row in naive)
+
+
+def test_mask_of_no_relations_and_no_candidates():
+    units = torch.tensor([0, 1])
+    assert not relations([], 2).among(units, torch.tensor([1, 0, 1])).any()
+    assert relations([(0, 1)], 2).among(units, torch.empty(0, dtype=torch.int64)).shape == (2, 0)
+
+
+def test_pairs_of_units():
+    left, right = relations([(2, 3), (0, 2), (0, 1)], 4).pairs(torch.tensor([2, 1, 0]))
+    assert left.tolist() == [2, 0, 0]
+    assert right.tolist() == [3, 1, 2]
+
+
+def write(path, rows):
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(SCHEMA.names)}
+    write_parquet(path, columns, SCHEMA)
+
+
+def test_read_relations_keeps_names_and_units_asked_for(tmp_path: Path):
+    path = tmp_path / "synonyms.parquet"
+    rows = [(0, 1, "synonym"), (1, 0, "synonym"), (0, 2, "inflection"), (0, 3, "sibling"), (1, 3, "synonym")]
+    write(path, rows)
+    keep = np.array([True, True, True, False])
+    assert read_relations(path, ("synonym", "inflection"), 4, keep).others.tolist() == [1, 2, 0]
+    assert read_relations(path, ("sibling",), 4, keep).others.tolist() == []
+    assert read_relations(path, ("antonym",), 4, keep).others.tolist() == []
+
+
+def test_read_pairs_gives_every_relation_sorted(tmp_path: Path):
+    path = tmp_path / "synonyms.parquet"
+    write(path, [(2, 1, "synonym"), (1, 2, "synonym"), (3, 0, "sibling")])
+    found = {name: pairs.tolist() for name, pairs in read_pairs(path, 4).items()}
+    assert found == {"synonym": [6, 9], "sibling": [12]}
+    write(path, [])
+    assert read_pairs(path, 4) == {}
+
+
+def test_read_relations_names_what_is_wrong(tmp_path: Path):
+    path = tmp_path / "data" / "synonyms.parquet"
+    with pytest.raises(MissingArtifactError, match="dvc repro lexical_maps"):
+        read_relations(path, ("synonym",), 4, np.ones(4, dtype=bool))
+    write(path, [(0, 4, "synonym")])
+    with pytest.raises(DamagedArtifactError, match="outside the vocabulary of 4"):
+        read_relations(path, ("synonym",), 4, np.ones(4, dtype=bool))

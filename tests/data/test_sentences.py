@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexivert.data.sentences import balance_quotes, limit_words, paragraphs, split_sentences, split_wikitext
+from lexivert.data.sentences import balance_quotes, limit_words, paragraphs, split_sentences
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,10 @@ def test_splitting_keeps_every_letter_in_order(text):
     assert [char for sentence in split_sentences(text) for char in sentence if char.isalpha()] == letters
 
 
-def test_split_wikitext_keeps_tokens_raw():
-    line = ' He said " I won \'t . " Then he left at 5 @.@ 30 . " Why ? " asked <unk> . it stayed . '
-    assert split_wikitext(line) == [
-        'He said " I won \'t . "',
-        "Then he left at 5 @.@ 30 .",
-        '" Why ? " asked <unk> . it stayed .',
-    ]
+@pytest.mark.parametrize("text", ["\n\n \n\nA text.", "A text.\n\n", " \n\nA text."])
+def test_blank_paragraphs_are_none(text):
+    assert list(paragraphs(text)) == ["A text."]
+    assert list(paragraphs("\n \n\n")) == []
 
 
 def test_paragraphs_join_hard_wraps_and_keep_long_lines_apart():

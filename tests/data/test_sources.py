@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lexivert.artifacts import Paths
-from lexivert.data.sources import RawText, group_articles, is_wikitext, read_source, write_texts
+from lexivert.data.sources import RawText, read_source, write_texts
 from lexivert.errors import LexivertError
 from sections import section
 
@@ -22,18 +22,6 @@ def hub(**changes):
 
 def files(*paths, **changes):
     return section("corpus", source="files", files=tuple(map(str, paths)), **changes)
-
-
-def test_lines_are_grouped_into_articles():
-    first, second = group_articles(ARTICLE_LINES + SECOND_LINES)
-    assert first.split() == " ".join(ARTICLE_LINES).split()
-    assert second.strip().startswith("= Robert Boulter =")
-    assert is_wikitext(first)
-    assert not is_wikitext("a = b = c")
-
-
-def test_equations_and_sections_start_no_article():
-    assert len(list(group_articles([" = One = ", "", " = = Part = = ", " x ", " = 5 = ", " y "]))) == 1
 
 
 @pytest.fixture

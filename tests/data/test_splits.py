@@ -15,10 +15,10 @@ def sizes(counts, source="s", split=None):
 
 
 def shares(documents, splits):
-    held = Counter()
+    sentences = Counter()
     for document in documents:
-        held[splits[document.doc_id]] += document.sentences
-    return {split: held[split] / sum(held.values()) for split in ("train", "valid", "test")}
+        sentences[splits[document.doc_id]] += document.sentences
+    return {split: sentences[split] / sum(sentences.values()) for split in ("train", "valid", "test")}
 
 
 def test_shares_are_met_in_every_source():

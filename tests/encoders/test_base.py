@@ -3,7 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lexivert.encoders.base import ENCODERS, HUGGING_FACE, SentenceEncoder, load_encoder
+from lexivert.encoders.base import (
+    ENCODERS,
+    HUGGING_FACE,
+    ContextualEncoder,
+    SentenceEncoder,
+    TokenEncoder,
+    load_encoder,
+)
+from lexivert.encoders.features import write_features
 from lexivert.encoders.huggingface import HuggingFaceEncoder
 from lexivert.errors import LexivertError
 from sections import section
@@ -54,3 +62,37 @@ def test_an_encoder_that_nobody_registered():
 def test_an_encoder_without_width():
     with pytest.raises(LexivertError, match=r"backbone\.model is 'lengths:0': an encoder of width 0"):
         load_encoder(section("backbone", model="lengths:0"))
+
+
+def test_protocols_tell_encoders_apart(tiny_backbone):
+    transformer = load_encoder(section("backbone", model=str(tiny_backbone), device="cpu", max_tokens=64))
+    assert isinstance(transformer, SentenceEncoder)
+    assert isinstance(transformer, TokenEncoder)
+    assert isinstance(transformer, ContextualEncoder)
+    assert not isinstance(Lengths(3), TokenEncoder | ContextualEncoder)
+
+
+class Counted(Lengths):
+    """Asked for more than six words at once it refuses, but for a text that has more by itself."""
+
+    def __init__(self):
+        super().__init__(2)
+        self.asked = []
+
+    def encode(self, texts, *, progress=""):
+        assert len(texts) == 1 or sum(max(len(text.split()), 1) for text in texts) <= 6
+        self.asked += texts
+        return super().encode(texts)
+
+
+def test_features_of_an_encoder_without_tokens(tmp_path):
+    """Batches are planned by words, and equal texts are run once."""
+    encoder = Counted()
+    texts = ["a b", "c c c", "", "a b", "a a a a a a a a", "b"]
+    counts = write_features(tmp_path / "f.npy", encoder, texts, tmp_path / "shards", 6)
+    written = np.load(tmp_path / "f.npy")
+    assert written.tolist() == [[1.0 + len(text)] * 2 for text in texts]
+    assert written.dtype == np.float16
+    assert sorted(encoder.asked) == sorted(set(texts))
+    assert counts.distinct == 5
+    assert counts.lengths.tolist() == [2, 3, 1, 2, 8, 1]

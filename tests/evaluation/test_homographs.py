@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import v_measure_score
 
-from lexivert.data.glosses import Entry
+from lexivert.data.wordnet import Synset
 from lexivert.evaluation.homographs import mean_report, normalised, occurrences, word_report
 
 
 def entry(name, lemmas, *examples):
-    return Entry(name, "noun.object", tuple(lemmas), "a definition", examples)
+    return Synset(name, "noun.object", tuple(lemmas), "a definition", examples)
 
 
 RIVER = entry("n1", ["bank", "riverbank"], "they sat on the bank", "The Bank was steep", "a riverbank at night")

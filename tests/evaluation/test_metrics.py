@@ -124,3 +124,32 @@ def test_refuses_unequal_numbers_of_texts_and_none(measure):
         measure(["a", "b"], ["a"])
     with pytest.raises(ValueError, match="no texts"):
         measure([], [])
+
+
+def test_reliability_by_hand():
+    confidence = [0.05, 0.0, 0.35, 0.31, 1.0, 0.95, 0.9]
+    right = [False, True, True, False, True, True, False]
+    table = metrics.reliability(confidence, right)
+    assert list(table.columns) == ["confidence", "observed", "readings"]
+    assert table["confidence"].tolist() == pytest.approx([0.025, 0.33, 2.85 / 3])
+    assert table["observed"].tolist() == pytest.approx([0.5, 0.5, 2 / 3])
+    assert table["readings"].tolist() == [2, 2, 3]
+
+
+def test_expected_calibration_error_by_hand():
+    """Two bins of .5: |.3 - 1| twice and |.7 - 1/2| four times, of six."""
+    confidence, right = [0.2, 0.4, 0.6, 0.8, 0.7, 0.7], [True, True, True, False, True, False]
+    expected = (2 * 0.7 + 4 * 0.2) / 6
+    assert metrics.expected_calibration_error(confidence, right, bins=2) == pytest.approx(expected)
+    assert metrics.expected_calibration_error([0.0, 1.0, 1.0], [False, True, True]) == 0.0
+
+
+def test_auroc_is_the_share_of_pairs_in_the_right_order():
+    confidence, right = [0.9, 0.8, 0.4, 0.3, 0.4], [True, False, True, False, False]
+    # Of 2 x 3 pairs, .9 beats all three and .4 beats .3 and ties with .4.
+    assert metrics.auroc(confidence, right) == pytest.approx((3 + 1.5) / 6)
+
+
+@pytest.mark.parametrize("right", [[True, True], [False, False]])
+def test_auroc_of_what_came_out_alike_is_chance(right):
+    assert metrics.auroc([0.1, 0.9], right) == 0.5

@@ -11,8 +11,11 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 
 from lexivert import cli
+from lexivert.codes.encoder import Encoder
 from lexivert.errors import LexivertError
-from lexivert.evaluation.mteb_tasks import PARTS, LocalSTS, PartEncoder, evaluate, find_tasks, read_pairs, read_tasks
+from lexivert.evaluation.mteb_tasks import PARTS, LocalSTS, PartEncoder, evaluate, find_tasks, read_tasks
+from lexivert.evaluation.sts_files import read_pairs
+from lexivert.model import Lexivert
 
 PAIRS = [
     (4.8, "The old captain saw the river.", "The captain saw the old river."),
@@ -110,12 +113,15 @@ def test_a_changed_file_is_run_again(sts_file, tiny_model, tmp_path):
     assert results(tmp_path / "out", "LocalSTS-mine")[1]["scores"]["test"][0]["main_score"] == round(after.value, 6)
 
 
-def test_another_model_is_another_revision(tiny_model):
+def test_another_model_is_another_revision(tiny_project, tiny_model):
     revision = PartEncoder(tiny_model, "full").mteb_model_meta.revision
     assert PartEncoder(tiny_model, "order").mteb_model_meta.revision == revision
-    tiny_model.encoder.codes = tiny_model.encoder.codes.clone()
-    tiny_model.encoder.codes[-1, 0] += 0.5
-    assert PartEncoder(tiny_model, "full").mteb_model_meta.revision != revision
+    other = Lexivert.load(tiny_project)
+    assert PartEncoder(other, "full").mteb_model_meta.revision == revision
+    encoder, codes = other.encoder, other.encoder.codes.clone()
+    codes[-1, 0] += 0.5
+    other = Lexivert(Encoder(encoder.config, encoder.backbone, encoder.segmenter, codes), other.decoder)
+    assert PartEncoder(other, "full").mteb_model_meta.revision != revision
 
 
 def test_headers_empty_lines_and_quotes(tmp_path):
@@ -172,7 +178,7 @@ def test_sentences_too_long_for_a_vector(lexivert, tmp_path):
     path.write_text("1\tAlice\tEmma\n2\tEmma\t" + "moon stone " * 60 + "\n3\ta\ta\n", encoding="utf-8")
     code, out, err = lexivert("--sts", path, tmp_path / "out")
     assert (code, out) == (1, "")
-    assert err.startswith(f"error: {path} line 2: sentence of ")
+    assert err.startswith(f"error: {path} line 2: sentence has ")
     assert err.endswith(" units; a vector holds at most 96: split it, or compare part prefix\n")
     assert lexivert("--sts", path, "--part", "prefix", tmp_path / "out")[0] == 0
 

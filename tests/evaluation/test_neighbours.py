@@ -2,38 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
 
-from lexivert.evaluation.neighbours import BY_MAPS, PHRASE_TAGS, TAGS, Tagger, nearest, purity
-
-
-def test_nearest_by_hand():
-    vectors = torch.tensor([[2.0, 0.0], [3.0, 4.0], [0.0, 5.0], [-1.0, 0.0]])
-    scores, found = nearest(vectors, torch.tensor([1, 3]), 3)
-    assert found.tolist() == [[2, 0, 3], [2, 1, 0]]
-    torch.testing.assert_close(scores, torch.tensor([[0.8, 0.6, -0.6], [0.0, -0.6, -1.0]]))
-
-
-@pytest.mark.parametrize("block", [1, 4, 256])
-def test_nearest_equals_loop_for_any_block(block):
-    vectors = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
-    queries = torch.arange(0, 30, 2)
-    scores, found = nearest(vectors, queries, 5, block)
-    for row, query in enumerate(queries.tolist()):
-        cosines = {o: float(F.cosine_similarity(vectors[query], vectors[o], dim=0)) for o in range(30) if o != query}
-        expected = sorted(cosines, key=lambda other: -cosines[other])[:5]
-        assert found[row].tolist() == expected
-        assert scores[row].tolist() == pytest.approx([cosines[other] for other in expected], abs=1e-6)
-
-
-def test_a_double_is_a_neighbour_but_nothing_is_its_own():
-    vectors = torch.tensor([[1.0, 1.0], [2.0, 2.0], [1.0, 0.0]]).half()
-    scores, found = nearest(vectors, torch.arange(3), 2)
-    assert found[:2, 0].tolist() == [1, 0]
-    assert scores[0, 0].item() == pytest.approx(1.0, abs=1e-3)
-    assert all(query not in near for query, near in enumerate(found.tolist()))
-
+from lexivert.evaluation.neighbours import BY_MAPS, PHRASE_TAGS, TAGS, Tagger, purity
 
 SURFACES = (
     "dog", "Dog", "##dog", "dogs", "hound", "wolf", "cat", "hot", "hotdog",

@@ -6,35 +6,14 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.codes.token_head import TokenHead, TokenHeadConfig
+from lexivert.data.relations import Relations
 from lexivert.evaluation.pair_statistics import (
     distribution,
-    nearest_cosine,
     pair_cosines,
     pair_report,
     reconstruction_report,
 )
-from lexivert.evaluation.token_head_report import held_out_report
-from lexivert.training.negatives import Relations
-
-
-def test_nearest_cosine_by_hand():
-    vectors = torch.tensor([[2.0, 0.0], [3.0, 4.0], [0.0, 5.0], [-1.0, 0.0]])
-    torch.testing.assert_close(nearest_cosine(vectors, torch.tensor([0, 1, 3])), torch.tensor([0.6, 0.8, 0.0]))
-
-
-def test_nearest_cosine_equals_loop_for_any_block():
-    vectors = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
-    queries = torch.arange(0, 30, 2)
-    naive = [
-        max(float(F.cosine_similarity(vectors[q], vectors[o], dim=0)) for o in range(30) if o != q) for q in queries
-    ]
-    for block in (1, 4, 512):
-        assert nearest_cosine(vectors, queries, block).tolist() == pytest.approx(naive, abs=1e-6)
-
-
-def test_nearest_of_a_double_is_one():
-    vectors = torch.tensor([[1.0, 1.0], [2.0, 2.0], [1.0, 0.0]]).half()
-    assert nearest_cosine(vectors, torch.tensor([0])).item() == pytest.approx(1.0, abs=1e-3)
+from lexivert.evaluation.token_head_report import heldout_report
 
 
 def test_distribution_by_hand():
@@ -90,7 +69,7 @@ def space():
 def test_report_compares_spaces(space):
     head, features, surfaces, pairs = space
     out = np.arange(60) < 20
-    report = held_out_report(head, features, surfaces, out, pairs, seed=1)
+    report = heldout_report(head, features, surfaces, out, pairs, seed=1)
     assert report["units"] == 20
     assert report["pairs"]["synonym"] == 20
     assert report["pairs"]["antonym"] == 0
@@ -101,9 +80,9 @@ def test_report_compares_spaces(space):
     assert report["features"]["pairs"]["synonym_cosine"] > 0.9
     assert abs(report["identity"]["pairs"]["synonym_gap"]) < 0.1
     assert set(report["unit_codes"]["reconstruction"]) == {"cosine", "cosine_centred", "cosine_of_mean_feature"}
-    assert report == held_out_report(head, features, surfaces, out, pairs, seed=1)
+    assert report == heldout_report(head, features, surfaces, out, pairs, seed=1)
 
 
 def test_report_without_held_out_units_is_empty(space):
     head, features, surfaces, pairs = space
-    assert held_out_report(head, features, surfaces, np.zeros(60, dtype=bool), pairs, 1) == {"units": 0}
+    assert heldout_report(head, features, surfaces, np.zeros(60, dtype=bool), pairs, 1) == {"units": 0}

@@ -1,157 +1,81 @@
 from __future__ import annotations
 
-import csv
 import json
-import math
 import shutil
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
 from lexivert.artifacts import Paths
-from lexivert.codes.bindings import RotaryBinding
-from lexivert.codes.codebook import Codebook
-from lexivert.codes.superposition import superpose
-from lexivert.controller.cascade import Cascade
-from lexivert.controller.posterior import Proposer
-from lexivert.evaluation.corruptions import STORAGE, at_width, send, with_codes, with_lexicon
+from lexivert.data.encoded_texts import EncodedTexts
+from lexivert.data.segments import read_encoded_texts
+from lexivert.errors import LexivertError
+from lexivert.evaluation.corruptions import send
+from lexivert.evaluation.decoders import decoder_named
 from lexivert.evaluation.metrics import wilson_interval
 from lexivert.evaluation.robustness import (
-    ROWS,
-    Cell,
-    EvalSet,
+    ALL_DECODERS,
+    FEW_DECODERS,
+    Condition,
     RobustnessSweep,
     by_dimensions,
-    default_cells,
+    condition_label,
+    conditions_of,
     run_robustness,
     scored,
 )
-from lexivert.priors.base import Prior
-from lexivert.priors.selector import Selector
-from lexivert.search.faiss_index import UnitIndex, build
+from lexivert.evaluation.texts import draw_texts, with_texts
+from lexivert.model import Lexivert
 from sections import section
 
-INDEX = section("index", search_dims=0, shortlist=16, frequent=100)
-UNITS, WIDTH = 300, 256
+# --- conditions ---
 
 
-@pytest.fixture(scope="module")
-def decoder():
-    generator = torch.Generator().manual_seed(0)
-    codes = F.normalize(torch.randn(UNITS, WIDTH, generator=generator), dim=1).half()
-    log_prior = torch.log_softmax(-torch.arange(UNITS).float().add(10).log(), dim=0)
-    codebook = Codebook(codes, log_prior, RotaryBinding(WIDTH, 60, seed=0), semantic_share=0.4)
-    index = UnitIndex(codes.numpy(), build(codes.numpy(), INDEX), INDEX)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        selector = Selector(8, 6, 16, 2, 60).eval()
-    prior = Prior.learned(selector, torch.randn(UNITS, 6, generator=generator), log_prior)
-    return Cascade(Proposer(prior, index, codebook, 8))
+@pytest.mark.parametrize(
+    ("condition", "name", "label"),
+    [
+        (Condition(), "default", "default"),
+        (Condition(width=192), "width_192", "width 192"),
+        (Condition(cosine=0.7, length=(1, 40)), "cosine_0.7", "cosine 0.7"),
+        (Condition(length=(120, 128)), "length_120", "length 120"),
+        (Condition(storage="int8"), "storage_int8", "stored as int8"),
+        (
+            Condition(192, 0.75, (4, 8), "sign", 10_000),
+            "width_192-cosine_0.75-length_4-storage_sign-lexicon_10000",
+            "width 192, cosine 0.75, length 4, stored as sign, lexicon 10000",
+        ),
+    ],
+)
+def test_a_condition_is_named_by_what_is_special_about_it(condition, name, label):
+    assert condition.name == name
+    assert condition_label(name) == label
 
 
-def material(lengths, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    units = [torch.randint(1, UNITS, (n,), generator=generator).tolist() for n in lengths]
-    return EvalSet(units, F.normalize(torch.randn(len(lengths), 8, generator=generator), dim=1))
+def test_short_texts_are_found_and_long_ones_chained():
+    texts = EncodedTexts([], [[1] * 30, [2], [3] * 15], F.normalize(torch.eye(3), dim=1))
+    assert Condition(length=(1, 20)).texts(texts, 5, below=3).units == [[2]]
+    assert Condition(length=(41, 60)).texts(texts, 5, below=9).units == [[1] * 30 + [2] + [3] * 15]
 
 
-# --- what happens to a vector ---
+def test_the_sweep_makes_one_thing_hard_at_a_time():
+    params = section("robustness", widths=[192], cosines=[0.7, 0.6], lengths=[120], storages=["sign"], decisive=[])
+    assert conditions_of(params) == [
+        Condition(width=192),
+        Condition(cosine=0.7, length=(1, 40), decoders=FEW_DECODERS),
+        Condition(cosine=0.6, length=(1, 40), decoders=FEW_DECODERS),
+        Condition(length=(120, 128), decoders=FEW_DECODERS),
+        Condition(storage="sign", decoders=FEW_DECODERS),
+    ]
 
 
-def test_storage_by_hand():
-    vectors = torch.tensor([[0.5, -0.25, 0.1, -0.0]])
-    assert torch.equal(STORAGE["float32"](vectors), vectors)
-    assert STORAGE["float16"](vectors)[0].tolist() == [0.5, -0.25, 0.0999755859375, 0.0]
-    assert STORAGE["sign"](vectors)[0].tolist() == [0.5, -0.5, 0.5, 0.5]
-    step = 0.5 / 127  # .25 is 63.5 steps, to the even 64; .1 is 25.4
-    expected = [127 * step, -64 * step, 25 * step, 0.0]
-    assert STORAGE["int8"](vectors)[0].tolist() == pytest.approx(expected, abs=1e-7)
-    assert not STORAGE["int8"](torch.zeros(1, 4)).any()
-
-
-def test_storage_scales_every_vector_by_itself():
-    vectors = torch.tensor([[1.0, 0.5], [100.0, 50.0]])
-    for keep in STORAGE.values():
-        small, large = F.normalize(keep(vectors), dim=1)
-        torch.testing.assert_close(small, large)
-
-
-def test_narrower_codes_are_leading_dimensions_at_unit_length():
-    codes = torch.tensor([[3.0, 4.0, 12.0], [0.0, 2.0, 1.0]]).half()
-    torch.testing.assert_close(at_width(codes, 2).float(), torch.tensor([[0.6, 0.8], [0.0, 1.0]]), atol=1e-3, rtol=0)
-    assert at_width(codes, 3) is codes
-
-
-def test_a_vector_that_nothing_happens_to_comes_back(decoder):
-    texts = material([3, 9])
-    order, semantic = send(texts.units, texts.semantic, decoder.codebook, 1.0, "float32", seed=0)
-    clean = F.normalize(superpose(texts.units, decoder.codebook.codes, decoder.codebook.binding), dim=1)
-    torch.testing.assert_close(order, clean, atol=1e-4, rtol=0)
-    torch.testing.assert_close(semantic, texts.semantic, atol=1e-4, rtol=0)
-
-
-def test_noise_is_of_the_full_vector(decoder):
-    """The parts' cosines, weighed by their energies .4 and .6 (and by what is left of those), make the whole's."""
-    texts = material([5] * 40)
-    order, semantic = send(texts.units, texts.semantic, decoder.codebook, 0.7, "float32", seed=0)
-    clean = F.normalize(superpose(texts.units, decoder.codebook.codes, decoder.codebook.binding), dim=1)
-    of_order, of_prefix = (order * clean).sum(dim=1), (semantic * texts.semantic).sum(dim=1)
-    noise = 0.51 / (WIDTH + 8)
-    whole = 0.49 * 0.6 / (0.49 * 0.6 + WIDTH * noise)
-    assert of_order.mean().item() == pytest.approx(math.sqrt(whole), abs=0.02)
-    assert of_prefix.mean().item() == pytest.approx(math.sqrt(0.196 / (0.196 + 8 * noise)), abs=0.03)
-
-
-def test_a_narrower_controller_keeps_what_it_knows_and_reads(decoder):
-    narrow = with_codes(decoder, at_width(decoder.codebook.codes, 192), INDEX, seed=3)
-    assert narrow.codebook.codes.shape == (UNITS, 192)
-    assert narrow.proposer.prior is decoder.proposer.prior
-    assert narrow.codebook.semantic_share == 0.4
-    assert narrow.codebook.binding.positions == 60
-    texts = material([4, 7])
-    order, semantic = send(texts.units, texts.semantic, narrow.codebook, 1.0, "float32", seed=0)
-    assert narrow.decode(order, semantic).units == texts.units
-
-
-@pytest.mark.parametrize("units", [100, 300, 450])
-def test_a_lexicon_of_another_size_keeps_the_most_used_units(decoder, units):
-    other = with_lexicon(decoder, units, INDEX, seed=3)
-    count = min(units, UNITS)
-    assert other.codebook.codes.shape == (units, WIDTH)
-    assert other.proposer.prior.table.shape[0] == len(other.codebook.log_prior) == units
-    assert torch.equal(other.codebook.codes[:count], decoder.codebook.codes[:count])
-    torch.testing.assert_close(other.codebook.codes.float().norm(dim=1), torch.ones(units), atol=2e-3, rtol=0)
-    texts = [[5, 99, 7, 50]]
-    order, semantic = send(texts, torch.ones(1, 8), other.codebook, 1.0, "float32", seed=0)
-    assert other.decode(order, semantic).units == texts
-
-
-# --- texts ---
-
-
-def test_the_first_texts_of_a_length_with_known_units():
-    texts = EvalSet([[1], [2, 3], [4, 50], [5, 6], [7, 8, 9], [1, 1]], torch.eye(6))
-    chosen = texts.of_length((2, 2), 2, below=50)
-    assert chosen.units == [[2, 3], [5, 6]]
-    assert torch.equal(chosen.semantic, torch.eye(6)[[1, 3]])
-    none = texts.of_length((20, 30), 2, below=50)
-    assert none.units == []
-    assert none.semantic.shape == (0, 6)
-
-
-def test_long_texts_are_chains_with_length_weighted_prefixes():
-    """Texts of 30, 15, 70, 20, 30 and 10 units for 41 to 60: the third breaks the first chain's successor."""
-    lengths = [30, 15, 70, 20, 30, 10]
-    texts = EvalSet([[number + 1] * n for number, n in enumerate(lengths)], torch.eye(6))
-    chosen = texts.of_length((41, 60), 5, below=300)
-    assert chosen.units == [[1] * 30 + [2] * 15, [4] * 20 + [5] * 30]
-    expected = torch.zeros(2, 6)
-    expected[0, :2], expected[1, 3:5] = torch.tensor([2.0, 1.0]) / 5**0.5, torch.tensor([2.0, 3.0]) / 13**0.5
-    torch.testing.assert_close(chosen.semantic, expected)
-    assert texts.of_length((41, 60), 1, below=300).units == chosen.units[:1]
-    assert texts.of_length((41, 60), 5, below=2).units == []
-    assert texts.of_length((41, 60), 5, below=2).semantic.shape == (0, 6)
+def test_a_decisive_condition_that_is_none_is_named():
+    params = section("robustness", widths=[192], cosines=[], lengths=[], storages=[], decisive=["width_200"])
+    message = "robustness.decisive: 'width_200' is none of width_192$"
+    with pytest.raises(LexivertError, match=message):
+        conditions_of(params)
 
 
 # --- tables ---
@@ -175,88 +99,108 @@ def test_scores_by_hand():
 def test_exact_match_by_dimensions_by_hand():
     """5 nats and 400 units: limits at 2 ln 400 = 11.98, 10 and 5 dimensions a unit."""
     matches = [
-        *(("a", 8.0, True), ("a", 9.9, False), ("a", 10.0, True), ("a", 3.9, False)),
         *(("b", 8.0, False), ("b", 9.9, False), ("b", 10.0, False), ("b", 3.9, True)),
+        *(("a", 8.0, True), ("a", 9.9, False), ("a", 10.0, True), ("a", 3.9, False)),
+        *(("a", 128.0, True), ("b", 1.9, True)),  # beyond what is shown
     ]
     table = by_dimensions(matches, nats=5.0, units=400)
-    assert table == [
-        {"dimensions_a_unit": 3.0, "a": 0.0, "b": 1.0, "limit_flat": 0.0, "limit_prior": 0.0, "limit_soft": 0.0},
-        {"dimensions_a_unit": 9.0, "a": 0.5, "b": 0.0, "limit_flat": 0.0, "limit_prior": 0.0, "limit_soft": 1.0},
-        {"dimensions_a_unit": 11.0, "a": 1.0, "b": 0.0, "limit_flat": 0.0, "limit_prior": 1.0, "limit_soft": 1.0},
+    assert list(table.columns) == ["dimensions_a_unit", "b", "a", "limit_flat", "limit_prior", "limit_soft"]
+    assert table.to_numpy().tolist() == [
+        [3.0, 1.0, 0.0, 0.0, 0.0, 0.0],
+        [9.0, 0.0, 0.5, 0.0, 0.0, 1.0],
+        [11.0, 0.0, 1.0, 0.0, 1.0, 1.0],
     ]
 
 
-def test_names_of_cells():
-    assert Cell().name == "width_default-cosine_1-units_1_32-float32"
-    assert Cell(192, 0.7, (4, 8), "int8", 1000).name == "width_192-cosine_0.7-units_4_8-int8-lexicon_1000"
-    names = [cell.name for cell in default_cells(section("robustness"))]
-    assert len(set(names)) == len(names) == 10
+def test_no_matches_make_an_empty_table():
+    assert by_dimensions([], nats=5.0, units=400).empty
 
 
-# --- a run ---
+# --- a sweep ---
 
 
-def test_a_clear_cell_is_read_by_every_soft_decoder_and_noted(decoder):
-    frontier = RobustnessSweep(decoder, INDEX, seed=0)
-    report = frontier.run(Cell(length=(3, 6)), material([3, 5, 6, 9]), texts=3)
-    assert list(report) == list(ROWS)
-    for row in ("amp_flat", "amp_unigram", "selector", "selector_placer", "controller"):
-        assert report[row]["exact_match"] == 1.0
-    assert {row["texts"] for row in report.values()} == {3}
-    assert len(frontier.matches) == 3 * len(ROWS)
-    assert frontier.matches[-1] == ("controller", WIDTH / 7, True)
+@pytest.fixture
+def sweep(parts, config) -> RobustnessSweep:
+    return RobustnessSweep(parts, config)
 
 
-def test_cells_at_another_width_lexicon_or_storage(decoder):
-    frontier = RobustnessSweep(decoder, INDEX, seed=0)
-    rows = ("controller",)
-    for cell in (
-        Cell(width=128, length=(3, 6), rows=rows),
-        Cell(units=200, length=(3, 6), rows=rows),
-        Cell(width=192, units=400, length=(3, 6), rows=rows),
-        Cell(storage="sign", length=(3, 3), rows=rows),
-        Cell(cosine=0.8, length=(3, 3), rows=rows),
+def test_an_easy_condition_is_read_by_every_soft_decoder_and_noted(sweep, parts, drawn):
+    texts = drawn([3, 5, 6, 9])
+    report = sweep.run(Condition(length=(3, 6)), texts, 3)
+    assert list(report) == list(ALL_DECODERS)
+    for name in ("amp_flat", "amp_unigram", "amp_selector", "easy_first", "cascade"):
+        assert report[name] == scored(texts.units[:3], texts.units[:3])
+    assert len(sweep.matches) == 3 * len(ALL_DECODERS)
+    assert sweep.matches[-1] == ("cascade", parts.codebook.width / 7, True)
+
+
+def test_figures_are_those_of_each_decoder_on_what_was_sent(sweep, parts, config, drawn):
+    """Noise at which decoders differ; every figure is that of the decoder run by itself."""
+    texts = drawn([8] * 6)
+    report = sweep.run(Condition(cosine=0.75, length=(8, 8), decoders=FEW_DECODERS), texts, 6)
+    sent = send(texts.units, texts.prefixes, parts.codebook, 0.75, "float32", config.seed)
+    expected = {name: scored(texts.units, decoder_named(name, parts)(*sent)) for name in FEW_DECODERS}
+    assert report == expected
+    assert report["one_shot"]["unit_accuracy"] < report["cascade"]["unit_accuracy"]
+
+
+def test_conditions_at_another_width_lexicon_or_storage(sweep, drawn):
+    decoders = ("cascade",)
+    texts = drawn([3, 4, 6])
+    known = replace(texts, units=[[unit % 199 + 1 for unit in text] for text in texts.units])
+    for condition in (
+        Condition(width=128, length=(3, 6), decoders=decoders),
+        Condition(units=200, length=(3, 6), decoders=decoders),
+        Condition(width=192, units=400, length=(3, 6), decoders=decoders),
+        Condition(storage="sign", length=(3, 3), decoders=decoders),
+        Condition(cosine=0.8, length=(3, 3), decoders=decoders),
     ):
-        known = [[unit % 199 + 1 for unit in text] for text in material([3, 4, 6]).units]
-        report = frontier.run(cell, EvalSet(known, material([3, 4, 6]).semantic), texts=3)
-        assert report["controller"]["exact_match"] >= 2 / 3
-    assert frontier.matches == []  # only what every row has tried can be compared
-    frontier.run(Cell(width=128, length=(3, 6)), material([3, 4, 6]), texts=3)
-    assert [dimensions for _, dimensions, _ in frontier.matches] == [128 / 4, 128 / 5, 128 / 7] * len(ROWS)
+        assert sweep.run(condition, known, 3)["cascade"]["exact_match"] == 1.0
+    assert sweep.matches == []  # only what every decoder has tried can be compared
+    sweep.run(Condition(width=128, length=(3, 6)), texts, 3)
+    assert [dimensions for _, dimensions, _ in sweep.matches] == [128 / 4, 128 / 5, 128 / 7] * len(ALL_DECODERS)
 
 
-def test_a_cell_without_texts_says_so_and_stops_nothing(decoder):
-    report = RobustnessSweep(decoder, INDEX, seed=0).run(Cell(length=(30, 32)), material([3]), texts=3)
-    assert all(row["texts"] == 0 for row in report.values())
+def test_a_condition_without_texts_says_so_and_stops_nothing(sweep, drawn):
+    report = sweep.run(Condition(length=(30, 32)), drawn([3]), 3)
+    assert list(report.values()) == [{"texts": 0}] * len(ALL_DECODERS)
 
 
-def test_texts_of_a_lexicon_with_units_that_no_text_has_are_read_too(decoder):
-    """So narrow that further units are candidates; the Selector's own table has no vectors of them."""
-    texts = material([6] * 4)
-    other = with_lexicon(with_codes(decoder, at_width(decoder.codebook.codes, 64), INDEX, 0), 3000, INDEX, seed=3)
-    order, semantic = send(texts.units, texts.semantic, other.codebook, 0.9, "float32", seed=0)
-    assert len(other.decode(order, semantic).units) == 4
+def test_a_line_by_dimensions_has_every_decoder(sweep, parts, drawn):
+    sweep.run(Condition(length=(3, 6)), drawn([3, 5]), 2)
+    limits = ["limit_flat", "limit_prior", "limit_soft"]
+    assert list(by_dimensions(sweep.matches, 5.0, len(parts.codebook)).columns) == [
+        "dimensions_a_unit",
+        *ALL_DECODERS,
+        *limits,
+    ]
 
 
-def test_the_stage_writes_every_cell_and_the_table(tiny_project, tiny_params, tmp_path):
+# --- the stage ---
+
+
+def test_the_stage_measures_every_condition_on_the_texts_of_its_length(tiny_project, tiny_params, tmp_path):
     shutil.copytree(tiny_project, tmp_path / "project")
-    paths = Paths(tmp_path / "project")
+    paths, settings = Paths(tmp_path / "project"), tiny_params.robustness
     run_robustness(paths, tiny_params)
     report = json.loads(paths.metrics("robustness").read_text(encoding="utf-8"))
-    assert list(report) == sorted(cell.name for cell in default_cells(tiny_params.robustness))
-    for cell in report.values():
-        for row in cell.values():
-            assert row["exact_match_low"] - 1e-9 <= row["exact_match"] <= row["exact_match_high"] + 1e-9
-            assert 0 < row["texts"] <= 3
-    wide = report["width_128-cosine_1-units_1_32-float32"]
-    assert set(wide) == set(ROWS)
-    assert wide["controller"]["exact_match"] >= wide["one_shot"]["exact_match"]
-    with (paths.plots / "robustness.csv").open(newline="") as file:
-        assert len(list(csv.DictReader(file))) >= 1
+    conditions = {condition.name: condition for condition in conditions_of(settings)}
+    assert list(report) == sorted(conditions)
+    for name, condition in conditions.items():
+        assert set(report[name]) == set(condition.decoders)
+        most = settings.decisive_texts if name in settings.decisive else settings.texts
+        assert all(0 < row["texts"] <= most for row in report[name].values())
 
-
-def test_a_line_by_dimensions_holds_every_row(decoder):
-    frontier = RobustnessSweep(decoder, INDEX, seed=0)
-    frontier.run(Cell(length=(3, 6)), material([3, 5]), texts=2)
-    (first, *_) = by_dimensions(frontier.matches, 5.0, UNITS)
-    assert set(first) == {"dimensions_a_unit", *ROWS, "limit_flat", "limit_prior", "limit_soft"}
+    wide = Condition(width=128)
+    assert report[wide.name]["cascade"]["texts"] == 5  # decisive
+    model = Lexivert.load(paths.root)
+    test = read_encoded_texts(paths, "test")
+    texts = with_texts(test, draw_texts(test.texts, len(test), tiny_params.seed))
+    again = RobustnessSweep(model.decoder.parts, model.encoder.config)
+    for name, row in again.run(wide, texts, 5).items():
+        assert report[wide.name][name] == pytest.approx(row, abs=1e-5)
+    codebook = model.decoder.codebook
+    units = torch.tensor([unit for text in texts.units for unit in text])
+    expected = by_dimensions(again.matches, -codebook.log_prior[units].mean().item(), len(codebook))
+    table = pd.read_csv(paths.plots / "robustness.csv")
+    pd.testing.assert_frame_equal(table, expected, check_exact=False, atol=1e-4)

@@ -30,6 +30,7 @@ from lexivert.evaluation.token_space import (
     statistics,
 )
 from lexivert.text.lexicon import RESERVED, Lexicon
+from lexivert.training.collapse import anisotropy
 
 FIRST = len(RESERVED)
 WORDS = ["dog", "dogs", "hound", "cat", "Dog", "hot", "hot dog", "hot cat", "big hot dog", "rare"]
@@ -47,14 +48,14 @@ def units():
     reserved = ["control"] * 6 + ["byte"] * 256
     usage = np.array([0] * FIRST + [9, 3, 2, 4, 1, 8, 5, 1, 1, 0], dtype=np.int64)
     lexicon = Lexicon((*RESERVED, *WORDS), (*reserved, *KINDS), usage, usage)
-    held_out = np.ones(SIZE, dtype=bool)
-    held_out[[ID["cat"], ID["hot cat"]]] = False
+    heldout = np.ones(SIZE, dtype=bool)
+    heldout[[ID["cat"], ID["hot cat"]]] = False
     pairs = {
         "inflection": coded(("dog", "dogs")),
         "synonym": coded(("dog", "hound")),
         "antonym": coded(("dog", "cat")),
     }
-    return Units(lexicon, torch.zeros(SIZE, 2), held_out, pairs)
+    return Units(lexicon, torch.zeros(SIZE, 2), heldout, pairs)
 
 
 DEGREES = {
@@ -170,26 +171,27 @@ class TestSpaceReport:
 
     def test_rows_of_the_tables(self, units, vectors, report):
         rows = _examples("features", report[1], units.lexicon)
-        assert [row[:5] for row in rows[:2]] == [
+        assert list(rows.columns) == ["space", "unit", "rank", "neighbour", "tag", "cosine"]
+        assert rows.iloc[:2, :5].values.tolist() == [
             ["features", "dog", 1, "Dog", "same lemma"],
             ["features", "dog", 2, "dogs", "same lemma"],
         ]
-        assert [row[5] for row in rows[:2]] == pytest.approx([cos(5), cos(20)])
-        assert [row[2] for row in rows] == [1, 2, 3, 4] * 3
+        assert rows["cosine"][:2].tolist() == pytest.approx([cos(5), cos(20)])
+        assert rows["rank"].tolist() == [1, 2, 3, 4] * 3
 
         sampled = {"synonym": (ids("dog", "dog", "dog", "dog"), ids("cat", "hound", "hound", "Dog"))}
         histogram = _histograms("features", vectors, sampled)
         # 80 bins of width .025 from -1; cosines -.087, twice .819, and .996.
-        assert [row[:2] for row in histogram] == [["features", "synonym"]] * 3
-        assert [row[3] for row in histogram] == [0.25, 0.5, 0.25]
-        assert [row[2] for row in histogram] == pytest.approx([-0.0875, 0.8125, 0.9875])
+        assert histogram[["space", "relation"]].values.tolist() == [["features", "synonym"]] * 3
+        assert histogram["share"].tolist() == [0.25, 0.5, 0.25]
+        assert histogram["cosine"].tolist() == pytest.approx([-0.0875, 0.8125, 0.9875])
 
 
 def test_statistics_are_those_of_geometry_at_unit_length():
     vectors = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)) + 0.5
     unit = F.normalize(vectors, dim=-1)
     expected = {
-        "anisotropy": geometry.anisotropy(unit),
+        "anisotropy": float(anisotropy(unit)),
         "effective_rank": geometry.effective_rank(unit),
         "isotropy": geometry.isotropy(unit),
         "uniformity": geometry.uniformity(unit),
@@ -251,7 +253,7 @@ class TestReadUnits:
         params = load_params(tiny_params_file)
         for share, count in ((0.0, 0), (1.0, SIZE)):
             head = params.token_head.model_copy(update={"heldout_share": share})
-            assert read_units(paths, params.model_copy(update={"token_head": head})).held_out.sum() == count
+            assert read_units(paths, params.model_copy(update={"token_head": head})).heldout.sum() == count
 
     def test_missing_maps_are_named(self, paths, tiny_params):
         paths.antonyms.unlink()

@@ -7,13 +7,24 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
+
+from lexivert.stages.__main__ import main, run_stages
+from lexivert.yaml_reader import overridden, read_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of this folder use one project, so one worker runs them."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("pipeline"))
 
 
 @dataclass(frozen=True)
@@ -56,17 +67,30 @@ class Project:
         assert code == 0, output
         return output
 
-    def stage(self, name: str, root: Path, params: Path | None = None) -> tuple[str, ...]:
-        """The command of a stage that works in another folder."""
-        return (sys.executable, f"pipeline/{name}.py", "--root", str(root), "--params", str(params or self.params))
+    def command(self, stage: str, root: Path) -> tuple[str, ...]:
+        """What runs a stage in a process of its own, in another folder."""
+        options = ("--root", str(root), "--params", str(self.params))
+        return (sys.executable, "-m", "lexivert.stages", stage, *options)
+
+    def run_here(self, stage: str, root: Path, params: Path | None = None) -> None:
+        """Run a stage within this process, in another folder."""
+        run_stages([stage], root, params or self.params)
+
+    def fail_here(self, stage: str, root: Path) -> None:
+        """Run a stage's command within this process and see it fail as a command does."""
+        assert main([stage, "--root", str(root), "--params", str(self.params)]) == 1
 
     @property
     def params(self) -> Path:
         return self.root / "params.yaml"
 
     @property
+    def lock(self) -> Path:
+        return self.root / "dvc.lock"
+
+    @property
     def stages(self) -> dict[str, dict]:
-        return yaml.safe_load((self.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+        return read_yaml(self.root / "dvc.yaml")["stages"]
 
     def sources(self, stage: str) -> list[str]:
         """The artifacts that a stage declares to read."""
@@ -79,14 +103,13 @@ class Project:
 
     def change(self, **values: object) -> None:
         """Set params by dotted key, ``__`` for the dot."""
-        content = yaml.safe_load(self.params.read_text(encoding="utf-8"))
+        content = read_yaml(self.params)
         for dotted, value in values.items():
-            *sections, name = dotted.split("__")
-            section = content
-            for part in sections:
-                section = section[part]
-            section[name] = value
-        self.params.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+            change = value
+            for part in reversed(dotted.split("__")):
+                change = {part: change}
+            content = overridden(content, change)
+        YAML(typ="safe", pure=True).dump(content, self.params)
 
 
 def copy_sources(target: Path) -> None:
@@ -102,32 +125,35 @@ def copy_sources(target: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def _built() -> dict[str, Project]:
-    return {}
+def _project(tiny_params_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    root = tmp_path_factory.mktemp("project")
+    copy_sources(root)
+    shutil.copyfile(tiny_params_file, root / "params.yaml")
+    fresh = Project(root)
+    fresh.repro()
+    for file in (fresh.params, fresh.lock):
+        shutil.copyfile(file, file.with_suffix(".original"))
+    return fresh
 
 
 @pytest.fixture
-def project(_built: dict[str, Project], tiny_params_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The copy, reproduced once; its params are put back before every test."""
-    if not _built:
-        root = tmp_path_factory.mktemp("project")
-        copy_sources(root)
-        shutil.copyfile(tiny_params_file, root / "params.yaml")
-        fresh = Project(root)
-        fresh.repro()
-        shutil.copyfile(fresh.params, root / "params.original")
-        _built["project"] = fresh
-    copy = _built["project"]
-    shutil.copyfile(copy.root / "params.original", copy.params)
-    return copy
+def project(_project: Project) -> Project:
+    """The copy, reproduced once; what a test has changed is put back before the next."""
+    params, lock = _project.params, _project.lock
+    shutil.copyfile(params.with_suffix(".original"), params)
+    if lock.read_bytes() != lock.with_suffix(".original").read_bytes():
+        _project.repro()  # from DVC's cache of runs
+        assert lock.read_bytes() == lock.with_suffix(".original").read_bytes()
+    return _project
 
 
 @pytest.fixture
-def sandbox(project: Project, tmp_path: Path):
+def sandbox(project: Project, tmp_path: Path) -> Callable[[str, list[str]], Path]:
     """Makes folders that hold only the given artifacts of the project."""
 
     def make(name: str, artifacts: list[str]) -> Path:
         root = tmp_path / name
+        root.mkdir()
         for artifact in artifacts:
             source, target = project.root / artifact, root / artifact
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +167,7 @@ def sandbox(project: Project, tmp_path: Path):
 
 
 @pytest.fixture
-def hashes():
+def hashes() -> Callable[[Path, list[str]], dict[str, str]]:
     """SHA-256 of every file below the named files and folders of a root."""
 
     def digest(root: Path, names: list[str]) -> dict[str, str]:

@@ -34,15 +34,15 @@ def test_flatten_names_figures_by_stage_and_section(check):
     [
         ("corpus.train.sentences", 1000, 1000, True),
         ("corpus.train.sentences", 1000, 1001, False),
-        ("evaluate.clean.controller.exact_match", 0.995, 0.986, True),
-        ("evaluate.clean.controller.exact_match", 0.995, 0.984, False),
-        ("evaluate.noisy.controller.exact_match", 0.91, 0.885, True),
-        ("evaluate.noisy.controller.exact_match", 0.91, 0.875, False),
+        ("evaluate.clean.cascade.exact_match", 0.995, 0.986, True),
+        ("evaluate.clean.cascade.exact_match", 0.995, 0.984, False),
+        ("evaluate.noisy.cascade.exact_match", 0.91, 0.885, True),
+        ("evaluate.noisy.cascade.exact_match", 0.91, 0.875, False),
         ("token_head.final.loss", 2.0, 2.09, True),
         ("token_head.final.loss", 2.0, 2.11, False),
-        ("evaluate.rates.controller_texts_per_second", 80.0, 800.0, True),
-        ("evaluate.clean.controller.bleu_signature", "nrefs:1|v:2", "nrefs:1|v:2", True),
-        ("evaluate.clean.controller.bleu_signature", "nrefs:1|v:2", "nrefs:1|v:3", False),
+        ("evaluate.rates.cascade_texts_per_second", 80.0, 800.0, True),
+        ("evaluate.clean.cascade.bleu_signature", "nrefs:1|v:2", "nrefs:1|v:2", True),
+        ("evaluate.clean.cascade.bleu_signature", "nrefs:1|v:2", "nrefs:1|v:3", False),
     ],
 )
 def test_tolerances(check, name, committed, fresh, agrees):

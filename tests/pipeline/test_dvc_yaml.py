@@ -1,102 +1,86 @@
-"""dvc.yaml names every source file and every params section that a stage uses."""
+"""dvc.yaml against the stages' modules: commands, code, artifacts, params."""
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
-import yaml
 
-from lexivert.evaluation.round_trip import RoundTrip
+from lexivert.artifacts import producer
+from lexivert.stages.__main__ import STAGES as MODULES
+from lexivert.yaml_reader import read_yaml
+from sections import repository_params
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DVC_YAML = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))
+DVC_YAML = read_yaml(REPOSITORY / "dvc.yaml")
 STAGES = DVC_YAML["stages"]
-PLUMBING = {"lexivert.artifacts", "lexivert.errors", "lexivert.config"}
+REST = {name: stage for name, stage in STAGES.items() if name != "code"}
 
 
-def _file(module: str) -> Path | None:
-    base = REPOSITORY / "src" / Path(*module.split("."))
-    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.exists()), None)
+def _outputs(stage: dict) -> list[str]:
+    entries = stage.get("outs", []) + stage.get("metrics", [])
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
 
 
-def _imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {name for name in found if name.startswith("lexivert.") and _file(name)}
+def test_every_stage_has_a_module_and_every_module_a_stage():
+    assert set(STAGES) == set(MODULES)
+    assert {name: stage["cmd"] for name, stage in STAGES.items()} == {
+        name: f"python -m lexivert.stages {name}" for name in STAGES
+    }
 
 
-def _closure(path: Path) -> set[Path]:
-    """Source files that a script loads, without the plumbing and packages that hold nothing but a docstring."""
-    waiting, seen = _imports(path), set()
-    while waiting:
-        module = waiting.pop()
-        if module not in seen | PLUMBING:
-            seen.add(module)
-            waiting |= _imports(_file(module))
-    files = {_file(module) for module in seen}
-    return {file for file in files if file.name != "__init__.py" or len(ast.parse(file.read_text()).body) > 1}
+def test_every_stage_depends_on_its_own_fingerprint_and_on_no_source():
+    for name, stage in REST.items():
+        code = [dep for dep in stage["deps"] if dep.startswith(("build/", "src", "benchmarks", "experiments"))]
+        assert code == [f"build/code/{name}.txt"]
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_deps_cover_every_import(stage):
-    deps = [REPOSITORY / dep for dep in STAGES[stage]["deps"]]
-    script = REPOSITORY / "pipeline" / f"{stage}.py"
-    assert script in deps
-    loaded = _closure(script)
-    missing = sorted(
-        str(file.relative_to(REPOSITORY)) for file in loaded if not any(file.is_relative_to(dep) for dep in deps)
-    )
-    assert missing == []
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_deps_name_no_source_in_vain(stage):
-    loaded = _closure(REPOSITORY / "pipeline" / f"{stage}.py")
-    sources = [REPOSITORY / dep for dep in STAGES[stage]["deps"] if dep.startswith("src/")]
-    unused = [str(dep) for dep in sources if not any(file.is_relative_to(dep) for file in loaded)]
-    assert unused == []
-
-
-def _outputs(stage: dict) -> list:
-    return stage.get("outs", []) + stage.get("metrics", [])
-
-
-def test_deps_of_the_experiment_cover_every_import():
-    folder = REPOSITORY / "experiments"
-    stage = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["losses"]
-    deps = [(folder / dep).resolve() for dep in stage["deps"]]
-    loaded = _closure(folder / "losses.py")
-    missing = sorted(str(file) for file in loaded if not any(file.is_relative_to(dep) for dep in deps))
-    assert missing == []
+def test_fingerprints_depend_on_every_source():
+    scripts = {
+        str(path.relative_to(REPOSITORY))
+        for folder in ("benchmarks", "experiments")
+        for path in (REPOSITORY / folder).glob("*.py")
+    }
+    assert set(STAGES["code"]["deps"]) == {"src/lexivert", "requirements.lock"} | scripts
 
 
 def test_every_artifact_is_written_by_one_earlier_stage():
     written: set[str] = set()
-    for stage in STAGES.values():
+    for name, stage in REST.items():
         read = {dep for dep in stage["deps"] if dep.startswith(("data/", "models/", "metrics/"))}
         assert read <= written
-        outs = {out if isinstance(out, str) else next(iter(out)) for out in _outputs(stage)}
+        outs = set(_outputs(stage))
         assert not outs & written
         written |= outs
+        assert {producer(Path(out)) for out in outs if out.endswith(".json") or not out.startswith("metrics/")} <= {
+            name
+        }
 
 
-def test_exact_match_is_plotted_for_every_decoder():
-    decoders = list(RoundTrip.decoders(Mock()))
-    expected = [f"{name}_{condition}" for condition in ("clean", "noisy") for name in decoders]
-    expected.remove("nearest_noisy")  # the line of nearest_clean over again, along the axis
-    (plot,) = (plot["Exact match by length"] for plot in DVC_YAML["plots"] if "Exact match by length" in plot)
-    assert plot["y"] == {"metrics/plots/exact_match.csv": expected}
+def test_errors_name_the_stage_that_writes_a_table():
+    for name, stage in REST.items():
+        read_by_report = set(_outputs(stage)) & set(STAGES["report"]["deps"])
+        assert {producer(Path(out)) for out in read_by_report} <= {name}
+
+
+@pytest.mark.parametrize("name", REST)
+def test_declared_params_exist(name):
+    for key in REST[name].get("params", []):
+        value = repository_params()
+        for part in key.split("."):
+            value = getattr(value, part)
+
+
+def test_every_param_is_declared_by_a_stage():
+    declared = {key.partition(".")[0] for stage in REST.values() for key in stage.get("params", [])}
+    assert declared == set(type(repository_params()).model_fields)
 
 
 def test_metrics_are_in_git_and_not_in_the_cache():
-    for name, stage in STAGES.items():
-        if name == "report":  # what it shows are the others' metrics
-            continue
-        assert stage["metrics"] == [{f"metrics/{name}.json": {"cache": False}}]
+    for name, stage in REST.items():
+        kept = [entry for entry in stage.get("outs", []) + stage.get("metrics", []) if not isinstance(entry, str)]
+        assert all(options == {"cache": False} for entry in kept for options in entry.values())
+        in_git = {path for entry in kept for path in entry}
+        assert in_git == {out for out in _outputs(stage) if out.startswith("metrics/") and not out.endswith(".html")}
+        if name != "report":  # what it shows are the others' metrics
+            assert f"metrics/{name}.json" in in_git

@@ -1,29 +1,57 @@
-"""The whole pipeline, run by DVC in a copy of the project on a tiny corpus and backbone."""
+"""The pipeline, run once by DVC in a copy of the project on a tiny corpus and backbone, and its stages one by one."""
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import re
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
+from ruamel.yaml import YAML
+
+from lexivert.errors import LexivertError
+from lexivert.yaml_reader import read_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-STAGES = list(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
-TRAINED = {"token_head": {"token_head__epochs": 12}, "controller": {"controller__steps": 150}}
+STAGES = list(read_yaml(REPOSITORY / "dvc.yaml")["stages"])
+ON_DATA = [stage for stage in STAGES if stage not in {"code", "fetch"}]
+TRAINED = {"token_head": {"token_head__epochs": 12}, "selector": {"selector__steps": 150}}
 """Stages that resume after a kill, with enough steps that a kill comes in the middle."""
 ABSENT_DEVICE = "mps" if torch.cuda.is_available() else "cuda"
 
 
 def ran(output: str) -> list[str]:
     return re.findall(r"^Running stage '(\w+)'", output, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def repo(project):
+    """DVC's own view of the project."""
+    from dvc.repo import Repo
+
+    with Repo(str(project.root)) as opened:
+        yield opened
+
+
+def changed(repo) -> set[str]:
+    """Stages that DVC would run first."""
+    own = {name for name in repo.status() if not name.startswith(("experiments/", "benchmarks/"))}
+    return {name.rpartition(":")[2] for name in own}
+
+
+def behind(repo, stages: set[str]) -> set[str]:
+    """These stages and all that depend on them, in DVC's graph."""
+    import networkx as nx
+
+    graph = repo.index.graph.reverse(copy=False)
+    starts = [stage for stage in graph if stage.addressing in stages]
+    found = set(starts).union(*(nx.descendants(graph, start) for start in starts))
+    return {stage.addressing for stage in found if ":" not in stage.addressing}
 
 
 def test_second_repro_skips_everything(project):
@@ -43,58 +71,110 @@ def test_nothing_half_written_stays(project):
     assert [path.name for path in written if path.suffix == ".tmp"] == []
 
 
-CHANGES = [
-    ({"corpus__valid_share": 0.2}, {"corpus"}),
-    ({"vocab__min_count__ngram": 3}, {"vocab"}),
-    ({"lexical_maps__max_synonyms": 3}, {"lexical_maps"}),
-    ({"backbone__pooling": "cls"}, {"features", "index", "token_space"}),
-    ({"backbone__device": "auto"}, {"features", "token_head", "index", "token_space"}),
-    ({"features__max_train_sentences": 100}, {"features"}),
-    ({"code__max_units": 90}, {"index"}),
-    ({"token_head__weight__synonym": 0.2}, {"token_head"}),
-    ({"controller__weight__length": 0.1}, {"controller"}),
-    ({"evaluate__noise_cosine": 0.8}, {"evaluate"}),
-    ({"robustness__texts": 2}, {"robustness"}),
-    ({"token_head__heldout_share": 0.1}, {"token_head", "token_space", "collapse"}),
-    ({"token_space__units": 30}, {"token_space"}),
-    ({"sentence_space__pairs": 10}, {"sentence_space"}),
-    ({"collapse__texts": 5}, {"collapse"}),
-    ({"report__map_units": 50}, {"report"}),
-]
+CHANGES = {
+    "corpus.valid_share": {"corpus"},
+    "vocab.min_count.ngram": {"vocab"},
+    "lexical_maps.max_synonyms": {"lexical_maps"},
+    "backbone.pooling": {"features", "index", "token_space"},
+    "backbone.device": {"features", "token_head", "index", "token_space"},
+    "features.max_train_sentences": {"features"},
+    "code.max_units": {"index"},
+    "code.embed_dim": {"token_head", "index"},
+    "token_head.weight.synonym": {"token_head"},
+    "selector.weight.length": {"selector"},
+    "selector.max_train_units": {"selector", "controller"},
+    "controller.amp.rounds": {"controller"},
+    "controller.calibration_texts": {"controller"},
+    "evaluate.noise_cosine": {"evaluate"},
+    "robustness.texts": {"robustness"},
+    "token_head.heldout_share": {"token_head", "token_space", "collapse"},
+    "token_space.units": {"token_space"},
+    "sentence_space.pairs": {"sentence_space"},
+    "collapse.texts": {"collapse"},
+    "report.map_units": {"report"},
+}
 
 
-@pytest.mark.parametrize(("change", "stages"), CHANGES, ids=["+".join(change) for change, _ in CHANGES])
-def test_a_param_is_read_by_the_right_stages(project, change, stages):
-    from dvc.repo import Repo  # slow to import, and only needed here
+@pytest.mark.parametrize(("key", "stages"), CHANGES.items(), ids=CHANGES)
+def test_a_param_is_declared_by_the_right_stages(project, key, stages):
+    """By what dvc.yaml says; that DVC goes by it, the next test shows."""
+    declared = {name: stage.get("params", []) for name, stage in project.stages.items()}
+    assert {name for name, keys in declared.items() if any(f"{key}.".startswith(f"{one}.") for one in keys)} == stages
 
-    project.change(**change)
+
+def test_changed_params_are_seen_by_the_stages_that_declare_them(project):
+    from dvc.repo import Repo
+
+    project.change(selector__max_train_units=20, token_space__units=30)
     with Repo(str(project.root)) as repo:
-        own = {name for name in repo.status() if "experiments/dvc.yaml" not in name}  # run by a command of its own
-        assert {name.rpartition(":")[2] for name in own} == stages
+        assert changed(repo) == {"selector", "controller", "token_space"}
+
+
+def test_a_rule_of_the_decoding_loops_runs_no_training(project, repo):
+    project.change(controller__easy_first__rounds=23)
+    assert ran(project.repro("collapse")) == ["controller", "collapse"]
+    expected = {"controller", "evaluate", "robustness", "collapse", "report"}
+    assert behind(repo, {"controller"}) - {"export"} == expected
 
 
 @pytest.mark.parametrize(
-    ("change", "stages"),
+    ("stage", "skipped"),
     [
-        ({"controller__steps": 40}, {"controller", "evaluate", "robustness", "collapse", "report"}),
-        (
-            {"token_head__epochs": 3},
-            {"token_head", "index", "controller", "evaluate", "robustness", "token_space", "sentence_space"}
-            | {"collapse", "report"},
-        ),
+        ("token_head", {"code", "fetch", "corpus", "vocab", "lexical_maps", "features"}),
+        ("selector", {"index", "token_head", "token_space", "sentence_space"}),
+        ("evaluate", set(STAGES) - {"evaluate", "report"}),
     ],
 )
-def test_a_changed_param_runs_what_depends_on_it_and_no_more(project, change, stages):
-    project.repro()
-    project.change(**change)
-    done = ran(project.repro())
-    assert len(done) == len(stages)
-    assert set(done) == stages
-    assert done[-1] == "report"
+def test_what_depends_on_a_stage(repo, stage, skipped):
+    assert behind(repo, {stage}) & skipped == set()
+    assert "report" in behind(repo, {stage})
+
+
+class TestCode:
+    @pytest.fixture
+    def edit(self, project):
+        """Changes a source file of the copy; it is put back after the test."""
+        former = {}
+
+        def replace(name: str, old: str, new: str) -> None:
+            path = project.root / "src" / "lexivert" / name
+            text = path.read_text(encoding="utf-8")
+            former.setdefault(path, text)
+            assert old in text
+            path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+        yield replace
+        for path, text in former.items():
+            path.write_text(text, encoding="utf-8")
+
+    def test_a_comment_or_docstring_anywhere_runs_only_code(self, project, edit):
+        for path in sorted((project.root / "src" / "lexivert").rglob("*.py")):
+            if path.name != "__init__.py":
+                edit(str(path.relative_to(project.root / "src" / "lexivert")), '"""', '"""Another word. ')
+        edit("text/tokenizer.py", "\nfrom __future__", "\n# a comment\nfrom __future__")
+        assert ran(project.repro()) == ["code"]
+
+    @pytest.mark.parametrize(
+        ("module", "stages"),
+        [
+            ("evaluation/minimal_pairs.py", {"sentence_space"}),
+            ("report/page.py", {"report"}),
+            ("codes/token_head_training.py", {"token_head", "token_space", "collapse"}),
+            ("cli.py", set()),
+        ],
+    )
+    def test_code_runs_the_stages_that_can_reach_it(self, project, edit, module, stages):
+        from dvc.repo import Repo
+
+        edit(module, "\nfrom __future__ import annotations\n", "\nfrom __future__ import annotations\nNEW = 1\n")
+        project.repro("code")
+        with Repo(str(project.root)) as repo:
+            assert changed(repo) == stages
 
 
 def test_metrics_diff_shows_a_changed_loss_weight_in_the_right_keys(project, tmp_path):
-    project.repro()
+    from dvc.repo import Repo
+
     copy = type(project)(tmp_path / "copy")
     shutil.copytree(project.root, copy.root, symlinks=True)
     author = ("-c", "user.name=test", "-c", "user.email=test@example.org")
@@ -102,12 +182,11 @@ def test_metrics_diff_shows_a_changed_loss_weight_in_the_right_keys(project, tmp
         code, output = copy.run("git", *author, *command)
         assert code == 0, output
     copy.change(token_head__weight__synonym=2.0)
-    copy.repro("token_head")
-    code, output = copy.run(sys.executable, "-m", "dvc", "metrics", "diff", "--json")
-    assert code == 0, output
-    changed = json.loads(output.splitlines()[-1])
-    assert list(changed) == ["metrics/token_head.json"]
-    values = changed["metrics/token_head.json"]
+    copy.run_here("token_head", copy.root)
+    with Repo(str(copy.root)) as repo:
+        found = repo.metrics.diff()["diff"]
+    assert list(found) == [os.path.join("metrics", "token_head.json")]  # noqa: PTH118 as DVC names it
+    values = found["metrics/token_head.json"]
     assert values["final.synonym"]["diff"] < 0  # weighed more, it comes out smaller
     assert values["final.loss"]["diff"] > 0  # and counts for more
     assert "units" not in values
@@ -122,7 +201,7 @@ def _other_value(key: str, value: object) -> object:
     if isinstance(value, float):
         return value * 0.9
     if isinstance(value, int):
-        tens = dict.fromkeys(("controller.steps", "controller.topic_steps"), 10)
+        tens = dict.fromkeys(("selector.steps", "selector.bag_of_words.steps"), 10)
         step = ({"vocab.ngram_max": -1} | tens).get(key, 2)
         return value + step
     return value
@@ -130,30 +209,27 @@ def _other_value(key: str, value: object) -> object:
 
 def _disturbed(content: dict, declared: list[str], prefix: str = "") -> dict:
     """The params with every key changed that is neither declared nor in a declared section."""
-    changed = {}
+    other = {}
     for name, value in content.items():
         key = f"{prefix}{name}"
         if key in declared:
-            changed[name] = value
+            other[name] = value
         elif isinstance(value, dict):
-            changed[name] = _disturbed(value, declared, f"{key}.")
+            other[name] = _disturbed(value, declared, f"{key}.")
         else:
-            changed[name] = _other_value(key, value)
-    return changed
+            other[name] = _other_value(key, value)
+    return other
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "fetch"])
-def test_a_stage_reads_only_what_it_declares_and_gives_the_same_bytes_twice(
+@pytest.mark.parametrize("stage", ON_DATA)
+def test_a_stage_reads_only_what_it_declares_and_gives_the_same_bytes_in_another_process(
     project, sandbox, hashes, stage, tmp_path
 ):
-    project.repro()
-    root = sandbox("declared", project.sources(stage))
-    content = yaml.safe_load(project.params.read_text(encoding="utf-8"))
-    params = tmp_path / "disturbed.yaml"
-    disturbed = _disturbed(content, project.stages[stage]["params"])
-    params.write_text(yaml.safe_dump(disturbed, allow_unicode=True), encoding="utf-8")
-    code, output = project.run(*project.stage(stage, root, params))
-    assert code == 0, output
+    """DVC made the reference, each stage in a process of its own; here it runs within this one."""
+    root, params = sandbox("declared", project.sources(stage)), tmp_path / "disturbed.yaml"
+    disturbed = _disturbed(read_yaml(project.params), project.stages[stage].get("params", []))
+    YAML(typ="safe", pure=True).dump(disturbed, params)
+    project.run_here(stage, root, params)
     declared = project.products(stage)
     timeless = [name for name in declared if not name.endswith(".json")]
     products = timeless or declared  # a stage that writes metrics alone has no seconds in them
@@ -161,14 +237,13 @@ def test_a_stage_reads_only_what_it_declares_and_gives_the_same_bytes_twice(
 
 
 @pytest.mark.parametrize("stage", TRAINED)
-def test_a_killed_training_resumes_to_the_same_bytes(project, sandbox, hashes, stage):
+def test_a_killed_training_resumes_to_the_same_bytes(project, sandbox, hashes, stage, caplog):
     project.change(**TRAINED[stage])
     straight = sandbox("straight", project.sources(stage))
-    code, output = project.run(*project.stage(stage, straight))
-    assert code == 0, output
+    project.run_here(stage, straight)
 
     killed = sandbox("killed", project.sources(stage))
-    process = project.start(*project.stage(stage, killed))
+    process = project.start(*project.command(stage, killed))
     deadline = time.monotonic() + 120
     while not list((killed / ".checkpoints").rglob("*.pt")) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -178,9 +253,9 @@ def test_a_killed_training_resumes_to_the_same_bytes(project, sandbox, hashes, s
     products = project.products(stage)
     assert hashes(killed, products) == {}
 
-    code, output = project.run(*project.stage(stage, killed))
-    assert code == 0, output
-    assert "resuming" in output
+    with caplog.at_level(logging.INFO, logger="lexivert"):
+        project.run_here(stage, killed)
+    assert "resuming" in caplog.text
     resumed = hashes(killed, products)
     assert [name for name in resumed if name.endswith(".safetensors")], "the weights are among what is compared"
     assert resumed == hashes(straight, products)
@@ -198,6 +273,15 @@ def _overwrite(path: Path) -> None:
     path.write_bytes(b"not what it should be\n" * 10)
 
 
+def the_error(capsys) -> str:
+    """The one line that a failed command says."""
+    output = capsys.readouterr().err
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "Traceback" not in output
+    return errors[0]
+
+
 @pytest.mark.parametrize(
     ("stage", "artifact", "damage"),
     [
@@ -208,41 +292,53 @@ def _overwrite(path: Path) -> None:
         ("token_head", "data/unit_features.npy", _truncate),
         ("index", "models/token_head", _remove),
         ("index", "models/token_head/head.safetensors", _truncate),
+        ("selector", "data/segments.parquet", _remove),
         ("controller", "models/index/units.faiss", _overwrite),
-        ("evaluate", "models/controller/controller.safetensors", _overwrite),
+        ("controller", "models/selector/selector.safetensors", _truncate),
+        ("evaluate", "models/selector/selector.safetensors", _overwrite),
+        ("evaluate", "models/controller/config.json", _truncate),
         ("token_space", "models/token_head", _remove),
         ("sentence_space", "data/raw/wordnet", _remove),
         ("collapse", "data/unit_features.npy", _truncate),
         ("report", "metrics/evaluate.json", _remove),
     ],
 )
-def test_a_missing_or_damaged_artifact_is_named_in_one_line(project, sandbox, stage, artifact, damage):
+def test_a_missing_or_damaged_artifact_is_named_in_one_line(project, sandbox, stage, artifact, damage, capsys):
     root = sandbox("damaged", project.sources(stage))
     damage(root / artifact)
-    code, output = project.run(*project.stage(stage, root))
-    assert code == 1
-    errors = [line for line in output.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert Path(artifact).name in errors[0]
-    assert "dvc repro" in errors[0]
-    assert "Traceback" not in output
+    project.fail_here(stage, root)
+    message = the_error(capsys)
+    assert Path(artifact).name in message
+    assert "dvc repro" in message
 
 
 @pytest.mark.parametrize("stage", ["features", "token_head"])
-def test_a_device_that_is_not_there_is_named_in_one_line(project, sandbox, stage):
+def test_a_device_that_is_not_there_is_named_in_one_line(project, sandbox, stage, capsys):
     project.change(backbone__device=ABSENT_DEVICE)
-    code, output = project.run(*project.stage(stage, sandbox("device", project.sources(stage))))
-    assert code == 1
-    errors = [line for line in output.splitlines() if line.startswith("error: ")]
-    assert errors == [
+    project.fail_here(stage, sandbox("device", project.sources(stage)))
+    assert the_error(capsys) == (
         f"error: backbone.device is '{ABSENT_DEVICE}', but this machine has no such device; use cpu or auto"
-    ]
-    assert "Traceback" not in output
+    )
 
 
-def test_an_unknown_param_is_named_in_one_line(project, sandbox):
+def test_an_unknown_param_is_named_in_one_line(project, sandbox, capsys):
     project.change(vocab__min_cuont=3)
-    code, output = project.run(*project.stage("vocab", sandbox("unknown", [])))
+    project.fail_here("vocab", sandbox("unknown", []))
+    assert re.search(r"^error: .*params.yaml: vocab.min_cuont", the_error(capsys))
+
+
+def test_a_real_command_fails_with_one_line(project, sandbox):
+    """As a user or DVC runs it: exit code 1, one line, no traceback."""
+    code, output = project.run(*project.command("vocab", sandbox("nothing", [])))
     assert code == 1
-    assert re.search(r"^error: .*params.yaml: vocab.min_cuont", output, flags=re.MULTILINE)
-    assert "Traceback" not in output
+    assert re.fullmatch(r"error: \S+/corpus\.parquet is missing; run `dvc repro corpus` first\n", output)
+
+
+def test_segments_of_another_corpus_are_refused(project, sandbox):
+    root = sandbox("other", project.sources("selector"))
+    project.change(corpus__max_sentence_words=4)
+    other = sandbox("corpus", project.sources("corpus"))
+    project.run_here("corpus", other)
+    shutil.copyfile(other / "data" / "corpus.parquet", root / "data" / "corpus.parquet")
+    with pytest.raises(LexivertError, match="run `dvc repro vocab`"):
+        project.run_here("selector", root)

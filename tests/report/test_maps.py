@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lexivert.data.glosses import Entry
+from lexivert.data.wordnet import Synset
 from lexivert.report import maps
 from lexivert.text.lexicon import RESERVED, Lexicon
 
 
-def entry(category: str, *lemmas: str) -> Entry:
-    return Entry("n00000001", category, lemmas, "a definition", ())
+def entry(category: str, *lemmas: str) -> Synset:
+    return Synset("n00000001", category, lemmas, "a definition", ())
 
 
 ENTRIES = [

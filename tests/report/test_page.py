@@ -1,14 +1,15 @@
-"""The page is whole, safe HTML."""
+"""The page is safe HTML in which every element is closed."""
 
 from __future__ import annotations
 
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lexivert.report import figures
-from lexivert.report.page import Page, number
+from lexivert.report.page import Cards, Figures, Heading, Paragraph, Section, Table, cell, render
 
 VOID = {"meta", "link", "br"}
 
@@ -38,72 +39,92 @@ class Outline(HTMLParser):
         return sum(name == tag for name, _ in self.seen)
 
 
-def outline(page: Page) -> Outline:
+def outline(*sections: Section) -> Outline:
     found = Outline()
-    found.feed(page.render())
+    found.feed(render("Results", "of a run", sections))
     found.close()
     assert found.open == []
     return found
 
 
 @pytest.fixture
-def page() -> Page:
-    page = Page("Results", "of a run")
-    page.section("one", "First", "A paragraph with <b> & quotes.")
-    page.cards([("exact", "1.000")])
-    page.table(["unit", "cosine"], [["<end>", 0.25], ["of the", 12]])
-    page.figures((figures.lines([1, 2], {"loss": [0.5, 0.25]}, "step", "loss"), "A line."))
-    return page
+def section() -> Section:
+    frame = pd.DataFrame({"cosine": [0.25, 12.0]}, index=pd.Index(["<end>", "of the"], name="unit"))
+    figure = figures.lines([1, 2], {"loss": [0.5, 0.25]}, "step", "loss")
+    parts = [
+        Cards([("exact", 1.0)]),
+        Heading("A heading", "Below it."),
+        Paragraph("Plain."),
+        Table(frame),
+        Figures([(figure, "A line.")]),
+    ]
+    return Section("one", "First", "A paragraph with <b> & quotes.", parts)
 
 
-def test_text_is_escaped_and_not_lost(page):
-    found = outline(page)
-    assert "A paragraph with <b> & quotes." in found.texts
-    assert "<end>" in found.texts
+def test_text_is_escaped_and_not_lost(section):
+    found = outline(section)
+    texts = set(map(str.strip, found.texts))
+    assert {"A paragraph with <b> & quotes.", "<end>", "A heading", "Below it.", "Plain.", "A line."} <= texts
+    assert {"unit", "cosine", "0.250", "12.0", "1.000", "exact"} <= texts
     assert found.count("b") == 1  # the card's; the paragraph's is text
 
 
-def test_every_section_is_linked_once(page):
-    page.section("two", "Second")
-    links = [attributes["href"] for tag, attributes in outline(page).seen if tag == "a"]
-    assert links == ["#one", "#two"]
-    anchors = [attributes.get("id") for tag, attributes in outline(page).seen if tag == "h2"]
-    assert anchors == ["one", "two"]
+def test_every_section_with_a_title_is_linked_once(section):
+    found = outline(Section("none", ""), section, Section("two", "Second"))
+    assert [attributes["href"] for tag, attributes in found.seen if tag == "a"] == ["#one", "#two"]
+    assert [attributes.get("id") for tag, attributes in found.seen if tag == "h2"] == ["one", "two"]
 
 
-def test_nothing_is_fetched_from_elsewhere(page):
-    for tag, attributes in outline(page).seen:
+def test_nothing_is_fetched_from_elsewhere(section):
+    for tag, attributes in outline(section).seen:
         for name in ("src", "href"):
             value = attributes.get(name)
             assert value is None or value.startswith(("#", "data:")), (tag, value)
 
 
-def test_a_figure_cannot_end_its_script(page):
-    page.figures((figures.lines([1], {"</script><b>": [1.0]}, "x", "y"), "caption"))
-    found = outline(page)
+def test_a_figure_cannot_end_its_script(section):
+    figure = figures.lines([1], {"</script><b>": [1.0]}, "x", "y")
+    found = outline(section, Section("two", "Second", parts=[Figures([(figure, "caption")])]))
     assert found.count("figure") == 2
     assert found.count("b") == 1
 
 
-def test_the_same_content_gives_the_same_bytes(page):
-    again = Page("Results", "of a run")
-    again.section("one", "First", "A paragraph with <b> & quotes.")
-    again.cards([("exact", "1.000")])
-    again.table(["unit", "cosine"], [["<end>", 0.25], ["of the", 12]])
-    again.figures((figures.lines([1, 2], {"loss": [0.5, 0.25]}, "step", "loss"), "A line."))
-    assert again.render() == page.render()
+def test_figures_are_numbered_through_the_page(section):
+    found = outline(section, section)
+    names = [attributes["id"] for _, attributes in found.seen if attributes.get("class") == "plotly-graph-div"]
+    assert names == ["figure-1", "figure-2"]
 
 
-@pytest.mark.parametrize(("value", "shown"), [(0.12345, "0.123"), (-3.0, "-3.000"), (1234.5678, "1,234.6")])
+def test_the_same_content_gives_the_same_bytes(section):
+    assert render("Results", "of a run", [section]) == render("Results", "of a run", [section])
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.12345, "0.123"),
+        (-3.0, "-3.000"),
+        (1234.5678, "1,234.6"),
+        (np.float64(0.5), "0.500"),
+        (1234, "1,234"),
+        ("a", "a"),
+    ],
+)
 def test_numbers_are_short(value, shown):
-    assert number(value) == shown
+    assert cell(value) == shown
 
 
-def test_a_folded_table_opens_when_asked(page):
-    page.table(["a"], [[1]], "closed")
-    page.table(["a"], [[1]], "open", opened=True)
-    details = [attributes for tag, attributes in outline(page).seen if tag == "details"]
-    assert details == [{}, {"open": None}]
+def test_strings_are_set_left_and_long_ones_have_room():
+    frame = pd.DataFrame({"text": ["short", "x" * 41]}, index=[1, 2])
+    found = outline(Section("one", "First", parts=[Table(frame)]))
+    cells = [attributes.get("class") for tag, attributes in found.seen if tag == "td"]
+    assert cells == [None, "text", None, "text long"]
+
+
+def test_a_folded_table_opens_when_asked():
+    frame = pd.DataFrame({"a": [1]})
+    found = outline(Section("one", "First", parts=[Table(frame, "closed"), Table(frame, "open", opened=True)]))
+    assert [attributes for tag, attributes in found.seen if tag == "details"] == [{}, {"open": None}]
 
 
 def test_a_gap_is_not_drawn():
@@ -113,7 +134,7 @@ def test_a_gap_is_not_drawn():
 
 
 def test_intervals_are_drawn_as_distances_from_the_value():
-    figure = figures.with_intervals(["cell"], {"controller": [(0.5, 0.25, 0.875)]}, "share")
+    figure = figures.with_intervals(["width 192"], {"cascade": [(0.5, 0.25, 0.875)]}, "share")
     assert list(figure.data[0].error_y.array) == [0.375]
     assert list(figure.data[0].error_y.arrayminus) == [0.25]
 

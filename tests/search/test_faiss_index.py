@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from lexivert.errors import LexivertError
 from lexivert.search import faiss_index
 from lexivert.search.faiss_index import build
+from lexivert.search.unit_index import UnitIndex
 from sections import section
 
 CODES = F.normalize(torch.randn(600, 64, generator=torch.Generator().manual_seed(1)), dim=1).half()
@@ -132,3 +133,20 @@ def test_a_damaged_file_gives_one_line(tmp_path, content):
     path.unlink()
     with pytest.raises(LexivertError, match=r"units\.faiss is missing"):
         faiss_index.read(path)
+
+
+@pytest.mark.parametrize("dims", [0, 32, 100])
+def test_a_flat_index_may_be_built_when_it_is_needed(dims, tmp_path, monkeypatch):
+    index, queries = faiss_index.FlatOverCodes(CODES, params(search_dims=dims)), CODES[::7].float()
+    expected = build(CODES, params(search_dims=dims))
+    with monkeypatch.context() as patched:
+        patched.setattr(faiss_index, "build", None)  # not yet
+        unit_index = UnitIndex(CODES, index, params(search_dims=dims))
+        assert unit_index.scans
+        assert unit_index.scan(queries, 1).units[:, 0].tolist() == list(range(0, 600, 7))
+    assert (index.ntotal, index.d) == (expected.ntotal, expected.d)
+    found = faiss_index.shortlist(index, queries, 5)
+    assert torch.equal(found, faiss_index.shortlist(expected, queries, 5))
+    faiss_index.write(index, tmp_path / "a.faiss")
+    faiss_index.write(expected, tmp_path / "b.faiss")
+    assert (tmp_path / "a.faiss").read_bytes() == (tmp_path / "b.faiss").read_bytes()

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from lexivert.text.augmentation import SubwordRegularizer
-from lexivert.text.detokenizer import wikitext_text
 from lexivert.text.lexicon import CONTROL, RESERVED, WIKITEXT, Lexicon
 from lexivert.text.segmentation import Segmenter
 from lexivert.text.tokenizer import normalize, split_chunk
+from lexivert.text.wikitext import wikitext_text
 
 RARE = [f"{first}{second}" for first in ("sun", "moon", "star", "rain") for second in ("", "rise", "light", "fall")]
 COMMON = ["the", "a", "red", "boys", "said", ",", ".", "-", "do", "n't", "tipped", "Alice", "of", "of the"]

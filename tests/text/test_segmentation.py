@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexivert.text.lexicon import CAP, CONTROL, EOS, FIRST_BYTE, JOIN, RESERVED, SPACE, UPPER, WIKITEXT, Lexicon
@@ -132,7 +132,6 @@ def test_joins_any_units(units, text):
     assert FULL.join([FULL.lexicon.id_of.get(unit, unit) for unit in units]) == text
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, len(FULL.lexicon) - 1), max_size=24))
 def test_joining_never_fails(ids):
     text = FULL.join(ids)
@@ -195,7 +194,6 @@ def normal_form(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-@settings(max_examples=600, deadline=None)
 @given(ANY)
 def test_segmentation_is_lossless(text):
     for segmenter in (FULL, BARE):
@@ -203,10 +201,9 @@ def test_segmentation_is_lossless(text):
         assert segmenter.join(ids) == normal_form(text)
         assert EOS not in ids
         assert ids == segmenter.segment(text)
-        assert FIRST_BYTE + 0x20 not in ids, "the last resort, the whole text as bytes, was needed"
+        assert FIRST_BYTE + 0x20 not in ids, "the last resort, the entire text as bytes, was needed"
 
 
-@settings(max_examples=200, deadline=None)
 @given(ANY)
 def test_no_spacing_control_is_superfluous(text):
     ids = FULL.segment(text)
@@ -215,7 +212,6 @@ def test_no_spacing_control_is_superfluous(text):
             assert FULL.join(ids[:place] + ids[place + 1 :]) != normalize(text)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_only_lone_surrogates_are_rejected(text):
     try:
@@ -231,7 +227,7 @@ def test_only_lone_surrogates_are_rejected(text):
 
 
 def naive_fewest(trie_surfaces: set[str], tokens: list[str], links: list[int]) -> int:
-    """Units of the best of all ways to cut the tokens."""
+    """Units of the best of all cuts of the tokens."""
     best = len(tokens)
     for cuts in product([False, True], repeat=max(0, len(tokens) - 1)):
         groups, group = [], [0]
@@ -246,7 +242,6 @@ def naive_fewest(trie_surfaces: set[str], tokens: list[str], links: list[int]) -
     return best + sum(map(bool, links))
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.sampled_from(["a b", "b c", "c d", "a b c", "b c d", "c d a b", "d a", "a a"]), unique=True),
     st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from([0, 0, 0, SPACE])), min_size=1, max_size=9),

@@ -1,16 +1,10 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from lexivert.text.detokenizer import wikitext_text
-from lexivert.text.tokenizer import (
-    looks_like_wikitext,
-    normalize,
-    split_chunk,
-    tokenize_wikitext,
-)
+from lexivert.text.tokenizer import normalize, split_chunk
 
 TRICKY = st.lists(
     st.sampled_from(
@@ -44,7 +38,6 @@ def test_normalize_rejects_lone_surrogates():
         normalize("ab\ud83d")
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(), TRICKY))
 def test_plain_tokens_put_together_give_the_normalised_text(text):
     chunks = normalize(text).split()
@@ -84,52 +77,3 @@ def test_long_runs_take_linear_time(text):
     start = time.process_time()
     assert "".join(split_chunk(text)) == text
     assert time.process_time() - start < 5
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("the red @-@ tipped one", ["the", "red-tipped", "one"]),
-        ("1 @,@ 234 @.@ 5 lb", ["1,234.5", "lb"]),
-        ("a well @-@ to @-@ do man", ["a", "well-to-do", "man"]),
-        ("he didn 't", ["he", "did", "n't"]),
-        ("I can 't , won 't", ["I", "can", "'t", ",", "won", "'t"]),
-        ("it 's o 'clock", ["it", "'s", "o'clock"]),
-        ("they ' re ' here '", ["they", "'", "re", "'", "here", "'"]),
-        ("@-@ start", ["@-@", "start"]),
-        ("end @-@", ["end", "@-@"]),
-        ("( @-@ x", ["(", "@-@", "x"]),
-        ("'t 's", ["'t", "'s"]),
-    ],
-)
-def test_wikitext_tokens_and_back(text, expected):
-    assert tokenize_wikitext(text) == expected
-    assert wikitext_text(expected) == text
-
-
-def test_both_conventions_give_the_same_units():
-    spaced = "He didn 't see 1 @,@ 234 red @-@ tipped ones ."
-    assert surfaces("He didn't see 1,234 red-tipped ones.") == tokenize_wikitext(spaced)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.one_of(st.text(), TRICKY))
-def test_wikitext_never_fails_and_loses_no_letter(text):
-    joined = "".join(tokenize_wikitext(text))
-    assert [c for c in joined if c.isalnum()] == [c for c in normalize(text) if c.isalnum()]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (" = Homarus gammarus = ", True),
-        ("It may grow ( 24 in ) , and so on .", True),
-        ("a red @-@ tipped one", True),
-        ("Homarus gammarus, known as the lobster, is large.", False),
-        ('"Yes," he said.', False),
-        ("no marks at all", False),
-        ("mail me@example.com now", False),
-    ],
-)
-def test_looks_like_wikitext(text, expected):
-    assert looks_like_wikitext(text) is expected

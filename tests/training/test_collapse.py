@@ -9,30 +9,39 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.codes.token_head import TokenHeadConfig
-from lexivert.codes.token_head_training import TrainingUnits, train_token_head
+from lexivert.codes.token_head_step import TrainingUnits
+from lexivert.codes.token_head_training import train_token_head
+from lexivert.data.relations import Relations
 from lexivert.errors import LexivertError
 from lexivert.training.collapse import CollapseAlarm, CollapseRules, anisotropy, spread
-from lexivert.training.negatives import Relations
 from sections import section
 
 SPREAD = torch.tensor([[1.0, 0.0], [-2.0, 0.0]])
-"""Opposite vectors: the mean holds nothing."""
+"""Opposite vectors: their mean is nothing."""
 ALIKE = torch.tensor([[3.0, 4.0], [0.6, 0.8]])
-"""One direction: the mean holds everything."""
-DOUBTFUL = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
-"""Mean (.8, .4), which holds .64 + .16 = .8."""
+"""One direction, two lengths."""
+BETWEEN = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+"""Mean (.8, .4), of squared length .64 + .16 = .8."""
 
 
 def alarm(**rules):
     return CollapseAlarm("the codes", "lower the rate", CollapseRules(**rules))
 
 
-@pytest.mark.parametrize(("vectors", "energy"), [(SPREAD, 0.0), (ALIKE, 1.0), (DOUBTFUL, 0.8)])
-def test_mean_energy_by_hand(vectors, energy):
-    assert float(anisotropy(vectors)) == pytest.approx(energy, abs=1e-6)
+@pytest.mark.parametrize(
+    ("vectors", "value"),
+    [
+        (SPREAD, 0.0),
+        (ALIKE, 1.0),
+        (BETWEEN, 0.8),
+        (torch.tensor([[2.0, 0.0], [0.0, 5.0]]), 0.5),  # mean (1/2, 1/2)
+    ],
+)
+def test_anisotropy_by_hand(vectors, value):
+    assert float(anisotropy(vectors)) == pytest.approx(value, abs=1e-6)
 
 
-def test_mean_energy_is_the_mean_cosine_of_two_rows():
+def test_anisotropy_is_the_mean_cosine_of_two_rows():
     rows = torch.randn(9, 4, generator=torch.Generator().manual_seed(0)) + 0.5
     naive = [float(F.cosine_similarity(a, b, dim=0)) for a in rows for b in rows]
     assert float(anisotropy(rows)) == pytest.approx(np.mean(naive), abs=1e-6)
@@ -60,7 +69,8 @@ def test_the_run_ends_after_exactly_so_many_collapsed_steps(patience):
     with pytest.raises(LexivertError) as caught:
         watch(ALIKE)
     assert str(caught.value) == (
-        f"the codes have collapsed: for {patience} steps their mean has held 100% of their energy; lower the rate"
+        f"the codes have collapsed: for {patience} steps their anisotropy (mean cosine) has been at least 0.95, "
+        "now 1.00; lower the rate"
     )
 
 
@@ -76,12 +86,12 @@ def test_one_step_without_collapse_starts_the_count_again():
         watch(ALIKE)
 
 
-def test_a_doubtful_step_does_not_count_and_one_at_the_bound_does():
-    watch = alarm(patience=1, certain=0.81)
+def test_a_step_below_the_bound_does_not_count_and_one_above_it_does():
+    watch = alarm(patience=1, stop_from=0.81)
     for _ in range(5):
-        assert float(watch(DOUBTFUL)) == pytest.approx(0.8)
-    with pytest.raises(LexivertError, match="held 80% of their energy"):
-        alarm(patience=1, certain=0.79)(DOUBTFUL)
+        assert float(watch(BETWEEN)) == pytest.approx(0.8)
+    with pytest.raises(LexivertError, match=r"at least 0\.79, now 0\.80"):
+        alarm(patience=1, stop_from=0.79)(BETWEEN)
 
 
 def test_a_warning_is_logged_once(caplog):
@@ -89,20 +99,20 @@ def test_a_warning_is_logged_once(caplog):
     with caplog.at_level(logging.WARNING, "lexivert"):
         watch(SPREAD)
         assert not caplog.records
-        for vectors in (DOUBTFUL, SPREAD, DOUBTFUL, ALIKE):
+        for vectors in (BETWEEN, SPREAD, BETWEEN, ALIKE):
             watch(vectors)
     assert [record.getMessage() for record in caplog.records] == [
-        "the codes are close to collapse: their mean holds 80 % of their energy"
+        "the codes are close to collapse: their anisotropy (mean cosine) is 0.80"
     ]
 
 
-def test_without_rules_the_defaults_hold():
+def test_rules_by_default():
     watch = CollapseAlarm("the codes", "lower the rate")
-    assert watch.rules == CollapseRules(doubtful=0.5, certain=0.95, patience=25)
+    assert watch.rules == CollapseRules(warn_from=0.5, stop_from=0.95, patience=25)
 
 
 class TestTokenHead:
-    """Whole training runs of 40 steps, all units synonyms of their neighbours in a ring."""
+    """Entire training runs of 40 steps, all units synonyms of their neighbours in a ring."""
 
     CONFIG = TokenHeadConfig(feature_width=12, hidden=32, code_width=48, identity_share=0.6, identity_seed=42)
     COUNT = 64

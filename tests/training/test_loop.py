@@ -7,11 +7,13 @@ import pytest
 import torch
 from safetensors.torch import save
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from lexivert.errors import LexivertError
 from lexivert.training.checkpoint import Checkpoint, fingerprint, reproducible
 from lexivert.training.loop import LoopConfig, Progress, train
 from lexivert.training.negatives import CodeQueue
+from lexivert.training.schedules import learning_rate_factor
 
 
 class KilledError(Exception):
@@ -119,20 +121,51 @@ def test_accumulation_equals_one_large_batch():
     torch.testing.assert_close(trained(4, 4), trained(1, 1))
 
 
-def test_learning_rate_warms_up_and_ends_within_the_run(monkeypatch):
-    rates = []
-    original = torch.optim.AdamW.step
+@pytest.fixture
+def optimiser_steps():
+    """Learning rate and gradient of the first parameter at every optimiser step, by torch's own hook."""
+    seen = []
+    removed = register_optimizer_step_pre_hook(
+        lambda optimiser, *_: seen.append(
+            (optimiser.param_groups[0]["lr"], optimiser.param_groups[0]["params"][0].grad.clone())
+        )
+    )
+    yield seen
+    removed.remove()
 
-    def spy(self, *args, **kwargs):
-        rates.append(self.param_groups[0]["lr"])
-        return original(self, *args, **kwargs)
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+def test_learning_rate_warms_up_and_ends_within_the_run(optimiser_steps):
     config = LoopConfig(epochs=2, batches=9, accumulation=3, learning_rate=1.0, warmup_share=1 / 3)
     net = model()
     train(lambda batch, _: {"loss": net(batch).square().mean()}, {"net": net}, batch_at, config)
     expected = [0.5, 1.0, *(0.5 + 0.5 * math.cos(math.pi * share) for share in (0, 0.25, 0.5, 0.75))]
-    assert rates == pytest.approx(expected)
+    assert [rate for rate, _ in optimiser_steps] == pytest.approx(expected)
+
+
+def test_the_schedule_counts_optimiser_steps_not_batches(optimiser_steps):
+    """The script counted batches and advanced once in 8 of them: it stopped after an eighth of its cosine."""
+    config = LoopConfig(epochs=4, batches=20, accumulation=8, learning_rate=1.0, warmup_share=0.05)
+    net = model()
+    train(lambda batch, _: {"loss": net(batch).square().mean()}, {"net": net}, batch_at, config)
+    assert [rate for rate, _ in optimiser_steps] == [learning_rate_factor(step, 12, 0.05) for step in range(12)]
+    assert optimiser_steps[-1][0] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("batches", "expected"),
+    [(19, [1.0, 1.0, 1.0, 10.0, 10.0, 10.0]), (3, [1.0, 10.0])],
+)
+def test_leftover_batches_of_an_epoch_stay_in_it(optimiser_steps, batches, expected):
+    """A gradient that tells its epoch, 1 or 10: every step is the mean of its own epoch's batches."""
+    weight = torch.nn.Parameter(torch.zeros(()))
+    config = LoopConfig(epochs=2, batches=batches, accumulation=8, learning_rate=0.1, clip_norm=1e9)
+    train(
+        lambda batch, _: {"loss": weight * batch},
+        {"weight": torch.nn.ParameterList([weight])},
+        lambda epoch, _: torch.tensor(10.0**epoch),
+        config,
+    )
+    assert [round(float(gradient), 6) for _, gradient in optimiser_steps] == expected
 
 
 def test_progress_and_epoch_means():
@@ -174,8 +207,9 @@ def test_reproducible_seeds_and_gives_the_caller_back_its_generator():
         assert torch.equal(torch.rand(2), first)
 
 
-def test_fingerprint_tells_arrays_and_params_apart():
+def test_fingerprint_tells_arrays_params_and_code_apart():
     one, two = torch.arange(4).numpy(), torch.arange(4).float().numpy()
-    prints = {fingerprint(1, one), fingerprint(2, one), fingerprint(1, two), fingerprint(1, one.reshape(2, 2))}
-    assert len(prints) == 4
-    assert fingerprint(1, one) == fingerprint(1, one.copy())
+    module = "lexivert.training.loop"
+    others = [(module, 2, one), (module, 1, two), (module, 1, one.reshape(2, 2)), ("lexivert.errors", 1, one)]
+    assert len({fingerprint(module, 1, one), *(fingerprint(*parts) for parts in others)}) == 5
+    assert fingerprint(module, 1, one) == fingerprint(module, 1, one.copy())

@@ -5,6 +5,8 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from lexivert.training import losses
 
@@ -93,3 +95,30 @@ def test_synonym_attraction_without_synonyms_is_zero():
 def test_orthogonality_by_hand():
     assert losses.orthogonality(torch.eye(3)).item() == 0.0
     assert losses.orthogonality(torch.tensor([[1.0, 0.0], [3.0, 4.0]])).item() == pytest.approx(0.36)
+
+
+def test_cosine_matrix_is_that_of_all_pairs():
+    rows = torch.randn(20, 30)
+    torch.testing.assert_close(losses.cosine_matrix(rows), F.cosine_similarity(rows[:, None], rows[None], dim=-1))
+
+
+def largest(function, *tensors):
+    """Numbers in the largest tensor that a function and its gradient make."""
+    sizes = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+            result = operation(*args, **(kwargs or {}))
+            sizes.extend(part.numel() for part in tree_leaves(result) if isinstance(part, torch.Tensor))
+            return result
+
+    with Watch():
+        function(*tensors).backward()
+    return max(sizes)
+
+
+def test_cosines_of_all_pairs_need_no_more_memory_than_inputs_and_result():
+    """At B = 512 and D = 2048 a (B, B, D) broadcast makes tensors of 2 GiB, the product one of 1 MiB."""
+    codes, features = torch.randn(32, 64, requires_grad=True), torch.randn(32, 16)
+    assert largest(lambda x: F.cosine_similarity(x[:, None], x[None], dim=-1).sum(), codes) == 32 * 32 * 64
+    assert largest(lambda c, f: losses.semantic_anchor(losses.cosine_matrix(c), f), codes, features) == 32 * 64

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from lexivert.codes.bindings import Binding, binding_of
 from lexivert.codes.superposition import join_parts, superpose
 from lexivert.config import ModelConfig
 from lexivert.encoders.base import SentenceEncoder, load_encoder
-from lexivert.errors import DamagedArtifactError
+from lexivert.errors import DamagedArtifactError, RowError, TooLongError
 from lexivert.text.lexicon import Lexicon
 from lexivert.text.segmentation import Segmenter
 from lexivert.text.tokenizer import normalize
@@ -42,8 +44,12 @@ class Encoder:
         self.binding: Binding = binding_of(config)
 
     @classmethod
-    def load(cls, root: Path | str = ".") -> Encoder:
+    def load(cls, root: Path | str = ".", device: str | None = None) -> Encoder:
         """Load from a project folder after ``dvc repro index``, with the plug-ins that its params name.
+
+        Args:
+            root: the project folder.
+            device: auto, cpu, cuda or mps; what ``backbone.device`` says if None.
 
         Raises:
             LexivertError: an artifact is missing or damaged, a plug-in fails, or the backbone can't be loaded.
@@ -56,38 +62,80 @@ class Encoder:
         if codes.shape != (len(lexicon), config.order_width):
             message = f"{paths.index} holds codes of shape {codes.shape} for {len(lexicon)} units; run `dvc repro`"
             raise DamagedArtifactError(message)
-        return cls(config, load_encoder(config.backbone), Segmenter(lexicon), torch.from_numpy(codes))
+        backbone = config.backbone if device is None else config.backbone.model_copy(update={"device": device})
+        return cls(config, load_encoder(backbone), Segmenter(lexicon), torch.from_numpy(codes))
 
     @property
     def embed_dim(self) -> int:
         """Width of a vector, D."""
         return self.config.code.embed_dim
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all that decides a vector: layout, backbone, lexicon, codes. 16 hexadecimal digits.
+
+        Vectors of models with one fingerprint can be read and compared with each other, whatever device, number
+        format or folder they come from.
+        """
+        digest = hashlib.sha256(self.config.model_dump_json(include={"seed", "semantic_width", "code"}).encode())
+        digest.update(self.backbone.fingerprint().encode())
+        lexicon = self.segmenter.lexicon
+        digest.update(repr((lexicon.surfaces, lexicon.kinds)).encode("utf-8", "surrogatepass"))
+        digest.update(np.ascontiguousarray(self.codes.cpu().numpy()).data)
+        return digest.hexdigest()[:16]
+
+    def units_of(self, text: str) -> list[int]:
+        """Write one text, as ``normalize`` leaves it, in units.
+
+        Raises:
+            TooLongError: it has more units than a vector holds. A text of far too many characters is refused at once.
+        """
+        limit = self.config.code.max_units
+        if len(text) > limit * self.segmenter.most_characters:
+            raise TooLongError(
+                f"has {len(text)} characters, far too many for the {limit} units that a vector holds at most"
+            )
+        units = self.segmenter.segment_normalized(text)
+        if len(units) > limit:
+            raise TooLongError(f"has {len(units)} units; a vector holds at most {limit}")
+        return units
+
+    def fits(self, text: str) -> bool:
+        """Whether a vector can hold a text.
+
+        Raises:
+            ValueError: see ``normalize``.
+        """
+        try:
+            self.units_of(normalize(text))
+        except TooLongError:
+            return False
+        return True
+
     def segment(self, texts: Sequence[str]) -> list[list[int]]:
         """Write texts in units.
 
         Raises:
-            ValueError: a text holds lone surrogates, or more units than a vector is made for.
+            RowError: a text holds lone surrogates, or more units than a vector is made for.
         """
-        limit = self.config.code.max_units
-        segmented = []
-        most = limit * self.segmenter.most_characters
-        for number, text in enumerate(texts):
-            if len(text) > most and len(normalize(text)) > most:  # segmenting a whole book only to count takes long
-                raise ValueError(
-                    f"text {number} has {len(normalize(text))} characters, far too many for the {limit} units that a "
-                    "vector holds at most: split the text"
-                )
-            units = self.segmenter.segment(text)
-            if len(units) > limit:
-                raise ValueError(
-                    f"text {number} has {len(units)} units; a vector holds at most {limit}: split the text"
-                )
-            segmented.append(units)
-        return segmented
+        return self._prepared(texts)[1]
+
+    def _prepared(self, texts: Sequence[str]) -> tuple[list[str], list[list[int]]]:
+        """Texts as ``normalize`` leaves them, and their units."""
+        normalized, segmented = [], []
+        for row, text in enumerate(texts):
+            try:
+                normalized.append(normalize(text))
+                segmented.append(self.units_of(normalized[-1]))
+            except TooLongError as error:
+                raise RowError("text", row, f"{error}: split the text") from error
+            except ValueError as error:
+                raise RowError("text", row, str(error).removeprefix("text ")) from error
+        return normalized, segmented
 
     def compose(self, units: Sequence[Sequence[int]], semantic: Tensor) -> Tensor:
         """Vectors from units and backbone embeddings. Shape: semantic (B, S), result (B, D)."""
+        semantic = semantic.to(self.codes.device)
         return join_parts(semantic, superpose(units, self.codes, self.binding), self.config.code.semantic_share)
 
     def encode(self, texts: Sequence[str], *, progress: str = "") -> npt.NDArray[np.float32]:
@@ -100,13 +148,25 @@ class Encoder:
         Shape: (B, D), unit length.
 
         Raises:
-            ValueError: see ``segment``.
+            RowError: see ``segment``.
         """
-        texts = [normalize(text) for text in texts]
-        units = self.segment(texts)
+        return self.encode_segmented(*self._prepared(texts), progress=progress)
+
+    def encode_segmented(
+        self, texts: Sequence[str], units: Sequence[Sequence[int]], *, progress: str = ""
+    ) -> npt.NDArray[np.float32]:
+        """Vectors of texts whose units are known.
+
+        Args:
+            texts: B strings as ``normalize`` leaves them.
+            units: what ``units_of`` makes of each.
+            progress: label of a progress bar; empty for no bar.
+
+        Shape: (B, D), unit length.
+        """
         semantic = torch.from_numpy(self.backbone.encode(texts, progress=progress))
         vectors = np.empty((len(texts), self.embed_dim), dtype=np.float32)
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             part = slice(start, start + _TEXTS_AT_ONCE)
-            vectors[part] = self.compose(units[part], semantic[part]).numpy()
+            vectors[part] = self.compose(units[part], semantic[part]).cpu().numpy()
         return vectors

@@ -1,7 +1,7 @@
 """The identity part of a unit code: a pseudo-random direction fixed by the surface string alone.
 
-Backbones such as MiniLM and e5 are uncased, so that "The" and "the" have one feature vector; the identity part keeps
-such units apart. Random sign vectors are nearly orthogonal (cosine 0 ± 1/sqrt(O)), as in holographic codes (Plate
+Backbones such as MiniLM and e5 are uncased, so that "The" and "the" have one feature vector; the identity part tells
+them from each other. Random sign vectors are nearly orthogonal (cosine 0 ± 1/sqrt(O)), as in holographic codes (Plate
 1995; Frady, Kleyko & Sommer 2018). The bits come from SHAKE-128, which gives the same ones on every machine.
 """
 

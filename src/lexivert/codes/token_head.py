@@ -1,7 +1,7 @@
 """The token head: backbone features of a unit to its unit code, and back.
 
 ``c(u) = normalise(sqrt(1 - s)·head(u) + sqrt(s)·identity(u))`` with s the identity share. The reconstruction reads
-the whole code c(u), since that is what retrieval gives.
+the full code c(u), since that is what retrieval gives.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +12,12 @@ import torch
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.token_head import TokenHeadConfig
-from lexivert.codes.token_head_training import TrainingUnits, feature_duplicates, held_out
+from lexivert.codes.token_head_step import TrainingUnits, feature_duplicates
 from lexivert.config import Params
-from lexivert.encoders.features import unit_text
+from lexivert.data.relations import Relations, read_relations
+from lexivert.data.unit_split import heldout_units, unit_readings
 from lexivert.errors import DamagedArtifactError, LexivertError
 from lexivert.text.lexicon import Lexicon
-from lexivert.training.negatives import Relations, read_relations
 
 PAIR_KINDS = ("synonym", "inflection", "sibling", "antonym")
 
@@ -30,7 +29,7 @@ class TokenHeadData:
     Attributes:
         features: backbone features. Shape: (V, H) float16.
         surfaces: V strings.
-        held_out: units kept out of training. Shape: (V,) bool.
+        heldout: units kept out of training. Shape: (V,) bool.
         units: what the trainer sees.
         pairs: all related units by relation, held-out ones included.
         config: widths and identity part of the head.
@@ -38,7 +37,7 @@ class TokenHeadData:
 
     features: npt.NDArray[Any]
     surfaces: tuple[str, ...]
-    held_out: npt.NDArray[np.bool_]
+    heldout: npt.NDArray[np.bool_]
     units: TrainingUnits
     pairs: dict[str, Relations]
     config: TokenHeadConfig
@@ -62,33 +61,15 @@ def read_token_head_data(paths: Paths, params: Params) -> TokenHeadData:
         raise DamagedArtifactError(
             f"{paths.unit_features} holds numbers that are not finite; run `dvc repro features`"
         )
-    readings, out = _readings(lexicon), held_out_units(lexicon, params)
+    readings, heldout = unit_readings(lexicon), heldout_units(lexicon, params)
     return TokenHeadData(
         features=features,
         surfaces=surfaces,
-        held_out=out,
-        units=_training_units(paths, readings, features, ~out),
-        pairs={kind: _relations(paths, (kind,), np.ones_like(out)) for kind in PAIR_KINDS},
+        heldout=heldout,
+        units=_training_units(paths, readings, features, ~heldout),
+        pairs={kind: _relations(paths, (kind,), np.ones_like(heldout)) for kind in PAIR_KINDS},
         config=head_config(params, features.shape[1]),
     )
-
-
-def held_out_units(lexicon: Lexicon, params: Params) -> npt.NDArray[np.bool_]:
-    """Units that the token head is not trained on. Shape: (V,)."""
-    return held_out(_readings(lexicon), params.token_head.heldout_share, params.seed)
-
-
-def _readings(lexicon: Lexicon) -> list[str]:
-    return [plain_reading(*unit) for unit in zip(lexicon.surfaces, lexicon.kinds, strict=True)]
-
-
-def plain_reading(surface: str, kind: str) -> str:
-    """What is left of a unit for a backbone that drops case and accents: units alike in it must not be told apart.
-
-    "##Ing" and "ing", byte 0x41 and "a", "Café" and "cafe" have one reading each.
-    """
-    letters = unicodedata.normalize("NFKD", unit_text(surface, kind).casefold())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def head_config(params: Params, feature_width: int) -> TokenHeadConfig:
@@ -117,7 +98,7 @@ def _training_units(
 ) -> TrainingUnits:
     return TrainingUnits(
         features=torch.from_numpy(features),
-        twins=torch.from_numpy(feature_duplicates(readings, features)),
+        duplicates=torch.from_numpy(feature_duplicates(readings, features)),
         kept=torch.from_numpy(np.nonzero(keep)[0]),
         synonyms=_relations(paths, ("synonym",), keep),
         never_negative=_relations(paths, ("synonym", "inflection"), keep),

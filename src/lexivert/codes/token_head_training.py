@@ -1,209 +1,21 @@
-"""Training of the token head on cached features: batches, the step's losses, and units kept out."""
+"""Training of the token head on cached features: mini-batches of units, and the training run."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.codes.token_head import TokenHead, TokenHeadConfig
+from lexivert.codes.token_head_step import TokenHeadStep, TrainingUnits
 from lexivert.config import TokenHeadParams
-from lexivert.devices import choose_dtype
 from lexivert.errors import LexivertError
-from lexivert.training import losses
 from lexivert.training.checkpoint import Checkpoint, reproducible
-from lexivert.training.collapse import CollapseAlarm, CollapseRules, spread
-from lexivert.training.loop import History, LoopConfig, Progress, train
-from lexivert.training.negatives import CodeQueue, Relations, hardest, same_unit
-from lexivert.training.schedules import cosine, linear_warmup
-
-
-@dataclass(frozen=True)
-class TrainingUnits:
-    """What the token head learns from.
-
-    Attributes:
-        features: backbone features, row = unit. Shape: (V, H).
-        twins: one label for all units that share their features. Shape: (V,) int64.
-        kept: units to train on, ascending. Shape: (M,) int64.
-        synonyms: attracted pairs.
-        never_negative: pairs that must not repel each other: synonyms and inflections.
-        antonyms: pairs that repel each other first.
-    """
-
-    features: Tensor
-    twins: Tensor
-    kept: Tensor
-    synonyms: Relations
-    never_negative: Relations
-    antonyms: Relations
-
-
-def held_out(readings: Sequence[str], share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Units kept out of training, chosen by a hash of what the backbone reads, regardless of case.
-
-    All units of one reading fall on one side, since an uncased backbone gives them the same features.
-
-    Shape: (V,).
-    """
-    salt = seed.to_bytes(8, "little")
-    digests = b"".join(
-        hashlib.blake2b(surface.casefold().encode(), digest_size=8, salt=salt).digest() for surface in readings
-    )
-    return np.frombuffer(digests, dtype="<u8") < share * 2.0**64
-
-
-def feature_duplicates(readings: Sequence[str], features: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Label units that the head can't tell apart: alike but for case, with features that agree (cosine > .999).
-
-    Shape: (V,), the label is the first such unit's id.
-    """
-    first: dict[str, int] = {}
-    twins = np.array(
-        [first.setdefault(surface.casefold(), unit) for unit, surface in enumerate(readings)], dtype=np.int64
-    )
-    later = np.nonzero(twins != np.arange(len(twins)))[0]
-    left, right = features[later].astype(np.float32), features[twins[later]].astype(np.float32)
-    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-    apart = later[(left * right).sum(1) <= 0.999 * lengths]
-    twins[apart] = apart
-    return twins
-
-
-class TokenHeadStep:
-    """One training step: features of a batch of units to the weighted sum of all losses.
-
-    Args:
-        head: trained in place.
-        queue: past codes, updated in place.
-        units: features and relations.
-        params: section ``token_head``.
-        rules: of the collapse alarm.
-    """
-
-    def __init__(
-        self,
-        head: TokenHead,
-        queue: CodeQueue,
-        units: TrainingUnits,
-        params: TokenHeadParams,
-        rules: CollapseRules | None = None,
-    ) -> None:
-        self.head, self.queue, self.units, self.params = head, queue, units, params
-        self.device = head.centre.device
-        self.dtype = choose_dtype("auto", self.device)
-        advice = "raise token_head.weight.contrastive, or lower token_head.learning_rate or the other weights"
-        self.alarm = CollapseAlarm("the head codes", advice, rules)
-
-    def __call__(self, batch: Tensor, progress: Progress) -> Mapping[str, Tensor]:
-        """Components of the loss of a batch of unit ids. Shape: (B,)."""
-        rows, synonyms = self.units.synonyms.turn(batch, progress.epoch)
-        features = self._features(batch)
-        both = self._codes(torch.cat((features, self._features(synonyms))))
-        codes, attracted = both[: len(batch)], both[len(batch) :]
-        squared, angular = self._reconstruction(features, codes)
-        cosines = codes @ codes.T
-        contrast, unmasked = self._contrastive(batch, codes, cosines, progress)
-        weights = self._weights(progress)
-        anchored = cosines if weights["anchor"] > 0 else cosines.detach()  # for the curve alone
-        parts = {
-            "contrastive": contrast,
-            "reconstruction": squared + angular,
-            "anchor": losses.semantic_anchor(anchored, features - self.head.centre),
-            "synonym": losses.synonym_attraction(codes[rows.to(self.device)], attracted, self.params.synonym_margin),
-        }
-        if weights["orthogonality"] > 0:
-            parts["orthogonality"] = losses.orthogonality(self.head.project[-1].weight)  # type: ignore[arg-type]
-        loss = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
-        self.queue.push(codes, batch)
-        health = {"anisotropy": self.alarm(codes), "spread": spread(codes), "contrastive_unmasked": unmasked}
-        return {"loss": loss, **parts, "reconstruction_cosine": 1.0 - angular.detach(), **health}
-
-    def _features(self, units: Tensor) -> Tensor:
-        return self.units.features[units].to(self.device, torch.float32)
-
-    def _autocast(self) -> torch.autocast:
-        """The two MLPs in bfloat16 where the device multiplies it natively; losses stay in float32."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
-
-    def _codes(self, features: Tensor) -> Tensor:
-        with self._autocast():
-            codes: Tensor = self.head(features)
-        return codes
-
-    def _weights(self, progress: Progress) -> dict[str, float]:
-        weight = self.params.weight
-        warm = linear_warmup(progress.epochs_done, self.params.reconstruction_warmup_epochs)
-        return {
-            "contrastive": weight.contrastive,
-            "reconstruction": weight.reconstruction * warm,
-            "anchor": cosine(weight.anchor_start, weight.anchor_end, progress.share),
-            "synonym": weight.synonym,
-            "orthogonality": weight.orthogonality,
-        }
-
-    def _contrastive(
-        self, batch: Tensor, codes: Tensor, cosines: Tensor, progress: Progress
-    ) -> tuple[Tensor, Tensor]:
-        """InfoNCE against the batch, the hard negatives and antonyms of all rows, and the queue.
-
-        Hard negatives are of the batch themselves, so the batch's cosines serve to find them and to compare with
-        them: a unit counts once as part of the batch, and once more for every row whose hard negative it is. Both
-        sides of such a pair learn from it; antonyms, mostly no part of the batch, and the queue are fixed.
-
-        Returns:
-            The loss, and for comparison what the research script minimised: the hard negatives of all rows as
-            candidates of every row, itself among them where it is another's hard negative. That one has a floor.
-        """
-        excluded = self._excluded(batch, batch).to(self.device)
-        hard = hardest(cosines.detach(), excluded, self.params.hard_negatives)
-        rows, antonyms = self.units.antonyms.turn(batch, progress.epoch)
-        kept = torch.ones_like(hard, dtype=torch.bool)
-        kept[rows.to(self.device), -1] = False  # the last hard negative gives way to an antonym
-        with torch.no_grad():
-            repelled = self._codes(self._features(antonyms))
-        queue_codes, queue_units = self.queue.entries()
-        others, units = torch.cat((repelled, queue_codes)), torch.cat((antonyms, queue_units))
-        own = (codes * losses.jittered(codes, self.params.jitter)).sum(dim=1)
-        times = torch.bincount(hard[kept], minlength=len(batch))
-        temperature = cosine(self.params.temperature.start, self.params.temperature.end, progress.share)
-        loss = losses.contrastive(
-            own,
-            torch.cat((cosines, codes @ others.T), dim=1),
-            torch.cat((excluded, self._excluded(batch, units).to(self.device)), dim=1),
-            F.pad(1 + times, (0, len(units)), value=1),
-            temperature,
-        )
-        with torch.no_grad():
-            nothing = torch.zeros_like(excluded)
-            return loss, losses.contrastive(own, cosines, nothing, times, temperature)
-
-    def _excluded(self, batch: Tensor, candidates: Tensor) -> Tensor:
-        same = same_unit(batch, candidates, self.units.twins)
-        return same | self.units.never_negative.among(batch, candidates)
-
-    def _reconstruction(self, features: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Reconstruct from codes with a fresh random identity part, never the unit's own.
-
-        With its own, the reconstruction would learn by heart which features go with which random vector. Half of the
-        rows see the first estimate of the head code, half the head code itself, which refinement comes close to.
-        """
-        signs = torch.randint(0, 2, codes.shape, device=codes.device, dtype=codes.dtype) * 2 - 1
-        unit = self.head.mix(codes, signs / math.sqrt(codes.shape[1]))
-        first = torch.rand(len(codes), 1, device=codes.device) < 0.5
-        with self._autocast():
-            estimate = torch.where(first, self.head.first_estimate(unit), codes * math.sqrt(codes.shape[1]))
-            restored = self.head.restored(estimate)
-        return losses.reconstruction(restored, features, self.head.scale)
+from lexivert.training.collapse import CollapseRules
+from lexivert.training.loop import History, LoopConfig, train
+from lexivert.training.negatives import CodeQueue
 
 
 class UnitBatches:
@@ -230,7 +42,7 @@ class UnitBatches:
         return self._order(epoch)[batch]
 
 
-def train_token_head(
+def train_token_head(  # noqa: PLR0913, PLR0917 a run is all of these
     units: TrainingUnits,
     config: TokenHeadConfig,
     params: TokenHeadParams,
@@ -238,6 +50,7 @@ def train_token_head(
     checkpoint: Checkpoint | None = None,
     device: torch.device | str = "cpu",
     rules: CollapseRules | None = None,
+    step_of: type[TokenHeadStep] = TokenHeadStep,
 ) -> tuple[TokenHead, History]:
     """Train a token head.
 
@@ -249,6 +62,7 @@ def train_token_head(
         checkpoint: where to keep resumable state.
         device: where to train.
         rules: of the collapse alarm.
+        step_of: the loss.
 
     Returns:
         The head on the CPU in eval mode, and the mean of every component over each epoch.
@@ -274,6 +88,6 @@ def train_token_head(
         clip_norm=params.clip_norm,
         seed=seed,
     )
-    step = TokenHeadStep(head, queue, units, params, rules)
+    step = step_of(head, queue, units, params, rules)
     history = train(step, {"head": head, "queue": queue}, batches, loop, checkpoint, "token head")
     return head.cpu().eval().requires_grad_(requires_grad=False), history

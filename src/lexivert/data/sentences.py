@@ -1,16 +1,17 @@
-"""Sentence splitting by rules: plain text, and WikiText with its spaced tokens."""
+"""Sentence splitting of plain text by rules, and paragraphs of hard-wrapped text."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 
-_ABBREVIATED = """
-mr mrs ms messrs mme mlle dr prof rev revd st ste sr jr capt col gen lieut lt maj sgt adm cmdr gov sen rep hon pres
-esq bros co corp inc ltd vol vols no nos pp p fig figs ch chap sec art vs viz cf etc eg ie e.g i.e jan feb mar apr jun
-jul aug sept sep oct nov dec mt ft dept univ assn approx ca c ed eds est al op cit"""
-ABBREVIATIONS = frozenset(_ABBREVIATED.split())
-"""Words that a full stop doesn't end a sentence after, lowercase."""
+from lexivert.text import tokenizer
+
+_OFTEN_WORDS = """
+revd ste lieut adm cmdr no nos p fig figs chap sec art eg ie e.g i.e mar jun jul sep dept univ assn approx c est op
+cit"""  # or so rare that a token of their own, point included, is not worth it: the tokenizer splits their point off
+ABBREVIATIONS = frozenset(map(str.lower, tokenizer.ABBREVIATIONS)) | frozenset(_OFTEN_WORDS.split())
+"""Words that a full stop doesn't end a sentence after, lowercase: those that keep their point, and some more."""
 
 SPEECH_VERBS = (
     "said|says|asked|cried|replied|answered|exclaimed|returned|observed|repeated|inquired|enquired|whispered|shouted"
@@ -109,30 +110,6 @@ def _balance_quotes(sentence: str, mark: str, opens: re.Pattern[str], closes: re
     return f"{before}{sentence}{after}"
 
 
-def split_wikitext(line: str) -> list[str]:
-    """Split one WikiText line into sentences, its tokens kept as they are.
-
-    A sentence ends at a token ``.``, ``!`` or ``?`` (a closing ``"`` or ``)`` goes with it) unless the next token
-    begins with a lowercase letter.
-    """
-    tokens = line.split()
-    sentences, start, quotes, index = [], 0, 0, 0
-    while index < len(tokens):
-        word = tokens[index]
-        quotes += word == '"'
-        index += 1
-        if word not in {".", "!", "?"}:
-            continue
-        while index < len(tokens) and (tokens[index] in {")", "'"} or (tokens[index] == '"' and quotes % 2)):
-            quotes += tokens[index] == '"'
-            index += 1
-        if index < len(tokens) and not tokens[index][0].islower():
-            sentences.append(" ".join(tokens[start:index]))
-            start = index
-    sentences.append(" ".join(tokens[start:]))
-    return [sentence for sentence in sentences if any(map(str.isalnum, sentence))]
-
-
 def paragraphs(text: str, *, wrap: int = 100) -> Iterator[str]:
     """Paragraphs of plain text that may be hard-wrapped: blocks between blank lines, their lines joined.
 
@@ -140,12 +117,12 @@ def paragraphs(text: str, *, wrap: int = 100) -> Iterator[str]:
     than its block's longest one when the next begins with a capital (lists, titles).
     """
     for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
-        lines = [line.strip() for line in block.splitlines() if line.strip()]
-        yield from _join_wrapped(lines, wrap)
+        if lines := [line.strip() for line in block.splitlines() if line.strip()]:
+            yield from _join_wrapped(lines, wrap)
 
 
 def _join_wrapped(lines: list[str], wrap: int) -> Iterator[str]:
-    width = max(map(len, lines), default=0)
+    width = max(map(len, lines))
     current: list[str] = []
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         current.append(line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,12 +17,12 @@ from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import CorpusParams
 from lexivert.errors import LexivertError
+from lexivert.text.wikitext import group_articles, is_title, is_wikitext
 
 _Document = TypeVar("_Document")
 SPLITS = ("train", "valid", "test")
 _SPLIT_NAMES = {"train": "train", "validation": "valid", "valid": "valid", "dev": "valid", "test": "test"}
 TEXT_SCHEMA = pa.schema([("doc_id", pa.string()), ("split", pa.string()), ("text", pa.large_string())])
-_TITLE = re.compile(r"^ ?= (?!=)\S.* = ?$")
 SUFFIXES = (".txt", ".jsonl", ".parquet")
 
 
@@ -71,7 +70,7 @@ def write_texts(paths: Paths, texts: Iterable[RawText]) -> int:
             writer.write_batch(pa.record_batch(columns, schema=TEXT_SCHEMA))
             count += len(batch)
         if not count:
-            raise LexivertError("the corpus source holds no text; check corpus.dataset or corpus.files")
+            raise LexivertError("the corpus source has no text; check corpus.dataset or corpus.files")
     return count
 
 
@@ -84,25 +83,6 @@ def _batches(texts: Iterable[RawText], size: int) -> Iterator[list[RawText]]:
             batch = []
     if batch:
         yield batch
-
-
-def group_articles(lines: Iterable[str]) -> Iterator[str]:
-    """Join WikiText lines to articles: a line `` = Title = `` after a blank line (or first) begins one."""
-    article: list[str] = []
-    blank = True
-    for line in lines:
-        if blank and _TITLE.match(line.rstrip("\n")) and any(map(str.strip, article)):
-            yield "".join(article)
-            article = []
-        article.append(line if line.endswith("\n") else line + "\n")
-        blank = not line.strip()
-    if any(map(str.strip, article)):
-        yield "".join(article)
-
-
-def is_wikitext(text: str) -> bool:
-    """Whether a document begins with a WikiText title line."""
-    return bool(_TITLE.match(text.lstrip("\n").partition("\n")[0]))
 
 
 def hub_texts(params: CorpusParams) -> Iterator[RawText]:
@@ -129,7 +109,7 @@ def _hub_documents(rows: Any, params: CorpusParams) -> Iterator[str]:
     texts = ("" if value is None else _checked(value, params) for value in values)
     head = list(itertools.islice(texts, 50))
     everything = itertools.chain(head, texts)
-    return group_articles(everything) if any(map(_TITLE.match, head)) else filter(str.strip, everything)
+    return group_articles(everything) if any(map(is_title, head)) else filter(str.strip, everything)
 
 
 def _checked(value: Any, params: CorpusParams) -> str:

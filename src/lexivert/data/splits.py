@@ -1,4 +1,4 @@
-"""The split into train, valid and test: whole documents, drawn by a seeded hash, each source on its own."""
+"""The split into train, valid and test: entire documents, drawn by a seeded hash, each source on its own."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def assign_splits(
     """Give each document a split.
 
     A document keeps the split its source gave it. A source that names no validation (or test) documents gives up
-    some of its other documents: drawn in hash order, whole, until they hold the share of the source's sentences;
+    some of its other documents: drawn in hash order until they have the share of the source's sentences;
     one that would overshoot by more than a quarter is passed over, and if all would, the smallest is taken.
 
     Args:
@@ -78,11 +78,11 @@ def _assign_source(documents: list[DocumentSize], shares: dict[str, float], seed
 def _draw(documents: list[DocumentSize], target: float, most: int) -> set[str]:
     """Names of documents, in the order given, with about ``target`` sentences; one at least, ``most`` at most."""
     drawn: set[str] = set()
-    held = 0
+    sentences = 0
     for document in documents:
-        if held >= target or len(drawn) == most:
+        if sentences >= target or len(drawn) == most:
             break
-        if document.sentences and held + document.sentences <= OVERSHOOT * target:
+        if document.sentences and sentences + document.sentences <= OVERSHOOT * target:
             drawn.add(document.doc_id)
-            held += document.sentences
+            sentences += document.sentences
     return drawn or {min(documents, key=lambda document: document.sentences or float("inf")).doc_id}

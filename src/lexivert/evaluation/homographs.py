@@ -1,4 +1,4 @@
-"""Words of several senses: how far one vector for a spelling is from what the word means in its contexts.
+"""Homographs, words of several senses: how far one vector for a spelling is from what the word means in its contexts.
 
 Occurrences are WordNet's own example sentences, so every one comes with its sense; their vectors are the backbone's
 contextual states of the word.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lexivert.data.glosses import Entry
+from lexivert.data.wordnet import Synset
 
 FEWEST_EXAMPLES = 2
 """Senses with fewer examples of the very spelling are left out: a sense must be told from its other example."""
@@ -39,7 +39,7 @@ class Occurrence:
     span: tuple[int, int]
 
 
-def occurrences(entries: Iterable[Entry], spellings: Sequence[str]) -> dict[str, list[Occurrence]]:
+def occurrences(entries: Iterable[Synset], spellings: Sequence[str]) -> dict[str, list[Occurrence]]:
     """Words of at least two senses, each with at least ``FEWEST_EXAMPLES`` sentences that spell the word just so.
 
     Args:
@@ -67,7 +67,7 @@ def occurrences(entries: Iterable[Entry], spellings: Sequence[str]) -> dict[str,
 
 
 def normalised(rows: Array) -> Array:
-    """Rows at unit length. Shape: (M, H)."""
+    """Rows at unit length. Shape: (B, H)."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: Array = (rows / np.maximum(lengths, 1e-12)).astype(np.float32)
     return unit
@@ -77,7 +77,7 @@ def word_report(states: Array, senses: Sequence[str], unit: Array, seed: int) ->
     """Figures of one word.
 
     Args:
-        states: contextual states of its occurrences, centred. Shape: (M, H).
+        states: contextual states of its occurrences, centred. Shape: (B, H).
         senses: sense of each.
         unit: the one feature of the spelling, as the token head reads it, centred. Shape: (H,).
         seed: of the clustering.
@@ -98,19 +98,19 @@ def word_report(states: Array, senses: Sequence[str], unit: Array, seed: int) ->
     count = int(labels.max()) + 1
     sums = np.stack([rows[labels == label].sum(0) for label in range(count)])
     sizes = np.bincount(labels)
-    own, other, whole, hits = [], [], [], []
+    own, other, everything, hits = [], [], [], []
     for row, label in zip(rows, labels, strict=True):
         itself = np.arange(count) == label
         cosines = (sums @ row - itself) / (sizes - itself)
         own.append(cosines[label])
         other.append(np.delete(cosines, label).mean())
-        whole.append((sums.sum(0) @ row - 1.0) / (len(rows) - 1))
+        everything.append((sums.sum(0) @ row - 1.0) / (len(rows) - 1))
         hits.append(float(cosines.argmax() == label))
     clusters = KMeans(n_clusters=count, n_init=5, random_state=seed).fit_predict(rows)
     return {
         "own_sense": float(np.mean(own)),
         "other_senses": float(np.mean(other)),
-        "all_senses": float(np.mean(whole)),
+        "all_senses": float(np.mean(everything)),
         "isolated_word": float((rows @ normalised(unit[None])[0]).mean()),
         "nearest_sense": float(np.mean(hits)),
         "chance": 1.0 / count,

@@ -1,4 +1,4 @@
-"""What each of the token head's losses is worth: recipes with one part left out, one added, or one alone."""
+"""Ablation of the token head's losses: recipes with one part left out, one added, or one alone."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.codes.bindings import RotaryBinding
+from lexivert.codes.bindings import BINDINGS
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.token_head import TokenHead, unit_codes
 from lexivert.codes.token_head_data import TokenHeadData, read_token_head_data
 from lexivert.codes.token_head_training import train_token_head
 from lexivert.config import Params, TokenHeadWeights
-from lexivert.controller.amp import AmpDecoder
+from lexivert.controller.base import Parts
+from lexivert.data.encoded_texts import EncodedTexts
+from lexivert.data.relations import Relations, decode_pairs
+from lexivert.data.segments import read_encoded_texts
 from lexivert.errors import LexivertError
-from lexivert.evaluation import geometry, metrics, neighbours
+from lexivert.evaluation import geometry, neighbours
 from lexivert.evaluation.corruptions import at_width, flat_index, send
+from lexivert.evaluation.decoders import decoder_named, in_batches
+from lexivert.evaluation.nearest import nearest_others
 from lexivert.evaluation.neighbours import TAGS, Tagger
 from lexivert.evaluation.pair_statistics import pair_cosines
+from lexivert.evaluation.robustness import Condition
 from lexivert.evaluation.token_space import read_units
-from lexivert.priors.base import Prior
-from lexivert.text.lexicon import Lexicon
-from lexivert.text.segmentation import Segmenter
+from lexivert.priors.unigram import unigram
 from lexivert.training.collapse import CollapseRules
-from lexivert.training.negatives import Relations
 
 LOSSES = ("contrastive", "reconstruction", "anchor", "synonym", "orthogonality")
 RECIPES = (
@@ -56,25 +57,12 @@ _PAIRS = 5000
 _AT_ONCE = 24
 _NEVER = CollapseRules(patience=2**31)  # a recipe that collapses is a result, not a mistake
 
-Units = list[list[int]]
 
-
-@dataclass(frozen=True)
-class Cell:
-    """Where decoding is tried.
-
-    Attributes:
-        width: order dimensions; 0 for all.
-        cosine: of the noisy full vector with the clean one.
-        longest: most units of a text.
-    """
-
-    width: int
-    cosine: float
-    longest: int
-
-
-CELLS = {"noisy": Cell(width=0, cosine=0.6, longest=40), "narrow": Cell(width=192, cosine=1.0, longest=32)}
+CONDITIONS = {
+    "noisy": Condition(cosine=0.6, length=(1, 40)),
+    "narrow": Condition(width=192),
+}
+"""Where decoding is tried."""
 
 
 def with_recipe(params: Params, name: str) -> Params:
@@ -122,49 +110,28 @@ def _weight_fields(loss: str, weight: float) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Texts:
-    """Held-out texts with the backbone's embeddings.
-
-    Attributes:
-        units: T texts in units.
-        semantic: unit length. Shape: (T, S).
-    """
-
-    units: Units
-    semantic: Tensor
-
-
-@dataclass(frozen=True)
 class Trial:
     """What every head is measured on.
 
     Attributes:
         texts: to be read back.
-        count: of them in each cell.
+        count: of them in each condition.
         log_prior: log unigram probability. Shape: (V,).
         tagger: of neighbours.
-        queries: held-out words whose neighbours are looked at. Shape: (Q,).
+        queries: held-out words whose neighbours are looked at. Shape: (B,).
     """
 
-    texts: Texts
+    texts: EncodedTexts
     count: int
     log_prior: Tensor
     tagger: Tagger
     queries: Tensor
 
 
-def read_texts(paths: Paths, seed: int, count: int) -> Texts:
-    """Draw test texts among those whose features stage ``features`` has computed."""
-    corpus = artifacts.read_parquet(paths.corpus, ["split", "text"])
-    splits, texts = corpus["split"].to_pylist(), corpus["text"].to_pylist()
-    rows = artifacts.read_array(paths.sentence_rows)
-    test = np.flatnonzero([splits[row] == "test" for row in rows.tolist()])
-    drawn = np.sort(np.random.default_rng(seed).permutation(test)[:count])
-    segmenter = Segmenter(Lexicon.load(paths.vocab))
-    units = [segmenter.segment(texts[int(rows[place])]) for place in drawn]
-    features = torch.from_numpy(artifacts.read_array(paths.sentence_features)[drawn].astype(np.float32))
-    kept = [row for row, text in enumerate(units) if text]
-    return Texts([units[row] for row in kept], F.normalize(features[kept], dim=-1))
+def draw_test_texts(paths: Paths, seed: int, count: int) -> EncodedTexts:
+    """Draw sentences of the test split, in corpus order."""
+    texts = read_encoded_texts(paths, "test")
+    return texts.only(np.sort(np.random.default_rng(seed).permutation(len(texts))[:count]).tolist())
 
 
 def run_recipe(paths: Paths, params: Params, recipe: str, seeds: int, texts: int) -> dict[str, Any]:
@@ -175,7 +142,7 @@ def run_recipe(paths: Paths, params: Params, recipe: str, seeds: int, texts: int
         params: of the run that the recipe departs from.
         recipe: one of ``RECIPES``.
         seeds: how many, 2 at least.
-        texts: tried in each cell.
+        texts: tried in each condition.
 
     Raises:
         LexivertError: there is no such recipe, or fewer than two seeds.
@@ -200,13 +167,13 @@ def _trial(paths: Paths, params: Params, count: int) -> Trial:
     units = read_units(paths, params)
     related = np.zeros(len(units.lexicon), dtype=bool)
     for codes in units.pairs.values():
-        related[codes // len(units.lexicon)] = True
+        related[decode_pairs(codes, len(units.lexicon))[0]] = True
     words = np.asarray([kind in {"word", "cased"} for kind in units.lexicon.kinds])
-    candidates = np.flatnonzero(units.held_out & words & (related if related.any() else True))
+    candidates = np.flatnonzero(units.heldout & words & (related if related.any() else True))
     drawn = np.sort(np.random.default_rng(params.seed).permutation(candidates)[:_QUERIES])
     tagger = Tagger(units.lexicon.surfaces, units.pairs)
     log_prior = torch.from_numpy(units.lexicon.log_prior())
-    texts = read_texts(paths, params.seed, _DRAWN * count)
+    texts = draw_test_texts(paths, params.seed, _DRAWN * count)
     return Trial(texts, count, log_prior, tagger, torch.from_numpy(drawn))
 
 
@@ -216,7 +183,7 @@ def measure(head: TokenHead, data: TokenHeadData, trial: Trial, params: Params, 
     Decoding is by message passing with the unigram prior: nothing learned but the codes.
     """
     codes = torch.from_numpy(unit_codes(head, data.features, data.surfaces))
-    scores, found = neighbours.nearest(codes, trial.queries, _NEIGHBOURS)
+    scores, found = nearest_others(codes, trial.queries, _NEIGHBOURS)
     pairs = zip(trial.queries.tolist(), found.tolist(), strict=True)
     tags = [trial.tagger.tags(unit, near) for unit, near in pairs]
     figures = {
@@ -224,33 +191,30 @@ def measure(head: TokenHead, data: TokenHeadData, trial: Trial, params: Params, 
         "purity_by_maps": neighbours.purity(tags, TAGS)["purity_by_maps"],
         "effective_rank": geometry.effective_rank(codes[:: max(len(codes) // 10_000, 1)]),
     }
-    held = torch.from_numpy(np.flatnonzero(data.held_out))
+    heldout = torch.from_numpy(np.flatnonzero(data.heldout))
     for relation in ("synonym", "antonym"):
-        left, right = data.pairs[relation].pairs(held)
+        left, right = data.pairs[relation].pairs(heldout)
         if len(left):
             figures[f"{relation}_cosine"] = float(pair_cosines(codes, left[:_PAIRS], right[:_PAIRS]).mean())
-    for name, cell in CELLS.items():
-        figures[f"exact_match_{name}"] = exact_match(codes, trial, cell, params, seed)
+    for name, condition in CONDITIONS.items():
+        figures[f"exact_match_{name}"] = exact_match(codes, trial, condition, params, seed)
     return figures
 
 
-def exact_match(codes: Tensor, trial: Trial, cell: Cell, params: Params, seed: int) -> float:
-    """Share of a cell's texts that are read back exactly."""
-    width = min(cell.width or codes.shape[1], codes.shape[1])
+def exact_match(codes: Tensor, trial: Trial, condition: Condition, params: Params, seed: int) -> float:
+    """Share of a condition's texts that are read back exactly."""
+    width = min(condition.width or codes.shape[1], codes.shape[1])
     narrow = at_width(codes, width)
-    binding = RotaryBinding(width, params.code.max_units + 1, params.seed)
-    share = params.code.semantic_share
-    codebook = Codebook(narrow, trial.log_prior, binding, params.code.identity_share, share)
-    loop = AmpDecoder(flat_index(narrow, params.index), codebook, Prior.fixed(trial.log_prior))
-    rows = [row for row, text in enumerate(trial.texts.units) if len(text) <= cell.longest][: trial.count]
-    truth = [trial.texts.units[row] for row in rows]
-    if not truth:
-        raise LexivertError(f"no test text has at most {cell.longest} units; check corpus.test_share and the corpus")
-    order, semantic = send(truth, trial.texts.semantic[rows], codebook, cell.cosine, "float32", seed)
-    found: Units = []
-    for start in range(0, len(truth), _AT_ONCE):
-        found += loop.decode(order[start : start + _AT_ONCE], semantic[start : start + _AT_ONCE]).units
-    return metrics.exact_match(list(map(str, truth)), list(map(str, found)))
+    binding = BINDINGS.make(params.code.binding)(width, params.code.max_units + 1, params.seed)
+    codebook = Codebook(narrow, trial.log_prior, binding, params.code.identity_share, params.code.semantic_share)
+    parts = Parts(codebook, flat_index(narrow, params.index), unigram(trial.log_prior), params.controller)
+    chosen = condition.texts(trial.texts, trial.count, len(codes))
+    if not len(chosen):
+        most = condition.length[1]
+        raise LexivertError(f"no test text has at most {most} units; check corpus.test_share and the corpus")
+    sent = send(chosen.units, chosen.prefixes, codebook, condition.cosine, condition.storage, seed)
+    found = in_batches(decoder_named("amp_unigram", parts), sent, _AT_ONCE, "reading back")
+    return fmean(truth == read for truth, read in zip(chosen.units, found, strict=True))
 
 
 def summary(found: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -1,21 +1,23 @@
-"""How close a rebuilt text is to its original: published measures as pure functions of texts, unit ids or vectors.
+"""Exact match, BLEU, chrF, ROUGE, F1, cosine, and calibration of confidences: published measures as pure functions.
 
-All take references (originals) first and hypotheses (rebuilt) second, in the same order and number, and give shares
-in 0..1, except BLEU and chrF, which keep their usual 0..100.
+Those of texts take references (originals) first and hypotheses (rebuilt) second, in the same order and number, and
+give shares in 0..1, except BLEU and chrF, which keep their usual 0..100. Libraries are loaded by what needs them.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LENGTH_BUCKETS = ((1, 10), (11, 20), (21, 40))
 """Bounds of the length buckets, in whitespace words, both included."""
@@ -134,18 +136,18 @@ def mean_cosine(references: Tensor, hypotheses: Tensor) -> float:
     return float(torch.cosine_similarity(references.double(), hypotheses.double(), dim=1).mean())
 
 
-def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """Score interval of a proportion (Wilson 1927), 95 % by default; sound at 0 and 1, unlike the normal one.
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """95 % score interval of a proportion (Wilson 1927); sound at 0 and 1, unlike the normal one.
 
     Raises:
         ValueError: not 0 <= successes <= trials, or no trials.
     """
+    from scipy.stats import binomtest  # type: ignore[import-untyped]
+
     if trials < 1 or not 0 <= successes <= trials:
         raise ValueError(f"{successes} successes in {trials} trials is no proportion")
-    share, shrink = successes / trials, 1 + z * z / trials
-    centre = (share + z * z / (2 * trials)) / shrink
-    half = z / shrink * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    interval = binomtest(successes, trials).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def bucket_name(bounds: tuple[int, int]) -> str:
@@ -170,22 +172,29 @@ def by_length(texts: Sequence[str], buckets: Iterable[tuple[int, int]] = LENGTH_
     }
 
 
-def reliability(confidence: Sequence[float], right: Sequence[bool], bins: int = 10) -> list[tuple[float, float, int]]:
-    """Mean confidence, share that is right, and count of each bin of equal width that holds anything."""
-    values, hits = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=np.float64)
+def reliability(confidence: Sequence[float], right: Sequence[bool], bins: int = 10) -> pd.DataFrame:
+    """Reliability diagram (Guo et al. 2017): confidences in bins of equal width, and the share that is right in each.
+
+    By pandas, since ``sklearn.calibration.calibration_curve`` leaves out how many fall into a bin, which the
+    calibration error weighs by.
+
+    Returns:
+        For each bin that is not empty ``confidence`` (mean), ``observed`` (share that is right) and ``readings``.
+    """
+    import pandas as pd
+
+    values = np.asarray(confidence, dtype=np.float64)
     place = np.minimum((values * bins).astype(int), bins - 1)
-    return [
-        (float(values[place == number].mean()), float(hits[place == number].mean()), int((place == number).sum()))
-        for number in range(bins)
-        if (place == number).any()
-    ]
+    table = pd.DataFrame({"confidence": values, "observed": np.asarray(right, dtype=np.float64)})
+    means = table.groupby(place).mean()
+    return means.assign(readings=table.groupby(place).size()).reset_index(drop=True)
 
 
 def expected_calibration_error(confidence: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
     """Mean distance of confidence and share of right ones over bins of equal width (Guo et al. 2017)."""
     table = reliability(confidence, right, bins)
-    total = sum(count for _, _, count in table)
-    return sum(count * abs(mean - share) for mean, share, count in table) / max(total, 1)
+    distance = (table["confidence"] - table["observed"]).abs()
+    return float((distance * table["readings"]).sum() / max(table["readings"].sum(), 1))
 
 
 def auroc(confidence: Sequence[float], right: Sequence[bool]) -> float:

@@ -1,4 +1,4 @@
-"""Small changes of a sentence that keep its words but not its meaning: what an order-aware vector must notice."""
+"""Minimal pairs: small changes of a sentence that keep its words but not its meaning."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class Pairs:
     """Sentences with their changed versions, each pair of two classes.
 
     Attributes:
-        original: M sentences.
-        changed: M sentences.
+        original: B sentences.
+        changed: B sentences.
         group: which words a sentence is made of: pairs of one group must not be split between training and test.
     """
 
@@ -70,7 +70,7 @@ def subject_object(nouns: Sequence[str], count: int, rng: np.random.Generator) -
     """Controlled sentences "The A saw the B." and "The B saw the A.".
 
     Nouns fall into two classes at random, of which an original's subject is of the first: the words are the same on
-    both sides, so nothing but their order tells the two classes of sentences apart. Whoever knows all nouns can tell
+    both sides, so nothing but their order separates the two classes of sentences. Whoever knows all nouns can tell
     whose turn it is. A pair of nouns makes one group, so that tests are about pairs never seen together.
     """
     order = [nouns[i] for i in rng.permutation(len(nouns)).tolist()]

@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,30 +23,13 @@ from mteb.abstasks.sts import AbsTaskSTS
 from mteb.models.abs_encoder import AbsEncoder
 from mteb.models.model_meta import ModelMeta, ScoringFunction
 
-from lexivert.errors import LexivertError
-from lexivert.io import TextLine, check_input, read_texts
+from lexivert.errors import LexivertError, TooLongError
+from lexivert.evaluation.sts_files import Pair, read_pairs
 from lexivert.model import Lexivert
 from lexivert.text.tokenizer import normalize
 
 PARTS = ("full", "prefix", "order")
 """What of the vectors is compared: all of it, the semantic prefix, or the rest."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A line of an STS file.
-
-    Attributes:
-        where: file and line, for messages.
-        score: how alike the sentences are; any scale.
-        first: a sentence.
-        second: another.
-    """
-
-    where: str
-    score: float
-    first: str
-    second: str
 
 
 class Score(NamedTuple):
@@ -90,7 +71,7 @@ class PartEncoder(AbsEncoder):  # type: ignore[misc]  # mteb is untyped to mypy
         self.mteb_model_meta = ModelMeta.create_empty(
             {
                 "name": f"lexivert/{part}",
-                "revision": _revision(model),
+                "revision": model.fingerprint,
                 "embed_dim": {"full": width, "prefix": semantic_width, "order": width - semantic_width}[part],
                 "max_tokens": model.encoder.config.backbone.max_tokens,
                 "similarity_fn_name": ScoringFunction.COSINE,
@@ -181,42 +162,6 @@ def check_part(part: str) -> None:
         raise LexivertError(f"part is {part!r}; {', '.join(PARTS[:-1])} or {PARTS[-1]} is needed")
 
 
-def read_pairs(path: Path) -> list[Pair]:
-    """Read an STS file: score, sentence and sentence a line, with tabs between; quotes have no meaning.
-
-    A first line that does not begin with a number is a header; empty lines are passed over.
-
-    Raises:
-        LexivertError: a line is not like that, or there are no two different scores; names file and line.
-    """
-    check_input(path, (".tsv",))
-    pairs = [pair for line in read_texts(path) if line.text and (pair := _pair(line))]
-    if len({pair.score for pair in pairs}) < 2:
-        raise LexivertError(f"{path} holds {len(pairs)} pairs; at least two with different scores are needed")
-    return pairs
-
-
-def _pair(line: TextLine) -> Pair | None:
-    """Read a line; None for a header."""
-    cells = line.text.split("\t")
-    if len(cells) != 3:
-        raise LexivertError(
-            f"{line.where}: {len(cells)} columns; score, sentence and sentence are needed, tabs between"
-        )
-    score, first, second = cells
-    try:
-        value = float(score)
-    except ValueError as error:
-        if line.number == 1:
-            return None
-        raise LexivertError(f"{line.where}: score {score!r:.40} is no number") from error
-    if not math.isfinite(value):
-        raise LexivertError(f"{line.where}: score is {value}; a finite number is needed")
-    if not (first.strip() and second.strip()):
-        raise LexivertError(f"{line.where}: sentence {2 if first.strip() else 1} is empty")
-    return Pair(line.where, value, first, second)
-
-
 def read_tasks(paths: Iterable[Path]) -> list[LocalSTS]:
     """Make a task of each STS file.
 
@@ -284,15 +229,12 @@ def result_folder(encoder: PartEncoder, folder: Path) -> Path:
 
 
 def _check_lengths(model: Lexivert, pairs: Iterable[Pair]) -> None:
-    limit = model.encoder.config.code.max_units
     for pair in pairs:
         for text in (pair.first, pair.second):
-            size = len(model.encoder.segmenter.segment(text))
-            if size > limit:
-                raise LexivertError(
-                    f"{pair.where}: sentence of {size} units; a vector holds at most {limit}: split it, or compare "
-                    "part prefix"
-                )
+            try:
+                model.encoder.units_of(normalize(text))
+            except TooLongError as error:
+                raise LexivertError(f"{pair.where}: sentence {error}: split it, or compare part prefix") from error
 
 
 def _run(encoder: PartEncoder, task: Any, cache: Any, progress: bool) -> Any:
@@ -329,7 +271,7 @@ def _is_open(encoder: PartEncoder, task: Any, cache: Any) -> bool:
 
 def _load_data(task: Any) -> None:
     try:
-        with _quiet():
+        with _hub_log_hidden():
             task.load_data()
     except Exception as error:  # the libraries raise dozens of unrelated types
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -340,7 +282,7 @@ def _load_data(task: Any) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _hub_log_hidden() -> Iterator[None]:
     """Hide what the hub's client logs of each attempt; the error that ends them says it."""
     log = logging.getLogger("huggingface_hub")
     level = log.level
@@ -349,14 +291,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         log.setLevel(level)
-
-
-def _revision(model: Lexivert) -> str:
-    """Hash of all that decides a vector, so that results of another model are never taken for this one's."""
-    encoder = model.encoder
-    digest = hashlib.sha256(encoder.config.model_dump_json(exclude={"backbone", "index"}).encode())
-    digest.update(encoder.backbone.fingerprint().encode())
-    lexicon = encoder.segmenter.lexicon
-    digest.update(repr((lexicon.surfaces, lexicon.kinds)).encode("utf-8", "surrogatepass"))
-    digest.update(encoder.codes.numpy().tobytes())
-    return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What stands near a unit: its nearest units, tagged by how WordNet's maps relate them."""
+"""Neighbourhood purity: the neighbours of a unit, tagged by how WordNet relates them to it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 TAGS = ("same lemma", "synonym", "related", "opposite", "phrase with it", "unrelated")
 """Tags of a single word's neighbours; the first that holds. "Related" are siblings: senses below one hypernym."""
@@ -21,28 +18,6 @@ BY_MAPS = frozenset({"same lemma", "same phrase", "synonym", "related"})
 _RELATIONS = {"inflection": "same lemma", "synonym": "synonym", "sibling": "related", "antonym": "opposite"}
 
 Ids = npt.NDArray[np.int64]
-
-
-def nearest(vectors: Tensor, queries: Tensor, count: int, block: int = 256) -> tuple[Tensor, Tensor]:
-    """Cosines and ids of the nearest other units, the nearest first.
-
-    Args:
-        vectors: all units, any length. Shape: (V, D).
-        queries: unit ids. Shape: (Q,).
-        count: how many.
-        block: queries at a time.
-
-    Shape: (Q, count) twice.
-    """
-    unit = F.normalize(vectors.float(), dim=-1)
-    scores, found = [], []
-    for part in torch.split(queries, block):
-        cosines = unit[part] @ unit.T
-        cosines[torch.arange(len(part)), part] = -torch.inf
-        top = cosines.topk(count, dim=1)
-        scores.append(top.values)
-        found.append(top.indices)
-    return torch.cat(scores), torch.cat(found)
 
 
 @dataclass(frozen=True)
@@ -66,7 +41,7 @@ class Tagger:
     def related(self, unit: int) -> int:
         """How many units there are whose tag would be one of ``BY_MAPS``."""
         size = len(self.surfaces)
-        found = set(self._twins[_spelling(self.surfaces[unit])]) - {unit}
+        found = set(self._same_spelling[_spelling(self.surfaces[unit])]) - {unit}
         for relation, codes in self.pairs.items():
             if relation != "antonym":
                 first, last = np.searchsorted(codes, (unit * size, (unit + 1) * size))
@@ -74,7 +49,7 @@ class Tagger:
         return len(found)
 
     @cached_property
-    def _twins(self) -> dict[str, list[int]]:
+    def _same_spelling(self) -> dict[str, list[int]]:
         """Units by spelling, regardless of case."""
         found: dict[str, list[int]] = {}
         for unit, surface in enumerate(self.surfaces):

@@ -1,4 +1,4 @@
-"""How a space of units is spread: nearest neighbours, related pairs, reconstruction. Pure functions of tensors."""
+"""Cosines of related and unrelated pairs, and of reconstructed with true features: pure functions of tensors."""
 
 from __future__ import annotations
 
@@ -9,28 +9,8 @@ from torch import Tensor
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 
-def nearest_cosine(vectors: Tensor, queries: Tensor, block: int = 512) -> Tensor:
-    """Cosine of each query unit with the nearest other unit: what is left to 1 is the margin that decoding lives on.
-
-    Args:
-        vectors: all units, any length. Shape: (V, D), any float type.
-        queries: unit ids. Shape: (Q,).
-        block: queries at a time.
-
-    Shape: (Q,) float32.
-    """
-    unit = F.normalize(vectors.float(), dim=-1)
-    nearest = torch.empty(len(queries))
-    for start in range(0, len(queries), block):
-        chosen = queries[start : start + block]
-        cosines = unit[chosen] @ unit.T
-        cosines[torch.arange(len(chosen)), chosen] = -torch.inf
-        nearest[start : start + block] = cosines.amax(-1)
-    return nearest
-
-
 def distribution(values: Tensor) -> dict[str, float]:
-    """Mean, median, 95th and 99th percentile and maximum. Shape: (Q,) with Q of at least 1."""
+    """Mean, median, 95th and 99th percentile and maximum. Shape: (B,) with B of at least 1."""
     summary = {"mean": float(values.mean()), "max": float(values.max())}
     summary |= {name: float(torch.quantile(values, share)) for name, share in QUANTILES.items()}
     return summary
@@ -76,7 +56,7 @@ def reconstruction_report(predicted: Tensor, target: Tensor, centre: Tensor) -> 
 
     The second is the stricter one: features that share a large mean agree by it alone.
 
-    Shape: predicted and target (Q, H), centre (H,).
+    Shape: predicted and target (B, H), centre (H,).
     """
     plain = F.cosine_similarity(predicted, target, dim=-1)
     centred = F.cosine_similarity(predicted - centre, target - centre, dim=-1)

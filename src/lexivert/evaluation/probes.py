@@ -1,16 +1,19 @@
-"""Simple readers of vectors: nearest documents, nearest neighbours, linear probes; thin around libraries."""
+"""Probes of an embedding space: retrieval, nearest-neighbour classification, linear probes; thin around libraries."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from lexivert.evaluation import nearest
 from lexivert.evaluation.metrics import wilson_interval
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import KNeighborsClassifier  # type: ignore[import-untyped]
 
 CUTS = (1, 10)
 """k of P@k and R@k."""
@@ -23,19 +26,18 @@ def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[st
     """Rank documents by cosine, one of them right, and score as sentence-transformers does.
 
     Args:
-        queries: unit length. Shape: (Q, D).
-        documents: unit length. Shape: (M, D).
+        queries: any positive length. Shape: (B, D).
+        documents: candidates, any positive length. Shape: (K, D).
         own: the right document of each query.
 
     Returns:
         ``precision_at_k``, ``recall_at_k`` for k in ``CUTS``; ``mrr``, ``map`` and ``ndcg_at_10`` (MRR and MAP over
         the first 100 documents).
     """
-    from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
-
     if not len(queries):
         return {}
-    depth = min(_DEPTH, len(documents))
+    from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
+
     evaluator = InformationRetrievalEvaluator(
         queries={str(row): "" for row in range(len(queries))},
         corpus={str(row): "" for row in range(len(documents))},
@@ -46,11 +48,10 @@ def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[st
         precision_recall_at_k=list(CUTS),
         map_at_k=[_DEPTH],
     )
-    found = [(part @ documents.T).topk(depth, dim=1) for part in torch.split(queries, 512)]
+    cosines, found = nearest.search(queries, documents, min(_DEPTH, len(documents)))
     ranked = [
-        [{"corpus_id": str(row), "score": score} for row, score in zip(rows, scores, strict=True)]
-        for top in found
-        for rows, scores in zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        [{"corpus_id": str(row), "score": score} for row, score in zip(*near, strict=True)]
+        for near in zip(found.tolist(), cosines.tolist(), strict=True)
     ]
     scores = evaluator.compute_metrics(ranked)
     report = {f"precision_at_{k}": float(scores["precision@k"][k]) for k in CUTS}
@@ -59,8 +60,8 @@ def retrieval(queries: Tensor, documents: Tensor, own: Sequence[int]) -> dict[st
     return report | {"ndcg_at_10": float(scores["ndcg@k"][10])}
 
 
-def _classifier(most: int) -> Any:
-    from sklearn.neighbors import KNeighborsClassifier  # type: ignore[import-untyped]
+def _classifier(most: int) -> KNeighborsClassifier:
+    from sklearn.neighbors import KNeighborsClassifier
 
     return KNeighborsClassifier(n_neighbors=min(_NEIGHBOURS, most), metric="cosine")
 
@@ -68,14 +69,14 @@ def _classifier(most: int) -> Any:
 def knn_accuracy(train: Tensor, labels: Sequence[str], test: Tensor, wanted: Sequence[str]) -> dict[str, float]:
     """Accuracy of the majority among the ten nearest training rows by cosine, with its 95 % interval.
 
-    Shape: train (M, D), test (Q, D).
+    Shape: train (K, D), test (B, D).
     """
     guesses = _classifier(len(train)).fit(train.numpy(), list(labels)).predict(test.numpy())
     return accuracy(guesses.tolist(), wanted)
 
 
 def knn_by_group(rows: Tensor, labels: Sequence[str], groups: Sequence[str]) -> dict[str, float]:
-    """The same, every row judged by rows of other groups alone. Shape: (M, D)."""
+    """The same, every row judged by rows of other groups alone. Shape: (B, D)."""
     from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict  # type: ignore[import-untyped]
 
     fewest = len(groups) - max(Counter(groups).values())
@@ -87,10 +88,8 @@ def knn_by_group(rows: Tensor, labels: Sequence[str], groups: Sequence[str]) -> 
 
 def most_frequent(labels: Sequence[str], wanted: Sequence[str]) -> float:
     """Accuracy of always guessing the most frequent training label."""
-    from sklearn.metrics import accuracy_score  # type: ignore[import-untyped]
-
     guess = Counter(labels).most_common(1)[0][0]
-    return float(accuracy_score(list(wanted), [guess] * len(wanted)))
+    return sum(label == guess for label in wanted) / len(wanted)
 
 
 def accuracy(guesses: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
@@ -106,7 +105,7 @@ def pair_probe(both: Tensor, groups: Sequence[int], seed: int) -> dict[str, floa
     Every vector is judged by itself, never beside its other version.
 
     Args:
-        both: M originals, then their M changed versions. Shape: (2M, D).
+        both: B originals, then their B changed versions. Shape: (2B, D).
         groups: of each pair; no group is split between training and test.
         seed: of the split.
 

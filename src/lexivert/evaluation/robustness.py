@@ -1,50 +1,60 @@
-"""Where reading fails: exact match by order width, noise, length, storage and lexicon, for every decoder."""
+"""Stage ``robustness``: exact match of every decoder where reading gets hard: narrow, noisy, long, in few bits."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
-from tqdm import tqdm
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.codes.encoder import Encoder
-from lexivert.config import IndexParams, Params, RobustnessParams
-from lexivert.controller import baselines, storage
-from lexivert.controller.amp import AmpDecoder
-from lexivert.controller.cascade import Cascade
+from lexivert.config import ModelConfig, Params, RobustnessParams
+from lexivert.controller.base import Parts
+from lexivert.data.encoded_texts import EncodedTexts
+from lexivert.data.segments import read_encoded_texts
+from lexivert.errors import LexivertError
 from lexivert.evaluation import metrics
 from lexivert.evaluation.corruptions import at_width, send, with_codes, with_lexicon
-from lexivert.evaluation.tables import write_table
-from lexivert.evaluation.texts import Units, texts_of
-from lexivert.priors.base import Prior
-from lexivert.text.tokenizer import normalize
+from lexivert.evaluation.decoders import decoder_named, in_batches
+from lexivert.evaluation.texts import draw_texts, with_texts
+from lexivert.model import Lexivert
 
-Decode = Callable[[Tensor, Tensor], Units]
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALL_DECODERS = ("one_shot", "cancellation", "amp_flat", "amp_unigram", "amp_selector", "easy_first", "cascade")
+"""Compared at every order width."""
+FEW_DECODERS = ("one_shot", "amp_unigram", "cascade")
+"""Compared in all other conditions."""
+LIMITS = {
+    "limit_flat": "limit, flat prior",
+    "limit_prior": "limit, unigram prior",
+    "limit_soft": "limit of soft decoding",
+}
+"""What theory asks for, with labels; see ``by_dimensions``."""
 _AT_ONCE = 32
-ROWS = ("one_shot", "cancellation", "amp_flat", "amp_unigram", "selector", "selector_placer", "controller")
-"""Decoders that are compared."""
+_LONGEST_SENTENCE = 40  # words; texts of more units than that are chains of sentences
+_DRAWN = 40  # texts drawn for each that is wanted: few have the length, and a chain takes several
+_DRAWN_SHORT = 4  # where any sentence will do
+_EDGES = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 20.0, 24.0, 32.0, 48.0, 64.0, 128.0)
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One setting.
+class Condition:
+    """What vectors go through between writing and reading.
 
     Attributes:
         width: order dimensions; 0: all the model has.
         cosine: of the noisy full vector with the clean one.
         length: least and most units of a text.
-        storage: how the vector is kept.
+        storage: how the vector is stored, see ``corruptions.STORAGE``.
         units: size of the lexicon; 0: the model's own.
-        rows: decoders to compare.
+        decoders: which to compare.
     """
 
     width: int = 0
@@ -52,118 +62,93 @@ class Cell:
     length: tuple[int, int] = (1, 32)
     storage: str = "float32"
     units: int = 0
-    rows: tuple[str, ...] = ROWS
+    decoders: tuple[str, ...] = ALL_DECODERS
 
     @property
     def name(self) -> str:
-        """Key in the metrics."""
-        parts = [f"width_{self.width}" if self.width else "width_default", f"cosine_{self.cosine:g}"]
-        parts.append(f"units_{self.length[0]}_{self.length[1]}")
-        parts.append(self.storage)
-        if self.units:
-            parts.append(f"lexicon_{self.units}")
-        return "-".join(parts)
+        """Key in the metrics: what is special about it, such as ``width_192`` or ``cosine_0.7-storage_int8``."""
+        parts = [
+            f"width_{self.width}" if self.width else "",
+            f"cosine_{self.cosine:g}" if self.cosine != 1.0 else "",
+            f"length_{self.length[0]}" if self.length[0] > 1 else "",
+            f"storage_{self.storage}" if self.storage != "float32" else "",
+            f"lexicon_{self.units}" if self.units else "",
+        ]
+        return "-".join(filter(None, parts)) or "default"
 
+    @property
+    def noiseless(self) -> bool:
+        """Whether vectors come back as they were written, and units are the model's own."""
+        return self.cosine == 1.0 and self.storage == "float32" and not self.units
 
-@dataclass(frozen=True)
-class EvalSet:
-    """Texts to decode.
+    @property
+    def chained(self) -> bool:
+        """Whether its texts are chains of sentences: no single one is as long."""
+        return self.length[0] > _LONGEST_SENTENCE
 
-    Attributes:
-        units: T texts in units.
-        semantic: their prefixes. Shape: (T, S).
-    """
-
-    units: Units
-    semantic: Tensor
-
-    def of_length(self, length: tuple[int, int], count: int, below: int) -> EvalSet:
-        """The first ``count`` texts of a length, with unit ids below a bound; short ones are chained to be longer."""
-        if length[0] > 40:
-            return self._chained(length, count, below)
-        rows = [
-            row
-            for row, text in enumerate(self.units)
-            if length[0] <= len(text) <= length[1] and max(text, default=0) < below
-        ][:count]
-        return EvalSet([self.units[row] for row in rows], self.semantic[rows])
-
-    def _chained(self, length: tuple[int, int], count: int, below: int) -> EvalSet:
-        """Texts one behind the other; a chain's prefix is the length-weighted mean of its parts' (mean pooling)."""
-        chains: Units = []
-        prefixes: list[Tensor] = []
-        chain: list[int] = []
-        prefix = torch.zeros(self.semantic.shape[1])
-        for text, own in zip(self.units, self.semantic, strict=True):
-            if len(chain) + len(text) > length[1] or max(text, default=0) >= below:
-                chain, prefix = [], torch.zeros_like(prefix)
-                continue
-            chain = chain + text
-            prefix = prefix + own * len(text)
-            if len(chain) >= length[0]:
-                chains.append(chain)
-                prefixes.append(prefix / prefix.norm())
-                chain, prefix = [], torch.zeros_like(prefix)
-            if len(chains) == count:
-                break
-        return EvalSet(chains, torch.stack(prefixes) if prefixes else self.semantic[:0])
+    def texts(self, texts: EncodedTexts, count: int, below: int) -> EncodedTexts:
+        """The first ``count`` texts of its length with unit ids below a bound."""
+        find = texts.chained if self.chained else texts.of_length
+        return find(*self.length, count, below)
 
 
 @dataclass
 class RobustnessSweep:
-    """Cells tried on one model.
+    """Conditions tried on one model.
 
     Args:
-        decoder: the model's controller.
-        params: of its index.
-        seed: of rotations and noise.
+        parts: the model's codebook, index, prior and rules.
+        config: its config, whose seed is the noise's, too.
     """
 
-    decoder: Cascade
-    params: IndexParams
-    seed: int
+    parts: Parts
+    config: ModelConfig
     matches: list[tuple[str, float, bool]] = field(default_factory=list)
-    """Row, order dimensions a unit (EOS included) and exact match of every text that all rows tried without noise."""
-    _built: tuple[tuple[int, int], Cascade] | None = None
+    """Decoder, order dimensions a unit (EOS included) and exact match of every text that was read without noise by
+    all of ``ALL_DECODERS``."""
+    _built: tuple[tuple[int, int], Parts] | None = None
 
-    def run(self, cell: Cell, material: EvalSet, texts: int) -> dict[str, dict[str, float]]:
-        """Decode one cell's texts with each of its rows.
+    def run(self, condition: Condition, texts: EncodedTexts, count: int) -> dict[str, dict[str, float]]:
+        """Decode one condition's texts with each of its decoders.
 
         Returns:
-            For every row: ``texts``, ``exact_match`` with its 95 % interval (``exact_match_low``,
+            For every decoder: ``texts``, ``exact_match`` with its 95 % interval (``exact_match_low``,
             ``exact_match_high``; Wilson 1927), and ``unit_accuracy``.
         """
-        decoder = self._decoder(cell)
-        chosen = material.of_length(cell.length, texts, len(decoder.codebook.codes))
-        order, semantic = send(chosen.units, chosen.semantic, decoder.codebook, cell.cosine, cell.storage, self.seed)
+        parts = self._parts(condition)
+        chosen = condition.texts(texts, count, len(parts.codebook))
+        order, prefixes = send(
+            chosen.units, chosen.prefixes, parts.codebook, condition.cosine, condition.storage, self.config.seed
+        )
         report: dict[str, dict[str, float]] = {}
-        decoders = rows_of(decoder)
-        for row in cell.rows:
-            found: Units = []
-            bar = tqdm(
-                range(0, len(chosen.units), _AT_ONCE), desc=f"{cell.name} {row}", unit="batch", mininterval=1.0
-            )
-            for start in bar:
-                part = slice(start, start + _AT_ONCE)
-                found += decoders[row](order[part], semantic[part])
-            report[row] = scored(chosen.units, found)
-            if cell.cosine == 1.0 and cell.storage == "float32" and not cell.units and set(cell.rows) == set(ROWS):
-                for truth, read in zip(chosen.units, found, strict=True):
-                    self.matches.append((row, order.shape[1] / (len(truth) + 1), truth == read))
+        for name in condition.decoders:
+            decode = decoder_named(name, parts)
+            found = in_batches(decode, (order, prefixes), _AT_ONCE, f"{condition.name} {name}")
+            report[name] = scored(chosen.units, found)
+            if condition.noiseless and condition.decoders == ALL_DECODERS:
+                self.matches += [
+                    (name, order.shape[1] / (len(truth) + 1), truth == read)
+                    for truth, read in zip(chosen.units, found, strict=True)
+                ]
         return report
 
-    def _decoder(self, cell: Cell) -> Cascade:
-        width = cell.width or self.decoder.codebook.codes.shape[1]
-        key = (width, cell.units)
+    def _parts(self, condition: Condition) -> Parts:
+        width = condition.width or self.parts.codebook.width
+        key = (width, condition.units)
         if self._built is None or self._built[0] != key:
             self._built = None  # a lexicon's codes are hundreds of megabytes
-            built = self.decoder
-            if width != built.codebook.codes.shape[1]:
-                built = with_codes(built, at_width(built.codebook.codes, width), self.params, self.seed)
-            if cell.units and cell.units != len(built.codebook.codes):
-                built = with_lexicon(built, cell.units, self.params, self.seed)
+            built = self.parts
+            if width != built.codebook.width:
+                built = with_codes(built, at_width(built.codebook.codes, width), self.config)
+            if condition.units and condition.units != len(built.codebook):
+                built = with_lexicon(built, condition.units, self.config)
             self._built = (key, built)
         return self._built[1]
+
+
+def condition_label(name: str) -> str:
+    """A condition's key in the metrics as words: "width 192", "cosine 0.7, stored as int8"."""
+    return name.replace("-", ", ").replace("storage_", "stored as ").replace("_", " ")
 
 
 def scored(truth: Sequence[Sequence[int]], found: Sequence[Sequence[int]]) -> dict[str, float]:
@@ -181,85 +166,75 @@ def scored(truth: Sequence[Sequence[int]], found: Sequence[Sequence[int]]) -> di
     }
 
 
-def rows_of(decoder: Cascade) -> dict[str, Decode]:
-    """Every decoder that stands beside the controller, for the same codes, and the controller."""
-    codebook, index = decoder.codebook, decoder.proposer.index
-
-    def passing(prior: Prior) -> Decode:
-        loop = AmpDecoder(index, codebook, prior)
-        return lambda order, semantic: loop.decode(order, semantic).units
-
-    flat = torch.full_like(codebook.log_prior, -math.log(len(codebook.log_prior)))
-    return {
-        "one_shot": lambda order, _: baselines.one_shot(order, index, codebook.binding),
-        "cancellation": lambda order, _: baselines.cancellation(order, index, codebook.binding),
-        "amp_flat": passing(Prior.fixed(flat)),
-        "amp_unigram": passing(Prior.fixed(codebook.log_prior)),
-        "selector": passing(decoder.proposer.prior),
-        "selector_placer": lambda order, semantic: decoder.incremental.decode(order, semantic).units,
-        "controller": lambda order, semantic: decoder.decode(order, semantic).units,
-    }
-
-
-def by_dimensions(matches: Sequence[tuple[str, float, bool]], nats: float, units: int) -> list[dict[str, float]]:
-    """Exact match by order dimensions a unit, with what theory asks for.
+def by_dimensions(matches: Sequence[tuple[str, float, bool]], nats: float, units: int) -> pd.DataFrame:
+    """Exact match by order dimensions a unit, one column a decoder, with what theory asks for.
 
     The limits are steps from 0 to 1. ``limit_flat``: a unit's evidence beats all V others at once, ``2 ln V``
     dimensions (Frady, Kleyko & Sommer 2018). ``limit_prior``: it beats what the prior makes likely, ``2 H`` with H
     nats a unit. ``limit_soft``: half of that, where the interference of soft decoding is on average half gone.
 
     Args:
-        matches: see ``RobustnessSweep.matches``; every row has every text.
+        matches: see ``RobustnessSweep.matches``.
         nats: H, the prior's surprise at a unit.
         units: V.
     """
-    edges = [2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 20.0, 24.0, 32.0, 48.0, 64.0, 128.0]
-    limits = {"limit_flat": 2.0 * math.log(units), "limit_prior": 2.0 * nats, "limit_soft": nats}
-    table: list[dict[str, float]] = []
-    for low, high in itertools.pairwise(edges):
-        inside = [match for match in matches if low <= match[1] < high]
-        if not inside:
-            continue
-        line: dict[str, float] = {"dimensions_a_unit": (low + high) / 2}
-        for row in dict.fromkeys(name for name, _, _ in matches):
-            right = [match for name, _, match in inside if name == row]
-            line[row] = sum(right) / len(right)
-        line.update({name: float(line["dimensions_a_unit"] >= limit) for name, limit in limits.items()})
-        table.append(line)
-    return table
+    import pandas as pd
+
+    table = pd.DataFrame(matches, columns=["decoder", "dimensions_a_unit", "right"])
+    middles = [(low + high) / 2 for low, high in itertools.pairwise(_EDGES)]
+    bins = pd.cut(table["dimensions_a_unit"], list(_EDGES), right=False, labels=middles).astype(float)
+    shares = table.assign(dimensions_a_unit=bins, right=table["right"].astype(float)).pivot_table(
+        index="dimensions_a_unit", columns="decoder", values="right", sort=False
+    )
+    shares = shares.sort_index()[list(dict.fromkeys(table["decoder"]))].rename_axis(columns=None).reset_index()
+    for name, limit in zip(LIMITS, (2.0 * math.log(units), 2.0 * nats, nats), strict=True):
+        shares[name] = (shares["dimensions_a_unit"] >= limit).astype(float)
+    return shares
 
 
-def default_cells(params: RobustnessParams) -> list[Cell]:
-    """The small grid of the ``robustness`` stage."""
-    quick = ("one_shot", "amp_unigram", "controller")
-    cells = [Cell(width=width, rows=ROWS) for width in params.widths]
-    cells += [Cell(cosine=cosine, length=(1, 40), rows=quick) for cosine in params.cosines]
-    cells += [Cell(length=(length, length + 8), rows=quick) for length in params.lengths]
-    cells += [Cell(storage=storage, rows=quick) for storage in params.storages]
-    return cells
+def conditions_of(params: RobustnessParams) -> list[Condition]:
+    """The sweep of the stage, one thing made hard at a time.
+
+    Raises:
+        LexivertError: ``robustness.decisive`` names a condition that is none of the sweep's.
+    """
+    few = Condition(decoders=FEW_DECODERS)
+    found = [
+        *(Condition(width=width) for width in params.widths),
+        *(replace(few, cosine=cosine, length=(1, 40)) for cosine in params.cosines),
+        *(replace(few, length=(length, length + 8)) for length in params.lengths),
+        *(replace(few, storage=storage) for storage in params.storages),
+    ]
+    names = [condition.name for condition in found]
+    for name in params.decisive:
+        if name not in names:
+            raise LexivertError(f"robustness.decisive: {name!r} is none of {', '.join(names)}")
+    return found
+
+
+def _wanted(condition: Condition, settings: RobustnessParams) -> int:
+    return settings.decisive_texts if condition.name in settings.decisive else settings.texts
+
+
+def _to_draw(conditions: Sequence[Condition], settings: RobustnessParams) -> int:
+    factors = [(_DRAWN if c.chained else _DRAWN_SHORT, _wanted(c, settings)) for c in conditions]
+    return max(_DRAWN * settings.texts, *(factor * count for factor, count in factors))
 
 
 def run_robustness(paths: Paths, params: Params) -> None:
     """Write metrics/robustness.json and metrics/plots/robustness.csv."""
-    encoder, decoder = storage.load_model(paths)
-    test = [text for text in texts_of(paths, "test") if len(text.split()) <= 40]
-    material = eval_set_of(encoder, test, 40 * params.robustness.texts, params.seed)
-    frontier = RobustnessSweep(decoder, encoder.config.index, params.seed)
+    settings = params.robustness
+    conditions = conditions_of(settings)
+    model = Lexivert.load(paths.root)
+    test = read_encoded_texts(paths, "test")
+    short = [text for text in test.texts if len(text.split()) <= _LONGEST_SENTENCE]
+    texts = with_texts(test, draw_texts(short, _to_draw(conditions, settings), params.seed))
+    sweep = RobustnessSweep(model.decoder.parts, model.encoder.config)
     report: dict[str, Any] = {}
-    for cell in default_cells(params.robustness):
-        report[cell.name] = frontier.run(cell, material, params.robustness.texts)
+    for condition in conditions:
+        report[condition.name] = sweep.run(condition, texts, _wanted(condition, settings))
     artifacts.write_metrics(paths.metrics("robustness"), report)
-    nats = -float(decoder.codebook.log_prior[[unit for text in material.units for unit in text]].mean())
-    table = by_dimensions(frontier.matches, nats, len(decoder.codebook.codes))
-    header = list(table[0]) if table else []
-    write_table(paths.plots / "robustness.csv", header, [list(line.values()) for line in table])
-
-
-def eval_set_of(encoder: Encoder, texts: Sequence[str], count: int, seed: int) -> EvalSet:
-    """Draw texts, segment and embed them."""
-    distinct = sorted({normalize(text) for text in texts})
-    chosen = [distinct[row] for row in np.random.default_rng(seed).permutation(len(distinct))[:count]]
-    units = [encoder.segmenter.segment(text) for text in chosen]
-    kept = [row for row, text in enumerate(units) if text]
-    semantic = torch.from_numpy(encoder.backbone.encode([chosen[row] for row in kept]))
-    return EvalSet([units[row] for row in kept], F.normalize(semantic, dim=-1))
+    units = torch.from_numpy(np.concatenate(texts.units))
+    codebook = model.decoder.codebook
+    table = by_dimensions(sweep.matches, -float(codebook.log_prior[units].mean()), len(codebook))
+    artifacts.write_csv(paths.plots / "robustness.csv", table)

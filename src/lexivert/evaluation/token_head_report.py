@@ -1,4 +1,4 @@
-"""The token head's report on units kept out of training: margins, gaps and reconstruction, space by space."""
+"""Margins, related pairs and reconstruction of units that the token head was not trained on, space by space."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from torch import Tensor
 
 from lexivert.codes.hashing import identity_codes
 from lexivert.codes.token_head import TokenHead, head_codes, unit_codes
-from lexivert.evaluation.pair_statistics import distribution, nearest_cosine, pair_report, reconstruction_report
-from lexivert.training.negatives import Relations
+from lexivert.data.relations import Relations
+from lexivert.evaluation.nearest import nearest_others
+from lexivert.evaluation.pair_statistics import distribution, pair_report, reconstruction_report
 
 MAX_QUERIES = 2000
 """Held-out units whose nearest neighbour is searched among all units."""
@@ -22,21 +23,21 @@ MAX_PAIRS = 20_000
 """Pairs of a relation."""
 
 
-def held_out_report(
+def heldout_report(
     head: TokenHead,
     features: npt.NDArray[Any],
     surfaces: Sequence[str],
-    held_out: npt.NDArray[np.bool_],
+    heldout: npt.NDArray[np.bool_],
     pairs: Mapping[str, Relations],
     seed: int,
 ) -> dict[str, Any]:
-    """Compare raw features, centred features, head codes, identity codes and whole codes on held-out units.
+    """Compare raw features, centred features, head codes, identity codes and full codes on held-out units.
 
     Args:
         head: trained head.
         features: Shape: (V, H).
         surfaces: V strings.
-        held_out: Shape: (V,) bool; without any the report is empty.
+        heldout: Shape: (V,) bool; without any the report is empty.
         pairs: related units by relation; pairs whose first unit is held out count.
         seed: of the sample.
 
@@ -44,7 +45,7 @@ def held_out_report(
         For each space ``nearest`` (cosine to the nearest of all other units) and ``pairs``; and ``reconstruction``.
     """
     generator = torch.Generator().manual_seed(seed)
-    units = torch.from_numpy(np.nonzero(held_out)[0])
+    units = torch.from_numpy(np.nonzero(heldout)[0])
     if len(units) == 0:
         return {"units": 0}
     queries = _sample(units, MAX_QUERIES, generator)
@@ -55,7 +56,7 @@ def held_out_report(
     report: dict[str, Any] = {"units": len(units), "pairs": {kind: len(ids[0]) for kind, ids in chosen.items()}}
     for name, vectors in _spaces(head, features, surfaces):
         report[name] = {
-            "nearest": distribution(nearest_cosine(vectors, queries)),
+            "nearest": distribution(nearest_others(vectors, queries, 1)[0][:, 0]),
             "pairs": pair_report(vectors, chosen),
         }
         if name in {"head_codes", "unit_codes"}:
@@ -77,7 +78,7 @@ def _spaces(head: TokenHead, features: npt.NDArray[Any], surfaces: Sequence[str]
 def _reconstruction(
     head: TokenHead, name: str, codes: Tensor, features: npt.NDArray[Any], queries: Tensor
 ) -> dict[str, float]:
-    """From whole codes, and from head codes for what the identity part costs."""
+    """From full codes, and from head codes for what the identity part costs."""
     rows = codes[queries].float()
     predicted = head.reconstruct(rows) if name == "unit_codes" else head.restored(rows * math.sqrt(rows.shape[1]))
     target = torch.from_numpy(np.asarray(features[queries.numpy()], dtype=np.float32))

@@ -1,11 +1,11 @@
-"""Stage ``token_space``: where units stand in the space of codes, beside the backbone's raw features."""
+"""Stage ``token_space``: isotropy, neighbours and related pairs of units, in codes and in the backbone's features."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,19 +17,22 @@ from tqdm import tqdm
 from lexivert import artifacts
 from lexivert.artifacts import UNIT_CODES, Paths
 from lexivert.codes.token_head import TokenHead, head_codes
-from lexivert.codes.token_head_data import held_out_units
 from lexivert.config import Params
-from lexivert.data.glosses import read_entries
-from lexivert.data.relations import RELATIONS
+from lexivert.data.relations import RELATIONS, decode_pairs, read_pairs
+from lexivert.data.unit_split import heldout_units
+from lexivert.data.wordnet import read_synsets
 from lexivert.encoders.base import ContextualEncoder, load_encoder
-from lexivert.evaluation import geometry, homographs, neighbours
+from lexivert.evaluation import geometry, homographs, nearest, neighbours
 from lexivert.evaluation.neighbours import PHRASE_TAGS, TAGS, Ids, Tagger
 from lexivert.evaluation.pair_statistics import distribution, pair_cosines
-from lexivert.evaluation.tables import Row, write_table
 from lexivert.text.lexicon import Lexicon
+from lexivert.training.collapse import anisotropy
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SPACES = ("raw_features", "features", "head_codes", "unit_codes")
-"""The backbone's features; with their mean taken off; the learned part of a code; the whole code."""
+"""The backbone's features; with their mean taken off; the learned part of a code; the full code."""
 _STATISTICS_UNITS = 20_000  # drawn for rank and moments
 _UNIFORMITY_UNITS = 3_000  # all pairs of these
 _MOST_PAIRS = 20_000  # of a relation
@@ -45,18 +48,20 @@ class Units:
     Attributes:
         lexicon: all units.
         features: backbone features. Shape: (V, H).
-        held_out: units that the token head was not trained on. Shape: (V,) bool.
+        heldout: units that the token head was not trained on. Shape: (V,) bool.
         pairs: related ordered pairs by relation, coded ``unit * V + other``, sorted.
     """
 
     lexicon: Lexicon
     features: Tensor
-    held_out: npt.NDArray[np.bool_]
+    heldout: npt.NDArray[np.bool_]
     pairs: Mapping[str, Ids]
 
 
 def run_token_space(paths: Paths, params: Params) -> None:
     """Write metrics/token_space.json, metrics/plots/pair_cosines.csv, neighbours.csv and homographs.csv."""
+    import pandas as pd
+
     units = read_units(paths, params)
     head = TokenHead.load(paths.token_head)
     rng = np.random.default_rng(params.seed)
@@ -65,19 +70,17 @@ def run_token_space(paths: Paths, params: Params) -> None:
     sampled = _sampled_pairs(units, rng)
     tagger = Tagger(units.lexicon.surfaces, units.pairs, _common(units.lexicon))
     report: dict[str, Any] = {"units": len(units.lexicon), "words": len(words), "phrases": len(phrases)}
-    histograms: list[Row] = []
-    examples: list[Row] = []
+    histograms: list[pd.DataFrame] = []
+    examples: list[pd.DataFrame] = []
     for name in tqdm(SPACES, desc="spaces", unit="space"):
         vectors = _space(name, units, head, paths)
         report[name], tagged = _space_report(vectors, words, phrases, sampled, tagger, units, params)
-        histograms += _histograms(name, vectors, sampled)
-        examples += _examples(name, tagged, units.lexicon)
-    homograph_report, rows = _homographs(paths, params, units)
-    report["homographs"] = homograph_report
-    write_table(paths.plots / "pair_cosines.csv", ["space", "relation", "cosine", "share"], histograms)
-    write_table(paths.plots / "neighbours.csv", ["space", "unit", "rank", "neighbour", "tag", "cosine"], examples)
-    header = ["word", "senses", "occurrences", *(name for name in homograph_report if name != "words")]
-    write_table(paths.plots / "homographs.csv", header, rows)
+        histograms.append(_histograms(name, vectors, sampled))
+        examples.append(_examples(name, tagged, units.lexicon))
+    report["homographs"], words_of_senses = _homographs(paths, params, units)
+    artifacts.write_csv(paths.plots / "pair_cosines.csv", pd.concat(histograms))
+    artifacts.write_csv(paths.plots / "neighbours.csv", pd.concat(examples))
+    artifacts.write_csv(paths.plots / "homographs.csv", words_of_senses)
     artifacts.write_metrics(paths.metrics("token_space"), report)
 
 
@@ -91,21 +94,18 @@ def read_units(paths: Paths, params: Params) -> Units:
     features = torch.from_numpy(artifacts.read_array(paths.unit_features).astype(np.float32))
     pairs: dict[str, Ids] = {}
     for path in (paths.synonyms, paths.antonyms):
-        table = artifacts.read_parquet(path, ["unit_id", "other_id", "relation"])
-        codes = table["unit_id"].to_numpy().astype(np.int64) * len(lexicon) + table["other_id"].to_numpy()
-        names = np.asarray(table["relation"].to_pylist(), dtype=object)
-        pairs |= {name: np.sort(codes[names == name]) for name in sorted(set(names.tolist()))}
-    return Units(lexicon, features, held_out_units(lexicon, params), pairs)
+        pairs |= read_pairs(path, len(lexicon))
+    return Units(lexicon, features, heldout_units(lexicon, params), pairs)
 
 
 def _candidates(units: Units, kinds: Sequence[str], *, related: bool) -> Ids:
     """Held-out units of some kinds; with ``related`` only those that the maps relate to any other."""
     of_kind = np.isin(np.asarray(units.lexicon.kinds, dtype=object), kinds)
-    chosen = units.held_out & of_kind
+    chosen = units.heldout & of_kind
     if related:
         known = np.zeros(len(chosen), dtype=bool)
         for codes in units.pairs.values():
-            known[codes // len(chosen)] = True
+            known[decode_pairs(codes, len(chosen))[0]] = True
         chosen &= known
     return np.flatnonzero(chosen)
 
@@ -123,16 +123,17 @@ def _common(lexicon: Lexicon) -> frozenset[str]:
 def _sampled_pairs(units: Units, rng: np.random.Generator) -> dict[str, tuple[Tensor, Tensor]]:
     """Pairs whose first unit is held out, by relation, and as many at random."""
     size = len(units.lexicon)
-    held = np.flatnonzero(units.held_out)
+    heldout = np.flatnonzero(units.heldout)
     chosen = {}
     for relation in RELATIONS:
         codes = units.pairs.get(relation, np.empty(0, dtype=np.int64))
-        left, right = np.divmod(rng.permutation(codes[units.held_out[codes // size]])[:_MOST_PAIRS], size)
+        begins_heldout = units.heldout[decode_pairs(codes, size)[0]]
+        left, right = decode_pairs(rng.permutation(codes[begins_heldout])[:_MOST_PAIRS], size)
         chosen[relation] = (torch.from_numpy(left), torch.from_numpy(right))
-    if len(held):
-        left, right = rng.choice(held, _MOST_PAIRS), rng.integers(size, size=_MOST_PAIRS)
-        apart = left != right
-        chosen["random"] = (torch.from_numpy(left[apart]), torch.from_numpy(right[apart]))
+    if len(heldout):
+        left, right = rng.choice(heldout, _MOST_PAIRS), rng.integers(size, size=_MOST_PAIRS)
+        kept = left != right
+        chosen["random"] = (torch.from_numpy(left[kept]), torch.from_numpy(right[kept]))
     return {name: pairs for name, pairs in chosen.items() if len(pairs[0])}
 
 
@@ -163,7 +164,7 @@ def _space_report(
     for name, queries, tags in (("words", words, TAGS), ("phrases", phrases, PHRASE_TAGS)):
         if not len(queries):
             continue
-        scores, found = neighbours.nearest(vectors, queries, count)
+        scores, found = nearest.nearest_others(vectors, queries, count)
         rows = [tagger.tags(unit, near) for unit, near in zip(queries.tolist(), found.tolist(), strict=True)]
         report[f"neighbours_of_{name}"] = neighbours.purity(rows, tags)
         reachable = [min(tagger.related(unit), count) / count for unit in queries.tolist()]
@@ -186,7 +187,7 @@ def statistics(vectors: Tensor, seed: int) -> dict[str, float]:
     generator = torch.Generator().manual_seed(seed)
     rows = F.normalize(vectors[torch.randperm(len(vectors), generator=generator)[:_STATISTICS_UNITS]], dim=-1)
     return {
-        "anisotropy": geometry.anisotropy(rows),
+        "anisotropy": float(anisotropy(rows)),
         "effective_rank": geometry.effective_rank(rows),
         "isotropy": geometry.isotropy(rows),
         "uniformity": geometry.uniformity(rows[:_UNIFORMITY_UNITS]),
@@ -199,7 +200,7 @@ def phrase_report(vectors: Tensor, phrases: Tensor, lexicon: Lexicon) -> dict[st
 
     Args:
         vectors: Shape: (V, D).
-        phrases: unit ids; those with a word that is no unit are left out. Shape: (Q,).
+        phrases: unit ids; those with a word that is no unit are left out. Shape: (B,).
         lexicon: spelling of the phrases.
     """
     kept, means = [], []
@@ -218,40 +219,48 @@ def phrase_report(vectors: Tensor, phrases: Tensor, lexicon: Lexicon) -> dict[st
     }
 
 
-def _histograms(space: str, vectors: Tensor, sampled: Mapping[str, tuple[Tensor, Tensor]]) -> list[Row]:
-    rows: list[Row] = []
+def _histograms(space: str, vectors: Tensor, sampled: Mapping[str, tuple[Tensor, Tensor]]) -> pd.DataFrame:
+    """Share of each relation's pairs by cosine; empty bins are left out."""
+    import pandas as pd
+
+    tables = []
     for relation, pairs in sampled.items():
         counts, edges = np.histogram(pair_cosines(vectors, *pairs).clamp(-1, 1).numpy(), bins=_BINS)
-        middles = (edges[:-1] + edges[1:]) / 2
-        shares = counts / counts.sum()
-        rows += [[space, relation, float(x), float(y)] for x, y in zip(middles, shares, strict=True) if y > 0]
-    return rows
+        shares = {"cosine": (edges[:-1] + edges[1:]) / 2, "share": counts / counts.sum()}
+        tables.append(pd.DataFrame({"space": space, "relation": relation, **shares}).query("share > 0"))
+    return pd.concat(tables) if tables else pd.DataFrame(columns=["space", "relation", "cosine", "share"])
 
 
-def _examples(space: str, tagged: Mapping[int, Sequence[tuple[int, str, float]]], lexicon: Lexicon) -> list[Row]:
-    return [
-        [space, lexicon.surfaces[unit], rank, lexicon.surfaces[other], tag, cosine]
+def _examples(space: str, tagged: Mapping[int, Sequence[tuple[int, str, float]]], lexicon: Lexicon) -> pd.DataFrame:
+    """Nearest units of some, one row each."""
+    import pandas as pd
+
+    rows = [
+        (space, lexicon.surfaces[unit], rank, lexicon.surfaces[other], tag, cosine)
         for unit, near in tagged.items()
         for rank, (other, tag, cosine) in enumerate(near, start=1)
     ]
+    return pd.DataFrame(rows, columns=["space", "unit", "rank", "neighbour", "tag", "cosine"])
 
 
-def _homographs(paths: Paths, params: Params, units: Units) -> tuple[dict[str, float], list[Row]]:
+def _homographs(paths: Paths, params: Params, units: Units) -> tuple[dict[str, float], pd.DataFrame]:
     """Mean figures over ambiguous words, and a row for each."""
+    import pandas as pd
+
     lexicon = units.lexicon
     spellings = [s for s, kind in zip(lexicon.surfaces, lexicon.kinds, strict=True) if kind == "word"]
-    found = homographs.occurrences(read_entries(paths.wordnet), spellings)
+    found = homographs.occurrences(read_synsets(paths.wordnet), spellings)
     most = Counter({word: len(hits) for word, hits in found.items()}).most_common(params.token_space.homographs)
     backbone = load_encoder(params.backbone) if most else None
     if not isinstance(backbone, ContextualEncoder):
-        return {"words": 0}, []
+        return {"words": 0}, pd.DataFrame(columns=["word", "senses", "occurrences"])
     hits = [hit for word, _ in most for hit in found[word]]
     states = backbone.span_features([hit.text for hit in hits], [hit.span for hit in hits])
     # Contextual states share a large mean of their own, as features of single words do.
     states -= states.mean(0)
     centre = units.features.mean(0).numpy()
     reports: dict[str, dict[str, float]] = {}
-    rows: list[Row] = []
+    rows: list[dict[str, Any]] = []
     start = 0
     for word, count in most:
         part = slice(start, start + count)
@@ -259,5 +268,5 @@ def _homographs(paths: Paths, params: Params, units: Units) -> tuple[dict[str, f
         senses = [hit.sense for hit in hits[part]]
         unit = units.features[lexicon.id_of[word]].numpy() - centre
         reports[word] = homographs.word_report(states[part], senses, unit, params.seed)
-        rows.append([word, len(set(senses)), count, *reports[word].values()])
-    return {"words": len(reports), **homographs.mean_report(reports)}, rows
+        rows.append({"word": word, "senses": len(set(senses)), "occurrences": count, **reports[word]})
+    return {"words": len(reports), **homographs.mean_report(reports)}, pd.DataFrame(rows)

@@ -53,6 +53,19 @@ class SelectorSizes:
             context_window=params.context_window,
         )
 
+    @classmethod
+    def of_prior(cls, prior: SelectorPrior) -> SelectorSizes:
+        """The sizes of a trained prior."""
+        selector, (units, width) = prior.selector, prior.output.weight.shape
+        return cls(
+            semantic_width=selector.prefix.in_features - 1,
+            positions=selector.positions,
+            units=units,
+            embedding_dim=width,
+            hidden_dim=selector.others.out_features,
+            context_window=selector.context_window,
+        )
+
     def new(self, seed: int) -> Selector:
         """Untrained Selector: its queries are 0, so that units' biases alone count."""
         with torch.random.fork_rng(devices=[]):

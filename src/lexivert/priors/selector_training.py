@@ -47,7 +47,7 @@ class BagOfWordsStep:
         self.dtype = dtype
         self._features = space.features.to(dtype)
         # The first steps draw all queries the same way, towards what is frequent: no reason to warn or to stop.
-        rules = CollapseRules(doubtful=0.95, patience=_PRETRAINING_PATIENCE)
+        rules = CollapseRules(warn_from=0.95, patience=_PRETRAINING_PATIENCE)
         advice = "lower selector.bag_of_words.learning_rate or selector.weight.partition"
         self.alarm = CollapseAlarm("the bag-of-words network's queries", advice, rules)
 

@@ -90,7 +90,7 @@ def with_intervals(
 def scatter(places: npt.NDArray[np.floating], labels: Sequence[str], classes: Sequence[str]) -> go.Figure:
     """Points on a map, one colour a class; the classes with fewest points are drawn as "other".
 
-    Shape: places (M, 2).
+    Shape: places (B, 2).
     """
     names, counts = np.unique(np.asarray(classes, dtype=object).astype(str), return_counts=True)
     order = [str(name) for name in names[np.argsort(-counts, kind="stable")]]
@@ -115,7 +115,7 @@ def scatter(places: npt.NDArray[np.floating], labels: Sequence[str], classes: Se
 
 
 def heat_map(values: npt.NDArray[np.floating], labels: Sequence[str]) -> go.Figure:
-    """Cosines of everything with everything. Shape: (M, M)."""
+    """Cosines of everything with everything. Shape: (B, B)."""
     figure = go.Figure(layout=_layout("", ""))
     figure.add_heatmap(
         z=[_floats(row) for row in values],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lexivert.data.glosses import Entry
+from lexivert.data.wordnet import Synset
 from lexivert.text.lexicon import COUNTED_KINDS, Lexicon
 
 OTHER = "other"
@@ -25,7 +25,7 @@ class Drawn:
     """Units on a map.
 
     Attributes:
-        units: their ids, ascending. Shape: (M,).
+        units: their ids, ascending. Shape: (B,).
         kinds: kind of each.
         categories: lexicographer class of each, or ``other``.
     """
@@ -35,7 +35,7 @@ class Drawn:
     categories: list[str]
 
 
-def categories(entries: Iterable[Entry]) -> dict[str, str]:
+def categories(entries: Iterable[Synset]) -> dict[str, str]:
     """The lexicographer class of most senses of each lemma, in lower case; the first named wins a tie."""
     found: dict[str, Counter[str]] = {}
     for entry in entries:
@@ -57,7 +57,7 @@ def draw(lexicon: Lexicon, classes: dict[str, str], count: int, seed: int) -> Dr
 
 
 def principal(vectors: Array) -> tuple[Array, float]:
-    """Places along the first two principal components, and their share of the variance. Shape: (M, D) to (M, 2)."""
+    """Places along the first two principal components, and their share of the variance. Shape: (B, D) to (B, 2)."""
     from sklearn.decomposition import PCA  # type: ignore[import-untyped]
 
     model = PCA(n_components=2, svd_solver="full")
@@ -66,7 +66,7 @@ def principal(vectors: Array) -> tuple[Array, float]:
 
 
 def neighbourhoods(vectors: Array, perplexity: float, seed: int) -> Array:
-    """t-SNE (van der Maaten & Hinton 2008) of the first principal components by cosine. Shape: (M, D) to (M, 2)."""
+    """t-SNE (van der Maaten & Hinton 2008) of the first principal components by cosine. Shape: (B, D) to (B, 2)."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE  # type: ignore[import-untyped]
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -97,7 +97,7 @@ def heat_words(lexicon: Lexicon, classes: dict[str, str]) -> list[int]:
 
 
 def cosines(vectors: Array) -> Array:
-    """Cosine of every row with every row. Shape: (M, D) to (M, M)."""
+    """Cosine of every row with every row. Shape: (B, D) to (B, B)."""
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     table: Array = unit @ unit.T
     return table

@@ -1,145 +1,137 @@
-"""HTML of the page: sections, tables, cards and figures, self-contained and readable on a phone."""
+"""The page of results: sections of tables, cards and Plotly figures, rendered by one Jinja2 template.
+
+The page is one file that needs no network: plotly.js is inside.
+"""
 
 from __future__ import annotations
 
-import html
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
+import plotly.io  # type: ignore[import-untyped]
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
-_STYLE = """
-:root { --ink: #1b1f24; --soft: #57606a; --line: #d8dee4; --accent: #0b6e6e; --back: #ffffff; --card: #f6f8fa; }
-* { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); background: var(--back);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-header, main { max-width: 68rem; margin: 0 auto; padding: 0 1.25rem; }
-header { padding-top: 2.5rem; }
-h1 { font-size: 2rem; margin: 0 0 .25rem; letter-spacing: -.02em; }
-h2 { font-size: 1.35rem; margin: 3rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
-h3 { font-size: 1.05rem; margin: 2rem 0 .4rem; }
-p { max-width: 46rem; } .soft { color: var(--soft); }
-nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; margin: 1rem 0; font-size: .95rem; }
-a { color: var(--accent); }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .75rem;
-  margin: 1.25rem 0; }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem .9rem; }
-.card b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; letter-spacing: -.02em; }
-.card span { color: var(--soft); font-size: .85rem; line-height: 1.3; display: block; }
-.table { overflow-x: auto; margin: .75rem 0 1rem; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th { color: var(--soft); font-weight: 600; } th:first-child, td:first-child, td.text { text-align: left; }
-td.text { white-space: normal; min-width: 14rem; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
-figure { margin: 0; min-width: 0; } figcaption { color: var(--soft); font-size: .9rem; }
-.plot { width: 100%; height: 24rem; }
-details { margin: .5rem 0; } summary { cursor: pointer; }
-footer { max-width: 68rem; margin: 3rem auto 2rem; padding: 0 1.25rem; color: var(--soft); font-size: .85rem; }
-@media (max-width: 40rem) { h1 { font-size: 1.6rem; } .plot { height: 20rem; } th, td { padding: .25rem .45rem; } }
-"""
-_SHOW = "{displayModeBar: false, responsive: true}"
+if TYPE_CHECKING:
+    import pandas as pd
 
-Cell = str | float | int
+_CONFIG = {"displayModeBar": False, "responsive": True}
 
 
-@dataclass
-class Page:
-    """Collects a page's parts in order.
+@dataclass(frozen=True)
+class Heading:
+    """Begins a part of a section.
 
     Attributes:
-        title: of the page.
-        lead: one sentence below it.
+        title: plain text, as everywhere here.
+        text: a paragraph below it.
     """
 
     title: str
-    lead: str
-    _parts: list[str] = field(default_factory=list)
-    _sections: list[tuple[str, str]] = field(default_factory=list)
-    _scripts: list[str] = field(default_factory=list)
-
-    def section(self, anchor: str, title: str, *paragraphs: str) -> None:
-        """Begin a section; paragraphs are plain text."""
-        self._sections.append((anchor, title))
-        self._parts.append(f'<h2 id="{anchor}">{html.escape(title)}</h2>')
-        self.text(*paragraphs)
-
-    def heading(self, title: str, *paragraphs: str) -> None:
-        """Begin a part of a section."""
-        self._parts.append(f"<h3>{html.escape(title)}</h3>")
-        self.text(*paragraphs)
-
-    def text(self, *paragraphs: str) -> None:
-        """Add paragraphs of plain text."""
-        self._parts += [f"<p>{html.escape(paragraph)}</p>" for paragraph in paragraphs]
-
-    def cards(self, figures: Sequence[tuple[str, str]]) -> None:
-        """Add large figures, each with what it is."""
-        cells = [f'<div class="card"><b>{html.escape(b)}</b><span>{html.escape(a)}</span></div>' for a, b in figures]
-        self._parts.append(f'<div class="cards">{"".join(cells)}</div>')
-
-    def table(
-        self, header: Sequence[str], rows: Sequence[Sequence[Cell]], summary: str = "", *, opened: bool = False
-    ) -> None:
-        """Add a table; strings are set left where they hold a space, numbers with three places.
-
-        Args:
-            header: column names.
-            rows: cells.
-            summary: if there is any, the table is folded away below it.
-            opened: unfold it at first.
-        """
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-        body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-        table = f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        if summary:
-            table = f"<details{' open' if opened else ''}><summary>{html.escape(summary)}</summary>{table}</details>"
-        self._parts.append(table)
-
-    def figures(self, *figures: tuple[go.Figure, str]) -> None:
-        """Add figures beside each other where there is room, each with its caption."""
-        cells = []
-        for figure, caption in figures:
-            name = f"figure-{len(self._scripts) + 1}"
-            content = figure.to_json(engine="json")
-            drawn = f'const f = {_script(content)}; Plotly.newPlot("{name}", f.data, f.layout, {_SHOW});'
-            self._scripts.append(f"{{ {drawn} }}")
-            told = f"<figcaption>{html.escape(caption)}</figcaption>"
-            cells.append(f'<figure><div class="plot" id="{name}"></div>{told}</figure>')
-        self._parts.append(f'<div class="figures">{"".join(cells)}</div>')
-
-    def render(self) -> str:
-        """The whole page as HTML."""
-        links = "".join(f'<a href="#{anchor}">{html.escape(title)}</a>' for anchor, title in self._sections)
-        return "\n".join(
-            [
-                '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-                '<meta name="viewport" content="width=device-width, initial-scale=1">',
-                '<link rel="icon" href="data:,">',
-                f"<title>{html.escape(self.title)}</title>\n<style>{_STYLE}</style>",
-                f"<script>{get_plotlyjs()}</script>\n</head>\n<body>",
-                f'<header><h1>{html.escape(self.title)}</h1><p class="soft">{html.escape(self.lead)}</p>',
-                f"<nav>{links}</nav></header>\n<main>",
-                *self._parts,
-                "</main>\n<footer>Made by the stage “report” from metrics/ and models/.</footer>",
-                f"<script>{chr(10).join(self._scripts)}</script>\n</body>\n</html>\n",
-            ]
-        )
+    text: str = ""
+    kind: str = "heading"
 
 
-def _cell(value: Cell) -> str:
+@dataclass(frozen=True)
+class Paragraph:
+    """Plain text."""
+
+    text: str
+    kind: str = "paragraph"
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Large figures, each with what it is.
+
+    Attributes:
+        cards: what it is, and the figure.
+    """
+
+    cards: Sequence[tuple[str, float]]
+    kind: str = "cards"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; its index is the first column.
+
+    Attributes:
+        frame: strings are set left, numbers right with three places.
+        summary: if there is any, the table is folded away below it.
+        opened: unfold it at first.
+    """
+
+    frame: pd.DataFrame
+    summary: str = ""
+    opened: bool = False
+    kind: str = "table"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures beside each other where there is room, each with its caption."""
+
+    drawn: Sequence[tuple[go.Figure, str]]
+    kind: str = "figures"
+
+
+Part = Heading | Paragraph | Cards | Table | Figures
+
+
+@dataclass(frozen=True)
+class Section:
+    """A linked part of the page.
+
+    Attributes:
+        anchor: of the link.
+        title: of the section.
+        text: a paragraph below it.
+        parts: what it shows, in order.
+    """
+
+    anchor: str
+    title: str
+    text: str = ""
+    parts: list[Part] = field(default_factory=list)
+
+
+def render(title: str, lead: str, sections: Sequence[Section]) -> str:
+    """The page as HTML; the same content gives the same bytes.
+
+    Args:
+        title: of the page.
+        lead: one paragraph below it.
+        sections: in order.
+    """
+    environment = Environment(
+        loader=PackageLoader("lexivert.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    numbers = itertools.count(1)
+    environment.filters |= {"cell": cell, "draw": lambda figure: _drawn(figure, f"figure-{next(numbers)}")}
+    template = environment.get_template("report.html.j2")
+    return template.render(title=title, lead=lead, sections=sections, plotly=Markup(get_plotlyjs()))  # noqa: S704 code
+
+
+def _drawn(figure: go.Figure, name: str) -> Markup:
+    """A figure's element and script; Plotly escapes what could end the script."""
+    html = plotly.io.to_html(figure, config=_CONFIG, include_plotlyjs=False, full_html=False, div_id=name)
+    return Markup(html)  # noqa: S704 see above
+
+
+def cell(value: Any) -> str:
+    """A figure as people read it: integers in full, three places below 10, one above; strings as they are."""
     if isinstance(value, str):
-        kind = ' class="text"' if " " in value else ""
-        return f"<td{kind}>{html.escape(value)}</td>"
-    return f"<td>{value:,}</td>" if isinstance(value, int) else f"<td>{number(value)}</td>"
-
-
-def number(value: float) -> str:
-    """Three places below 10, one place above."""
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
-
-
-def _script(content: str) -> str:
-    """JSON within a script element: no text in it may end the element."""
-    return content.replace("</", "<\\/")
+        return value
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    return f"{value:,}"

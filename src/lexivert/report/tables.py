@@ -1,16 +1,15 @@
-"""Metrics and curves of earlier stages, read for the page."""
+"""Metrics and tables of earlier stages, read for the page and laid out by pandas."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.errors import DamagedArtifactError
 
-Line = dict[str, str]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def read_metrics(paths: Paths, stage: str) -> dict[str, Any]:
@@ -23,30 +22,50 @@ def read_metrics(paths: Paths, stage: str) -> dict[str, Any]:
     return content
 
 
-def read_lines(paths: Paths, name: str) -> list[Line]:
-    """Rows of a table in metrics/plots.
+def read_table(paths: Paths, name: str, *strings: str) -> pd.DataFrame:
+    """A table in metrics/plots.
+
+    Args:
+        paths: of the project.
+        name: without the ending.
+        strings: columns of text, which may look like numbers.
 
     Raises:
-        MissingArtifactError, DamagedArtifactError: it is not there, or has no header.
+        MissingArtifactError, DamagedArtifactError: it is not there, or no table.
     """
-    path = artifacts.require(paths.plots / f"{name}.csv")
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if not reader.fieldnames:
-            raise DamagedArtifactError(f"{path} has no header; delete it and run `dvc repro`")
-        return list(reader)
+    return artifacts.read_csv(paths.plots / f"{name}.csv", strings)
 
 
-def numbers(lines: Sequence[Line], column: str) -> list[float]:
-    """A column as numbers; an empty cell is NaN."""
-    return [float(line[column]) if line[column] else float("nan") for line in lines]
+def layout(
+    rows: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str], index: str, default: float | None = None
+) -> pd.DataFrame:
+    """Some figures of some sections of a report, side by side.
+
+    Args:
+        rows: label of each row, and its section.
+        columns: key of each figure in a section, and its label.
+        index: what the rows are.
+        default: for a figure that a section lacks.
+
+    Raises:
+        KeyError: a section lacks a figure, and there is no default.
+    """
+    import pandas as pd
+
+    found = {
+        label: {
+            column: float(section[key] if default is None else section.get(key, default))
+            for key, column in columns.items()
+        }
+        for label, section in rows.items()
+    }
+    frame = pd.DataFrame.from_dict(found, orient="index", columns=list(columns.values()), dtype=float)
+    return frame.rename_axis(index)
 
 
-def columns(lines: Sequence[Line], names: Sequence[str], labels: Sequence[str] = ()) -> dict[str, list[float]]:
-    """Some columns as numbers, under other names if ``labels`` are given; columns that aren't there are left out."""
-    there = lines[0].keys() if lines else ()
-    pairs = zip(names, labels or names, strict=True)
-    return {label: numbers(lines, name) for name, label in pairs if name in there}
+def columns(table: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, list[float]]:
+    """Some columns as numbers under their labels; those that aren't there are left out."""
+    return {label: table[name].astype(float).tolist() for name, label in labels.items() if name in table.columns}
 
 
 def readable(name: str) -> str:

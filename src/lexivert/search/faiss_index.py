@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -71,14 +73,45 @@ def build(codes: Tensor, params: IndexParams) -> faiss.Index:
     return index
 
 
-def is_flat(index: faiss.Index) -> bool:
+class FlatOverCodes:
+    """A Flat index that is built when it is first searched: ``UnitIndex`` compares all codes itself and seldom asks.
+
+    Args:
+        codes: unit codes. Shape: (V, O).
+        params: their ``factory`` is Flat.
+
+    Attributes:
+        ntotal: V.
+        d: leading code dimensions that it searches.
+    """
+
+    def __init__(self, codes: Tensor, params: IndexParams) -> None:
+        self.ntotal, width = codes.shape
+        self.d = min(params.search_dims or width, width)
+        self._build = partial(build, codes, params)
+
+    @cached_property
+    def built(self) -> faiss.Index:
+        """The index itself."""
+        return self._build()
+
+    def search(self, queries: npt.NDArray[np.float32], count: int) -> Any:
+        """Scores and numbers of the best, as of a FAISS index. Shape: (m, d) to two (m, count)."""
+        return self.built.search(queries, count)
+
+
+def is_flat(index: faiss.Index | FlatOverCodes) -> bool:
     """Whether an index compares every vector in full anyway."""
+    if isinstance(index, FlatOverCodes):
+        return True
     library = _faiss()
     return type(library.downcast_index(index)) in {library.IndexFlat, library.IndexFlatIP}
 
 
-def set_search_width(index: faiss.Index, params: IndexParams) -> None:
+def set_search_width(index: faiss.Index | FlatOverCodes, params: IndexParams) -> None:
     """Set how widely an IVF or HNSW index searches."""
+    if isinstance(index, FlatOverCodes):
+        return
     library = _faiss()
     base = library.downcast_index(index)
     if isinstance(base, library.IndexPreTransform):  # "PCA64,IVF256,Flat"
@@ -89,16 +122,16 @@ def set_search_width(index: faiss.Index, params: IndexParams) -> None:
         base.hnsw.efSearch = params.ef_search
 
 
-def shortlist(index: faiss.Index, queries: Tensor, count: int) -> Tensor:
+def shortlist(index: faiss.Index | FlatOverCodes, queries: Tensor, count: int) -> Tensor:
     """FAISS's own best units by leading dimensions, -1 where it found fewer. Shape: (m, O) to (m, count)."""
     leading = np.ascontiguousarray(queries[:, : index.d].cpu().numpy(), dtype=np.float32)
     found = index.search(leading, min(count, index.ntotal))[1]
     return torch.from_numpy(found).to(queries.device)
 
 
-def write(index: faiss.Index, path: Path) -> None:
+def write(index: faiss.Index | FlatOverCodes, path: Path) -> None:
     """Write an index in FAISS's own format."""
-    _faiss().write_index(index, str(path))
+    _faiss().write_index(index.built if isinstance(index, FlatOverCodes) else index, str(path))
 
 
 def read(path: Path) -> faiss.Index:

@@ -22,6 +22,7 @@ from lexivert import artifacts
 from lexivert.config import IndexParams
 from lexivert.errors import DamagedArtifactError
 from lexivert.search import faiss_index
+from lexivert.search.faiss_index import FlatOverCodes
 from lexivert.search.int8 import Int8Vectors
 from lexivert.search.output_layer import OutputLayer
 from lexivert.search.top_k import top_k_columns
@@ -95,7 +96,7 @@ class UnitIndex:
         frequent: how many units count as frequent.
     """
 
-    def __init__(self, codes: Tensor, index: faiss.Index, params: IndexParams) -> None:
+    def __init__(self, codes: Tensor, index: faiss.Index | FlatOverCodes, params: IndexParams) -> None:
         if index.ntotal != len(codes) or index.d > codes.shape[1]:
             raise DamagedArtifactError(f"the FAISS index does not fit {len(codes)} unit codes; run `dvc repro index`")
         self.codes = codes
@@ -260,8 +261,12 @@ class UnitIndex:
 
     def save(self, folder: Path) -> None:
         """Write FAISS index and codes into an existing folder."""
-        faiss_index.write(self._index, folder / INDEX_FILE)
+        self.save_faiss(folder / INDEX_FILE)
         artifacts.write_array(folder / artifacts.UNIT_CODES, self.codes.cpu().numpy())
+
+    def save_faiss(self, path: Path) -> None:
+        """Write the FAISS index alone, in FAISS's own format."""
+        faiss_index.write(self._index, path)
 
     @classmethod
     def load(cls, folder: Path, params: IndexParams, codes: Tensor | None = None) -> UnitIndex:

@@ -29,6 +29,7 @@ LIBRARIES = {
     "sacrebleu": ("sacrebleu",),
     "safetensors": ("safetensors",),
     "scipy": ("scipy",),
+    "sentence_transformers": ("sentence-transformers",),
     "sklearn": ("scikit-learn", "scipy"),
     "tokenizers": ("tokenizers",),
     "torch": ("torch",),
@@ -74,6 +75,10 @@ def fingerprint(tree: SourceTree, entry: str | Path, lock: dict[str, str]) -> st
 
 
 def locked_versions(path: Path) -> dict[str, str]:
-    """Versions by package, in lower case."""
+    """Versions by package, in lower case and with hyphens."""
     lines = [line.partition("==") for line in path.read_text(encoding="utf-8").splitlines() if "==" in line]
-    return {name.strip().lower(): version.strip() for name, _, version in lines if not name.startswith("#")}
+    return {
+        name.strip().lower().replace("_", "-"): version.strip()
+        for name, _, version in lines
+        if not name.startswith("#")
+    }

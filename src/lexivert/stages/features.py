@@ -9,8 +9,8 @@ from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import Params
 from lexivert.encoders.base import load_encoder
-from lexivert.encoders.features import choose_sentences, tokens_by_kind, unit_text, write_features
-from lexivert.text.lexicon import Lexicon
+from lexivert.encoders.features import choose_sentences, tokens_by_kind, write_features
+from lexivert.text.lexicon import Lexicon, unit_text
 
 log = logging.getLogger(__name__)
 

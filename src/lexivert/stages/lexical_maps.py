@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lexivert.artifacts import Paths, write_metrics, write_parquet
 from lexivert.config import Params
-from lexivert.data.relations import SCHEMA, lexical_maps
+from lexivert.data.lexical_maps import lexical_maps
+from lexivert.data.relations import SCHEMA
 from lexivert.data.wordnet import WordNet
 from lexivert.text.lexicon import Lexicon
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lexivert.artifacts import Paths
 from lexivert.config import Params
-from lexivert.report.build import run_report
 
 
 def run(paths: Paths, params: Params) -> None:
     """Write metrics/report.html."""
+    from lexivert.report.build import run_report  # with plotly and pandas, which take long to import
+
     run_report(paths, params)

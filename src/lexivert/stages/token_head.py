@@ -7,7 +7,7 @@ from lexivert.codes.token_head_data import TokenHeadData, read_token_head_data
 from lexivert.codes.token_head_training import train_token_head
 from lexivert.config import Params
 from lexivert.devices import choose_device
-from lexivert.evaluation.token_head_report import held_out_report
+from lexivert.evaluation.token_head_report import heldout_report
 from lexivert.training.checkpoint import Checkpoint, fingerprint
 from lexivert.training.curves import by_epoch, write_curves
 
@@ -15,22 +15,22 @@ from lexivert.training.curves import by_epoch, write_curves
 def run(paths: Paths, params: Params) -> None:
     """Write models/token_head/, metrics/token_head.json and metrics/plots/token_head.csv."""
     data = read_token_head_data(paths, params)
-    checkpoint = Checkpoint(paths.checkpoints / "token_head", _state(params, data), every=50)
+    checkpoint = checkpoint_of(paths, params, data)
     device = choose_device(params.backbone.device)
     head, history = train_token_head(data.units, data.config, params.token_head, params.seed, checkpoint, device)
-    report = held_out_report(head, data.features, data.surfaces, data.held_out, data.pairs, params.seed)
+    report = heldout_report(head, data.features, data.surfaces, data.heldout, data.pairs, params.seed)
     head.save(paths.token_head)
     write_curves(paths.plots / "token_head.csv", history)
     write_metrics(
         paths.metrics("token_head"),
-        {"final": history[-1], "epochs": by_epoch(history), "held_out": report, "units": len(data.surfaces)},
+        {"final": history[-1], "epochs": by_epoch(history), "heldout": report, "units": len(data.surfaces)},
     )
     checkpoint.clear()
 
 
-def _state(params: Params, data: TokenHeadData) -> str:
-    """What a checkpoint is valid for."""
+def checkpoint_of(paths: Paths, params: Params, data: TokenHeadData) -> Checkpoint:
+    """Where a run's resumable state goes, valid for these params and inputs and for this code only."""
     relations = (data.units.synonyms, data.units.never_negative, data.units.antonyms)
     others = [relation.others.numpy() for relation in relations]
     inputs = (params.seed, params.token_head, data.config, data.surfaces, data.features)
-    return fingerprint(__name__, *inputs, *others)
+    return Checkpoint(paths.checkpoints / "token_head", fingerprint(__name__, *inputs, *others), every=50)

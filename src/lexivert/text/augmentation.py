@@ -1,18 +1,18 @@
-"""Training sentences as unknown text would be spelled: rare units missing, half of it in WikiText's spelling.
+"""Subword regularisation (compare BPE-dropout, Provilkov, Emelianenko & Voita 2020): training texts spelled anew.
 
-The lexicon was counted on the training sentences, so that they are written in whole units throughout; other texts
-have words that the lexicon lacks and are spelled in pieces, with control units between (compare subword dropout,
-Provilkov, Emelianenko & Voita 2020). A model that shall read those must have seen some.
+The lexicon was counted on the training sentences, so that these are written without pieces throughout; other texts
+have words that the lexicon lacks and are spelled in pieces, with control units between. A model that shall read those
+must have seen some. So half of the rare units are left out, and half of the texts are written as WikiText.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from lexivert.text.detokenizer import wikitext_text
 from lexivert.text.lexicon import Lexicon
 from lexivert.text.segmentation import Segmenter
 from lexivert.text.tokenizer import normalize, split_chunk
+from lexivert.text.wikitext import wikitext_text
 
 _RARE = 12  # uses in the training sentences, up to which a unit may be left out
 _DROPPED = 0.5
@@ -38,7 +38,7 @@ class SubwordRegularizer:
         self._segmenter = Segmenter(Lexicon(surfaces, kinds, lexicon.counts[kept], lexicon.usage[kept]))
 
     def segment(self, text: str) -> list[int]:
-        """Unit ids of the whole lexicon. The next call may spell the same text otherwise."""
+        """Unit ids of the full lexicon. The next call may spell the same text otherwise."""
         text = normalize(text)
         if self._rng.random() < _WIKITEXT:
             text = wikitext_text([token for chunk in text.split(" ") for token in split_chunk(chunk)])

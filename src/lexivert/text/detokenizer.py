@@ -1,9 +1,8 @@
-"""Units to text: every sequence of unit ids has a text, also those that no segmenter writes."""
+"""Detokenizer: units to text, for every sequence of unit ids, also those that no segmenter writes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from lexivert.text.lexicon import CAP, EOS, FIRST_BYTE, JOIN, RESERVED, SPACE, WIKITEXT, Lexicon
 from lexivert.text.lexicon import UPPER as UPPER_UNIT
@@ -13,7 +12,6 @@ from lexivert.text.shapes import (
     BLANK,
     FIRST_QUOTE,
     LOWER,
-    NOT,
     OTHER,
     UPPER,
     Shape,
@@ -21,26 +19,12 @@ from lexivert.text.shapes import (
     shape_of_bytes,
     shape_of_piece,
 )
-from lexivert.text.spacing import AFTER, OWN, SPACED, PlainSpacing, WikitextSpacing
-from lexivert.text.tokenizer import wikitext_form
+from lexivert.text.spacing import AFTER, OWN, SPACED, Line, PlainSpacing
+from lexivert.text.wikitext import join_wikitext, wikitext_text
 
 FIRST_LEXICAL = len(RESERVED)
 CONTINUES = "##"
 """Mark of a piece that continues the word before it."""
-
-
-class Line(NamedTuple):
-    """A text as stretches between boundaries.
-
-    Attributes:
-        texts: stretches, in plain spelling.
-        shapes: how each spaces itself.
-        links: before each, 0 for default spacing, or the unit ``JOIN`` or ``SPACE``.
-    """
-
-    texts: list[str]
-    shapes: list[Shape]
-    links: list[int]
 
 
 def capitalize(text: str) -> str:
@@ -71,7 +55,7 @@ def join_plain(line: Line) -> str:
             after = AFTER[spaced and bool(parts)][left][right]
             left = token[1] if after == OWN else after
         else:
-            spacing.left, following = left, _following(line, place)
+            spacing.left, following = left, line.following(place)
             spaced = link == SPACE if link else spacing.wants_space(token, following)
             spacing.advance(token, spaced and bool(parts), following)
             left = spacing.left
@@ -81,46 +65,9 @@ def join_plain(line: Line) -> str:
     return "".join(parts)
 
 
-def join_wikitext(line: Line) -> str:
-    """Write a line in WikiText's convention."""
-    spacing, parts = WikitextSpacing(), list[str]()
-    inner = ""  # a token that may go on
-    for place, (text, token, link) in enumerate(zip(*line, strict=True)):
-        following = _following(line, place)
-        spaced = link == SPACE if link else spacing.wants_space(token, following)
-        spaced = spaced and place > 0
-        if spaced or link == JOIN or token.right == NOT:
-            parts.append(wikitext_form(inner))
-            if spaced:
-                parts.append(" ")
-            inner = ""
-        if token.right == NOT:
-            parts.append(wikitext_text(text.split(" ")))
-        else:
-            inner += text
-        spacing.advance(token, spaced, following)
-    return "".join((*parts, wikitext_form(inner)))
-
-
-def _following(line: Line, place: int) -> int | None:
-    """How the stretch after ``place`` begins."""
-    return line.shapes[place + 1].initial if place + 1 < len(line.shapes) else None
-
-
 def plain_text(tokens: list[str]) -> str:
     """Write the tokens of one unit as ordinary prose."""
     return join_plain(Line(tokens, [shape(token) for token in tokens], [0] * len(tokens)))
-
-
-def wikitext_text(tokens: list[str]) -> str:
-    """Write the tokens of one unit in WikiText's convention: ``do`` ``n't`` as ``don 't``."""
-    text = ""
-    for token in tokens:
-        if shape(token).right == NOT:
-            text += f"{token[0]} {token[1:]}"
-        else:
-            text += f" {wikitext_form(token)}" if text else wikitext_form(token)
-    return text
 
 
 class Detokenizer:
@@ -202,7 +149,7 @@ class Detokenizer:
 
 
 def _end_run(line: Line, run: bytearray) -> None:
-    """Add a run of bytes, whose link is there already, and clear it."""
+    """Add a run of bytes, whose link is there already, and empty it."""
     text = run.decode("utf-8", errors="replace")
     line.texts.append(text)
     line.shapes.append(shape_of_bytes(text))

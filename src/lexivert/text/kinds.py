@@ -1,7 +1,7 @@
-"""What sort of token a surface is: the research script's patterns, with Unicode properties for its listed letters.
+"""Kinds of tokens by their surface: the research script's patterns, with Unicode properties for its listed letters.
 
 The script's order is kept: lower-case word, capitalised, number, numeric, anomalous. Changes: any alphabet's letters
-count, a lone hyphen is punctuation and no word, and so is all that holds neither letter nor digit.
+count, a lone hyphen is punctuation and no word, and so is all that has neither letter nor digit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import regex  # type: ignore[import-untyped]
 
 
 class TokenKind(IntEnum):
-    """Sort of a single token; whether a capitalised one is a named entity is decided on the whole corpus."""
+    """Sort of a single token; whether a capitalised one is a named entity is decided on the entire corpus."""
 
     WORD = 0
     CAPITALISED = 1

@@ -1,4 +1,4 @@
-"""What a unit is: kinds, reserved units, and the lexicon as one immutable table."""
+"""The lexicon: the vocabulary of units with kinds, counts and unigram prior, and its reserved units."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Lexicon:
             raise DamagedArtifactError("the vocabulary does not begin with the reserved units; run `dvc repro vocab`")
         object.__setattr__(self, "id_of", {surface: unit for unit, surface in enumerate(self.surfaces)})
         if len(self.id_of) != len(self.surfaces):
-            raise DamagedArtifactError("the vocabulary holds a surface twice; run `dvc repro vocab`")
+            raise DamagedArtifactError("the vocabulary has a surface twice; run `dvc repro vocab`")
 
     def __len__(self) -> int:
         return len(self.surfaces)
@@ -100,3 +100,18 @@ class Lexicon:
             counts=table["count"].to_numpy(),
             usage=table["usage"].to_numpy(),
         )
+
+
+def unit_text(surface: str, kind: str) -> str:
+    """What the backbone reads for a unit: its letters, or a name for what has none.
+
+    A continuation piece "##arus" is read as "arus", "<end>" as "end", byte 0x41 as "A" and byte 0x0A as "byte 0x0A".
+    """
+    if kind == "control":
+        return surface.strip("<>")
+    if kind == "byte":
+        value = int(surface[1:-1], 16)
+        return chr(value) if 0x21 <= value <= 0x7E else f"byte 0x{value:02X}"
+    if kind == "piece":
+        return surface.removeprefix("##")
+    return surface

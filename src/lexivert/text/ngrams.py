@@ -1,9 +1,9 @@
-"""Exact counts of tokens and phrases over integer-coded text.
+"""N-gram counting: exact counts of tokens and phrases over integer-coded text.
 
 Phrases grow a word at a time: an n-gram can only be frequent if both of its (n-1)-grams are (the Apriori property,
 Agrawal & Srikant 1994), so at each length only positions that begin two overlapping frequent phrases are looked at.
-A phrase of length n is the pair (id of its first n-1 words, id of its last n-1 words), one 64-bit key; equal keys are
-counted by sorting. Nothing is hashed away: the counts are exact.
+A phrase of length n is the pair (number of its first n-1 words, number of its last n-1 words), one 64-bit key; Arrow
+counts equal keys. The counts are exact.
 """
 
 from __future__ import annotations
@@ -20,13 +20,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexivert.text.tokenizer import (
-    WIKITEXT_SIGNS,
-    looks_like_wikitext,
-    normalize,
-    split_chunk,
-    tokenize_wikitext,
-)
+from lexivert.text.tokenizer import normalize, split_chunk
+from lexivert.text.wikitext import SIGNS, looks_like_wikitext, tokenize_wikitext
 
 Codes = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
@@ -36,12 +31,7 @@ BREAK = -1
 _BATCH_CHARACTERS = 1 << 22
 """Text coded at once."""
 _BLOCK = 1 << 22
-"""Positions handled at once."""
-_BLOCKS_KEPT = 4
-"""Blocks worked out once and kept (400 MB at most); those of longer texts are worked out for every pass."""
-_MOST_BUCKET_BITS = 24
-KEY_BUDGET = 1 << 25
-"""Keys sorted at once (about 1 GB with their places); more are counted in passes over disjoint sets of keys."""
+"""Codes counted at once."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +39,8 @@ class CodedText:
     """Rows of tokens as one stream of integers.
 
     Attributes:
-        codes: (N,) index into ``surfaces``, ``BREAK`` after each row.
-        surfaces: the T distinct tokens, in order of first sight.
+        codes: index into ``surfaces`` of every token, ``BREAK`` after each row.
+        surfaces: the distinct tokens, in order of first sight.
     """
 
     codes: Codes
@@ -58,7 +48,7 @@ class CodedText:
 
     @cached_property
     def counts(self) -> Counts:
-        """Occurrences of each token. Shape: (T,)."""
+        """Occurrences of each of ``surfaces``."""
         total = np.zeros(len(self.surfaces), dtype=np.int64)
         for start in range(0, len(self.codes), _BLOCK):
             block = self.codes[start : start + _BLOCK]
@@ -71,8 +61,8 @@ class Phrases:
     """Frequent phrases of one length n.
 
     Attributes:
-        tokens: (M, n) token codes.
-        counts: (M,) occurrences, overlapping ones included.
+        tokens: token codes, a row of n a phrase.
+        counts: occurrences of each, overlapping ones included.
     """
 
     tokens: Codes
@@ -85,7 +75,7 @@ class _Cut:
 
     Attributes:
         rows: as given.
-        ids: (M,) index into ``chunks`` of every chunk of every row, ``_ROW_END`` after each row.
+        ids: index into ``chunks`` of every chunk of every row, ``_ROW_END`` after each row.
         chunks: the distinct chunks.
     """
 
@@ -103,7 +93,7 @@ class _Cut:
 
     def wikitext_rows(self) -> list[int]:
         """Rows in WikiText's convention; only those with one of its signs for a chunk are looked at."""
-        signs = [number for number, chunk in enumerate(self.chunks) if chunk in WIKITEXT_SIGNS]
+        signs = [number for number, chunk in enumerate(self.chunks) if chunk in SIGNS]
         if not signs:
             return []
         suspects = np.unique(self._row_of_chunk()[np.isin(self.ids, signs)])
@@ -178,7 +168,7 @@ class _Chunks(dict[str, int]):
 
 
 _ROW_END = "\x1c"
-"""Arrow takes this white-space character for a chunk, and no normalised text holds it."""
+"""Arrow takes this white-space character for a chunk, and no normalised text has it."""
 
 
 def _ragged_take(values: Codes, starts: Codes, lengths: Codes, ids: Codes) -> Codes:
@@ -192,7 +182,7 @@ def _ragged_take(values: Codes, starts: Codes, lengths: Codes, ids: Codes) -> Co
 
 
 def _take(rows: Iterator[str], characters: int) -> list[str]:
-    """The next rows, until they hold ``characters`` or more."""
+    """The next rows, until they have ``characters`` or more."""
     taken: list[str] = []
     for row in rows:
         taken.append(row)
@@ -206,7 +196,7 @@ def encode_texts(texts: Iterable[str]) -> CodedText:
     """Tokenise rows of text, each in its own convention, and code the tokens. Rows may change places.
 
     Raises:
-        ValueError: see ``tokenizing.normalize``.
+        ValueError: see ``normalize``.
     """
     coder = _Coder()
     parts = [np.empty(0, dtype=np.int32), *(coder.codes(cut) for cut in _cut_ahead(iter(texts)))]
@@ -222,142 +212,68 @@ def _cut_ahead(rows: Iterator[str]) -> Iterator[_Cut]:
             yield cut
 
 
-def count_phrases(
-    text: CodedText,
-    eligible: npt.NDArray[np.bool_],
-    *,
-    min_count: int,
-    longest: int,
-    key_budget: int = KEY_BUDGET,
-) -> list[Phrases]:
+def count_phrases(text: CodedText, eligible: npt.NDArray[np.bool_], *, min_count: int, longest: int) -> list[Phrases]:
     """Count the phrases of 2 to ``longest`` consecutive eligible tokens that occur at least ``min_count`` times.
-
-    Memory is at most 28 bytes a token, some 32 for each of at most ``key_budget`` keys, and a table of 128 MB.
 
     Args:
         text: the rows; phrases never cross a row's end.
-        eligible: (T,) tokens that may be part of a phrase.
+        eligible: tokens that may be part of a phrase, a value for each of ``text.surfaces``.
         min_count: fewest occurrences.
         longest: longest phrase in tokens.
-        key_budget: keys sorted at once.
 
     Returns:
         One item a length from 2 on, phrases in no particular order; stops early where none is frequent.
     """
     frequent = np.flatnonzero(eligible & (text.counts >= min_count)).astype(np.int32)
-    begins = _Begins.of_tokens(text, frequent)
+    number = np.full(len(text.surfaces) + 1, -1, dtype=np.int32)  # the last entry serves BREAK == -1
+    number[frequent] = np.arange(len(frequent), dtype=np.int32)
+    begins = _frequent_places(number[text.codes])
     tokens = frequent[:, None]
     lengths: list[Phrases] = []
     for _ in range(2, longest + 1):
-        begins, keys, counts = _longer_phrases(begins, _PairKeys(begins, len(tokens), min_count), key_budget)
-        if not len(keys):
+        begins, pairs, counts = _longer(begins, len(tokens), min_count)
+        if not len(pairs):
             break
-        left, right = np.divmod(keys, len(tokens))
+        left, right = np.divmod(pairs, len(tokens))
         tokens = np.concatenate([tokens[left], tokens[right, -1:]], axis=1)
         lengths.append(Phrases(tokens, counts))
     return lengths
 
 
-@dataclass(frozen=True)
-class _Begins:
-    """Where frequent phrases of one length begin.
+class _Begins(NamedTuple):
+    """Where frequent phrases of one length begin: ascending places in the text, and the number of each's phrase."""
 
-    Attributes:
-        positions: ascending places in the text. Shape: (P,).
-        ids: number of the phrase that begins there. Shape: (P,) int32.
-    """
-
-    positions: npt.NDArray[np.signedinteger[Any]]
-    ids: Codes
-
-    @classmethod
-    def of_tokens(cls, text: CodedText, frequent: Codes) -> _Begins:
-        """Number the frequent tokens from 0 and find their occurrences."""
-        number = np.full(len(text.surfaces) + 1, -1, dtype=np.int32)  # the last entry serves BREAK == -1
-        number[frequent] = np.arange(len(frequent), dtype=np.int32)
-        narrow = np.int32 if len(text.codes) < 1 << 31 else np.int64
-        parts = [(np.empty(0, dtype=narrow), np.empty(0, dtype=np.int32))]
-        for start in range(0, len(text.codes), _BLOCK):
-            ids = number[text.codes[start : start + _BLOCK]]
-            places = np.flatnonzero(ids >= 0)
-            parts.append(((places + start).astype(narrow), ids[places]))
-        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    places: npt.NDArray[np.signedinteger[Any]]
+    numbers: Codes
 
 
-class _Block(NamedTuple):
-    """Places where two phrases overlap: their rows of ``_Begins``, keys and hash buckets, P of each."""
-
-    rows: npt.NDArray[np.intp]
-    keys: Counts
-    buckets: npt.NDArray[np.int64]
+def _frequent_places(numbers: Codes) -> _Begins:
+    """Places whose number is not -1."""
+    places = np.flatnonzero(numbers >= 0)
+    return _Begins(places.astype(np.int32 if len(numbers) < 1 << 31 else np.int64), numbers[places])
 
 
-class _PairKeys:
-    """Keys of the places where two frequent phrases of length n-1 overlap, block by block.
+def _longer(begins: _Begins, size: int, min_count: int) -> tuple[_Begins, Counts, Counts]:
+    """Number the pairs of overlapping phrases that occur often enough.
 
-    Keys are first counted in a table of hash buckets; a key whose bucket as a whole is rare is rare itself and left
-    out (Park, Chen & Yu 1995). That spares most of the sorting and searching, and no frequent key is lost.
-    """
-
-    def __init__(self, begins: _Begins, base: int, min_count: int) -> None:
-        self._begins, self._base, self.min_count = begins, base, min_count
-        bits = min(max(len(begins.ids).bit_length(), 8), _MOST_BUCKET_BITS)
-        table = np.zeros(1 << bits, dtype=np.int64)
-        self._shift = np.uint64(64 - bits)
-        self._kept: list[_Block] = []
-        for start in range(0, len(begins.ids), _BLOCK):
-            block = self._block(start)
-            table += np.bincount(block.buckets, minlength=len(table))
-            if start < _BLOCKS_KEPT * _BLOCK:
-                self._kept.append(block)
-        self._frequent_bucket = table >= min_count
-        self.size = int(table[self._frequent_bucket].sum())
-
-    def _block(self, start: int) -> _Block:
-        positions = self._begins.positions[start : start + _BLOCK + 1]
-        ids = self._begins.ids[start : start + _BLOCK + 1]
-        rows = np.flatnonzero(positions[1:] == positions[:-1] + 1)
-        keys = ids[rows].astype(np.int64)
-        keys *= self._base
-        keys += ids[rows + 1]
-        buckets = keys.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # multiplicative hash (Knuth)
-        buckets >>= self._shift
-        return _Block(rows + start, keys, buckets.view(np.int64))
-
-    def all(self, residue: int, passes: int) -> tuple[npt.NDArray[np.intp], Counts]:
-        """Rows and keys that may be frequent, of those keys that have this residue modulo ``passes``."""
-        parts = [(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int64))]
-        for number, start in enumerate(range(0, len(self._begins.ids), _BLOCK)):
-            block = self._kept[number] if number < len(self._kept) else self._block(start)
-            wanted = self._frequent_bucket[block.buckets]
-            if passes > 1:
-                wanted &= block.keys % passes == residue
-            parts.append((block.rows[wanted], block.keys[wanted]))
-        rows, keys = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        return rows, keys
-
-
-def _longer_phrases(begins: _Begins, pairs: _PairKeys, budget: int) -> tuple[_Begins, Counts, Counts]:
-    """Number the keys that occur often enough.
+    Args:
+        begins: where the frequent phrases of a length begin.
+        size: how many such phrases there are.
+        min_count: fewest occurrences of a pair.
 
     Returns:
-        Where their phrases begin; the key of each number, (M,); its count, (M,).
+        Where the frequent pairs begin; each such pair, ``first * size + second``; how often it occurs.
     """
-    ids = np.full(len(begins.ids), -1, dtype=np.int32)
-    found: list[tuple[Counts, Counts]] = []
-    known = 0
-    passes = max(1, -(-pairs.size // budget))
-    for residue in range(passes):
-        rows, keys = pairs.all(residue, passes)
-        order = np.argsort(keys)
-        rows, keys = rows[order], keys[order]
-        firsts = np.flatnonzero(np.diff(keys, prepend=-1))  # keys are not negative
-        counts = np.diff(firsts, append=len(keys))
-        frequent = counts >= pairs.min_count
-        numbers = np.where(frequent, known + np.cumsum(frequent) - 1, -1)
-        ids[rows] = np.repeat(numbers, counts)
-        found.append((keys[firsts[frequent]], counts[frequent]))
-        known += len(found[-1][0])
-    kept = np.flatnonzero(ids >= 0)
-    frequent_keys, frequent_counts = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    return _Begins(begins.positions[kept], ids[kept]), frequent_keys, frequent_counts
+    first = np.flatnonzero(begins.places[1:] == begins.places[:-1] + 1)
+    keys = begins.numbers[first].astype(np.int64)
+    keys *= size
+    keys += begins.numbers[first + 1]
+    distinct = pa.array(keys).dictionary_encode()  # exact, by a hash table; half the time of sorting
+    del keys
+    own = distinct.indices.to_numpy()
+    counts = np.bincount(own, minlength=len(distinct.dictionary))
+    frequent = counts >= min_count
+    number = np.where(frequent, np.cumsum(frequent) - 1, -1).astype(np.int32)
+    kept = _frequent_places(number[own])
+    pairs = distinct.dictionary.to_numpy()[frequent]
+    return _Begins(begins.places[first[kept.places]], kept.numbers), pairs, counts[frequent]

@@ -1,4 +1,4 @@
-"""Covering tokens with phrases so that the fewest units are needed."""
+"""Minimum-cost segmentation: tokens covered with phrases so that the fewest units are needed (shortest path)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Place(NamedTuple):
     """What stands at one place of a text.
 
     Attributes:
-        token: as a phrase may hold it; ``""`` where no phrase can.
+        token: as a phrase may have it; ``""`` where no phrase can.
         lower: spelling from which ``<upper>`` makes ``token``; ``""`` where there is none.
         units: the place's own units.
         cost: of ``units``.

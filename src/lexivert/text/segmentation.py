@@ -1,11 +1,9 @@
-"""Text to units and back without loss."""
+"""Lossless segmentation: text to units and back, phrases chosen for the fewest units."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
-
-import regex  # type: ignore[import-untyped]
 
 from lexivert.text.detokenizer import Detokenizer
 from lexivert.text.lexicon import JOIN, SPACE, WIKITEXT, Lexicon
@@ -15,18 +13,22 @@ from lexivert.text.shapes import (
     FIRST_QUOTE,
     NOT,
 )
-from lexivert.text.spacing import SPACED, PlainSpacing, WikitextSpacing
+from lexivert.text.spacing import SPACED, PlainSpacing
 from lexivert.text.subwords import Part, SubwordSpeller, byte_part, can_be_in_phrase, merge_bytes
-from lexivert.text.tokenizer import normalize, split_chunk, tokenize_wikitext, wikitext_form
+from lexivert.text.tokenizer import normalize, split_chunk
+from lexivert.text.wikitext import (
+    MOST_CHARACTERS,
+    WikitextSpacing,
+    breaks_convention,
+    count_marks,
+    split_raw,
+    tokenize_wikitext,
+)
 
 _CACHED = 1 << 18
 """Chunks and tokens remembered."""
-_MOST_SPACED = 5
-"""Characters that one of a surface's may become: a mark inside a word of WikiText is written `` @-@ ``."""
-_GLUED, _APART, _RAW = 0, 1, 2
+_GLUED, _SPACED, _RAW = 0, 1, 2
 """How a part follows the one before: without white space, with it, or (WikiText) without it though unusual."""
-_INNER_MARK = regex.compile(r"([-,.'])")
-_WIKITEXT_MARK = regex.compile(r"@[-,.]@| [,.;:?!)'\"](?= |$)| 's ")
 
 
 class _Chunk(NamedTuple):
@@ -63,7 +65,7 @@ class Segmenter:
 
     def __init__(self, lexicon: Lexicon) -> None:
         self.lexicon = lexicon
-        self.most_characters = _MOST_SPACED * max(map(len, lexicon.surfaces)) + 1
+        self.most_characters = MOST_CHARACTERS * max(map(len, lexicon.surfaces)) + 1
         self._detokenizer = Detokenizer(lexicon)
         self._trie = PhraseTrie(lexicon)
         self._plain_speller = SubwordSpeller(lexicon, PlainSpacing)
@@ -77,10 +79,13 @@ class Segmenter:
         Raises:
             ValueError: see ``normalize``.
         """
-        text = normalize(text)
+        return self.segment_normalized(normalize(text))
+
+    def segment_normalized(self, text: str) -> list[int]:
+        """Return the unit ids of a text as ``normalize`` leaves it."""
         if not text:
             return []
-        marks = len(_WIKITEXT_MARK.findall(text))
+        marks = count_marks(text)
         other = self._segment_wikitext(text) if marks else None
         if other is not None and marks > 2:  # ordinary spelling needs a unit more for each mark
             return other
@@ -124,7 +129,7 @@ class Segmenter:
     def _new_chunk(self, chunk: str) -> _Chunk:
         """Spell what stands between two spaces of ordinary text."""
         parts = merge_bytes(part for token in split_chunk(chunk) for part in self._plain_speller.spell(token))
-        return _remember(self._plain_chunks, chunk, self._chunk(parts, _APART))
+        return _remember(self._plain_chunks, chunk, self._chunk(parts, _SPACED))
 
     def _chunk(self, parts: Sequence[Part], relation: int) -> _Chunk:
         relations = (relation, *[_GLUED] * (len(parts) - 1))
@@ -145,7 +150,7 @@ class Segmenter:
         found: list[_Chunk] = []
         begun = 0
         for place, chunk in enumerate(chunks):
-            if len(chunk) > 1 and wikitext_form(chunk) != chunk:
+            if breaks_convention(chunk):
                 found.extend(map(self._wikitext_token, tokenize_wikitext(" ".join(chunks[begun:place]))))
                 found.extend(self._raw_tokens(chunk))
                 begun = place + 1
@@ -157,15 +162,15 @@ class Segmenter:
         if known is not None:
             return known
         parts = self._wikitext_speller.spell(token)
-        relation = _GLUED if parts[0].shape.right == NOT else _APART
+        relation = _GLUED if parts[0].shape.right == NOT else _SPACED
         return _remember(self._wikitext_chunks, token, self._chunk(parts, relation))
 
     def _raw_tokens(self, chunk: str) -> list[_Chunk]:
         """Spell a chunk whose inner marks are not spaced out, against the convention."""
         found: list[_Chunk] = []
-        for token in filter(None, _INNER_MARK.split(chunk)):
-            relation = _RAW if _INNER_MARK.match(token) else _GLUED
-            found.append(self._chunk(self._wikitext_speller.spell(token), relation if found else _APART))
+        for token, is_mark in split_raw(chunk):
+            relation = _RAW if is_mark else _GLUED
+            found.append(self._chunk(self._wikitext_speller.spell(token), relation if found else _SPACED))
         return found
 
 
@@ -206,7 +211,7 @@ def _links(
     links = []
     for part, relation, after in zip(parts, relations, (*parts[1:], following), strict=True):
         initial = after.shape.initial if after is not None else None
-        spaced = relation == _APART
+        spaced = relation == _SPACED
         at_start = spacing.left == AT_START
         wrong = relation == _RAW or spacing.wants_space(part.shape, initial) != spaced
         if part.is_bytes and after_bytes:

@@ -1,4 +1,4 @@
-"""How tokens behave towards their neighbours: their spacing class, found from the surface alone."""
+"""Spacing classes of tokens: how each attaches to its neighbours, found from the surface alone."""
 
 from __future__ import annotations
 

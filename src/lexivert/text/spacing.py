@@ -1,4 +1,4 @@
-"""Default spacing: whether white space stands between two neighbouring tokens when nothing says otherwise.
+"""Detokenisation rules: whether white space stands between two neighbouring tokens when nothing says otherwise.
 
 A token's ``Shape`` says how it attaches to what is before it and what it leaves behind; ``PlainSpacing`` and
 ``WikitextSpacing`` walk over shapes from left to right and answer for each boundary. Straight quotes, underscores,
@@ -9,6 +9,8 @@ WordNet and WikiText need (``benchmarks/segmentation.py``).
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from lexivert.text.shapes import (
     AFTER_CJK,
@@ -23,7 +25,6 @@ from lexivert.text.shapes import (
     AFTER_OPEN,
     AFTER_PLURAL,
     AFTER_SYMBOL,
-    AFTER_WORD,
     AT_START,
     BLANK,
     CJK,
@@ -31,7 +32,6 @@ from lexivert.text.shapes import (
     CLOSE,
     COLON,
     COMMA,
-    DIGIT,
     ELISION,
     EN_DASH,
     FIRST_DYNAMIC,
@@ -41,12 +41,10 @@ from lexivert.text.shapes import (
     LETTERS,
     NOT,
     NUMBER,
-    OTHER,
     PIECE,
     POINT,
     SINGLE,
     STAR,
-    THOUSAND,
     THOUSANDS,
     TICK,
     Shape,
@@ -85,6 +83,24 @@ SPACED = _spaced_table()
 AFTER = (_after_table(spaced=False), _after_table(spaced=True))
 """What a token leaves behind by [is there white space before it][what is on the left][how it attaches]; ``OWN`` means
 what its shape says; not for quotes."""
+
+
+class Line(NamedTuple):
+    """A text as stretches between boundaries.
+
+    Attributes:
+        texts: stretches, in plain spelling.
+        shapes: how each spaces itself.
+        links: before each, 0 for default spacing, or the unit ``JOIN`` or ``SPACE``.
+    """
+
+    texts: list[str]
+    shapes: list[Shape]
+    links: list[int]
+
+    def following(self, place: int) -> int | None:
+        """How the stretch after ``place`` begins; None at the end."""
+        return self.shapes[place + 1].initial if place + 1 < len(self.shapes) else None
 
 
 class PlainSpacing:
@@ -139,52 +155,3 @@ class PlainSpacing:
             mark = TICK - FIRST_QUOTE  # `quoted'
         self.open[mark] = opens
         self.left = AFTER_OPEN if opens else AFTER_CLOSE
-
-
-_AFTER_ALNUM = (AFTER_WORD, AFTER_PLURAL, AFTER_NUMBER)
-
-
-class WikitextSpacing:
-    """Walk over the shapes of text in WikiText's convention, where nearly every token has white space round it.
-
-    "No white space" here means that the token goes on inside: ``red`` ``-`` ``tipped`` is written ``red @-@ tipped``.
-    """
-
-    __slots__ = ("left",)
-
-    def __init__(self) -> None:
-        self.left = AT_START
-
-    def wants_space(self, token: Shape, following: int | None) -> bool:
-        """See ``PlainSpacing.wants_space``."""
-        right, left = token.right, self.left
-        if right in (HYPHEN, POINT, COMMA):
-            return not self._goes_inside(right, following)
-        if right in (PIECE, NOT, BLANK) or left == AFTER_INFIX:
-            return False
-        if right in (NUMBER, THOUSANDS):
-            return left != AFTER_NUMBER
-        if right == LETTERS:
-            return left not in _AFTER_ALNUM
-        return right != CJK or left != AFTER_CJK
-
-    def _goes_inside(self, right: int, following: int | None) -> bool:
-        """Whether a mark stands inside a word or number, so that WikiText writes ``@`` round it."""
-        if right == HYPHEN:
-            return self.left in _AFTER_ALNUM and following not in (None, OTHER)
-        return self.left == AFTER_NUMBER and (following == THOUSAND or (right == POINT and following == DIGIT))
-
-    def advance(self, token: Shape, spaced: bool, following: int | None) -> None:
-        """See ``PlainSpacing.advance``."""
-        if token.right not in (HYPHEN, POINT, COMMA):
-            self.left = AFTER_SYMBOL if token.right in (INFIX, EN_DASH) else token.left
-        elif not spaced and not self.wants_space(token, following):
-            self.left = AFTER_INFIX
-        else:
-            self.left = AFTER_CLOSE
-
-    def copy(self) -> WikitextSpacing:
-        """Return an independent walk that stands at the same place."""
-        other = WikitextSpacing()
-        other.left = self.left
-        return other

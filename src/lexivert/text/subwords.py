@@ -1,4 +1,4 @@
-"""Spelling of tokens that are no unit: parts that are units, pieces, and UTF-8 bytes for the rest."""
+"""Out-of-vocabulary tokens: spelled in parts that are units, in word pieces, and in UTF-8 bytes for the rest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from lexivert.text.shapes import (
     shape_of_bytes,
     shape_of_piece,
 )
-from lexivert.text.spacing import PlainSpacing, WikitextSpacing
+from lexivert.text.spacing import PlainSpacing
+from lexivert.text.wikitext import WikitextSpacing
 
 MAX_PART = 32
 """Longest part of a token that is looked up, in characters."""
@@ -121,7 +122,7 @@ class SubwordSpeller:
                 self._relax(nodes, token, start, stop, Part(text, shape_of_piece(text), (*controls, unit)))
 
     def _relax(self, nodes: list[_Node | None], token: str, start: int, stop: int, part: Part) -> None:
-        """Keep the way to ``start`` continued by ``part`` if it is the cheapest way to ``stop``."""
+        """Keep the path to ``start`` continued by ``part`` if it is the cheapest path to ``stop``."""
         node, known = nodes[start], nodes[stop]
         assert node is not None
         cost = node.cost + part.cost

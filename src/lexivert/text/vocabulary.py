@@ -35,7 +35,7 @@ _PLAIN_KINDS = {
 
 @dataclass(slots=True)
 class Unit:
-    """A candidate for the lexicon; usage is what the segmented training text holds of it."""
+    """A candidate for the lexicon; usage is how often the segmented training text has it."""
 
     surface: str
     kind: str

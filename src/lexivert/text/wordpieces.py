@@ -1,4 +1,4 @@
-"""Fallback word pieces: how a word that is no unit is still written in few units.
+"""Word pieces: how a word that is no unit is still written in few units.
 
 Pieces are learned by merging the most frequent neighbours (WordPiece as trained by the ``tokenizers`` library, after
 Schuster & Nakajima 2012 and Wu et al. 2016) on the training word types with their case; a piece inside a word begins
@@ -18,7 +18,7 @@ from tokenizers import Tokenizer, models, trainers
 PREFIX = "##"
 """Begins a piece that continues a word."""
 _ALWAYS = "".join(c for c in string.printable if c.isprintable() and c not in " <") + "–—‘’“”…°£€§©×é"
-"""Characters that are pieces whether or not the corpus holds them; units never begin with ``<``."""
+"""Characters that are pieces whether or not the corpus has them; units never begin with ``<``."""
 _ALPHABET_LIMIT = 1000
 _DIGITS = (
     *(f"{number:0{width}d}" for width in (2, 3) for number in range(10**width)),

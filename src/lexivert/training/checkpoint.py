@@ -47,7 +47,7 @@ class Checkpoint:
         return self.every > 0 and steps % self.every == 0
 
     def write(self, state: dict[str, Any]) -> None:
-        """Replace the file as a whole; a kill leaves the former one."""
+        """Replace the file in one step; a kill leaves the former one."""
         with atomic_path(self.path) as temporary:
             torch.save({"fingerprint": self.fingerprint, "state": state}, temporary)
 

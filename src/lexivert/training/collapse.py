@@ -1,4 +1,4 @@
-"""Notices while training when vectors collapse to their mean, and stops a run for which there is no way back."""
+"""Anisotropy and spread of vectors while a network trains, and an alarm for representation collapse."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CollapseRules:
-    """When to speak.
+    """When to warn and when to stop.
 
     Attributes:
-        doubtful: energy of the mean vector, from which on a warning is logged, once.
-        certain: from which on a step counts towards the end.
+        warn_from: anisotropy, from which on a warning is logged, once.
+        stop_from: anisotropy, from which on a step counts towards the end.
         patience: so many such steps in a row end the run; fewer may happen in warm-up.
     """
 
-    doubtful: float = 0.5
-    certain: float = 0.95
+    warn_from: float = 0.5
+    stop_from: float = 0.95
     patience: int = 25
 
 
 def anisotropy(vectors: Tensor) -> Tensor:
-    """Energy of the mean of unit-length rows: the mean cosine of two of them. 0 if spread, 1 if all are one.
+    """Mean cosine of two rows (Ethayarajh 2019), a row with itself included: the squared length of the mean unit row.
 
-    Shape: (M, D) to a scalar.
+    0 where rows are spread evenly, 1 where all have one direction.
+
+    Shape: (B, D) to a scalar.
     """
     return F.normalize(vectors.detach().float(), dim=-1).mean(dim=0).square().sum()
 
@@ -46,7 +48,7 @@ class CollapseAlarm:
     Args:
         what: names the vectors in messages.
         advice: what a user may change.
-        rules: when to speak.
+        rules: when to warn and when to stop.
     """
 
     def __init__(self, what: str, advice: str, rules: CollapseRules | None = None) -> None:
@@ -56,30 +58,29 @@ class CollapseAlarm:
         self._steps = 0
 
     def __call__(self, vectors: Tensor) -> Tensor:
-        """Energy of the mean of these vectors, for the curves. Shape: (M, D) to a scalar.
+        """Anisotropy of these vectors, for the curves. Shape: (B, D) to a scalar.
 
         Raises:
-            LexivertError: it has been above ``certain`` for ``patience`` steps in a row.
+            LexivertError: it has been at least ``stop_from`` for ``patience`` steps in a row.
         """
-        energy = anisotropy(vectors)
-        self._steps = self._steps + 1 if float(energy) >= self.rules.certain else 0
+        measured = anisotropy(vectors)
+        value = float(measured)
+        self._steps = self._steps + 1 if value >= self.rules.stop_from else 0
         if self._steps >= self.rules.patience:
             raise LexivertError(
-                f"{self.what} have collapsed: for {self._steps} steps their mean has held {float(energy):.0%} of "
-                f"their energy; {self.advice}"
+                f"{self.what} have collapsed: for {self._steps} steps their anisotropy (mean cosine) has been "
+                f"at least {self.rules.stop_from:g}, now {value:.2f}; {self.advice}"
             )
-        if float(energy) >= self.rules.doubtful and not self._warned:
+        if value >= self.rules.warn_from and not self._warned:
             self._warned = True
-            logger.warning(
-                "%s are close to collapse: their mean holds %.0f %% of their energy", self.what, 100 * energy
-            )
-        return energy
+            logger.warning("%s are close to collapse: their anisotropy (mean cosine) is %.2f", self.what, value)
+        return measured
 
 
 def spread(vectors: Tensor) -> Tensor:
     """Mean standard deviation per dimension of unit-length rows, times √D: 1 if spread, 0 if collapsed.
 
-    Shape: (M, D) to a scalar.
+    Shape: (B, D) to a scalar.
     """
     unit = F.normalize(vectors.detach().float(), dim=-1)
     deviation: Tensor = unit.std(dim=0, correction=0).mean() * torch.tensor(float(unit.shape[1])).sqrt()

@@ -71,7 +71,7 @@ class Progress:
         epoch: from 0.
         batch: within the epoch, from 0.
         epochs_done: with the part of the current one.
-        share: of the whole run, 0 to below 1.
+        share: of the full run, 0 to below 1.
     """
 
     epoch: int

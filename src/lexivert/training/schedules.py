@@ -1,4 +1,8 @@
-"""Schedules: pure functions of how far training is, so that a resumed run needs no scheduler state."""
+"""Schedules of learning rate, temperature and loss weights: linear warm-up, cosine annealing.
+
+They are pure functions of how far training is, so that a resumed run needs no scheduler state. The learning rate is
+not that of ``transformers.get_cosine_schedule_with_warmup``, whose first step has rate 0 and so moves nothing.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ def learning_rate_factor(step: int, total: int, warmup_share: float) -> float:
 
     Args:
         step: optimiser steps done before this one, 0 to ``total - 1``.
-        total: optimiser steps of the whole run.
+        total: optimiser steps of the full run.
         warmup_share: share of them in warm-up.
 
     Returns:

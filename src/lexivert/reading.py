@@ -1,0 +1,145 @@
+"""Readings: texts rebuilt from vectors, to the letter from an order part, by their meaning where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from lexivert.arguments import Vectors
+from lexivert.codes.encoder import Encoder
+from lexivert.codes.superposition import split_parts
+from lexivert.controller.controller import Controller
+from lexivert.controller.observation import Observation
+from lexivert.controller.results import DecodeResult, Step
+from lexivert.generation.base import Generator
+from lexivert.text.lexicon import WIKITEXT
+from lexivert.text.tokenizer import normalize
+
+_OPEN_ENDS = 2  # last units of a known beginning that may be spelled otherwise
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text read back from a vector, with what is known of it.
+
+    Attributes:
+        text: the rebuilt text.
+        units: surfaces of the units it was rebuilt from.
+        scores: probability that each unit is right, 0 to 1.
+        confidence: probability that the text is exactly right, 0 to 1; 0 where only the meaning was known.
+        fit: cosine of the given order part with the rebuilt one.
+        verified: the text, encoded again, gives the very vector, which certifies that it is exactly right.
+        steps: the rebuild, if ``trace`` was asked for.
+    """
+
+    text: str
+    units: tuple[str, ...]
+    scores: tuple[float, ...]
+    confidence: float
+    fit: float
+    verified: bool
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads vectors back under what is known of all their texts.
+
+    Attributes:
+        encoder: gives the layout and joins units.
+        decoder: for vectors with an order part.
+        generator: for semantic prefixes alone.
+        prefix: how every text begins.
+    """
+
+    encoder: Encoder
+    decoder: Controller
+    generator: Generator
+    prefix: str
+
+    def read(self, vectors: Vectors, *, trace: bool) -> list[Reading]:
+        """One reading for each vector; those without an order part are generated. Shape: (B, D)."""
+        given = torch.from_numpy(vectors).to(self.decoder.codebook.device)
+        semantic, order = split_parts(given, self.encoder.config.semantic_width)
+        readings: dict[int, Reading] = {}
+        ordered = order.any(dim=1)
+        rows = ordered.nonzero()[:, 0]
+        if len(rows):
+            readings.update(zip(rows.tolist(), self.decode(order[rows], semantic[rows], trace), strict=True))
+        rows = (~ordered).nonzero()[:, 0]
+        if len(rows):
+            readings.update(zip(rows.tolist(), self.generate(semantic[rows]), strict=True))
+        return [readings[row] for row in range(len(vectors))]
+
+    def decode(self, order: Tensor, semantic: Tensor, trace: bool) -> list[Reading]:
+        """Read order parts; of several spellings of a prefix the one whose text fits best is taken.
+
+        Shape: order (B, O), semantic (B, S).
+        """
+        best: list[Reading] = []
+        for start in self.starts or [[]]:
+            fixed = self._fixed(start, len(order)) if start else None
+            decoded = self.decoder.decode(Observation.of(order, semantic, fixed), trace=trace)
+            found = [self._reading(decoded, row) for row in range(len(order))]
+            best = [
+                max(pair, key=lambda reading: (reading.text.startswith(normalize(self.prefix)), reading.fit))
+                for pair in zip(best or found, found, strict=True)
+            ]
+        return best
+
+    def generate(self, semantic: Tensor) -> list[Reading]:
+        """Texts of like meaning, of which nothing is certain. Shape: (B, S)."""
+        fixed = self._fixed(self.starts[0], len(semantic)) if self.starts else None
+        segmenter = self.encoder.segmenter
+        return [
+            Reading(
+                text=segmenter.join(units),
+                units=tuple(segmenter.surface(units)),
+                scores=(0.0,) * len(units),
+                confidence=0.0,
+                fit=0.0,
+                verified=False,
+                steps=(),
+            )
+            for units in self.generator.generate(semantic, fixed)
+        ]
+
+    @cached_property
+    def starts(self) -> list[list[int]]:
+        """Units that a text with this prefix may begin with; its last ones may join longer units with what follows.
+
+        Raises:
+            ValueError: the prefix is no string, or too long for a vector.
+        """
+        if not isinstance(self.prefix, str):
+            raise ValueError(f"prefix is of type {type(self.prefix).__name__}; give a string")  # noqa: TRY004
+        try:
+            units = self.encoder.units_of(normalize(self.prefix))
+        except ValueError as error:
+            raise ValueError(f"prefix {str(error).removeprefix('text ')}") from error
+        starts = [units[: len(units) - fewer] for fewer in range(min(_OPEN_ENDS, max(len(units) - 1, 0)) + 1)]
+        plain = [start for start in starts if start and start[0] != WIKITEXT]
+        limit = self.encoder.config.code.max_units
+        return [s for s in (*starts, *([WIKITEXT, *start] for start in plain)) if 0 < len(s) <= limit]
+
+    def _fixed(self, start: list[int], count: int) -> Tensor:
+        """Known units at the beginning of texts, -1 elsewhere. Shape: (B, P)."""
+        device = self.decoder.codebook.device
+        fixed = torch.full((count, self.encoder.config.code.max_units + 1), -1, device=device)
+        fixed[:, : len(start)] = torch.tensor(start, device=device)
+        return fixed
+
+    def _reading(self, decoded: DecodeResult, row: int) -> Reading:
+        segmenter = self.encoder.segmenter
+        return Reading(
+            text=segmenter.join(decoded.units[row]),
+            units=tuple(segmenter.surface(decoded.units[row])),
+            scores=tuple(decoded.scores[row]),
+            confidence=0.0 if decoded.confidence is None else float(decoded.confidence[row]),
+            fit=max(min(float(decoded.fit[row]), 1.0), 0.0),
+            verified=bool(decoded.verified[row]),
+            steps=tuple(decoded.steps[row]),
+        )

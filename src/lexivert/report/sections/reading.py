@@ -1,0 +1,122 @@
+"""Texts read back: by which decoder, at which length, under which corruption, with what confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lexivert.artifacts import Paths
+from lexivert.evaluation.decoders import label_of
+from lexivert.evaluation.robustness import ALL_DECODERS, LIMITS, condition_label
+from lexivert.evaluation.round_trip import DECODERS_TRIED, GENERATORS_TRIED
+from lexivert.report import figures
+from lexivert.report.page import Cards, Figures, Heading, Part, Section, Table
+from lexivert.report.tables import columns, layout, read_metrics, read_table
+
+_KINDS = ("clean", "noisy")
+_SCORES = {
+    "exact_match": "exact",
+    "exact_match_low": "low",
+    "exact_match_high": "high",
+    "unit_accuracy": "units",
+    "bleu": "BLEU",
+    "token_f1": "token F1",
+    "backbone_cosine": "cosine",
+}
+_INVERSION_SCORES = {"token_f1": "token F1", "bleu": "BLEU", "backbone_cosine": "cosine", "exact_match": "exact"}
+_SHARE = "share read back exactly"
+
+
+def summary(paths: Paths) -> Section:
+    """The figures that matter most."""
+    report, space = read_metrics(paths, "evaluate"), read_metrics(paths, "sentence_space")
+    cards = [
+        ("texts of 1–40 words read back exactly from clean vectors", report["clean"]["cascade"]["exact_match"]),
+        ("from noisy vectors", report["noisy"]["cascade"]["exact_match"]),
+        ("expected calibration error of the confidence", report["confidence"]["expected_calibration_error"]),
+        ("AUROC of the confidence", report["confidence"]["auroc"]),
+    ]
+    swapped = space["order_awareness"].get("subject_and_object_swapped", {})
+    if "order" in swapped:
+        cards.append(("order part tells subject from object (probe)", swapped["order"]["probe_accuracy"]))
+        cards.append(("the backbone alone does", swapped["backbone"]["probe_accuracy"]))
+    return Section("summary", "", parts=[Cards([(label, float(value)) for label, value in cards])])
+
+
+def reading(paths: Paths) -> Section:
+    """Tables and figures of the stages ``evaluate`` and ``robustness``."""
+    report = read_metrics(paths, "evaluate")
+    parts = [
+        *_decoders(report, paths),
+        *_robustness(paths),
+        *_confidence(report["confidence"], paths),
+        *_inversion(report["embedding_inversion"]),
+    ]
+    text = (
+        "Held-out texts become vectors and are read back by five decoders. “Exact” counts texts that are the same to "
+        "the last character; “units” counts positions with the right word or phrase."
+    )
+    return Section("reading", "Reading texts back", text, parts)
+
+
+def _decoders(report: Mapping[str, Any], paths: Paths) -> list[Part]:
+    rows = {f"{label_of(name)}, {kind}": report[kind][name] for kind in _KINDS for name in DECODERS_TRIED}
+    lengths = read_table(paths, "exact_match")
+    words = lengths["words"].tolist()
+    drawn = []
+    for kind in _KINDS:
+        labels = {f"{name}_{kind}": label_of(name) for name in DECODERS_TRIED}
+        plot = figures.lines(words, columns(lengths, labels), "words in the text", _SHARE)
+        drawn.append((plot, f"Exact match by length, {kind} vectors."))
+    return [Table(layout(rows, _SCORES, "decoder, vector")), Figures(drawn)]
+
+
+def _robustness(paths: Paths) -> list[Part]:
+    conditions = read_metrics(paths, "robustness")
+    intervals = {
+        label_of(decoder): [
+            tuple(by_decoder[decoder][f"exact_match{end}"] for end in ("", "_low", "_high"))
+            for by_decoder in conditions.values()
+        ]
+        for decoder in ALL_DECODERS
+        if all("exact_match" in by_decoder.get(decoder, {}) for by_decoder in conditions.values())
+    }
+    plot = figures.with_intervals(list(map(condition_label, conditions)), intervals, _SHARE)
+    by_width = read_table(paths, "robustness")
+    labels = {name: label_of(name) for name in ALL_DECODERS} | LIMITS
+    limits = figures.lines(
+        by_width["dimensions_a_unit"].tolist(),
+        columns(by_width, labels),
+        "order dimensions a unit",
+        _SHARE,
+        dashed=list(LIMITS.values()),
+    )
+    return [
+        Heading("Robustness", "Narrow, noisy, long and stored in few bits; points with 95 % intervals."),
+        Figures(
+            [
+                (plot, "Exact match by condition."),
+                (limits, "Noiseless texts by their dimensions a unit; limits are theory, not measured."),
+            ]
+        ),
+    ]
+
+
+def _confidence(report: Mapping[str, Any], paths: Paths) -> list[Part]:
+    bins = read_table(paths, "reliability")
+    plot = figures.lines(
+        bins["confidence"].tolist(),
+        columns(bins, {"observed": "observed", "perfect": "perfect"}),
+        "mean confidence",
+        "share that is right",
+        dashed=["perfect"],
+    )
+    text = "Of the texts given a confidence, the share that is right; on the dotted line the two agree."
+    caption = f"{report['readings']} readings of {report['texts']} texts, over a mix of noise levels."
+    return [Heading("Confidence", text), Figures([(plot, caption)])]
+
+
+def _inversion(report: Mapping[str, Any]) -> list[Part]:
+    rows = {label: report[name] for name, label in GENERATORS_TRIED.items()}
+    text = "The order part is missing: what can be written from the semantic prefix alone."
+    return [Heading("Embedding inversion", text), Table(layout(rows, _INVERSION_SCORES, "from"))]

@@ -1,0 +1,229 @@
+"""The tables of the pages: made from metrics by hand-worked examples, written, compared, and refused in one line."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from lexivert.controller.registry import DECODERS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCRIPTS = REPOSITORY / "scripts"
+
+
+@pytest.fixture(scope="module")
+def command() -> Iterator[typer.Typer]:
+    """The command of ``scripts/write_tables.py``, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SCRIPTS))
+        app = typer.Typer()
+        app.command()(importlib.import_module("write_tables").main)
+        yield app
+
+
+@pytest.fixture
+def run(command: typer.Typer) -> Callable[..., Any]:
+    """Runs the command on a project folder."""
+    return lambda root, *options: CliRunner().invoke(command, ["--root", str(root), *options])
+
+
+def scores(exact: float) -> dict[str, float]:
+    return {
+        "exact_match": exact,
+        "exact_match_low": exact - 0.05,
+        "exact_match_high": exact + 0.05,
+        "unit_accuracy": 0.98765,
+        "bleu": 97.06,
+        "chrf": 98.64,
+        "token_f1": 0.9934,
+        "backbone_cosine": 0.9936,
+        "texts": 20,
+        "words_01_10": {"exact_match": exact},
+        "words_11_20": {"exact_match": exact - 0.1},
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project folder with metrics of two decoders and one page."""
+    evaluate = {
+        "clean": {"cascade": scores(0.9), "one_shot": scores(0.5)},
+        "noisy": {"cascade": scores(0.8), "one_shot": scores(0.25)},
+        "rates": {"cascade_texts_per_second": 282.389, "one_shot_texts_per_second": 35.6},
+    }
+    robustness = {
+        "width_192": {"cascade": scores(0.75), "one_shot": scores(0.35)},
+        "cosine_0.7": {"cascade": scores(0.6)},
+        "storage_int8": {"cascade": scores(0.9)},
+    }
+    (tmp_path / "metrics").mkdir()
+    for name, content in (("evaluate", evaluate), ("robustness", robustness)):
+        (tmp_path / "metrics" / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    (tmp_path / "docs").mkdir()
+    return tmp_path
+
+
+def page(project: Path, content: str) -> Path:
+    path = project / "README.md"
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def test_a_table_is_written_between_its_markers(run, project: Path):
+    readme = page(project, "before\n\n<!-- table: reading -->\nold\n<!-- end -->\n\nafter\n")
+    assert run(project).exit_code == 0
+    assert readme.read_text(encoding="utf-8") == (
+        "before\n\n<!-- table: reading -->\n"
+        "| decoder | exact (95 % interval) | BLEU | exact, noisy | texts/s |\n"
+        "| --- | ---: | ---: | ---: | ---: |\n"
+        f"| {DECODERS['one_shot'].label} | 0.500 (0.450–0.550) | 97.1 | 0.250 | 35.6 |\n"
+        f"| {DECODERS['cascade'].label} | 0.900 (0.850–0.950) | 97.1 | 0.800 | 282 |\n"
+        "<!-- end -->\n\nafter\n"
+    )
+
+
+def test_conditions_are_named_and_missing_cells_are_empty(run, project: Path):
+    readme = page(project, "<!-- table: robustness -->\n<!-- end -->\n")
+    assert run(project).exit_code == 0
+    one_shot, cascade = (DECODERS[name].label for name in ("one_shot", "cascade"))
+    assert readme.read_text(encoding="utf-8").splitlines()[1:-1] == [
+        f"| condition (texts) | {one_shot} | {cascade} |",
+        "| --- | ---: | ---: |",
+        "| order width 192 (20) | 0.350 | 0.750 (0.700–0.800) |",
+        "| cosine 0.7 (20) |  | 0.600 (0.550–0.650) |",
+        "| stored as int8 (20) |  | 0.900 (0.850–0.950) |",
+    ]
+
+
+def test_a_figure_within_a_sentence(run, project: Path):
+    marker = "<!-- value: evaluate rates.cascade_texts_per_second .1f -->"
+    readme = page(project, f"It reads {marker}?<!-- end --> texts a second.\n")
+    assert run(project).exit_code == 0
+    assert readme.read_text(encoding="utf-8") == f"It reads {marker}282.4<!-- end --> texts a second.\n"
+
+
+def test_a_file_is_shown_in_full(run, project: Path):
+    (project / "mine.py").write_text("ONE = 1\n\n", encoding="utf-8")
+    readme = page(project, "<!-- file: mine.py -->\n<!-- end -->\n")
+    assert run(project).exit_code == 0
+    assert readme.read_text(encoding="utf-8") == "<!-- file: mine.py -->\n```python\nONE = 1\n```\n<!-- end -->\n"
+
+
+def test_a_key_may_have_dots_in_it(run, project: Path):
+    key = "cosine_0.7.cascade.exact_match"
+    readme = page(project, f"<!-- value: robustness {key} .2f --><!-- end -->\n")
+    assert run(project).exit_code == 0
+    assert ">0.60<" in readme.read_text(encoding="utf-8")
+
+
+def test_check_names_what_differs_and_writes_nothing(run, project: Path):
+    content = "<!-- table: by_length -->\nold\n<!-- end -->\n"
+    readme = page(project, content)
+    checked = run(project, "--check")
+    assert checked.exit_code == 1
+    assert checked.stdout == "differs: README.md: table by_length\n"
+    assert readme.read_text(encoding="utf-8") == content
+
+
+def test_what_was_written_passes_the_check_and_is_the_same_twice(run, project: Path):
+    readme = page(project, "<!-- table: round_trip -->\n<!-- end -->\n")
+    run(project)
+    first = readme.read_bytes()
+    checked = run(project, "--check")
+    assert (checked.exit_code, checked.stdout) == (0, "")
+    assert run(project).stdout == ""
+    assert readme.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ("table: collapse", "table collapse: metrics/collapse.json is missing"),
+        ("table: losses", "table losses: experiments/losses.csv is missing"),
+        ("table: confidence", "table confidence: metrics/evaluate.json has no confidence.readings"),
+        ("table: nonsense", "table nonsense: no table is called nonsense; there are "),
+        ("file: nonsense.py", "file nonsense.py: nonsense.py is missing"),
+        ("value: evaluate rates .1f", "has no number under rates"),
+        ("value: evaluate", "needs three words: file, key and format"),
+        ("value: evaluate rates.cascade_texts_per_second zz", "has the format zz, which Python can't use"),
+    ],
+)
+def test_what_cannot_be_made_is_one_line_and_writes_nothing(run, project: Path, marker: str, message: str):
+    content = f"<!-- table: reading -->\n<!-- end -->\n\n<!-- {marker} -->\n<!-- end -->\n"
+    readme = page(project, content)
+    failed = run(project)
+    assert failed.exit_code == 1
+    assert failed.stderr.startswith("error: README.md: ")
+    assert message in failed.stderr
+    assert failed.stderr.count("\n") == 1
+    assert readme.read_text(encoding="utf-8") == content
+
+
+def test_damaged_metrics_are_named(run, project: Path):
+    page(project, "<!-- table: reading -->\n<!-- end -->\n")
+    (project / "metrics" / "evaluate.json").write_text("{", encoding="utf-8")
+    failed = run(project)
+    assert failed.exit_code == 1
+    assert "metrics/evaluate.json is no JSON" in failed.stderr
+
+
+def test_a_decoder_without_a_label_is_named(run, project: Path):
+    page(project, "<!-- table: reading -->\n<!-- end -->\n")
+    path = project / "metrics" / "evaluate.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["clean"]["my_decoder"] = scores(0.5)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert "decoders without a label: my_decoder" in run(project).stderr
+
+
+def test_a_marker_without_an_end_is_named(run, project: Path):
+    page(project, "<!-- table: reading -->\n")
+    failed = run(project)
+    assert failed.exit_code == 1
+    assert "has no `<!-- end -->`" in failed.stderr
+
+
+def test_losses_show_mean_and_half_width(run, project: Path):
+    keys = ["margin", "purity_by_maps", "synonym_cosine", "antonym_cosine", "effective_rank", "anisotropy"]
+    keys += ["exact_match_noisy", "exact_match_narrow"]
+    header = ",".join(["recipe", *(f"{key},{key}_half_width" for key in keys)])
+    (project / "experiments").mkdir()
+    row = ",".join(["without_anchor", *(["0.5,0.04"] * len(keys))])
+    (project / "experiments" / "losses.csv").write_text(f"{header}\n{row}\n", encoding="utf-8")
+    readme = page(project, "<!-- table: losses -->\n<!-- end -->\n")
+    assert run(project).exit_code == 0
+    last = readme.read_text(encoding="utf-8").splitlines()[3]
+    assert last.startswith("| without anchor | 0.500 ± 0.040 |")
+    assert last.endswith("| 0.50 ± 0.04 | 0.50 ± 0.04 |")
+
+
+def test_the_index_of_the_log_is_made_of_its_entries(run, project: Path):
+    folder = project / "docs" / "log"
+    folder.mkdir()
+    (folder / "2026-01-01-a.md").write_text("# A: dropped\n\n2026-01-01 · negative\n", encoding="utf-8")
+    (folder / "2026-02-01-b.md").write_text("# B: kept\n\n2026-02-01 · kept\n", encoding="utf-8")
+    index = folder / "README.md"
+    index.write_text("<!-- table: log -->\n<!-- end -->\n", encoding="utf-8")
+    page(project, "")
+    assert run(project).exit_code == 0
+    assert index.read_text(encoding="utf-8").splitlines()[3:-1] == [
+        "| [B: kept](2026-02-01-b.md) | kept | 2026-02-01 |",
+        "| [A: dropped](2026-01-01-a.md) | negative | 2026-01-01 |",
+    ]
+
+
+def test_every_marker_of_the_pages_names_a_table_and_every_table_is_shown():
+    text = "".join(
+        path.read_text(encoding="utf-8") for path in (REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"))
+    )
+    source = (SCRIPTS / "result_tables.py").read_text(encoding="utf-8")
+    tables = set(re.findall(r'^    "(\w+)": \w+,$', source.split("TABLES:")[1], re.M))
+    assert set(re.findall(r"<!-- table: (\w+) -->", text)) == tables
