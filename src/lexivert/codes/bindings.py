@@ -30,7 +30,10 @@ class Binding(Protocol):
     positions: int
 
     def bind(self, codes: Tensor, positions: Tensor) -> Tensor:
-        """Mark each code with its position. Shape: codes (..., O) float32, positions (...) int64, result (..., O)."""
+        """Mark each code with its position; there may be none.
+
+        Shape: codes (..., O) float32, positions (...) int64, result (..., O).
+        """
         ...
 
     def unbind(self, vectors: Tensor, positions: Tensor) -> Tensor:

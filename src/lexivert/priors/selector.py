@@ -13,6 +13,7 @@ transformer, is what makes training on enough texts affordable.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -203,5 +204,8 @@ class SelectorPrior:
         return SelectorPrior(self.output.without(units), self.selector)
 
     def to(self, device: torch.device | str) -> SelectorPrior:
-        """The same prior on a device; the Selector itself is moved."""
-        return SelectorPrior(self.output.to(device), self.selector.to(device))
+        """The same prior on a device; what lies on another one is copied."""
+        output = self.output.to(device)
+        if output is self.output:
+            return self
+        return SelectorPrior(output, copy.deepcopy(self.selector).to(device))
