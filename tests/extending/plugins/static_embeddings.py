@@ -1,8 +1,8 @@
 """A sentence encoder: static token embeddings, averaged; distilled from a transformer without training.
 
 The vector of a text is the mean of its tokens' vectors, which are the transformer's input embeddings with their
-common mean taken out (compare SIF, Arora, Liang & Ma 2017; model2vec). No layer is computed, and word order is nothing
-to it.
+common mean taken out (compare SIF, Arora, Liang & Ma 2017; model2vec). No layer is computed, and word order is
+nothing to it.
 
 Usage: ``python static_embeddings.py FOLDER`` distils ``backbone.model`` of params.yaml into FOLDER; then
 ``backbone.model: static:FOLDER``.
