@@ -75,7 +75,17 @@ def test_every_package_behind_a_library_is_locked():
 
 def test_every_library_of_the_stages_is_known_to_decide_or_not():
     """A library that is new to the package has to be entered in ``LIBRARIES`` or here."""
-    indifferent = {"pydantic", "ruamel", "tqdm", "typer", "rich", "yaml", "threadpoolctl", "filelock", "huggingface_hub"}
+    indifferent = {
+        "pydantic",
+        "ruamel",
+        "tqdm",
+        "typer",
+        "rich",
+        "yaml",
+        "threadpoolctl",
+        "filelock",
+        "huggingface_hub",
+    }
     tree = SourceTree()
     imported = set().union(*(tree.libraries(f"lexivert.stages.{stage}") for stage in STAGES if stage != "code"))
     assert imported - set(sys.stdlib_module_names) - indifferent <= code.LIBRARIES.keys()
