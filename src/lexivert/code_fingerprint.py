@@ -170,7 +170,7 @@ def _fields(node: ast.AST) -> Iterator[str]:
 
 
 def _nodes(node: ast.AST, *, functions: bool) -> Iterator[ast.AST]:
-    """All nodes below one, but for what only type checkers read, and without ``functions`` for what these hold."""
+    """All nodes below one, but for what only type checkers read, and without ``functions`` for what is in these."""
     for child in ast.iter_child_nodes(node):
         yield child
         is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
