@@ -1,11 +1,11 @@
-# The two commands of a newcomer: `make test` and `make reproduce`, in either order, from a fresh clone.
+# The commands of a newcomer: `make quick`, `make reproduce` and `make test`, in any order, from a fresh clone.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# DVC starts stages as `python pipeline/<stage>.py`: the environment's python must come first.
+# DVC starts stages as `python -m lexivert.stages NAME`: the environment's python must come first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # The embedded default needs no network beyond pip, and nothing here reports home.
 # For a model or dataset from the hub: `make reproduce HF_HUB_OFFLINE=0`.
@@ -18,10 +18,10 @@ export PIP_NO_INPUT := 1
 unexport PYTHONPATH VIRTUAL_ENV
 
 .DELETE_ON_ERROR:
-.PHONY: help install reproduce test lint format lock clean distclean
+.PHONY: help install quick reproduce test lint docs docs-check format lock clean distclean
 
 help: ## say what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 install: $(STAMP) ## create .venv with the locked versions
 
@@ -33,8 +33,24 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
+# A small model of its own, in minutes: what params.quick.yaml states replaces values of params.yaml.
+QUICK := build/quick
+quick: $(QUICK)/models/controller ## make a small model in build/quick, and rebuild a sentence from its vector
+	$(BIN)/lexivert roundtrip --model $(QUICK) --trace \
+	  "The silent owl sat by the river, and nobody knew how long it had been there."
+
+$(QUICK)/models/controller: $(STAMP) params.yaml params.quick.yaml
+	$(BIN)/python -m lexivert.stages fetch corpus vocab lexical_maps features token_head index selector controller \
+	  --root $(QUICK) --overrides params.quick.yaml
+	@touch $@
+
+# Metrics are in git, so that `dvc metrics diff REVISION` compares revisions without a cache. But that way a fresh clone
+# has them before it has measured anything, and plain `dvc repro` skips each stage that writes nothing else as soon as
+# the models come out byte by byte as those of dvc.lock. Where nothing has run yet, they are therefore removed first:
+# every stage runs, and every figure is this machine's own.
 reproduce: $(STAMP) ## run every stage that is not up to date, and show the results
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
+	@test -d .dvc/cache || rm -rf metrics/*.json metrics/plots
 	$(BIN)/dvc repro
 	@$(BIN)/python scripts/show_results.py
 
@@ -46,6 +62,12 @@ lint: $(STAMP) ## style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(STAMP) ## write the tables of README.md and docs/ anew, out of metrics/
+	$(BIN)/python scripts/write_tables.py
+
+docs-check: $(STAMP) ## fail if a table of README.md or docs/ differs from metrics/
+	$(BIN)/python scripts/write_tables.py --check
 
 format: $(STAMP) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
@@ -61,7 +83,7 @@ lock: ## solve pyproject.toml anew, but for torch, and write requirements.lock
 
 clean: ## remove data/, models/ and what tools wrote, but not .venv or DVC's cache
 	rm -rf data models .checkpoints dvc_plots build .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
-	find src tests pipeline benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks experiments scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove .venv and DVC's cache
 	rm -rf $(VENV) .dvc/cache .dvc/tmp

@@ -32,6 +32,8 @@ class Rule:
 
 
 ANY = math.inf
+DECISIVE = ("width_192", "cosine_0.7", "cosine_0.6")
+"""Conditions of the robustness sweep with ``robustness.decisive_texts`` texts (params.yaml)."""
 TOLERANCES = (
     # Speeds and sizes of the machine: never the same twice.
     Rule("*.rates.*", absolute=ANY),
@@ -44,16 +46,22 @@ TOLERANCES = (
     Rule("vocab.*"),
     Rule("lexical_maps.*"),
     Rule("features.*"),
-    # A few dozen texts at the edge of what can be read: one that falls on the other side is 4 points of a condition.
+    # Texts at the edge of what can be read: the same texts and noise on every machine, so that only the few fall on
+    # the other side that stand just there: 5 of 100 where a release is judged, 2 of 20 elsewhere.
     Rule("robustness.*.texts"),
-    Rule("robustness.*", absolute=0.17),
-    Rule("evaluate.confidence.*", absolute=0.06),
+    *(Rule(f"robustness.{condition}.*", absolute=0.05) for condition in DECISIVE),
+    Rule("robustness.*_low", absolute=0.13),  # of 20 texts, a bound moves faster than the share
+    Rule("robustness.*_high", absolute=0.13),
+    Rule("robustness.*", absolute=0.1),
+    Rule("evaluate.confidence.*", absolute=0.05),
     # One drawn word changes all that follow, and the mean vector is given one text for all.
     Rule("evaluate.embedding_inversion.*.bleu", absolute=1.0),
     Rule("evaluate.embedding_inversion.hill_climbing.*", absolute=0.05),
     Rule("evaluate.embedding_inversion.mean_vector.*", absolute=0.1),
-    Rule("controller.calibration.*", absolute=0.06),
-    Rule("controller.last.*", relative=0.3),  # means of ten steps that a rounding error in the first has changed
+    Rule("controller.calibration.*", absolute=0.05),
+    Rule("selector.last.partition", relative=0.3),  # near 0: the square of what training drives to 0
+    Rule("selector.last.*", relative=0.1),  # means of ten steps that a rounding error in the first has changed
+    Rule("selector.valid_nats_a_unit.*", relative=0.02),
     # Trained and measured.
     Rule("*loss*", relative=0.05),
     Rule("evaluate.clean.cascade.*exact*", absolute=0.01),

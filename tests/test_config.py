@@ -108,7 +108,7 @@ def test_no_key_has_a_second_default(tmp_path, content, keys):
         (("code", "semantic_share"), 0.0, r"code.semantic_share: .*greater than 0, not 0.0"),
         (("token_head", "learning_rate"), "fast", r"token_head.learning_rate: .*valid number.*, not 'fast'"),
         (("vocab", "min_count", "wrod"), 2, r"vocab.min_count.wrod: no such key; there are word,"),
-        (("controllr",), {}, r"controllr: no such key; there are seed, corpus, .*controller, "),
+        (("controllr",), {}, r"controllr: no such key; there are seed, plugins, corpus, .*controller, "),
         (("selector", "steps"), 905, r"selector.steps: .*multiple of 10, not 905"),
         (("controller", "amp", "damping"), 1.0, r"controller.amp.damping: .*less than 1, not 1.0"),
         (

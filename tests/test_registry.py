@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from lexivert.codes.bindings import BINDINGS
+from lexivert.controller.registry import DECODERS
 from lexivert.errors import LexivertError
+from lexivert.priors import selector_storage, unigram  # noqa: F401 they register their priors
+from lexivert.priors.base import PRIORS
 from lexivert.registry import Registry
 
 
@@ -61,3 +65,11 @@ def test_the_same_factory_may_come_again(shapes):
 def test_names_hold_nothing_that_parts_them_from_an_argument(shapes, name):
     with pytest.raises(LexivertError, match="is no name for a shape"):
         shapes.register(name, label="a shape")
+
+
+def test_what_the_project_itself_has():
+    assert "rotary" in BINDINGS
+    assert {"selector", "unigram", "flat"} <= set(PRIORS)
+    assert "cascade" in DECODERS
+    for registry in (BINDINGS, PRIORS, DECODERS):
+        assert all(entry.label and callable(entry.factory) for entry in registry.values())

@@ -1,4 +1,4 @@
-"""Arguments of the public calls, checked: texts, vectors, words that no text may hold. Every mistake is one line."""
+"""Arguments of the public calls, checked: texts, vectors, words to be left out. Every mistake is one line."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _array(vectors: Any, embed_dim: int) -> npt.NDArray[Any]:
 
 
 def banned_units(words: Any, lexicon: Lexicon) -> list[int]:
-    """Units that hold one of some words as a word of their own, in any casing.
+    """Units that have one of some words as a word of their own, in any casing.
 
     Raises:
         ValueError: ``words`` is no list of strings, or a word is several, or in no unit, so that it had no effect.

@@ -1,4 +1,4 @@
-"""The one place that names files: where each stage's outputs live, and how they are written whole or not at all."""
+"""The one place that names files: where each stage's outputs live, and how they are written, complete or not at all."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Paths:
 
     @property
     def raw(self) -> Path:
-        """Unpacked source material (stage ``fetch``)."""
+        """Unpacked sources (stage ``fetch``)."""
         return self.root / "data" / "raw"
 
     @property
@@ -282,7 +282,7 @@ def read_csv(path: Path, strings: Sequence[str] = ()) -> pd.DataFrame:
 
     Args:
         path: the file.
-        strings: columns that hold text, whatever it looks like: a unit may be "12" or "NA".
+        strings: columns of text, whatever it looks like: a unit may be "12" or "NA".
 
     Raises:
         MissingArtifactError: the file is not there.

@@ -300,7 +300,7 @@ def _batches(texts: Iterator[_Segmented]) -> Iterator[list[_Segmented]]:
 
 
 def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | None) -> Iterator[_Segmented]:
-    """Yield the texts that a vector can hold; note the others in ``skipped``, or stop if that is None."""
+    """Yield the texts that a vector can take; note the others in ``skipped``, or stop if that is None."""
     from lexivert.text.tokenizer import normalize
 
     for line in lines:
@@ -331,7 +331,7 @@ def _readings(model: Lexivert, parts: Iterator[Any], source: Path) -> Iterator[R
 
 
 def _one_row(text: str) -> str:
-    """A misread text may hold a line break; a row must not."""
+    """A misread text may contain a line break; a row must not."""
     return " ".join(text.split())
 
 

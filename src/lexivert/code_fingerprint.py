@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE = "lexivert"
-EXEMPT = frozenset({"lexivert.code_fingerprint", "lexivert.config", "lexivert.errors", "lexivert.yaml_reader"})
-"""Modules that count for no one: params, whose values DVC tracks by themselves, error classes, and this module."""
+EXEMPT = frozenset(
+    {"lexivert.code_fingerprint", "lexivert.config", "lexivert.errors", "lexivert.threads", "lexivert.yaml_reader"}
+)
+"""Modules that count for no one: params, whose values DVC tracks by themselves, error classes, what decides how long
+a stage takes but not what it writes, and this module."""
 
 
 class Import(NamedTuple):
@@ -54,12 +57,12 @@ class Module:
     @cached_property
     def imports(self) -> list[Import]:
         """What the module imports, inside functions too; a string that may be a module's name counts."""
-        return list(self._imports(ast.walk(self._tree)))
+        return list(self._imports(_nodes(self._tree, functions=True)))
 
     @cached_property
     def imports_at_load(self) -> list[Import]:
         """What is imported outside functions. A package's lazy attributes are not."""
-        return [found for found in self._imports(_outside_functions(self._tree)) if not found.quoted]
+        return [found for found in self._imports(_nodes(self._tree, functions=False)) if not found.quoted]
 
     def _imports(self, nodes: Iterable[ast.AST]) -> Iterator[Import]:
         for node in nodes:
@@ -100,7 +103,7 @@ class SourceTree:
         """Modules that an entry runs, itself first and the rest by name, without those that are exempt or empty.
 
         A package counts with what it imports at load; also with what its functions import, if a name is taken from it
-        that is no module of its own.
+        that is no module of its own. The top package, which is but a door, counts in that case alone.
 
         Args:
             entry: dotted name of a module, or a script outside the package.
@@ -135,9 +138,9 @@ class SourceTree:
         for imported, attribute, _ in module.imports_at_load if at_load else module.imports:
             parts = imported.split(".")
             if parts[0] == PACKAGE:
-                yield from ((".".join(parts[:depth]), True) for depth in range(1, len(parts)))
+                yield from ((".".join(parts[:depth]), True) for depth in range(2, len(parts)))
                 if attribute is not None and self.module(f"{imported}.{attribute}"):
-                    yield from ((imported, True), (f"{imported}.{attribute}", False))
+                    yield from ((imported, True), (f"{imported}.{attribute}", False))[imported == PACKAGE :]
                 else:
                     yield imported, False
 
@@ -166,8 +169,14 @@ def _fields(node: ast.AST) -> Iterator[str]:
             yield f"{name} {value!r}"
 
 
-def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+def _nodes(node: ast.AST, *, functions: bool) -> Iterator[ast.AST]:
+    """All nodes below one, but for what only type checkers read, and without ``functions`` for what is in these."""
     for child in ast.iter_child_nodes(node):
         yield child
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield from _outside_functions(child)
+        is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if (functions or not is_function) and not _is_type_checking(child):
+            yield from _nodes(child, functions=functions)
+
+
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"

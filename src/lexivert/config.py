@@ -46,9 +46,9 @@ class CorpusParams(_Section):
     text_field: str
     """Column of the text in ``.jsonl``, ``.parquet`` and hub datasets."""
     valid_share: Share
-    """Share of sentences in whole validation documents."""
+    """Share of sentences in complete validation documents."""
     test_share: Share
-    """Share of sentences in whole test documents."""
+    """Share of sentences in complete test documents."""
     max_sentence_words: PositiveInt
     """Longer sentences are cut at clause ends, in whitespace words."""
     max_documents: NonNegativeInt
@@ -62,7 +62,7 @@ class CorpusParams(_Section):
 
 
 class KindCounts(_Section):
-    """One whole number for each unit kind that is counted."""
+    """One integer for each unit kind that is counted."""
 
     word: PositiveInt
     cased: PositiveInt
@@ -126,14 +126,14 @@ class FeaturesParams(_Section):
     tokens_per_batch: PositiveInt
     """Word pieces a batch, padding included."""
     max_train_sentences: NonNegativeInt
-    """Training sentences encoded, drawn at random; 0 for all. Validation and test are always encoded whole."""
+    """Training sentences encoded, drawn at random; 0 for all. Validation and test are always encoded in full."""
 
 
 class CodeParams(_Section):
     """The vector's layout."""
 
     embed_dim: PositiveInt
-    """Width of the whole vector, D; the order part has D - H dimensions and must be even."""
+    """Width of the full vector, D; the order part has D - H dimensions and must be even."""
     semantic_share: Annotated[float, Field(gt=0.0, lt=1.0)]
     """Energy of the semantic prefix in the vector, a."""
     identity_share: Share
@@ -203,7 +203,7 @@ class IndexParams(_Section):
     ef_search: PositiveInt
     """Width of the search, for HNSW."""
     search_dims: NonNegativeInt
-    """Leading code dimensions that FAISS searches and frequent units are compared in; hits are rescored with whole
+    """Leading code dimensions that FAISS searches and frequent units are compared in; hits are rescored with full
     codes. 0: all."""
     shortlist: PositiveInt
     """Hits rescored of a search in few dimensions, where the best stand out."""
@@ -223,7 +223,7 @@ class SelectorWeights(_Section):
 
 
 class BagOfWordsParams(_Section):
-    """First phase of the Selector's training: which units a text holds, given its semantic prefix alone."""
+    """First phase of the Selector's training: which units a text has, given its semantic prefix alone."""
 
     batch_size: Annotated[int, Field(ge=4)]
     """Texts a step."""
@@ -322,7 +322,7 @@ class CascadeParams(_Section):
     margin: NonNegativeFloat
     """Nats by which a likely length may fall short of the likeliest."""
     long_from: PositiveInt
-    """Units from which on a length is tried only if the vector's later positions hold evidence for it."""
+    """Units from which on a length is tried only if the vector's later positions show evidence for it."""
     max_positions: PositiveInt
     """Most positions decoded anew for one vector, of all its lengths together."""
     batch: PositiveInt

@@ -170,7 +170,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         return self.encoder.segmenter.surface(self.encoder.segment(arguments.check_texts([text]))[0])
 
     def fits(self, text: str) -> bool:
-        """Whether a vector can hold a text; one of far too many characters is refused at once.
+        """Whether a vector can take a text; one of far too many characters is refused at once.
 
         Raises:
             ValueError: it is no string or holds lone surrogates.
@@ -236,7 +236,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             scores: give back ``Reading``s, with what is known of each text, in place of strings.
             trace: the same, with every step of the rebuild.
             prefix: how every text is known to begin.
-            banned: single words that no text may hold, in any casing; each must be a word of some unit.
+            banned: single words that no text may contain, in any casing; each must be a word of some unit.
 
         Raises:
             ValueError: wrong shape, a prefix too long for a vector, or a banned word that is none.

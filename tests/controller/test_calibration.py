@@ -6,10 +6,12 @@ import torch
 import torch.nn.functional as F
 from scipy.special import expit
 
+from lexivert.codes.corruption import blends
 from lexivert.codes.superposition import join_parts, split_parts
-from lexivert.controller.calibration import blends, calibrate, fit_logistic, mixed_cosines, right_units
-from lexivert.controller.cascade import Cascade
+from lexivert.controller.calibration import calibrate, fit_logistic, mixed_cosines, right_units
 from lexivert.controller.confidence import Calibration
+from lexivert.controller.controller import Controller
+from lexivert.controller.observation import Observation
 from lexivert.data.encoded_texts import EncodedTexts
 
 
@@ -26,62 +28,66 @@ def test_noise_levels_take_turns():
     assert cosines[7:14] == cosines[:7]
 
 
-def test_a_blend_lies_between_two_vectors_and_nearer_to_the_first():
-    vectors = torch.eye(5)
-    found = blends(vectors, torch.Generator().manual_seed(0))
-    assert found.shape == (4, 5)
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(4))
-    for row, blend in enumerate(found):
-        first, second = blend[row].item(), blend[row + 1].item()
-        assert first >= second > 0.3 * first
-        assert blend.count_nonzero() == 2
-
-
 @pytest.fixture(scope="module")
 def calibrated(make_world):
     world = make_world(300, 256, positions=24)
     units = world.drawn(140, 9, seed=5)
-    semantic = F.normalize(torch.randn(140, 8, generator=torch.Generator().manual_seed(0)), dim=1)
-    texts = EncodedTexts([], units, semantic.half().float())
-    decoder = Cascade(world.proposer)
-    return world, decoder, *calibrate(decoder, texts, 140, seed=0)
+    prefixes = F.normalize(torch.randn(140, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+    texts = EncodedTexts([], units, prefixes.half().float())
+    return world, *calibrate(Controller(world.parts), texts, 140, seed=0)
 
 
 def test_it_says_what_it_saw(calibrated):
-    *_, calibration, report = calibrated
-    assert report["texts"] == 140
-    assert report["blends"] == 20
-    assert report["proven"] == pytest.approx(1 / 7, abs=0.01)
-    assert 0.2 < report["exact_match"] < 0.95
+    _, calibration, metrics = calibrated
+    assert metrics["texts"] == 140
+    assert metrics["blends"] == 20
+    assert metrics["verified"] == pytest.approx(1 / 7, abs=0.01)
+    assert 0.2 < metrics["exact_match"] < 0.95
     assert calibration != Calibration.none()
 
 
 def test_blends_of_other_texts_are_doubted_and_noisy_ones_believed(calibrated):
-    world, decoder, calibration, _ = calibrated
+    world, calibration, _ = calibrated
     texts = world.drawn(40, 9, seed=77)
-    semantic = F.normalize(torch.randn(40, 8, generator=torch.Generator().manual_seed(1)), dim=1)
-    vectors = join_parts(semantic, world.vectors(texts), 0.5)
+    prefixes = F.normalize(torch.randn(40, 8, generator=torch.Generator().manual_seed(1)), dim=1)
+    vectors = join_parts(prefixes, world.vectors(texts), 0.5)
     generator = torch.Generator().manual_seed(2)
-    checked = Cascade(decoder.proposer, calibration)
+    controller = Controller(world.parts, calibration)
     confidence = []
     for given in (
         blends(vectors, generator),
         F.normalize(vectors + 0.02 * torch.randn(vectors.shape, generator=generator), dim=1),
     ):
         prefix, order = split_parts(given, 8)
-        confidence.append(checked.decode_all(order, prefix, 32, "").confidence)
+        confidence.append(controller.decode_all(Observation.of(order, prefix), 32, "").confidence)
     assert confidence[0].mean() < 0.3
     assert confidence[1].mean() > 0.8
+
+
+def test_rare_lengths_are_drawn_more_often(make_world):
+    """Of 360 texts of 2 units and 40 of 7, a third as many are drawn of the latter: 40^.5 to 360^.5."""
+    world = make_world(300, 256, positions=24)
+    texts = EncodedTexts([], world.drawn(360, 2, seed=1) + world.drawn(40, 7, seed=2), torch.zeros(400, 8))
+    lengths = []
+
+    class Reader(Controller):
+        def decode(self, observed, *, trace=False):
+            found = super().decode(observed, trace=trace)
+            lengths.extend(len(units) for units in found.units)
+            return found
+
+    calibrate(Reader(world.parts), texts, 80, seed=0)
+    long = sum(length > 4 for length in lengths[:80])
+    assert 12 <= long <= 30  # expected: 80 · (40 / 40^.5) / (40 / 40^.5 + 360 / 360^.5) = 20, and 8 if drawn evenly
 
 
 def test_nothing_to_calibrate_on_leaves_scores_as_they_are(make_world, caplog):
     """One text without noise comes back."""
     world = make_world(300, 256, positions=24)
-    units = world.drawn(21, 1, seed=5)
-    texts = EncodedTexts([], units, torch.ones(21, 8))
-    calibration, report = calibrate(Cascade(world.proposer), texts, 1, seed=0)
+    texts = EncodedTexts([], world.drawn(21, 1, seed=5), torch.ones(21, 8))
+    calibration, metrics = calibrate(Controller(world.parts), texts, 1, seed=0)
     assert calibration == Calibration.none()
-    assert report == {"texts": 1, "blends": 0, "exact_match": 1.0, "proven": 1.0}
+    assert metrics == {"texts": 1, "blends": 0, "exact_match": 1.0, "verified": 1.0}
     assert "came out alike" in caplog.text
 
 

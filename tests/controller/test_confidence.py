@@ -49,7 +49,7 @@ def test_without_calibration_a_text_is_right_if_all_its_units_are():
     assert units[1:] == [pytest.approx([0.7]), []]
 
 
-def test_proven_texts_are_certain_and_others_are_weighed():
+def test_verified_texts_are_certain_and_others_are_weighed():
     calibration = Calibration((0.0, 0.0, 0.0, 0.0, 1.0, 0.0, -2.0), (0.5, 0.25, 1.0))
     scores = [[0.9, 0.2], [0.6, 0.5]]
     features = text_features(scores, torch.tensor([1.0, 0.7]), torch.zeros(2), 500)

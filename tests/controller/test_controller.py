@@ -83,7 +83,7 @@ def test_batches_are_joined(world):
 
 def test_a_trace_is_passed_on(world):
     found = Controller(world.parts).decode(world.observed(world.vectors([[5, 6]])), trace=True)
-    assert [step.unit for step in found.steps[0]][0] == EOS
+    assert next(step.unit for step in found.steps[0]) == EOS
     assert found.steps[0][-1].buffer == (5, 6)
 
 
@@ -113,7 +113,7 @@ def test_the_algorithm_is_the_one_that_the_params_name(world):
     params = section("controller", algorithm="amp_selector")
     assert isinstance(Controller(replace(world.parts, params=params)).algorithm, AmpDecoder)
     unknown = replace(world.parts, params=section("controller", algorithm="guess"))
-    with pytest.raises(LexivertError, match="no decoding algorithm 'guess', but .*cascade"):
+    with pytest.raises(LexivertError, match=r"no decoding algorithm .guess., but .*cascade"):
         Controller(unknown)
 
 

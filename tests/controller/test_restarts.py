@@ -46,7 +46,9 @@ class Listed(Counted):
     def restart(self, observed, pairs):
         self.asked.append([length for length, _ in pairs])
         count = len(pairs)
-        return DecodeResult([[1]] * count, [[0.1]] * count, torch.zeros(count), torch.zeros(count).bool(), [[]] * count)
+        return DecodeResult(
+            [[1]] * count, [[0.1]] * count, torch.zeros(count), torch.zeros(count).bool(), [[]] * count
+        )
 
 
 def evidence(positions, values):
@@ -117,7 +119,7 @@ class Told(AmpDecoder):
 
     spoken_for: frozenset[int] = frozenset()
 
-    def later_half_evidence(self, observed, lengths):  # noqa: ARG002 told without looking
+    def later_half_evidence(self, observed, lengths):
         return torch.tensor([1.0 if n in self.spoken_for else -1.0 for n in lengths])
 
 
@@ -189,9 +191,7 @@ def test_restarts_over_shared_lists_equal_runs_one_by_one(make_world):
     """With lists that have every unit; each restart keeps its own length, damping and variance scale."""
     world = make_world(60, 64, positions=12)
     parts = world.parts.with_prior(unigram(world.codebook.log_prior))
-    order = add_noise(
-        world.vectors(world.texts([7], seed=3)), torch.tensor([0.7]), torch.Generator().manual_seed(0)
-    )
+    order = add_noise(world.vectors(world.texts([7], seed=3)), torch.tensor([0.7]), torch.Generator().manual_seed(0))
     observed, damped = world.observed(order), RestartParams(damping=0.5, variance_scale=1.0)
     pairs = [(7, USUAL), (5, USUAL), (7, BOLD), (9, damped)]
     together = Restarts(parts, amp_of(parts)).restart(observed, pairs)

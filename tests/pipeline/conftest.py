@@ -20,13 +20,6 @@ from lexivert.yaml_reader import overridden, read_yaml
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of this folder use one project, so one worker runs them."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("pipeline"))
-
-
 @dataclass(frozen=True)
 class Project:
     """A project folder and its commands."""
@@ -59,7 +52,7 @@ class Project:
     def run(self, *command: str) -> tuple[int, str]:
         """Exit code and everything that was printed."""
         process = self.start(*command)
-        output = process.communicate(timeout=600)[0]
+        output = process.communicate()[0]
         return process.returncode, output
 
     def repro(self, *arguments: str) -> str:

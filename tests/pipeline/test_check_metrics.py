@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sections import repository_params
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -40,6 +42,13 @@ def test_flatten_names_figures_by_stage_and_section(check):
         ("evaluate.noisy.cascade.exact_match", 0.91, 0.875, False),
         ("token_head.final.loss", 2.0, 2.09, True),
         ("token_head.final.loss", 2.0, 2.11, False),
+        ("robustness.width_192-cosine_1-units_1_32-float32.cascade.exact_match", 0.97, 0.93, True),
+        ("robustness.width_192-cosine_1-units_1_32-float32.cascade.exact_match", 0.97, 0.91, False),
+        ("robustness.width_192-cosine_1-units_1_32-float32.cascade.texts", 100, 99, False),
+        ("robustness.width_256-cosine_1-units_1_32-float32.cascade.exact_match", 0.95, 0.86, True),
+        ("robustness.width_256-cosine_1-units_1_32-float32.cascade.exact_match", 0.95, 0.8, False),
+        ("selector.last.infonce", 5.0, 5.4, True),
+        ("selector.last.infonce", 5.0, 5.6, False),
         ("evaluate.rates.cascade_texts_per_second", 80.0, 800.0, True),
         ("evaluate.clean.cascade.bleu_signature", "nrefs:1|v:2", "nrefs:1|v:2", True),
         ("evaluate.clean.cascade.bleu_signature", "nrefs:1|v:2", "nrefs:1|v:3", False),
@@ -47,6 +56,11 @@ def test_flatten_names_figures_by_stage_and_section(check):
 )
 def test_tolerances(check, name, committed, fresh, agrees):
     assert check.agrees(name, committed, fresh) is agrees
+
+
+def test_decisive_conditions_are_those_of_the_params(check):
+    assert repository_params().robustness.decisive == check.DECISIVE
+    assert repository_params().robustness.decisive_texts >= 100
 
 
 def test_missing_and_new_figures_are_differences(check):

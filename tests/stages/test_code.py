@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,16 @@ def test_the_same_bytes_again(written):
     assert {path: path.read_bytes() for path in written.rglob("*.txt")} == before
 
 
+def test_plugins_count_for_every_stage(written):
+    plugin = written.parents[1] / "ours.py"
+    plugin.write_text("from lexivert.codes.bindings import BINDINGS\n")
+    params = repository_params().model_copy(update={"plugins": (str(plugin),)})
+    code.run(Paths(written.parents[1]), params)
+    for file in written.rglob("*.txt"):
+        assert re.search(r"^\w{16} ours$", file.read_text(), flags=re.MULTILINE)
+    code.run(Paths(written.parents[1]), repository_params())
+
+
 def test_without_a_lock_there_is_one_line(tmp_path):
     with pytest.raises(MissingArtifactError, match=r"requirements\.lock is missing"):
         code.run(Paths(tmp_path), repository_params())
@@ -64,7 +75,17 @@ def test_every_package_behind_a_library_is_locked():
 
 def test_every_library_of_the_stages_is_known_to_decide_or_not():
     """A library that is new to the package has to be entered in ``LIBRARIES`` or here."""
-    indifferent = {"pydantic", "ruamel", "tqdm", "typer", "rich", "yaml", "threadpoolctl", "filelock", "dvc"}
+    indifferent = {
+        "pydantic",
+        "ruamel",
+        "tqdm",
+        "typer",
+        "rich",
+        "yaml",
+        "threadpoolctl",
+        "filelock",
+        "huggingface_hub",
+    }
     tree = SourceTree()
     imported = set().union(*(tree.libraries(f"lexivert.stages.{stage}") for stage in STAGES if stage != "code"))
     assert imported - set(sys.stdlib_module_names) - indifferent <= code.LIBRARIES.keys()

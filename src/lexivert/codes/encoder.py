@@ -101,7 +101,7 @@ class Encoder:
         return units
 
     def fits(self, text: str) -> bool:
-        """Whether a vector can hold a text.
+        """Whether a vector can take a text.
 
         Raises:
             ValueError: see ``normalize``.

@@ -49,7 +49,7 @@ class TrainingUnits:
 
 
 def feature_duplicates(readings: Sequence[str], features: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Label units that the head can't tell apart: alike but for case, with features that agree (cosine > .999).
+    """Label units that the head can't distinguish: alike but for case, with features that agree (cosine > .999).
 
     Shape: (V,), the label is the first such unit's id.
     """

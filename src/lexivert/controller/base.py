@@ -51,7 +51,7 @@ class Parts:
         return replace(self, prior=prior)
 
     def without(self, units: Sequence[int]) -> Parts:
-        """The same parts for texts that hold none of some units."""
+        """The same parts for texts without some units."""
         return replace(self, prior=self.prior.without(units))
 
     def to(self, device: torch.device | str) -> Parts:

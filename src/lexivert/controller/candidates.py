@@ -90,7 +90,7 @@ class CandidateSearch:
         return Hits(scores, units)
 
     def _searches(self, frequent_only: Tensor, variance: Tensor) -> Iterator[tuple[Tensor, Callable[..., Hits]]]:
-        """Tell which positions are searched how: the less noise, the fewer code dimensions tell the units apart.
+        """Tell which positions are searched how: the less noise, the fewer code dimensions distinguish the units.
 
         In d of O dimensions the right unit's inner product stands ``sqrt(d / (1 + O·variance))`` deviations above
         those of the units that have nothing to do with the evidence. An index other than Flat is left to itself.

@@ -44,7 +44,7 @@ class Controller:
         return Controller(parts, self.calibration)
 
     def without(self, units: Sequence[int]) -> Controller:
-        """The same controller for texts that hold none of some units."""
+        """The same controller for texts without some units."""
         return self.with_parts(self.parts.without(units))
 
     def to(self, device: torch.device | str) -> Controller:

@@ -40,7 +40,7 @@ FORMAT, VERSION = "lexivert", 1
 CONFIG, LEXICON, CODES = "config.json", "lexicon.parquet", "unit_codes.safetensors"
 PRIOR, BACKBONE, CARD = "prior", "backbone", "README.md"
 FILES = frozenset({CONFIG, LEXICON, CODES, PRIOR, INDEX_FILE, BACKBONE, CARD})
-"""All that a model folder may hold, ``.gitattributes`` of a hub's copy aside."""
+"""All that a model folder may contain, ``.gitattributes`` of a hub's copy aside."""
 _ADVICE = "save or download the model again"
 
 

@@ -72,7 +72,7 @@ def write_features(
     Shards lie in ``checkpoints/<fingerprint of backbone and texts>`` and stay there: the caller removes them.
 
     Raises:
-        LexivertError: the backbone gives a feature that float16 can't hold.
+        LexivertError: the backbone gives a feature beyond float16's range.
     """
     distinct, inverse = deduplicate(texts)
     folder = checkpoints / _fingerprint(backbone, distinct, tokens_per_batch)

@@ -59,7 +59,7 @@ def exact_match(references: Sequence[str], hypotheses: Sequence[str]) -> float:
 
 
 def unit_accuracy(references: Sequence[Sequence[int]], hypotheses: Sequence[Sequence[int]]) -> float:
-    """Share of positions that hold the right unit, over all texts together.
+    """Share of positions with the right unit, over all texts together.
 
     Positions are compared from the start. A text counts max(len(reference), len(hypothesis)) positions, so that units
     too many and too few are both wrong; two empty texts count one right position (EOS).

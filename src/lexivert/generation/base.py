@@ -26,7 +26,7 @@ class Generator(Protocol):
         ...
 
     def without(self, units: Sequence[int]) -> Self:
-        """The same generator for texts that hold none of some units."""
+        """The same generator for texts without some units."""
         ...
 
 

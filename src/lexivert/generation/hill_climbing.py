@@ -39,7 +39,7 @@ class HillClimbing:
         self._drafter = MaskPredict(prior, encoder.config.code.max_units + 1, repeatable)
 
     def without(self, units: Sequence[int]) -> HillClimbing:
-        """The same generator for texts that hold none of some units."""
+        """The same generator for texts without some units."""
         return HillClimbing(self.encoder, self._drafter.prior.without(units), self.rounds, self.repeatable)
 
     def generate(self, prefixes: Tensor, known: Tensor | None = None) -> list[list[int]]:

