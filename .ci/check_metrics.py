@@ -32,11 +32,7 @@ class Rule:
 
 
 ANY = math.inf
-DECISIVE = (
-    "width_192-cosine_1-units_1_32-float32",
-    "width_default-cosine_0.7-units_1_40-float32",
-    "width_default-cosine_0.6-units_1_40-float32",
-)
+DECISIVE = ("width_192", "cosine_0.7", "cosine_0.6")
 """Conditions of the robustness sweep with ``robustness.decisive_texts`` texts (params.yaml)."""
 TOLERANCES = (
     # Speeds and sizes of the machine: never the same twice.

@@ -65,7 +65,7 @@ def test_blends_of_other_texts_are_doubted_and_noisy_ones_believed(calibrated):
 
 
 def test_rare_lengths_are_drawn_more_often(make_world):
-    """Of 360 texts of 2 units and 40 of 7, a third as many are drawn of the latter, not a ninth: 1 to 40^.5 / 360^.5."""
+    """Of 360 texts of 2 units and 40 of 7, a third as many are drawn of the latter: 40^.5 to 360^.5."""
     world = make_world(300, 256, positions=24)
     texts = EncodedTexts([], world.drawn(360, 2, seed=1) + world.drawn(40, 7, seed=2), torch.zeros(400, 8))
     lengths = []
