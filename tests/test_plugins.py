@@ -34,12 +34,21 @@ def write(path, name):
     return path
 
 
-def test_a_file_is_imported_once(tmp_path):
+def test_a_file_is_imported_once_and_so_are_its_copies(tmp_path):
     path = write(tmp_path / "ours.py", "ours_once")
+    (module,) = plugins.load([path])
+    copy = write(tmp_path / "copy.py", "ours_once")
+    assert plugins.load([str(path), path, copy]) == [module] * 3
+    assert PRIORS.make("ours_once") is module.load
+
+
+def test_a_file_that_has_changed_is_imported_again(tmp_path):
+    path = write(tmp_path / "ours.py", "ours_changed")
     plugins.load([path])
-    factory = PRIORS.make("ours_once")
-    plugins.load([str(path), path])
-    assert PRIORS.make("ours_once") is factory
+    path.write_text(path.read_text().replace("one of ours", "a better one"))
+    (module,) = plugins.load([path])
+    assert PRIORS.make("ours_changed") is module.load
+    assert PRIORS["ours_changed"].label == "a better one"
 
 
 def test_two_files_of_one_name(tmp_path):
@@ -50,7 +59,7 @@ def test_two_files_of_one_name(tmp_path):
 
 
 def test_a_file_that_is_missing(tmp_path):
-    with pytest.raises(LexivertError, match=r"plugins: there is no file .*absent\.py"):
+    with pytest.raises(LexivertError, match=r"plugins: .*absent\.py is not there"):
         plugins.load([tmp_path / "absent.py"])
 
 

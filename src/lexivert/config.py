@@ -335,7 +335,7 @@ class ControllerParams(_Section):
     """Rules of the decoding loops, and the calibration of their confidences (stage ``controller``)."""
 
     prior: str
-    """Name of the prior over units, an entry of ``priors.base.PRIORS``; what follows a colon is handed to it."""
+    """Name of the prior over units, an entry of ``priors.base.PRIORS``; ``name:folder`` names its files, too."""
     algorithm: str
     """Name of the decoding algorithm, an entry of ``controller.registry.DECODERS``."""
     calibration_texts: Annotated[int, Field(ge=20)]

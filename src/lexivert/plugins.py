@@ -11,6 +11,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 from lexivert.errors import LexivertError
 from lexivert.yaml_reader import read_yaml
@@ -18,17 +19,19 @@ from lexivert.yaml_reader import read_yaml
 PARAMS = "params.yaml"
 
 
-def load(files: Iterable[Path | str]) -> None:
-    """Import Python files that register parts, each once in a process.
+def load(files: Iterable[Path | str]) -> list[ModuleType]:
+    """Import Python files that register parts; of files with the same content the first that is met, once.
 
     Args:
         files: paths of the files.
 
+    Returns:
+        Their modules.
+
     Raises:
         LexivertError: a file is missing or fails; the message names it.
     """
-    for file in files:
-        _load(Path(file).resolve())
+    return [_load(Path(file).resolve()) for file in files]
 
 
 def load_of_project(root: Path) -> None:
@@ -47,23 +50,23 @@ def load_of_project(root: Path) -> None:
     load(root / file for file in files)
 
 
-def _load(path: Path) -> None:
-    name = f"lexivert_plugin_{path.stem}_{hashlib.blake2b(bytes(path), digest_size=4).hexdigest()}"
+def _load(path: Path) -> ModuleType:
+    if not path.is_file() or path.suffix != ".py":
+        reason = "is no Python file; its name must end in .py" if path.exists() else "is not there"
+        raise LexivertError(f"plugins: {path} {reason}")
+    name = f"lexivert_plugin_{hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()}"
     if name in sys.modules:
-        return
-    if not path.is_file():
-        raise LexivertError(f"plugins: there is no file {path}")
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise LexivertError(f"plugins: {path} is no Python file; its name must end in .py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up while it is executed
     try:
         spec.loader.exec_module(module)
-    except LexivertError as error:
-        del sys.modules[name]
-        raise LexivertError(f"plugins: {path}: {error}") from error
     except Exception as error:
         del sys.modules[name]
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise LexivertError(f"plugins: {path} fails: {type(error).__name__}: {reason}") from error
+        kind = "" if isinstance(error, LexivertError) else f" fails: {type(error).__name__}"
+        raise LexivertError(f"plugins: {path}{kind}: {reason}") from error
+    return module

@@ -10,6 +10,7 @@ from lexivert.encoders.base import (
     SentenceEncoder,
     TokenEncoder,
     load_encoder,
+    split_name,
 )
 from lexivert.encoders.features import write_features
 from lexivert.encoders.huggingface import HuggingFaceEncoder
@@ -46,6 +47,14 @@ def test_what_has_no_colon_is_a_hugging_face_model(tiny_backbone):
         encoder = load_encoder(section("backbone", model=model, device="cpu", max_tokens=64))
         assert isinstance(encoder, HuggingFaceEncoder)
         assert encoder.width == 32
+
+
+def test_what_stands_on_either_side_of_the_colon(tmp_path):
+    (tmp_path / "a:b").mkdir()
+    assert split_name("lengths:3") == ("lengths", "3")
+    assert split_name("nobody:knows:this") == ("nobody", "knows:this")
+    assert split_name("org/model") == (HUGGING_FACE, "org/model")
+    assert split_name(str(tmp_path / "a:b")) == (HUGGING_FACE, str(tmp_path / "a:b"))
 
 
 def test_a_folder_whose_name_holds_a_colon_is_read(tmp_path, tiny_backbone):

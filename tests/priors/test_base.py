@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_the_unigram_prior_of_a_lexicon(lexicon, config, tmp_path):
     assert torch.equal(prior.output.bias, expected.output.bias)
 
 
-def test_a_factory_is_told_what_stands_behind_the_colon(lexicon, config, tmp_path):
+def test_a_factory_is_given_the_folder_that_stands_behind_the_colon(lexicon, config, tmp_path):
     seen = []
 
     def load_noted(source: PriorSource) -> FixedPrior:
@@ -72,9 +72,8 @@ def test_a_factory_is_told_what_stands_behind_the_colon(lexicon, config, tmp_pat
     PRIORS.register("noted", label="noted")(load_noted)
     load_prior("noted", lexicon, config, tmp_path)
     load_prior("noted:models/mine:2", lexicon, config, tmp_path)
-    assert [source.argument for source in seen] == ["", "models/mine:2"]
-    assert (seen[0].lexicon, seen[0].config, seen[0].folder) == (lexicon, config, tmp_path)
-    assert dataclasses.is_dataclass(seen[0])
+    assert [source.folder for source in seen] == [tmp_path, Path("models/mine:2")]
+    assert all((source.lexicon, source.config) == (lexicon, config) for source in seen)
 
 
 def test_a_prior_that_nobody_registered(lexicon, config, tmp_path):

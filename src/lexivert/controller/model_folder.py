@@ -24,7 +24,7 @@ from lexivert.codes.encoder import Encoder
 from lexivert.config import BackboneParams, ModelConfig
 from lexivert.controller import storage
 from lexivert.controller.controller import Controller
-from lexivert.encoders.base import ENCODERS, SentenceEncoder, load_encoder
+from lexivert.encoders.base import HUGGING_FACE, SentenceEncoder, load_encoder, split_name
 from lexivert.encoders.huggingface import is_local
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
 from lexivert.priors.base import Prior
@@ -123,6 +123,8 @@ def _check_target(folder: Path) -> None:
 
 def _content(encoder: Encoder, decoder: Controller) -> dict[str, Any]:
     """What ``config.json`` says. Device and local folders are this machine's affair and mean nothing elsewhere."""
+    params = decoder.parts.params
+    params = params.model_copy(update={"prior": params.prior.partition(":")[0]})
     model = encoder.config.model_dump(mode="json")
     model["backbone"]["device"] = "auto"
     if _is_local(encoder.config.backbone.model):
@@ -136,22 +138,18 @@ def _content(encoder: Encoder, decoder: Controller) -> dict[str, Any]:
         "units": len(encoder.codes),
         "order_width": encoder.config.order_width,
         "model": model,
-        "decoding": storage.decoding_of(decoder.parts.params, decoder.calibration),
+        "decoding": storage.decoding_of(params, decoder.calibration),
     }
 
 
-def _split(model: str) -> tuple[str, str]:
-    """Registered encoder's name with its colon, or nothing, and what it is given."""
-    name, colon, argument = model.partition(":")
-    return (f"{name}:", argument) if colon and name in ENCODERS else ("", model)
-
-
 def _is_local(model: str) -> bool:
-    return is_local(_split(model)[1])
+    return is_local(split_name(model)[1])
 
 
 def _with_argument(model: str, argument: str) -> str:
-    return _split(model)[0] + argument
+    """The same encoder, given something else."""
+    name = split_name(model)[0]
+    return argument if name == HUGGING_FACE else f"{name}:{argument}"
 
 
 def _save_prior(prior: Prior, folder: Path) -> None:

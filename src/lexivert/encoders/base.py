@@ -88,15 +88,24 @@ def load_hugging_face(params: BackboneParams) -> SentenceEncoder:
     return HuggingFaceEncoder.load(params)
 
 
+def split_name(model: str) -> tuple[str, str]:
+    """Name of an entry of ``ENCODERS``, and what it is given: the two sides of the colon of ``backbone.model``.
+
+    What has no colon, or is a file whose name holds one, is given to the entry for Hugging Face's format.
+    """
+    name, colon, argument = model.partition(":")
+    if not colon or (name not in ENCODERS and Path(model).exists()):
+        return HUGGING_FACE, model
+    return name, argument
+
+
 def load_encoder(params: BackboneParams) -> SentenceEncoder:
     """Build the encoder that ``backbone.model`` names.
 
     Raises:
         LexivertError: there is no such encoder or model, or it can't be loaded; an encoder's width is not positive.
     """
-    name, colon, argument = params.model.partition(":")
-    if not colon or (name not in ENCODERS and Path(params.model).exists()):
-        name, argument = HUGGING_FACE, params.model
+    name, argument = split_name(params.model)
     encoder = ENCODERS.make(name)(params.model_copy(update={"model": argument}))
     if encoder.width < 1:
         raise LexivertError(f"backbone.model is {params.model!r}: an encoder of width {encoder.width}")

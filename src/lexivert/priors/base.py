@@ -93,14 +93,14 @@ class PriorSource:
     Attributes:
         lexicon: the units; their unigram probabilities among them.
         config: of the model.
-        folder: where stage ``selector`` left a trained prior; a prior that needs none does not look at it.
-        argument: what stands behind the colon in ``controller.prior``, such as a path; empty if nothing does.
+        folder: of a trained prior; one that needs none does not look at it. In a project it is what stands behind the
+            colon in ``controller.prior``, else where stage ``selector`` left the Selector; in a model folder it is
+            ``prior``, where the prior's own ``save(folder)``, if it has one, has written.
     """
 
     lexicon: Lexicon
     config: ModelConfig
     folder: Path
-    argument: str = ""
 
     def log_prior(self) -> Tensor:
         """Log unigram probability of every unit. Shape: (V,)."""
@@ -115,16 +115,16 @@ def load_prior(name: str, lexicon: Lexicon, config: ModelConfig, folder: Path) -
     """Make the prior that ``controller.prior`` names.
 
     Args:
-        name: an entry of ``PRIORS``, or one with an argument behind a colon.
+        name: an entry of ``PRIORS``, or one with a folder behind a colon.
         lexicon: the units.
         config: of the model.
-        folder: of a trained prior.
+        folder: of a trained prior, if none stands behind a colon.
 
     Raises:
         LexivertError: it is not registered, or its files are missing or damaged.
     """
-    entry, _, argument = name.partition(":")
-    return PRIORS.make(entry)(PriorSource(lexicon, config, folder, argument))
+    entry, _, own = name.partition(":")
+    return PRIORS.make(entry)(PriorSource(lexicon, config, Path(own) if own else folder))
 
 
 def ruled_out_eos(output: OutputLayer) -> OutputLayer:

@@ -9,6 +9,7 @@ then ``controller.prior: causal:FOLDER``.
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -136,17 +137,25 @@ class CausalPrior:
 
     def to(self, device: torch.device | str) -> CausalPrior:
         """The same prior on a device."""
-        return CausalPrior(self.output.to(device), self.network.to(device))
+        return CausalPrior(self.output.to(device), copy.deepcopy(self.network).to(device))
+
+    def save(self, folder: Path) -> None:
+        """Write what ``load_causal`` reads; the folder is replaced if it is there."""
+        weights = {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()}
+        with artifacts.atomic_path(folder) as temporary:
+            temporary.mkdir()
+            save_file(weights, temporary / WEIGHTS)
+            artifacts.write_json(temporary / SIZES, asdict(self.network.sizes))
 
 
 @PRIORS.register("causal", label="causal transformer")
 def load_causal(source: PriorSource) -> CausalPrior:
-    """Read the folder that stands behind the colon in ``controller.prior``.
+    """Read what ``CausalPrior.save`` wrote.
 
     Raises:
         MissingArtifactError, DamagedArtifactError: it is not there, or of another model.
     """
-    folder = artifacts.require(Path(source.argument))
+    folder = artifacts.require(source.folder)
     sizes = Sizes(**artifacts.read_json(folder / SIZES))
     needed = (len(source.lexicon), source.config.semantic_width, source.config.code.max_units + 1)
     if (sizes.units, sizes.semantic_width, sizes.positions) != needed:
@@ -190,13 +199,9 @@ def train_causal(
         config,
         label="causal transformer",
     )
-    with artifacts.atomic_path(folder) as temporary:
-        temporary.mkdir()
-        save_file(
-            {name: value.cpu().contiguous() for name, value in network.state_dict().items()}, temporary / WEIGHTS
-        )
-        artifacts.write_json(temporary / SIZES, asdict(sizes))
-    return _prior_of(network)
+    prior = _prior_of(network)
+    prior.save(folder)
+    return prior
 
 
 def _losses(network: CausalTransformer, batch: SelectorBatch, _progress: Progress) -> Mapping[str, Tensor]:

@@ -1,6 +1,6 @@
 """A decoding algorithm: Gibbs sampling with annealing (Geman & Geman 1984).
 
-One position after the other is drawn anew from its posterior given the units of all others: their codes are
+Units are drawn anew, block by block, from their posterior given the units of all other positions: those codes are
 subtracted from the vector, what is left is unbound and compared with all units. The noise that a position sees is
 what the vector leaves unexplained, so that a chain cools down by itself as its units become right; the last sweeps
 take the likeliest unit in place of a draw (iterated conditional modes, Besag 1986).
@@ -23,9 +23,11 @@ from lexivert.controller.results import DecodeResult
 from lexivert.controller.trace import replay
 from lexivert.priors.base import Belief
 
-CHAINS = 4
-"""Chains that are run for a text until one is verified; each begins with the next likely length."""
-SWEEPS, MODES = 12, 3
+CHAINS = 6
+"""Chains that are run for a text until one is verified; each begins with another length, the likeliest first."""
+STRIDE = 4
+"""Every so many positions are drawn at once: they interfere too little with each other to go one by one."""
+SWEEPS, MODES = 8, 2
 """Sweeps of a chain, and how many of them at the end take the likeliest unit."""
 
 
@@ -45,70 +47,85 @@ class GibbsSampling:
     @torch.inference_mode()
     def decode(self, observed: Observation, *, trace: bool = False) -> DecodeResult:
         """Read texts back; see ``DecodingAlgorithm``."""
-        codebook = self.codebook
+        codebook, lengths = self.codebook, self._likely_lengths(observed)
         best = BestHypotheses(len(observed), codebook.width, codebook.log_prior)
         generator = torch.Generator().manual_seed(0)
         rows = torch.arange(len(observed), device=codebook.device)
         for chain in range(CHAINS):
             if len(rows):  # draws are the same for every text, whatever stands beside it
                 draws = torch.rand(SWEEPS, codebook.binding.positions, generator=generator)
-                best.keep_better(rows, self._run(observed[rows], draws, chain))
+                best.keep_better(rows, self._run(observed[rows], lengths[rows, chain], draws))
                 rows = (~best.verified).nonzero()[:, 0]
-        found = zip(observed.order.split(1), best.units, best.scores, strict=True)
-        steps = [replay(order, codebook, units, scores) if trace else [] for order, units, scores in found]
+        texts, orders = enumerate(zip(best.units, best.scores, strict=True)), observed.order[:, None]
+        steps = [replay(orders[row], codebook, *text) if trace else [] for row, text in texts]
         return DecodeResult(best.units, best.scores, best.fit, best.verified, steps)
 
-    def _run(self, observed: Observation, draws: Tensor, chain: int) -> DecodeResult:
-        """Run a chain for each text. Shape: draws (sweeps, positions), in 0 to 1."""
-        eos_codes, rows = self.codebook.eos_codes, torch.arange(len(observed), device=self.codebook.device)
-        nothing = Belief.empty(1, torch.ones_like(rows), observed.prefix)
-        evidence = length_evidence(observed.order, eos_codes)
+    def _likely_lengths(self, observed: Observation) -> Tensor:
+        """Lengths by evidence of EOS and prior. Shape: (B, CHAINS)."""
+        evidence = length_evidence(observed.order, self.codebook.eos_codes)
+        nothing = Belief.empty(1, torch.ones_like(evidence[:, 0], dtype=torch.int64), observed.prefix)
         evidence = evidence + self.prior.log_length(nothing, evidence.shape[1])
-        length = _likely_lengths(observed, evidence)[:, chain]
+        return _behind_known(observed, evidence).topk(CHAINS, dim=1).indices
+
+    def _run(self, observed: Observation, length: Tensor, draws: Tensor) -> DecodeResult:
+        """Run a chain for each text. Shape: length (B,), draws (sweeps, positions) in 0 to 1."""
         belief = BeliefState.of_lengths(self.codebook, length)
-        scores = torch.zeros(observed.order.shape[0], self.codebook.binding.positions)
-        for sweep, own in enumerate(draws.tolist()):
-            if sweep:
-                without_eos = estimate_noise(observed, belief, rows).residual + eos_codes[belief.length]
-                belief.move_eos(rows, _likely_lengths(observed, without_eos @ eos_codes.T)[:, 0])
-            for position in range(int(belief.length.max())):
-                inside = rows[belief.length > position]
-                draw = own[position] if sweep < SWEEPS - MODES else None
-                units, probability = self._draw(observed, belief, inside, position, draw)
-                belief.commit(inside, torch.full_like(inside, position), units)
-                scores[inside.cpu(), position] = probability.cpu()
-        texts, probabilities = (
-            [row[:n] for row, n in zip(part.tolist(), belief.length.tolist(), strict=True)]
-            for part in (belief.units[:, :, 0], scores)
-        )
+        places = torch.arange(self.codebook.binding.positions, device=length.device)
+        scores = observed.order.new_zeros(len(observed), len(places))
+        draws[-MODES:] = 0.0
+        for number, sweep in enumerate(draws.to(length.device)):
+            if number:
+                self._move_eos(observed, belief)
+            belief.widen(int(belief.length.max()))
+            for first in range(STRIDE):
+                block = (places % STRIDE == first) & (places < belief.length[:, None])
+                rows, positions = block.nonzero(as_tuple=True)
+                units, scores[rows, positions] = self._draw(observed, belief, rows, positions, sweep[positions])
+                belief.commit(rows, positions, units)
+        lengths = belief.length.tolist()
+        texts = [row[:n] for row, n in zip(belief.units[:, :, 0].tolist(), lengths, strict=True)]
+        probabilities = [row[:n] for row, n in zip(scores.tolist(), lengths, strict=True)]
         return result_of(observed, texts, probabilities, self.codebook)
 
-    def _draw(
-        self, observed: Observation, belief: BeliefState, rows: Tensor, position: int, draw: float | None
-    ) -> tuple[Tensor, Tensor]:
-        """Units of one position of some texts, drawn or, without a draw, the likeliest; and their probabilities.
+    def _move_eos(self, observed: Observation, belief: BeliefState) -> None:
+        """Move EOS to where it has most evidence, given all units."""
+        everything = torch.arange(len(observed), device=belief.length.device)
+        effective = estimate_noise(observed, belief, everything).residual + self.codebook.eos_codes[belief.length]
+        evidence = effective @ self.codebook.eos_codes.T
+        belief.move_eos(everything, _behind_known(observed, evidence).argmax(dim=1))
 
-        Shape: rows (b,), result two (b,).
+    def _draw(
+        self, observed: Observation, belief: BeliefState, rows: Tensor, positions: Tensor, draws: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Units of some positions, given those of all others, and their probabilities.
+
+        Args:
+            observed: all texts.
+            belief: the units of all positions.
+            rows: text of each position. Shape: (m,).
+            positions: Shape: (m,).
+            draws: uniform in 0 to 1; 0 takes the likeliest unit. Shape: (m,).
+
+        Shape: two (m,).
         """
-        belief.widen(position + 1)
-        positions = torch.full_like(rows, position)
-        estimate = estimate_noise(observed, belief, rows)
-        effective = self.codebook.binding.unbind(estimate.residual, positions) + belief.means[rows, positions]
-        seen = belief.view(rows, belief.positions, observed.prefix[rows], estimate.prefix_cosine)
-        queries = self.prior.queries(seen)[:, position]
-        found = self.source.posterior(effective / estimate.variance[:, None], queries, 1)
+        everything = torch.arange(len(observed), device=rows.device)
+        estimate = estimate_noise(observed, belief, everything)
+        effective = self.codebook.binding.unbind(estimate.residual[rows], positions) + belief.means[rows, positions]
+        natural = effective / estimate.variance[rows, None]
+        seen = belief.view(everything, belief.positions, observed.prefix, estimate.prefix_cosine)
+        found = self.source.posterior(natural, self.prior.queries(seen)[rows, positions], 1)
         sums = found.marginals.cumsum(dim=1)  # the likeliest unit first
-        place = (sums < (draw or 0.0) * sums[:, -1:]).sum(dim=1, keepdim=True)
+        place = (sums < draws[:, None] * sums[:, -1:]).sum(dim=1, keepdim=True)
         units, probability = found.units.gather(1, place)[:, 0], found.marginals.gather(1, place)[:, 0]
         if observed.known is not None:
-            known = observed.known[rows, position]
+            known = observed.known[rows, positions]
             units, probability = torch.where(known < 0, units, known), probability.masked_fill(known >= 0, 1.0)
         return units, probability
 
 
-def _likely_lengths(observed: Observation, evidence: Tensor) -> Tensor:
-    """Where EOS has most evidence, behind all units that are known. Shape: (B, positions) to (B, CHAINS)."""
-    if observed.known is not None:
-        lengths = torch.arange(evidence.shape[1], device=evidence.device)
-        evidence = evidence.masked_fill(lengths < (observed.known >= 0).sum(dim=1, keepdim=True), -torch.inf)
-    return evidence.topk(CHAINS, dim=1).indices
+def _behind_known(observed: Observation, evidence: Tensor) -> Tensor:
+    """Evidence of lengths, but not of those of fewer units than are known. Shape: (B, positions)."""
+    if observed.known is None:
+        return evidence
+    known = (observed.known >= 0).sum(dim=1, keepdim=True)
+    return evidence.masked_fill(torch.arange(evidence.shape[1], device=known.device) < known, -torch.inf)

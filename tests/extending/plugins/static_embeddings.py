@@ -59,6 +59,13 @@ class StaticEncoder:
         digest.update(np.ascontiguousarray(self.vectors).data)
         return digest.hexdigest()
 
+    def save(self, folder: Path) -> None:
+        """Write what ``load_static`` reads; the folder is replaced if it is there."""
+        with artifacts.atomic_path(folder) as temporary:
+            temporary.mkdir()
+            (temporary / TOKENIZER).write_text(self.tokenizer.to_str(), encoding="utf-8")
+            save_file({"vectors": self.vectors}, temporary / VECTORS)
+
 
 @ENCODERS.register("static", label="static embeddings")
 def load_static(params: BackboneParams) -> StaticEncoder:
@@ -72,12 +79,11 @@ def load_static(params: BackboneParams) -> StaticEncoder:
     return StaticEncoder(tokenizer, load_file(artifacts.require(folder / VECTORS))["vectors"])
 
 
-def distil(params: BackboneParams, folder: Path) -> None:
-    """Write the static embeddings of a transformer.
+def distil(params: BackboneParams) -> StaticEncoder:
+    """Take the static embeddings of a transformer, without training.
 
     Args:
         params: the transformer.
-        folder: replaced if it is there.
 
     Raises:
         LexivertError: the backbone is no transformer.
@@ -87,11 +93,9 @@ def distil(params: BackboneParams, folder: Path) -> None:
         raise LexivertError(f"backbone.model {params.model!r} has no token embeddings to distil")
     with torch.no_grad():
         vectors = teacher.model.get_input_embeddings().weight.float().cpu().numpy()
-    with artifacts.atomic_path(folder) as temporary:
-        temporary.mkdir()
-        (temporary / TOKENIZER).write_text(teacher.tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
-        save_file({"vectors": vectors - vectors.mean(axis=0)}, temporary / VECTORS)
+    tokenizer = Tokenizer.from_str(teacher.tokenizer.backend_tokenizer.to_str())
+    return StaticEncoder(tokenizer, vectors - vectors.mean(axis=0))
 
 
 if __name__ == "__main__":
-    distil(load_params().backbone, Path(sys.argv[1]))
+    distil(load_params().backbone).save(Path(sys.argv[1]))
