@@ -469,6 +469,10 @@ BENCHMARKS = (
     ("speed", "wikitext_noisy_exact_match", ".3f", "WikiText-2 valid sentences, exact, cosine .9"),
     ("memory", "reading_to_index", ".2f", "memory of reading, over the size of the index"),
     ("memory", "reading_to_codes", ".2f", "memory of reading, over the size of the unit codes"),
+    ("threads", "default.encode.ratio", ".2f", "encoding beside a busy process: times the time alone"),
+    ("threads", "default.decode.ratio", ".2f", "decoding beside a busy process: times the time alone"),
+    ("threads", "one_thread.decode.ratio", ".2f", "the same with one thread"),
+    ("threads", "spinning.decode.ratio", ".2f", "the same with threads that spin"),
 )
 """Single figures of the benchmarks: file, key, format and what it is."""
 

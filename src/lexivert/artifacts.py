@@ -1,4 +1,4 @@
-"""The one place that names files: where each stage's outputs live, and how they are written, complete or not at all."""
+"""The one place that names files: where each stage's outputs live, and how they are written, complete or not."""
 
 from __future__ import annotations
 
