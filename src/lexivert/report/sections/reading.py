@@ -53,8 +53,8 @@ def reading(paths: Paths) -> Section:
         *_inversion(report["embedding_inversion"]),
     ]
     text = (
-        "Held-out texts become vectors and are read back by several decoders. “Exact” counts texts that are the same to "
-        "the last character; “units” counts positions with the right word or phrase."
+        "Held-out texts become vectors and are read back by several decoders. “Exact” counts texts that are the same "
+        "to the last character; “units” counts positions with the right word or phrase."
     )
     return Section("reading", "Reading texts back", text, parts)
 
