@@ -11,15 +11,18 @@ prefix is compared with the backbone's embedding of each text run by itself, wit
 
 A text file in WikiText's convention is read as its lines that are no headings, split behind free-standing `.`, `?`
 and `!`; every sentence of 4 to 40 words without `<unk>` goes through `Lexivert.encode` and `Lexivert.read`.
+
+    python benchmarks/speed.py --against ../previous-release --pairs 7
+
+measures encoding and decoding alone, in turn with another checkout that has been trained; see `against.py`.
 """
 
 from __future__ import annotations
 
-import copy
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
@@ -30,63 +33,48 @@ import torch
 import typer
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
+import against as comparison
+from common import DECODED_WORDS, WORDS, drawn_texts, noisy, of_about, timed, wikitext_sentences
 from lexivert import artifacts
-from lexivert.artifacts import Paths
-from lexivert.codes.corruption import add_noise
 from lexivert.codes.superposition import split_parts
-from lexivert.controller import baselines
-from lexivert.controller.cascade import Cascade
+from lexivert.controller.controller import Controller
+from lexivert.controller.observation import Observation
+from lexivert.errors import LexivertError
 from lexivert.evaluation import metrics
 from lexivert.evaluation.corruptions import send, with_lexicon
+from lexivert.evaluation.decoders import decoder_named, unit_ids
 from lexivert.model import Lexivert
-from lexivert.search.faiss_index import Posterior, UnitIndex
-from lexivert.text.tokenizer import normalize
-from lexivert.text.wikitext import is_heading
+from lexivert.search.faiss_index import FlatOverCodes
+from lexivert.search.unit_index import Compared, Hits, Logits, UnitIndex
 
 Figures = dict[str, float]
 
 BATCH = 64
-DECODED_WORDS = 20
 ENCODE_ROUNDS, DECODE_ROUNDS = 9, 3
 PREFIX_TEXTS = 128
 NOISE_COSINE = 0.9
-WORDS = (4, 40)
 SHOWN_MISSES = 3
 LARGE_LEXICON = 300_000
 COMPARED_COSINES, COMPARED_TEXTS = (1.0, 0.8, 0.7), 24
 BARS = {
     "units": 75_000.0,
     "encode_to_backbone": 0.8,
-    "controller_texts_per_second": 150.0,
-    "controller_300k_texts_per_second": 40.0,
+    "cascade_texts_per_second": 150.0,
+    "cascade_300k_texts_per_second": 40.0,
     "same_as_exact_search": 0.97,  # in noise two units may be as likely as each other
     "prefix_cosine_min": 0.9999,
     "wikitext_clean_exact_match": 0.99,
     "wikitext_clean_unit_accuracy": 0.999,
     "wikitext_noisy_exact_match": 0.90,
 }
-"""Least value of a figure; a figure that was not measured is not held against its bar."""
+"""Least value of a figure; a figure that was not measured is not compared with its bar."""
 MOST = {"trace_seconds": 0.1}
 """Largest value of a figure."""
 LIMITS = BARS | MOST
-_SENTENCE_END = re.compile(r"(?<= [.?!]) ")
 
 log = logging.getLogger(__name__)
-
-
-def held_out(root: Path) -> list[str]:
-    """Distinct sentences of valid and test documents, in corpus order."""
-    corpus = artifacts.read_parquet(Paths(root).corpus, ["split", "text"])
-    rows = zip(corpus["split"].to_pylist(), corpus["text"].to_pylist(), strict=True)
-    return list(dict.fromkeys(str(text) for split, text in rows if split != "train"))
-
-
-def timed(run: Callable[[], object]) -> float:
-    """Seconds of a run."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
 
 
 def encode_rates(model: Lexivert, texts: Sequence[str], rounds: int) -> Figures:
@@ -118,26 +106,17 @@ def _ratio(seconds: dict[str, list[float]]) -> float:
     return seconds["backbone"][-1] / seconds["encode"][-1]
 
 
-def noisy(vectors: torch.Tensor, seed: int, cosine: float = NOISE_COSINE) -> torch.Tensor:
-    """Vectors at a cosine with the given ones. Shape: (B, D)."""
-    return add_noise(vectors, torch.full((len(vectors),), cosine), torch.Generator().manual_seed(seed))
-
-
-def of_about(words: int, texts: Sequence[str], count: int) -> list[str]:
-    """The texts whose lengths come nearest to a number of words."""
-    return sorted(texts, key=lambda text: abs(len(text.split()) - words))[:count]
-
-
 def decode_rates(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) -> Figures:
-    """Texts a second of the controller and the baselines: median of rounds in which all take turns."""
+    """Texts a second of the model and of baselines: median of rounds in which all take turns."""
     clean = torch.from_numpy(model.encode(texts))
-    order = split_parts(clean, model.encoder.config.semantic_width)[1]
-    binding, distorted = model.encoder.binding, noisy(clean, seed)
+    semantic, order = split_parts(clean, model.semantic_width)
+    distorted = noisy(clean, seed, NOISE_COSINE)
+    one_shot, cancellation = (decoder_named(name, model.decoder.parts) for name in ("one_shot", "cancellation"))
     decoders: dict[str, Callable[[slice], object]] = {
-        "controller": lambda part: model.decode(clean[part].numpy()),
-        "controller_noisy": lambda part: model.decode(distorted[part].numpy()),
-        "one_shot": lambda part: baselines.one_shot(order[part], model.index, binding),
-        "cancellation": lambda part: baselines.cancellation(order[part], model.index, binding),
+        "cascade": lambda part: model.decode(clean[part].numpy()),
+        "cascade_noisy": lambda part: model.decode(distorted[part].numpy()),
+        "one_shot": lambda part: one_shot(order[part], semantic[part]),
+        "cancellation": lambda part: cancellation(order[part], semantic[part]),
     }
 
     def all_parts(decode: Callable[[slice], object]) -> None:
@@ -162,81 +141,69 @@ def decode_rates(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) 
 
 
 def decode_otherwise(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) -> Figures:
-    """Rate with a large lexicon, share of texts that an exact search reads the same, and time of one whole trace."""
+    """Rate with a large lexicon, share of texts that an exact search reads the same, and time of one full trace."""
     vectors = model.encode(texts)
-    semantic = split_parts(torch.from_numpy(vectors), model.encoder.config.semantic_width)[0]
+    semantic = split_parts(torch.from_numpy(vectors), model.semantic_width)[0]
     singles = [vectors[row : row + 1] for row in range(min(len(texts), 16))]
     trace = [timed(partial(model.decode, single, trace=True)) for single in singles]
-    exact = model.decoder.changed(index=ExactIndex.of(model.index))
+    parts = model.decoder.parts
+    exact = model.decoder.with_parts(replace(parts, index=ExactIndex.of(parts.index)))
     same: list[bool] = []
     for cosine in COMPARED_COSINES:
         given = noisy(torch.from_numpy(vectors), seed, cosine)
-        prefix, part = split_parts(given[:COMPARED_TEXTS], model.encoder.config.semantic_width)
-        pairs = zip(_units(model.decoder, part, prefix), _units(exact, part, prefix), strict=True)
+        prefix, order = split_parts(given[:COMPARED_TEXTS], model.semantic_width)
+        pairs = zip(_units(model.decoder, order, prefix), _units(exact, order, prefix), strict=True)
         same += [quick == slow for quick, slow in pairs]
-    params = model.encoder.config.index
-    large = with_lexicon(model.decoder, LARGE_LEXICON, params, seed)
+    large = model.decoder.with_parts(with_lexicon(parts, LARGE_LEXICON, model.encoder.config))
     order, prefixes = send(model.encoder.segment(texts), semantic, large.codebook, 1.0, "float32", seed)
     _units(large, order[:8], prefixes[:8])
     rates = [len(texts) / timed(partial(_units, large, order, prefixes)) for _ in range(rounds)]
     return {
         "trace_seconds": median(trace),
         "same_as_exact_search": fmean(same),
-        "controller_300k_texts_per_second": median(rates),
+        "cascade_300k_texts_per_second": median(rates),
     }
 
 
 class ExactIndex(UnitIndex):
-    """Compares whole codes in float32, whatever it is asked: what the quick searches must not fall behind."""
+    """Compares all codes in float32, whatever it is asked: what the quick searches must not fall behind."""
 
     @classmethod
     def of(cls, index: UnitIndex) -> ExactIndex:
         """The same units, searched exactly."""
-        exact = copy.copy(index)
-        exact.__class__ = cls
-        return exact  # type: ignore[return-value]
+        return cls(index.codes, FlatOverCodes(index.codes, index.params), index.params)
 
-    def scan(self, queries: Any, k: int, bias: Any = None, **asked: Any) -> Any:
+    def scan(self, queries: Tensor, k: int, prior: Logits | None = None, **asked: Any) -> Hits:
         """Best units of all, or of the ``first`` so many."""
         count = asked.get("first") or len(self)
-        scores = self._scores(torch.from_numpy(queries), count, bias)
-        best, ids = scores.topk(min(k, count), dim=1)
-        return best.numpy(), ids.numpy()
+        return Hits(*self._scores(queries, count, prior).topk(min(k, count), dim=1))
 
-    def posterior(self, queries: torch.Tensor, k: int, bias: Any) -> Posterior:
-        """Softmax over all units."""
-        logits = self._scores(queries, len(self), bias)
-        shares, units = logits.softmax(dim=1).topk(k, dim=1)
-        mean = torch.einsum("mk,mko->mo", shares, torch.from_numpy(self.codes)[units].float())
-        normaliser = (bias[0] @ bias[1].T).logsumexp(dim=1)
-        return Posterior(mean, units, shares, logits.logsumexp(dim=1) - normaliser)
+    def compare(self, queries: Tensor, k: int, prior: Logits) -> Iterator[Compared]:
+        """All units, the tail's weight exact, too."""
+        for start in range(0, max(len(queries), 1), BATCH):
+            rows = slice(start, start + BATCH)
+            logits = self._scores(queries[rows], len(self), prior.rows(rows))
+            scores, units = logits.topk(min(k, len(self)), dim=1)
+            log_tail = logits.scatter(1, units, -torch.inf).logsumexp(dim=1)
+            log_prior = prior.layer.logits(prior.queries[rows]).logsumexp(dim=1)
+            yield Compared(units, self.codes[units].float(), scores, log_tail, log_prior)
 
-    def _scores(self, queries: torch.Tensor, count: int, bias: Any) -> torch.Tensor:
-        codes = torch.from_numpy(self.codes[:count])
-        scores = torch.cat([queries @ part.float().T for part in torch.split(codes, 8192)], dim=1)
-        return scores.addmm_(bias[0], bias[1][:count].T)
+    def _scores(self, queries: Tensor, count: int, prior: Logits | None) -> Tensor:
+        codes = torch.split(self.codes[:count], 8192)
+        scores = torch.cat([queries @ part.float().T for part in codes], dim=1)
+        return scores if prior is None else scores + prior.layer.logits(prior.queries)[:, :count]
 
 
-def _units(decoder: Cascade, order: torch.Tensor, semantic: torch.Tensor) -> list[list[int]]:
-    return decoder.decode_all(order, semantic, BATCH, "decoding").units
+def _units(decoder: Controller, order: Tensor, semantic: Tensor) -> list[list[int]]:
+    return decoder.decode_all(Observation.of(order, semantic), BATCH, "decoding").units
 
 
 def prefix_cosine(model: Lexivert, texts: Sequence[str]) -> Figures:
     """Cosine of each vector's semantic prefix with the backbone's embedding of that text alone."""
-    prefix = model.encode(texts)[:, : model.encoder.config.semantic_width].astype(np.float64)
+    prefix = model.encode(texts)[:, : model.semantic_width].astype(np.float64)
     alone = np.concatenate([model.encoder.backbone.encode([text]) for text in texts]).astype(np.float64)
     cosines = (prefix * alone).sum(axis=1) / np.linalg.norm(prefix, axis=1) / np.linalg.norm(alone, axis=1)
     return {"prefix_texts": len(texts), "prefix_cosine_min": float(cosines.min())}
-
-
-def wikitext_sentences(path: Path) -> Iterator[str]:
-    """Sentences of 4 to 40 words without ``<unk>``."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if is_heading(line):
-            continue
-        for sentence in _SENTENCE_END.split(normalize(line)):
-            if "<unk>" not in sentence and WORDS[0] <= len(sentence.split()) <= WORDS[1]:
-                yield sentence
 
 
 def round_trip(model: Lexivert, sentences: Sequence[str], seed: int) -> Figures:
@@ -247,19 +214,19 @@ def round_trip(model: Lexivert, sentences: Sequence[str], seed: int) -> Figures:
     share = len(texts) / len(sentences)
     vectors = model.encode(texts, progress="encoding")
     figures: Figures = {"wikitext_sentences": len(sentences), "wikitext_too_long": len(sentences) - len(texts)}
-    for name, given in (("clean", vectors), ("noisy", noisy(torch.from_numpy(vectors), seed).numpy())):
+    for name, given in (("clean", vectors), ("noisy", noisy(torch.from_numpy(vectors), seed, NOISE_COSINE).numpy())):
         readings, start = [], time.perf_counter()
         for first in range(0, len(texts), BATCH):
             readings += model.read(given[first : first + BATCH])
             if first % (16 * BATCH) == 0:
                 log.info("%s: %d of %d sentences", name, len(readings), len(texts))
         rate = len(texts) / (time.perf_counter() - start)
-        units = [[segmenter.lexicon.id_of[surface] for surface in reading.units] for reading in readings]
         for text, reading in _misses(texts, [reading.text for reading in readings]):
             log.info("%s miss:\n  %s\n  %s", name, text, reading)
         figures |= {
             f"wikitext_{name}_exact_match": share * metrics.exact_match(texts, [r.text for r in readings]),
-            f"wikitext_{name}_unit_accuracy": share * metrics.unit_accuracy([segmented[t] for t in texts], units),
+            f"wikitext_{name}_unit_accuracy": share
+            * metrics.unit_accuracy([segmented[t] for t in texts], unit_ids(model, readings)),
             f"wikitext_{name}_texts_per_second": rate,
         }
     return figures
@@ -269,52 +236,85 @@ def _misses(texts: Sequence[str], rebuilt: Sequence[str]) -> list[tuple[str, str
     return [pair for pair in zip(texts, rebuilt, strict=True) if pair[0] != pair[1]][:SHOWN_MISSES]
 
 
-def show(figures: Figures) -> list[str]:
-    """Print all figures beside their bars; return the names of those that missed."""
-    missed = [name for name, bar in BARS.items() if name in figures and not figures[name] >= bar]  # NaN misses too
-    missed += [name for name, bar in MOST.items() if name in figures and not figures[name] <= bar]
+def missed(figures: Figures) -> list[str]:
+    """Names of the figures that miss their bars, or are no numbers."""
+    low = [name for name, bar in BARS.items() if name in figures and not figures[name] >= bar]
+    return low + [name for name, bar in MOST.items() if name in figures and not figures[name] <= bar]
+
+
+def show(figures: Figures) -> None:
+    """Print all figures beside their bars."""
     table = Table("figure", "value", "bar", title="Speed and fidelity of a trained model")
+    bad = missed(figures)
     for name, value in figures.items():
         limit = LIMITS.get(name)
-        bar = "" if limit is None else f"{'[red]missed' if name in missed else '[green]held'} {limit:g}"
+        bar = "" if limit is None else f"{'[red]missed' if name in bad else '[green]kept'} {limit:g}"
         table.add_row(name, f"{value:,}" if isinstance(value, int) else f"{value:,.6g}", bar)
     Console().print(table)
-    return missed
+
+
+def measure(model: Lexivert, texts: Sequence[str], encoded: int, decoded: int, seed: int) -> Figures:
+    """All figures but those of WikiText, on held-out texts in random order."""
+    chosen = of_about(DECODED_WORDS, texts, decoded)
+    figures: Figures = {"units": len(model.index), "threads": torch.get_num_threads()}
+    figures |= encode_rates(model, texts[:encoded], ENCODE_ROUNDS)
+    figures |= prefix_cosine(model, texts[:PREFIX_TEXTS])
+    figures |= decode_rates(model, chosen, DECODE_ROUNDS, seed)
+    figures |= decode_otherwise(model, chosen, DECODE_ROUNDS, seed)
+    for name in ("encode", "backbone", "cascade"):
+        figures[f"{name}_seconds_per_1000_texts"] = 1000.0 / figures[f"{name}_texts_per_second"]
+    return figures
 
 
 def main(
     root: Annotated[Path, typer.Option(help="Folder of a trained project.")] = Path(),
-    wikitext: Annotated[Path | None, typer.Option(help="Text in WikiText's convention to read back.")] = None,
+    wikitext: Annotated[str, typer.Option(help="File in WikiText's convention to read back.")] = "",
     sentences: Annotated[int, typer.Option(help="Sentences of it, evenly spaced; 0 for all.")] = 0,
     encode_texts: Annotated[
         int, typer.Option(help="Texts encoded in all rounds together.", min=ENCODE_ROUNDS)
     ] = 2304,
     decode_texts: Annotated[int, typer.Option(help="20-word texts decoded in a round.", min=1)] = 128,
+    against: Annotated[Path | None, typer.Option(help="Another trained checkout, to compare rates with.")] = None,
+    pairs: Annotated[int, typer.Option(help="Runs of each checkout.", min=1)] = 7,
     seed: Annotated[int, typer.Option(help="Of the texts drawn and of the noise.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
 ) -> None:
     """Measure, print a table, write the figures, and fail if a bar is missed."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    model, texts = Lexivert.load(root), held_out(root)
-    drawn = [texts[row] for row in np.random.default_rng(seed).permutation(len(texts)).tolist()]
-    decoded = of_about(DECODED_WORDS, drawn, decode_texts)
-    figures: dict[str, Any] = {"units": len(model.index), "threads": torch.get_num_threads()}
-    figures |= encode_rates(model, drawn[:encode_texts], ENCODE_ROUNDS)
-    figures |= prefix_cosine(model, drawn[:PREFIX_TEXTS])
-    figures |= decode_rates(model, decoded, DECODE_ROUNDS, seed)
-    figures |= decode_otherwise(model, decoded, DECODE_ROUNDS, seed)
-    for name in ("encode", "backbone", "controller"):
-        figures[f"{name}_seconds_per_1000_texts"] = 1000.0 / figures[f"{name}_texts_per_second"]
-    if wikitext is not None:
-        found = list(wikitext_sentences(wikitext))
+    drawn = drawn_texts(root, seed)
+    if against is not None:
+        compare(root, against, drawn, (encode_texts, decode_texts, pairs), out)
+        return
+    model = Lexivert.load(root)
+    figures = measure(model, drawn, encode_texts, decode_texts, seed)
+    if wikitext:
+        found = list(wikitext_sentences(Path(wikitext)))
         if not found:
             raise typer.BadParameter(f"{wikitext} holds no sentence of {WORDS[0]} to {WORDS[1]} words without <unk>")
         step = max(1, len(found) // sentences) if sentences else 1
         figures |= round_trip(model, found[::step][: sentences or None], seed)
     if out is not None:
         artifacts.write_metrics(out, figures)
-    if missed := show(figures):
-        logging.error("missed: %s", ", ".join(f"{name} {figures[name]:.6g}, not {LIMITS[name]:g}" for name in missed))
+    show(figures)
+    if bad := missed(figures):
+        logging.error("missed: %s", ", ".join(f"{name} {figures[name]:.6g}, not {LIMITS[name]:g}" for name in bad))
+        raise typer.Exit(1)
+
+
+def compare(root: Path, other: Path, texts: Sequence[str], counts: tuple[int, int, int], out: Path | None) -> None:
+    """Measure beside another checkout: numbers of texts encoded and decoded, and of pairs."""
+    encoded, decoded, pairs = counts
+    short = [text for text in texts if len(text.split()) <= WORDS[1]]  # too long for no model
+    try:
+        report = comparison.measure(root, other, short[:encoded], of_about(DECODED_WORDS, short, decoded), pairs)
+    except LexivertError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    if out is not None:
+        artifacts.write_metrics(out, report)
+    comparison.show(report)
+    if bad := comparison.missed(report):
+        logging.error("missed: %s, not %g of the other's rate", " and ".join(bad), comparison.BAR)
         raise typer.Exit(1)
 
 
