@@ -12,9 +12,9 @@ prefix is compared with the backbone's embedding of each text run by itself, wit
 A text file in WikiText's convention is read as its lines that are no headings, split behind free-standing `.`, `?`
 and `!`; every sentence of 4 to 40 words without `<unk>` goes through `Lexivert.encode` and `Lexivert.read`.
 
-    python benchmarks/speed.py --against ../previous-release --pairs 7
+    python benchmarks/speed.py --against ../previous
 
-measures encoding and decoding alone, in turn with another checkout that has been trained; see `against.py`.
+compares rates with another release, trained in its own folder, and measures nothing else; see ``against``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -35,19 +35,18 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-import against as comparison
-from common import DECODED_WORDS, WORDS, drawn_texts, noisy, of_about, timed, wikitext_sentences
+from against import Release, compare
 from lexivert import artifacts
 from lexivert.codes.superposition import split_parts
-from lexivert.controller.controller import Controller
+from lexivert.controller.base import Parts
 from lexivert.controller.observation import Observation
-from lexivert.errors import LexivertError
 from lexivert.evaluation import metrics
 from lexivert.evaluation.corruptions import send, with_lexicon
 from lexivert.evaluation.decoders import decoder_named, unit_ids
 from lexivert.model import Lexivert
-from lexivert.search.faiss_index import FlatOverCodes
 from lexivert.search.unit_index import Compared, Hits, Logits, UnitIndex
+from lexivert.text.tokenizer import normalize
+from lexivert.text.wikitext import is_heading
 
 Figures = dict[str, float]
 
@@ -57,6 +56,7 @@ PREFIX_TEXTS = 128
 NOISE_COSINE = 0.9
 SHOWN_MISSES = 3
 LARGE_LEXICON = 300_000
+AGAINST_ROUNDS, AGAINST_ENCODED, AGAINST_DECODED = 5, 1000, 200  # texts encoded and decoded in a round
 COMPARED_COSINES, COMPARED_TEXTS = (1.0, 0.8, 0.7), 24
 BARS = {
     "units": 75_000.0,
@@ -107,16 +107,16 @@ def _ratio(seconds: dict[str, list[float]]) -> float:
 
 
 def decode_rates(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) -> Figures:
-    """Texts a second of the model and of baselines: median of rounds in which all take turns."""
+    """Texts a second of the public API and the baselines: median of rounds in which all take turns."""
     clean = torch.from_numpy(model.encode(texts))
-    semantic, order = split_parts(clean, model.semantic_width)
-    distorted = noisy(clean, seed, NOISE_COSINE)
+    prefix, order = split_parts(clean, model.semantic_width)
+    distorted = noisy(clean, seed)
     one_shot, cancellation = (decoder_named(name, model.decoder.parts) for name in ("one_shot", "cancellation"))
     decoders: dict[str, Callable[[slice], object]] = {
         "cascade": lambda part: model.decode(clean[part].numpy()),
         "cascade_noisy": lambda part: model.decode(distorted[part].numpy()),
-        "one_shot": lambda part: one_shot(order[part], semantic[part]),
-        "cancellation": lambda part: cancellation(order[part], semantic[part]),
+        "one_shot": lambda part: one_shot(order[part], prefix[part]),
+        "cancellation": lambda part: cancellation(order[part], prefix[part]),
     }
 
     def all_parts(decode: Callable[[slice], object]) -> None:
@@ -141,61 +141,80 @@ def decode_rates(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) 
 
 
 def decode_otherwise(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) -> Figures:
-    """Rate with a large lexicon, share of texts that an exact search reads the same, and time of one full trace."""
+    """Time of a trace, agreement with an exact search, and the rate with a large lexicon."""
     vectors = model.encode(texts)
-    semantic = split_parts(torch.from_numpy(vectors), model.semantic_width)[0]
     singles = [vectors[row : row + 1] for row in range(min(len(texts), 16))]
     trace = [timed(partial(model.decode, single, trace=True)) for single in singles]
-    parts = model.decoder.parts
-    exact = model.decoder.with_parts(replace(parts, index=ExactIndex.of(parts.index)))
-    same: list[bool] = []
-    for cosine in COMPARED_COSINES:
-        given = noisy(torch.from_numpy(vectors), seed, cosine)
-        prefix, order = split_parts(given[:COMPARED_TEXTS], model.semantic_width)
-        pairs = zip(_units(model.decoder, order, prefix), _units(exact, order, prefix), strict=True)
-        same += [quick == slow for quick, slow in pairs]
-    large = model.decoder.with_parts(with_lexicon(parts, LARGE_LEXICON, model.encoder.config))
-    order, prefixes = send(model.encoder.segment(texts), semantic, large.codebook, 1.0, "float32", seed)
-    _units(large, order[:8], prefixes[:8])
-    rates = [len(texts) / timed(partial(_units, large, order, prefixes)) for _ in range(rounds)]
     return {
         "trace_seconds": median(trace),
-        "same_as_exact_search": fmean(same),
-        "cascade_300k_texts_per_second": median(rates),
+        "same_as_exact_search": same_as_exact_search(model, torch.from_numpy(vectors[:COMPARED_TEXTS]), seed),
+        "cascade_300k_texts_per_second": large_lexicon_rate(model, texts, rounds, seed),
     }
 
 
+def same_as_exact_search(model: Lexivert, vectors: torch.Tensor, seed: int) -> float:
+    """Share of texts, clean and noisy, that an exact search reads the same. Shape: (B, D)."""
+    parts = model.decoder.parts
+    exact = replace(parts, index=ExactIndex.of(parts.index))
+    same: list[bool] = []
+    for cosine in COMPARED_COSINES:
+        prefix, order = split_parts(noisy(vectors, seed, cosine), model.semantic_width)
+        pairs = zip(_read(model, parts, order, prefix), _read(model, exact, order, prefix), strict=True)
+        same += [quick == slow for quick, slow in pairs]
+    return fmean(same)
+
+
+def large_lexicon_rate(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) -> float:
+    """Texts a second from a lexicon of 300,000 units: median of rounds."""
+    large = with_lexicon(model.decoder.parts, LARGE_LEXICON, model.encoder.config)
+    prefix = split_parts(torch.from_numpy(model.encode(texts)), model.semantic_width)[0]
+    order, prefixes = send(model.encoder.segment(texts), prefix, large.codebook, 1.0, "float32", seed)
+    _read(model, large, order[:8], prefixes[:8])
+    return median(len(texts) / timed(partial(_read, model, large, order, prefixes)) for _ in range(rounds))
+
+
 class ExactIndex(UnitIndex):
-    """Compares all codes in float32, whatever it is asked: what the quick searches must not fall behind."""
+    """Compares full codes in float32, whatever it is asked: what the quick searches must not fall behind."""
 
     @classmethod
-    def of(cls, index: UnitIndex) -> ExactIndex:
+    def of(cls, index: UnitIndex) -> UnitIndex:
         """The same units, searched exactly."""
-        return cls(index.codes, FlatOverCodes(index.codes, index.params), index.params)
+        return cls.build(index.codes, index.params.model_copy(update={"factory": "Flat"}))
 
-    def scan(self, queries: Tensor, k: int, prior: Logits | None = None, **asked: Any) -> Hits:
-        """Best units of all, or of the ``first`` so many."""
-        count = asked.get("first") or len(self)
-        return Hits(*self._scores(queries, count, prior).topk(min(k, count), dim=1))
+    def scan(
+        self,
+        queries: torch.Tensor,
+        k: int,
+        prior: Logits | None = None,
+        *,
+        width: int | None = None,  # noqa: ARG002 all dimensions are compared
+        first: int | None = None,
+        biased: bool = True,  # noqa: ARG002 the prior always counts
+    ) -> Hits:
+        """Best units of all, or of the ``first`` so many; see ``UnitIndex.scan``."""
+        scores = self._all_scores(queries, prior)[:, : first or len(self)]
+        return Hits(*scores.topk(min(k, scores.shape[1]), dim=1))
 
-    def compare(self, queries: Tensor, k: int, prior: Logits) -> Iterator[Compared]:
-        """All units, the tail's weight exact, too."""
+    def compare(self, queries: torch.Tensor, k: int, prior: Logits) -> Iterator[Compared]:
+        """Best units and the exact sum of all others; see ``UnitIndex.compare``."""
         for start in range(0, max(len(queries), 1), BATCH):
-            rows = slice(start, start + BATCH)
-            logits = self._scores(queries[rows], len(self), prior.rows(rows))
-            scores, units = logits.topk(min(k, len(self)), dim=1)
-            log_tail = logits.scatter(1, units, -torch.inf).logsumexp(dim=1)
-            log_prior = prior.layer.logits(prior.queries[rows]).logsumexp(dim=1)
-            yield Compared(units, self.codes[units].float(), scores, log_tail, log_prior)
+            part = slice(start, start + BATCH)
+            some = prior.rows(part)
+            scores = self._all_scores(queries[part], some)
+            best, units = scores.topk(min(k, len(self)), dim=1)
+            log_tail = scores.scatter(1, units, -torch.inf).logsumexp(dim=1)
+            log_prior = some.layer.logits(some.queries).logsumexp(dim=1)
+            yield Compared(units, self.codes[units].float(), best, log_tail, log_prior)
 
-    def _scores(self, queries: Tensor, count: int, prior: Logits | None) -> Tensor:
-        codes = torch.split(self.codes[:count], 8192)
-        scores = torch.cat([queries @ part.float().T for part in codes], dim=1)
-        return scores if prior is None else scores + prior.layer.logits(prior.queries)[:, :count]
+    def _all_scores(self, queries: torch.Tensor, prior: Logits | None) -> torch.Tensor:
+        """Shape: (m, O) to (m, V)."""
+        scores = torch.cat([queries @ part.float().T for part in torch.split(self.codes, 8192)], dim=1)
+        return scores if prior is None else scores + prior.layer.logits(prior.queries)
 
 
-def _units(decoder: Controller, order: Tensor, semantic: Tensor) -> list[list[int]]:
-    return decoder.decode_all(Observation.of(order, semantic), BATCH, "decoding").units
+def _read(model: Lexivert, parts: Parts, order: torch.Tensor, prefix: torch.Tensor) -> list[list[int]]:
+    decoder = model.decoder.with_parts(parts)
+    return decoder.decode_all(Observation.of(order, prefix), BATCH, "decoding").units
 
 
 def prefix_cosine(model: Lexivert, texts: Sequence[str]) -> Figures:
@@ -221,6 +240,7 @@ def round_trip(model: Lexivert, sentences: Sequence[str], seed: int) -> Figures:
             if first % (16 * BATCH) == 0:
                 log.info("%s: %d of %d sentences", name, len(readings), len(texts))
         rate = len(texts) / (time.perf_counter() - start)
+        units = unit_ids(model, readings)
         for text, reading in _misses(texts, [reading.text for reading in readings]):
             log.info("%s miss:\n  %s\n  %s", name, text, reading)
         figures |= {
@@ -266,6 +286,16 @@ def measure(model: Lexivert, texts: Sequence[str], encoded: int, decoded: int, s
     return figures
 
 
+def beside(root: Path, other: Path, seed: int) -> Figures:
+    """Rates of this project over those of another release, on the same texts; see ``against.compare``."""
+    texts = held_out(root)
+    drawn = [texts[row] for row in np.random.default_rng(seed).permutation(len(texts)).tolist()]
+    decoded = [text for text in drawn if WORDS[0] <= len(text.split()) <= WORDS[1]][:AGAINST_DECODED]
+    encoded = (drawn * (1 + AGAINST_ROUNDS * AGAINST_ENCODED // len(drawn)))[: AGAINST_ROUNDS * AGAINST_ENCODED]
+    with Release(root, Path(artifacts.__file__).parents[1]) as own, Release(other) as theirs:
+        return compare(own, theirs, encoded, decoded, AGAINST_ROUNDS)
+
+
 def main(
     root: Annotated[Path, typer.Option(help="Folder of a trained project.")] = Path(),
     wikitext: Annotated[str, typer.Option(help="File in WikiText's convention to read back.")] = "",
@@ -277,18 +307,31 @@ def main(
     against: Annotated[Path | None, typer.Option(help="Another trained checkout, to compare rates with.")] = None,
     pairs: Annotated[int, typer.Option(help="Runs of each checkout.", min=1)] = 7,
     seed: Annotated[int, typer.Option(help="Of the texts drawn and of the noise.")] = 0,
+    against: Annotated[
+        Path | None, typer.Option(help="Only compare rates with the release in this folder, trained there.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
 ) -> None:
     """Measure, print a table, write the figures, and fail if a bar is missed."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    drawn = drawn_texts(root, seed)
     if against is not None:
-        compare(root, against, drawn, (encode_texts, decode_texts, pairs), out)
+        figures = beside(root, against, seed)
+        show(figures)
+        if out is not None:
+            artifacts.write_metrics(out, figures)
         return
-    model = Lexivert.load(root)
-    figures = measure(model, drawn, encode_texts, decode_texts, seed)
-    if wikitext:
-        found = list(wikitext_sentences(Path(wikitext)))
+    model, texts = Lexivert.load(root), held_out(root)
+    drawn = [texts[row] for row in np.random.default_rng(seed).permutation(len(texts)).tolist()]
+    decoded = of_about(DECODED_WORDS, drawn, decode_texts)
+    figures = {"units": len(model.index), "threads": torch.get_num_threads()}
+    figures |= encode_rates(model, drawn[:encode_texts], ENCODE_ROUNDS)
+    figures |= prefix_cosine(model, drawn[:PREFIX_TEXTS])
+    figures |= decode_rates(model, decoded, DECODE_ROUNDS, seed)
+    figures |= decode_otherwise(model, decoded, DECODE_ROUNDS, seed)
+    for name in ("encode", "backbone", "cascade"):
+        figures[f"{name}_seconds_per_1000_texts"] = 1000.0 / figures[f"{name}_texts_per_second"]
+    if wikitext is not None:
+        found = list(wikitext_sentences(wikitext))
         if not found:
             raise typer.BadParameter(f"{wikitext} holds no sentence of {WORDS[0]} to {WORDS[1]} words without <unk>")
         step = max(1, len(found) // sentences) if sentences else 1
