@@ -1,60 +1,20 @@
-"""What several benchmarks share: texts to read, noise, clocks, and this process's memory."""
+"""What several benchmarks share: files that a user may supply, and the memory of this process."""
 
 from __future__ import annotations
 
-import re
-import time
-from collections.abc import Callable, Iterator, Sequence
+import sys
 from pathlib import Path
 
-import numpy as np
-import torch
 
-from lexivert import artifacts
-from lexivert.artifacts import Paths
-from lexivert.codes.corruption import add_noise
-from lexivert.text.tokenizer import normalize
-from lexivert.text.wikitext import is_heading
-
-DECODED_WORDS = 20
-WORDS = (4, 40)
-"""Least and most words of a sentence of WikiText."""
-_SENTENCE_END = re.compile(r"(?<= [.?!]) ")
-
-
-def drawn_texts(root: Path, seed: int) -> list[str]:
-    """Distinct sentences of valid and test documents, in random order."""
-    corpus = artifacts.read_parquet(Paths(root).corpus, ["split", "text"])
-    rows = zip(corpus["split"].to_pylist(), corpus["text"].to_pylist(), strict=True)
-    texts = list(dict.fromkeys(str(text) for split, text in rows if split != "train"))
-    return [texts[row] for row in np.random.default_rng(seed).permutation(len(texts)).tolist()]
-
-
-def of_about(words: int, texts: Sequence[str], count: int) -> list[str]:
-    """The texts whose lengths come nearest to a number of words."""
-    return sorted(texts, key=lambda text: abs(len(text.split()) - words))[:count]
-
-
-def wikitext_sentences(path: Path) -> Iterator[str]:
-    """Sentences of 4 to 40 words without ``<unk>``, of a file in WikiText's convention."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if is_heading(line):
-            continue
-        for sentence in _SENTENCE_END.split(normalize(line)):
-            if "<unk>" not in sentence and WORDS[0] <= len(sentence.split()) <= WORDS[1]:
-                yield sentence
-
-
-def noisy(vectors: torch.Tensor, seed: int, cosine: float) -> torch.Tensor:
-    """Vectors at a cosine with the given ones. Shape: (B, D)."""
-    return add_noise(vectors, torch.full((len(vectors),), cosine), torch.Generator().manual_seed(seed))
-
-
-def timed(run: Callable[[], object]) -> float:
-    """Seconds of a run."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+def given_file(name: str) -> Path | None:
+    """A file that the user may supply, or None, with a word about it, where there is none of this name."""
+    if not name:
+        return None
+    path = Path(name)
+    if path.is_file():
+        return path
+    sys.stderr.write(f"there is no file {name}; its figures are left out\n")
+    return None
 
 
 def peak_bytes() -> int:

@@ -19,7 +19,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from common import DECODED_WORDS, of_about, peak_bytes
+from common import peak_bytes
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import ModelConfig
@@ -28,6 +28,7 @@ from lexivert.evaluation.texts import texts_of
 from lexivert.model import Lexivert
 from lexivert.text.lexicon import Lexicon
 from lexivert.text.segmentation import Segmenter
+from speed import DECODED_WORDS, of_about
 
 BAR = 1.5
 _MEGABYTE = 1e6

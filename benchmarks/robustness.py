@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from common import WORDS, wikitext_sentences
+from common import given_file
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.hashing import identity_codes
@@ -43,6 +43,7 @@ from lexivert.evaluation.robustness import Condition, RobustnessSweep, condition
 from lexivert.evaluation.texts import draw_texts, encode_texts, texts_of
 from lexivert.model import Lexivert
 from lexivert.priors.unigram import flat, unigram
+from speed import WORDS, wikitext_sentences
 
 AMP, OWN = "amp_unigram", "cascade"
 BARS: list[tuple[Condition, float | None]] = [
@@ -173,8 +174,8 @@ def meaning(model: Lexivert, chosen: EncodedTexts, found: list[list[int]]) -> di
 def sources(model: Lexivert, root: Path, wikitext: str, count: int) -> dict[str, EncodedTexts]:
     """Own test documents, and sentences of a WikiText file if one is given."""
     given = {"test": [text for text in texts_of(Paths(root), "test") if len(text.split()) <= WORDS[1]]}
-    if wikitext:
-        given["wikitext"] = list(wikitext_sentences(Path(wikitext)))
+    if file := given_file(wikitext):
+        given["wikitext"] = list(wikitext_sentences(file))
     return {name: encode_texts(model.encoder, draw_texts(texts, count, 0)) for name, texts in given.items()}
 
 

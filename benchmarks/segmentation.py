@@ -20,6 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from common import given_file
 from lexivert.artifacts import Paths, write_metrics
 from lexivert.text.lexicon import CAP, CONTROL, FIRST_BYTE, JOIN, SPACE, UPPER, Lexicon
 from lexivert.text.phrases import PhraseTrie, Place
@@ -38,7 +39,7 @@ def main(
 ) -> None:
     """Print figures and the contexts of spacing corrections, write the figures, and fail if a bar is missed."""
     lexicon = Lexicon.load(Paths(root).vocab)
-    given = {Path(name).stem: file_lines(Path(name)) for name in file or [] if name}
+    given = {path.stem: file_lines(path) for path in map(given_file, file or []) if path}
     sets = corpus_sets(Paths(root).corpus, texts) | given
     report = {name: figures(lexicon, chosen) for name, chosen in sets.items()}
     console = Console(width=140)

@@ -20,6 +20,7 @@ compares rates with another release, trained in its own folder, and measures not
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -33,10 +34,12 @@ import torch
 import typer
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from against import Release, compare
+from common import given_file
 from lexivert import artifacts
+from lexivert.artifacts import Paths
+from lexivert.codes.corruption import add_noise
 from lexivert.codes.superposition import split_parts
 from lexivert.controller.base import Parts
 from lexivert.controller.observation import Observation
@@ -51,9 +54,11 @@ from lexivert.text.wikitext import is_heading
 Figures = dict[str, float]
 
 BATCH = 64
+DECODED_WORDS = 20
 ENCODE_ROUNDS, DECODE_ROUNDS = 9, 3
 PREFIX_TEXTS = 128
 NOISE_COSINE = 0.9
+WORDS = (4, 40)
 SHOWN_MISSES = 3
 LARGE_LEXICON = 300_000
 AGAINST_ROUNDS, AGAINST_ENCODED, AGAINST_DECODED = 5, 1000, 200  # texts encoded and decoded in a round
@@ -68,13 +73,30 @@ BARS = {
     "wikitext_clean_exact_match": 0.99,
     "wikitext_clean_unit_accuracy": 0.999,
     "wikitext_noisy_exact_match": 0.90,
+    "encode_ratio": 0.95,
+    "decode_ratio": 0.95,
 }
 """Least value of a figure; a figure that was not measured is not compared with its bar."""
 MOST = {"trace_seconds": 0.1}
 """Largest value of a figure."""
 LIMITS = BARS | MOST
+_SENTENCE_END = re.compile(r"(?<= [.?!]) ")
 
 log = logging.getLogger(__name__)
+
+
+def held_out(root: Path) -> list[str]:
+    """Distinct sentences of valid and test documents, in corpus order."""
+    corpus = artifacts.read_parquet(Paths(root).corpus, ["split", "text"])
+    rows = zip(corpus["split"].to_pylist(), corpus["text"].to_pylist(), strict=True)
+    return list(dict.fromkeys(str(text) for split, text in rows if split != "train"))
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds of a run."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 def encode_rates(model: Lexivert, texts: Sequence[str], rounds: int) -> Figures:
@@ -104,6 +126,16 @@ def encode_rates(model: Lexivert, texts: Sequence[str], rounds: int) -> Figures:
 
 def _ratio(seconds: dict[str, list[float]]) -> float:
     return seconds["backbone"][-1] / seconds["encode"][-1]
+
+
+def noisy(vectors: torch.Tensor, seed: int, cosine: float = NOISE_COSINE) -> torch.Tensor:
+    """Vectors at a cosine with the given ones. Shape: (B, D)."""
+    return add_noise(vectors, torch.full((len(vectors),), cosine), torch.Generator().manual_seed(seed))
+
+
+def of_about(words: int, texts: Sequence[str], count: int) -> list[str]:
+    """The texts whose lengths come nearest to a number of words."""
+    return sorted(texts, key=lambda text: abs(len(text.split()) - words))[:count]
 
 
 def decode_rates(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) -> Figures:
@@ -225,6 +257,16 @@ def prefix_cosine(model: Lexivert, texts: Sequence[str]) -> Figures:
     return {"prefix_texts": len(texts), "prefix_cosine_min": float(cosines.min())}
 
 
+def wikitext_sentences(path: Path) -> Iterator[str]:
+    """Sentences of 4 to 40 words without ``<unk>``."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if is_heading(line):
+            continue
+        for sentence in _SENTENCE_END.split(normalize(line)):
+            if "<unk>" not in sentence and WORDS[0] <= len(sentence.split()) <= WORDS[1]:
+                yield sentence
+
+
 def round_trip(model: Lexivert, sentences: Sequence[str], seed: int) -> Figures:
     """Exact match and unit accuracy, clean and noisy; a sentence of too many units for a vector counts as missed."""
     segmenter, most = model.encoder.segmenter, model.encoder.config.code.max_units
@@ -233,7 +275,7 @@ def round_trip(model: Lexivert, sentences: Sequence[str], seed: int) -> Figures:
     share = len(texts) / len(sentences)
     vectors = model.encode(texts, progress="encoding")
     figures: Figures = {"wikitext_sentences": len(sentences), "wikitext_too_long": len(sentences) - len(texts)}
-    for name, given in (("clean", vectors), ("noisy", noisy(torch.from_numpy(vectors), seed, NOISE_COSINE).numpy())):
+    for name, given in (("clean", vectors), ("noisy", noisy(torch.from_numpy(vectors), seed).numpy())):
         readings, start = [], time.perf_counter()
         for first in range(0, len(texts), BATCH):
             readings += model.read(given[first : first + BATCH])
@@ -245,8 +287,7 @@ def round_trip(model: Lexivert, sentences: Sequence[str], seed: int) -> Figures:
             log.info("%s miss:\n  %s\n  %s", name, text, reading)
         figures |= {
             f"wikitext_{name}_exact_match": share * metrics.exact_match(texts, [r.text for r in readings]),
-            f"wikitext_{name}_unit_accuracy": share
-            * metrics.unit_accuracy([segmented[t] for t in texts], unit_ids(model, readings)),
+            f"wikitext_{name}_unit_accuracy": share * metrics.unit_accuracy([segmented[t] for t in texts], units),
             f"wikitext_{name}_texts_per_second": rate,
         }
     return figures
@@ -256,34 +297,17 @@ def _misses(texts: Sequence[str], rebuilt: Sequence[str]) -> list[tuple[str, str
     return [pair for pair in zip(texts, rebuilt, strict=True) if pair[0] != pair[1]][:SHOWN_MISSES]
 
 
-def missed(figures: Figures) -> list[str]:
-    """Names of the figures that miss their bars, or are no numbers."""
-    low = [name for name, bar in BARS.items() if name in figures and not figures[name] >= bar]
-    return low + [name for name, bar in MOST.items() if name in figures and not figures[name] <= bar]
-
-
-def show(figures: Figures) -> None:
-    """Print all figures beside their bars."""
+def show(figures: Figures) -> list[str]:
+    """Print all figures beside their bars; return the names of those that missed."""
+    missed = [name for name, bar in BARS.items() if name in figures and not figures[name] >= bar]  # NaN misses too
+    missed += [name for name, bar in MOST.items() if name in figures and not figures[name] <= bar]
     table = Table("figure", "value", "bar", title="Speed and fidelity of a trained model")
-    bad = missed(figures)
     for name, value in figures.items():
         limit = LIMITS.get(name)
-        bar = "" if limit is None else f"{'[red]missed' if name in bad else '[green]kept'} {limit:g}"
+        bar = "" if limit is None else f"{'[red]missed' if name in missed else '[green]kept'} {limit:g}"
         table.add_row(name, f"{value:,}" if isinstance(value, int) else f"{value:,.6g}", bar)
     Console().print(table)
-
-
-def measure(model: Lexivert, texts: Sequence[str], encoded: int, decoded: int, seed: int) -> Figures:
-    """All figures but those of WikiText, on held-out texts in random order."""
-    chosen = of_about(DECODED_WORDS, texts, decoded)
-    figures: Figures = {"units": len(model.index), "threads": torch.get_num_threads()}
-    figures |= encode_rates(model, texts[:encoded], ENCODE_ROUNDS)
-    figures |= prefix_cosine(model, texts[:PREFIX_TEXTS])
-    figures |= decode_rates(model, chosen, DECODE_ROUNDS, seed)
-    figures |= decode_otherwise(model, chosen, DECODE_ROUNDS, seed)
-    for name in ("encode", "backbone", "cascade"):
-        figures[f"{name}_seconds_per_1000_texts"] = 1000.0 / figures[f"{name}_texts_per_second"]
-    return figures
+    return missed
 
 
 def beside(root: Path, other: Path, seed: int) -> Figures:
@@ -296,6 +320,21 @@ def beside(root: Path, other: Path, seed: int) -> Figures:
         return compare(own, theirs, encoded, decoded, AGAINST_ROUNDS)
 
 
+def measure(root: Path, encoded: int, decoded: int, seed: int) -> Figures:
+    """All figures but those of WikiText, with so many held-out texts encoded and decoded."""
+    model, texts = Lexivert.load(root), held_out(root)
+    drawn = [texts[row] for row in np.random.default_rng(seed).permutation(len(texts)).tolist()]
+    chosen = of_about(DECODED_WORDS, drawn, decoded)
+    figures: Figures = {"units": len(model.index), "threads": torch.get_num_threads()}
+    figures |= encode_rates(model, drawn[:encoded], ENCODE_ROUNDS)
+    figures |= prefix_cosine(model, drawn[:PREFIX_TEXTS])
+    figures |= decode_rates(model, chosen, DECODE_ROUNDS, seed)
+    figures |= decode_otherwise(model, chosen, DECODE_ROUNDS, seed)
+    for name in ("encode", "backbone", "cascade"):
+        figures[f"{name}_seconds_per_1000_texts"] = 1000.0 / figures[f"{name}_texts_per_second"]
+    return figures
+
+
 def main(
     root: Annotated[Path, typer.Option(help="Folder of a trained project.")] = Path(),
     wikitext: Annotated[str, typer.Option(help="File in WikiText's convention to read back.")] = "",
@@ -304,8 +343,6 @@ def main(
         int, typer.Option(help="Texts encoded in all rounds together.", min=ENCODE_ROUNDS)
     ] = 2304,
     decode_texts: Annotated[int, typer.Option(help="20-word texts decoded in a round.", min=1)] = 128,
-    against: Annotated[Path | None, typer.Option(help="Another trained checkout, to compare rates with.")] = None,
-    pairs: Annotated[int, typer.Option(help="Runs of each checkout.", min=1)] = 7,
     seed: Annotated[int, typer.Option(help="Of the texts drawn and of the noise.")] = 0,
     against: Annotated[
         Path | None, typer.Option(help="Only compare rates with the release in this folder, trained there.")
@@ -314,50 +351,17 @@ def main(
 ) -> None:
     """Measure, print a table, write the figures, and fail if a bar is missed."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if against is not None:
-        figures = beside(root, against, seed)
-        show(figures)
-        if out is not None:
-            artifacts.write_metrics(out, figures)
-        return
-    model, texts = Lexivert.load(root), held_out(root)
-    drawn = [texts[row] for row in np.random.default_rng(seed).permutation(len(texts)).tolist()]
-    decoded = of_about(DECODED_WORDS, drawn, decode_texts)
-    figures = {"units": len(model.index), "threads": torch.get_num_threads()}
-    figures |= encode_rates(model, drawn[:encode_texts], ENCODE_ROUNDS)
-    figures |= prefix_cosine(model, drawn[:PREFIX_TEXTS])
-    figures |= decode_rates(model, decoded, DECODE_ROUNDS, seed)
-    figures |= decode_otherwise(model, decoded, DECODE_ROUNDS, seed)
-    for name in ("encode", "backbone", "cascade"):
-        figures[f"{name}_seconds_per_1000_texts"] = 1000.0 / figures[f"{name}_texts_per_second"]
-    if wikitext is not None:
-        found = list(wikitext_sentences(wikitext))
+    figures = beside(root, against, seed) if against else measure(root, encode_texts, decode_texts, seed)
+    if not against and (given := given_file(wikitext)):
+        found = list(wikitext_sentences(given))
         if not found:
             raise typer.BadParameter(f"{wikitext} holds no sentence of {WORDS[0]} to {WORDS[1]} words without <unk>")
         step = max(1, len(found) // sentences) if sentences else 1
-        figures |= round_trip(model, found[::step][: sentences or None], seed)
+        figures |= round_trip(Lexivert.load(root), found[::step][: sentences or None], seed)
     if out is not None:
         artifacts.write_metrics(out, figures)
-    show(figures)
-    if bad := missed(figures):
-        logging.error("missed: %s", ", ".join(f"{name} {figures[name]:.6g}, not {LIMITS[name]:g}" for name in bad))
-        raise typer.Exit(1)
-
-
-def compare(root: Path, other: Path, texts: Sequence[str], counts: tuple[int, int, int], out: Path | None) -> None:
-    """Measure beside another checkout: numbers of texts encoded and decoded, and of pairs."""
-    encoded, decoded, pairs = counts
-    short = [text for text in texts if len(text.split()) <= WORDS[1]]  # too long for no model
-    try:
-        report = comparison.measure(root, other, short[:encoded], of_about(DECODED_WORDS, short, decoded), pairs)
-    except LexivertError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
-    if out is not None:
-        artifacts.write_metrics(out, report)
-    comparison.show(report)
-    if bad := comparison.missed(report):
-        logging.error("missed: %s, not %g of the other's rate", " and ".join(bad), comparison.BAR)
+    if missed := show(figures):
+        logging.error("missed: %s", ", ".join(f"{name} {figures[name]:.6g}, not {LIMITS[name]:g}" for name in missed))
         raise typer.Exit(1)
 
 
