@@ -1,9 +1,27 @@
-"""What several benchmarks share: files that a user may supply, and the memory of this process."""
+"""What several benchmarks share: errors in one line, files that a user may supply, the memory of this process."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+from lexivert.errors import LexivertError
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End with one line on standard error and status 1 where something is missing, damaged or wrong.
+
+    Raises:
+        SystemExit: it is.
+    """
+    try:
+        yield
+    except LexivertError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(1) from error
 
 
 def given_file(name: str) -> Path | None:

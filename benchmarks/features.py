@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common import one_line_errors
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import Params, load_params
@@ -151,4 +152,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

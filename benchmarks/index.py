@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from common import one_line_errors
 from lexivert import artifacts
 from lexivert.artifacts import UNIT_CODES, Paths
 from lexivert.codes.bindings import RotaryBinding
@@ -206,4 +207,5 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with one_line_errors():
+        typer.run(main)

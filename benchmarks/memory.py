@@ -19,7 +19,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from common import peak_bytes
+from common import one_line_errors, peak_bytes
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import ModelConfig
@@ -99,4 +99,5 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with one_line_errors():
+        typer.run(main)

@@ -32,6 +32,7 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
     top_k_accuracy_score,
 )
 
+from common import one_line_errors
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.corruption import add_noise
@@ -221,4 +222,5 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with one_line_errors():
+        typer.run(main)

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from common import given_file
+from common import given_file, one_line_errors
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.hashing import identity_codes
@@ -212,7 +212,9 @@ def main(
     logging.basicConfig(level=logging.WARNING)
     model = Lexivert.load(root)
     all_of = {"bars": [condition for condition, _ in BARS], "grid": grid(), "ablation": ABLATION}
-    chosen = [condition for condition in all_of[conditions] if only in condition.name]
+    longest = model.encoder.config.code.max_units
+    named = [condition for condition in all_of[conditions] if only in condition.name]
+    chosen = [condition for condition in named if condition.length[1] <= longest]
     sweep = RobustnessSweep(model.decoder.parts, model.encoder.config)
     tried = partial(ablated, model, root) if conditions == "ablation" else sweep.run
     report = measure(tried, sources(model, root, wikitext, 8 * texts), chosen, texts)
@@ -231,8 +233,9 @@ def show(title: str, rows: dict[str, dict[str, float]]) -> None:
         table.add_column(column, justify="left" if not column else "right")
     for name, row in rows.items():
         table.add_row(name, *(f"{row[key]:.4g}" if key in row else "" for key in keys))
-    Console().print(table)
+    Console(width=140).print(table)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with one_line_errors():
+        typer.run(main)

@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from common import one_line_errors
 from lexivert.artifacts import write_metrics
 from lexivert.errors import LexivertError
 
@@ -141,11 +142,7 @@ def main(
 ) -> None:
     """Measure, show, and tell whether the bar is met; it is not met: exit code 1."""
     written = [_TEXT.format(number, number % 17) for number in range(texts)]
-    try:
-        results = measure(model, written, repeats, busy)
-    except LexivertError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise SystemExit(1) from error
+    results = measure(model, written, repeats, busy)
     Console().print(table(results))
     good = met(results)
     if out is not None:
@@ -155,4 +152,5 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with one_line_errors():
+        typer.run(main)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lexivert.errors import LexivertError
+
 
 @pytest.fixture(scope="module")
 def common(load):
@@ -15,6 +17,18 @@ def test_the_peak_is_this_processes_own(common):
     block = bytearray(200 * 2**20)
     block[::4096] = b"x" * len(block[::4096])
     assert common.peak_bytes() >= max(before, 200 * 2**20)
+
+
+def test_an_error_is_one_line(common, capsys):
+    with pytest.raises(SystemExit) as end, common.one_line_errors():
+        raise LexivertError("models/index is missing; run `dvc repro index`")
+    assert end.value.code == 1
+    assert capsys.readouterr().err == "error: models/index is missing; run `dvc repro index`\n"
+
+
+def test_a_defect_keeps_its_traceback(common):
+    with pytest.raises(ZeroDivisionError), common.one_line_errors():
+        raise ZeroDivisionError
 
 
 def test_a_file_that_is_not_there_is_said(common, tmp_path, capsys):
