@@ -1,12 +1,12 @@
-"""The trade-off of ``code.semantic_share``, a: semantic quality of the whole vector against decoding under noise.
+"""The trade-off of ``code.semantic_share``, a: semantic quality of the full vector against decoding under noise.
 
 Quality is retrieval on held-out WordNet synsets: an example sentence is the query, the definitions of all test
 synsets are the documents, and its own synset's is the right one (MRR, and P@1). Both parts of a vector are of fixed
-length, so the cosine of two whole vectors is ``a · (prefix cosine) + (1 - a) · (order cosine)``: a = 1 is the bare
+length, so the cosine of two full vectors is ``a · (prefix cosine) + (1 - a) · (order cosine)``: a = 1 is the bare
 backbone embedding, a = 0 the order part alone.
 
 Decoding reads test texts of 1 to 40 words, an equal number from each length bucket, with the trained controller after
-noise on the whole vector. The noise is the same draw for every a; a larger a leaves the order part less of the
+noise on the full vector. The noise is the same draw for every a; a larger a leaves the order part less of the
 signal.
 
     python benchmarks/mixing.py --texts 300 --out metrics/benchmarks/mixing.json
@@ -107,7 +107,7 @@ def part_cosines(model: Lexivert, retrieval: Retrieval) -> Cosines:
 
 
 def quality(cosines: Cosines, retrieval: Retrieval, share: float) -> dict[str, float]:
-    """MRR and P@1 of the whole vector. With one right document a query, average precision is the reciprocal rank."""
+    """MRR and P@1 of the full vector. With one right document a query, average precision is the reciprocal rank."""
     scores = share * cosines.semantic + (1.0 - share) * cosines.order
     documents = np.arange(len(retrieval.definitions))
     right = retrieval.own[:, None] == documents
