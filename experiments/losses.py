@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
 import pydantic
-import yaml
 from pydantic import Field
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "pipeline"))  # stages share _stage
-
-from _stage import run
 
 from lexivert.artifacts import Paths, write_metrics
 from lexivert.config import load_params
 from lexivert.errors import LexivertError
 from lexivert.evaluation.loss_ablation import run_recipe
+from lexivert.yaml_reader import read_yaml, validated
 
 HERE = Path(__file__).resolve().parent
 
@@ -32,20 +29,30 @@ class RecipeParams(pydantic.BaseModel):
     texts: int = Field(ge=1)
 
 
-def main() -> None:
-    """Write experiments/losses.json."""
+def run() -> None:
+    """Write experiments/losses.json.
+
+    Raises:
+        LexivertError: params are wrong, or an artifact is missing or damaged.
+    """
     path = HERE / "params.yaml"
-    try:
-        own = RecipeParams.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise LexivertError(f"{path.name}: {key}: {first['msg'].lower()}, not {first['input']!r}") from error
+    own = validated(RecipeParams, read_yaml(path), path)
     params = load_params(HERE.parent / "params.yaml")
     head = params.token_head.model_copy(update={"epochs": own.epochs})
     params = params.model_copy(update={"token_head": head})
     write_metrics(HERE / "losses.json", run_recipe(Paths(HERE.parent), params, own.recipe, own.seeds, own.texts))
 
 
+def main() -> int:
+    """Run the stage; a ``LexivertError`` is one line on standard error and exit code 1."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        run()
+    except LexivertError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    run(main)
+    raise SystemExit(main())

@@ -4,11 +4,13 @@ A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->`` on lines of
 ``result_tables.TABLES[NAME]``. A single figure in a sentence stands between ``<!-- value: FILE KEY FORMAT -->`` and
 ``<!-- end -->``, where FILE is the name below metrics/ without its suffix, KEY the dotted key, and FORMAT a Python
 format such as ``.3f``. A Python file that a page shows in full stands between ``<!-- file: PATH -->`` and
-``<!-- end -->``. Nothing is written unless every table and figure could be made.
+``<!-- end -->``, some of its classes and functions behind ``<!-- file: PATH NAME NAME -->``. Nothing is written
+unless every table and figure could be made.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +41,8 @@ def made(kind: str, what: str, results: Results) -> str:
             raise MissingFigureError(f"no table is called {what}; there are {', '.join(sorted(TABLES))}")
         return f"\n{TABLES[what](results)}\n"
     if kind == "file":
-        return _shown(results.root / what, what)
+        name, *parts = what.split()
+        return _shown(results.root / name, name, parts)
     parts = what.split()
     if len(parts) != 3:
         raise MissingFigureError(f"the marker `value: {what}` needs three words: file, key and format")
@@ -52,12 +55,22 @@ def made(kind: str, what: str, results: Results) -> str:
         ) from error
 
 
-def _shown(path: Path, name: str) -> str:
-    """A Python file as a block of code."""
+def _shown(path: Path, name: str, parts: list[str]) -> str:
+    """A Python file, or some of its classes and functions, as a block of code."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise MissingFigureError(f"{name} is missing") from error
+    if parts:
+        lines, defined = text.splitlines(), {}
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                defined[node.name] = "\n".join(lines[first - 1 : node.end_lineno])
+        missing = [part for part in parts if part not in defined]
+        if missing:
+            raise MissingFigureError(f"{name} has no class or function {missing[0]}")
+        text = "\n\n\n".join(defined[part] for part in parts)
     return f"\n```python\n{text.rstrip()}\n```\n"
 
 

@@ -117,6 +117,15 @@ def test_a_file_is_shown_in_full(run, project: Path):
     assert readme.read_text(encoding="utf-8") == "<!-- file: mine.py -->\n```python\nONE = 1\n```\n<!-- end -->\n"
 
 
+def test_some_parts_of_a_file_are_shown_with_their_decorators(run, project: Path):
+    source = "ONE = 1\n\n\n@cache\n@other\ndef two():\n    return 2\n\n\nclass Three:\n    four = 4\n"
+    (project / "mine.py").write_text(source, encoding="utf-8")
+    readme = page(project, "<!-- file: mine.py Three two -->\n<!-- end -->\n")
+    assert run(project).exit_code == 0
+    shown = "class Three:\n    four = 4\n\n\n@cache\n@other\ndef two():\n    return 2"
+    assert f"```python\n{shown}\n```\n" in readme.read_text(encoding="utf-8")
+
+
 def test_a_key_may_have_dots_in_it(run, project: Path):
     key = "cosine_0.7.cascade.exact_match"
     readme = page(project, f"<!-- value: robustness {key} .2f --><!-- end -->\n")
@@ -151,12 +160,14 @@ def test_what_was_written_passes_the_check_and_is_the_same_twice(run, project: P
         ("table: confidence", "table confidence: metrics/evaluate.json has no confidence.readings"),
         ("table: nonsense", "table nonsense: no table is called nonsense; there are "),
         ("file: nonsense.py", "file nonsense.py: nonsense.py is missing"),
+        ("file: empty.py One", "file empty.py One: empty.py has no class or function One"),
         ("value: evaluate rates .1f", "has no number under rates"),
         ("value: evaluate", "needs three words: file, key and format"),
         ("value: evaluate rates.cascade_texts_per_second zz", "has the format zz, which Python can't use"),
     ],
 )
 def test_what_cannot_be_made_is_one_line_and_writes_nothing(run, project: Path, marker: str, message: str):
+    (project / "empty.py").touch()
     content = f"<!-- table: reading -->\n<!-- end -->\n\n<!-- {marker} -->\n<!-- end -->\n"
     readme = page(project, content)
     failed = run(project)

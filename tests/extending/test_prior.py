@@ -82,12 +82,12 @@ def test_a_query_depends_on_what_is_believed_before_it_alone(prior, belief, plac
 
 def test_expected_embeddings_are_the_inputs(prior, belief):
     """A belief shared by two candidates that are one unit is that unit for certain."""
-    split, whole = belief.units.clone(), belief.units.clone()
-    split[0, 2], whole[0, 2] = torch.tensor([5, 5, -1]), torch.tensor([5, -1, -1])
+    split, certain = belief.units.clone(), belief.units.clone()
+    split[0, 2], certain[0, 2] = torch.tensor([5, 5, -1]), torch.tensor([5, -1, -1])
     shares = [belief.marginals.clone(), belief.marginals.clone()]
     shares[0][0, 2], shares[1][0, 2] = torch.tensor([0.4, 0.6, 0.0]), torch.tensor([1.0, 0.0, 0.0])
     one = prior.queries(dataclasses.replace(belief, units=split, marginals=shares[0]))
-    other = prior.queries(dataclasses.replace(belief, units=whole, marginals=shares[1]))
+    other = prior.queries(dataclasses.replace(belief, units=certain, marginals=shares[1]))
     torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 

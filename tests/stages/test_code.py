@@ -53,13 +53,31 @@ def test_the_same_bytes_again(written):
     assert {path: path.read_bytes() for path in written.rglob("*.txt")} == before
 
 
-def test_plugins_count_for_every_stage(written):
+@pytest.mark.parametrize(
+    ("source", "counts", "spared"),
+    [
+        (
+            "from lexivert.controller.registry import DECODERS",
+            {"controller", "evaluate"},
+            {"corpus", "vocab", "selector"},
+        ),
+        ("from lexivert.priors.base import PRIORS", {"selector", "controller"}, {"features", "index"}),
+        ("from lexivert.encoders.base import ENCODERS", {"features", "controller"}, {"corpus", "vocab"}),
+        ("from lexivert.codes.bindings import BINDINGS", {"controller", "evaluate"}, {"corpus", "vocab", "features"}),
+        ("import lexivert.priors.base", {"corpus", "features", "controller"}, set()),
+    ],
+)
+def test_plugins_count_for_stages_that_may_come_across_them(written, source, counts, spared):
+    """Where nobody can tell what a plug-in is for, it counts for all."""
     plugin = written.parents[1] / "ours.py"
-    plugin.write_text("from lexivert.codes.bindings import BINDINGS\n")
+    plugin.write_text(f"{source}\n")
     params = repository_params().model_copy(update={"plugins": (str(plugin),)})
     code.run(Paths(written.parents[1]), params)
-    for file in written.rglob("*.txt"):
-        assert re.search(r"^\w{16} ours$", file.read_text(), flags=re.MULTILINE)
+    changed = {
+        file.stem for file in written.rglob("*.txt") if re.search(r"^\w{16} ours$", file.read_text(), re.MULTILINE)
+    }
+    assert counts <= changed
+    assert not spared & changed
     code.run(Paths(written.parents[1]), repository_params())
 
 

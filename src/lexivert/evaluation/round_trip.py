@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DECODERS_TRIED = (NEAREST_SENTENCE, "one_shot", "cancellation", "cascade_unigram", "cascade")
-"""Decoders in the table; ``cascade`` is what ``Lexivert.read`` runs, and is measured through it."""
+"""Decoders in the table; the model's own algorithm is added if it is another, and is measured through the API."""
 GENERATORS_TRIED = {
     NEAREST_SENTENCE: "nearest training sentence",
     "mean_vector": "hill climbing, from the mean vector",
@@ -83,13 +83,14 @@ class RoundTrip:
         return self.only(np.random.default_rng(seed).permutation(len(self.heldout))[:count].tolist())
 
     def decoders(self) -> dict[str, Decode]:
-        """``DECODERS_TRIED``, each from full vectors to units."""
-        return {name: self._decoder(name) for name in DECODERS_TRIED}
+        """``DECODERS_TRIED`` and the model's own algorithm, each from full vectors to units."""
+        names = dict.fromkeys((*DECODERS_TRIED, self.model.decoder.parts.params.algorithm))
+        return {name: self._decoder(name) for name in names}
 
     def _decoder(self, name: str) -> Decode:
         if name == NEAREST_SENTENCE:
             return self.nearest_sentence
-        if name == "cascade":
+        if name == self.model.decoder.parts.params.algorithm:
             return lambda vectors: unit_ids(self.model, self.model.read(vectors.numpy()))
         decode = decoder_named(name, self.model.decoder.parts)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lexivert import stages
 from lexivert.artifacts import Paths, atomic_path, require
-from lexivert.code_fingerprint import SourceTree
+from lexivert.code_fingerprint import Module, SourceTree
 from lexivert.config import Params
 
 LIBRARIES = {
@@ -37,6 +37,8 @@ LIBRARIES = {
     "transformers": ("transformers", "tokenizers"),
 }
 """Libraries that decide results, by the name they are imported under, with the packages of the lock behind them."""
+REGISTRIES = frozenset({"BINDINGS", "DECODERS", "ENCODERS", "GENERATORS", "PRIORS"})
+"""Names of all registries, each in the module of its protocol."""
 SCRIPTS = ("benchmarks", "experiments")
 """Folders of scripts with a ``dvc.yaml`` of their own."""
 
@@ -44,7 +46,7 @@ SCRIPTS = ("benchmarks", "experiments")
 def run(paths: Paths, params: Params) -> None:
     """Write build/code/: a file for every other stage, and for every script of the experiments and benchmarks.
 
-    Plug-ins are loaded by all stages and count for all.
+    A plug-in is loaded by all stages, but counts for those alone whose code can come across what it registers.
 
     Raises:
         MissingArtifactError: requirements.lock is not there.
@@ -57,12 +59,20 @@ def run(paths: Paths, params: Params) -> None:
     }
     for scripts in SCRIPTS:
         entries |= {f"{scripts}/{path.stem}": path for path in sorted((paths.root / scripts).glob("*.py"))}
-    plugged = "".join(fingerprint(tree, Path(file), lock) for file in params.plugins)
+    plugged = [(_registries(Path(file)), fingerprint(tree, Path(file), lock)) for file in params.plugins]
     with atomic_path(paths.code) as folder:
         for name, entry in entries.items():
             file = folder / f"{name}.txt"
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(fingerprint(tree, entry, lock) + plugged, encoding="utf-8")
+            reached = {module.name for module in tree.closure(entry)}
+            own = [lines for registries, lines in plugged if registries & reached or not registries]
+            file.write_text("".join([fingerprint(tree, entry, lock), *own]), encoding="utf-8")
+
+
+def _registries(plugin: Path) -> set[str]:
+    """Modules whose registries a plug-in imports by name; where there is none, nobody knows what it is for."""
+    found = Module(plugin.stem, plugin).imports
+    return {imported.module for imported in found if imported.attribute in REGISTRIES}
 
 
 def fingerprint(tree: SourceTree, entry: str | Path, lock: dict[str, str]) -> str:

@@ -53,19 +53,21 @@ def reading(paths: Paths) -> Section:
         *_inversion(report["embedding_inversion"]),
     ]
     text = (
-        "Held-out texts become vectors and are read back by five decoders. “Exact” counts texts that are the same to "
-        "the last character; “units” counts positions with the right word or phrase."
+        "Held-out texts become vectors and are read back by several decoders. “Exact” counts texts that are the same "
+        "to the last character; “units” counts positions with the right word or phrase."
     )
     return Section("reading", "Reading texts back", text, parts)
 
 
 def _decoders(report: Mapping[str, Any], paths: Paths) -> list[Part]:
-    rows = {f"{label_of(name)}, {kind}": report[kind][name] for kind in _KINDS for name in DECODERS_TRIED}
+    own = sorted(set(report[_KINDS[0]]) - set(DECODERS_TRIED))  # the model's own algorithm, where it is another
+    names = (*DECODERS_TRIED, *own)
+    rows = {f"{label_of(name)}, {kind}": report[kind][name] for kind in _KINDS for name in names}
     lengths = read_table(paths, "exact_match")
     words = lengths["words"].tolist()
     drawn = []
     for kind in _KINDS:
-        labels = {f"{name}_{kind}": label_of(name) for name in DECODERS_TRIED}
+        labels = {f"{name}_{kind}": label_of(name) for name in names}
         plot = figures.lines(words, columns(lengths, labels), "words in the text", _SHARE)
         drawn.append((plot, f"Exact match by length, {kind} vectors."))
     return [Table(layout(rows, _SCORES, "decoder, vector")), Figures(drawn)]
