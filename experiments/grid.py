@@ -30,7 +30,7 @@ COLUMNS = {
     "synonym_cosine": "synonym",
     "antonym_cosine": "antonym",
     "effective_rank": "rank",
-    "anisotropy": "mean energy",
+    "anisotropy": "anisotropy",
     "exact_match_noisy": "exact, cosine .6",
     "exact_match_narrow": "exact, width 192",
 }

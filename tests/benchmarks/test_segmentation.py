@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 
@@ -24,7 +25,12 @@ def test_lines_of_unknown_words_miss_the_bar(load, monkeypatch, tmp_path, tiny_p
     common = ("--root", tiny_project, "--texts", 3, "--file", easy)
     assert run(segmentation, monkeypatch, "--root", tiny_project, "--texts", 3) == 0
     assert run(segmentation, monkeypatch, *common) == 0
-    assert f"held: {easy} takes 1." in capsys.readouterr().out
+    assert f"met: {easy} takes 1." in capsys.readouterr().out
+    out = tmp_path / "segmentation.json"
+    assert run(segmentation, monkeypatch, *common, "--out", out) == 0
+    figures = json.loads(out.read_text())
+    assert figures.keys() == {"easy.txt", "files_test", "files_train", "files_valid"}
+    assert 1.0 <= figures["easy.txt"]["units_a_word"] <= figures["easy.txt"]["greedy_units_a_word"] < 1.25
     message = run(segmentation, monkeypatch, *common, "--file", hard)
     assert message.startswith(f"missed: at most 1.25 units a word are wanted; {hard} takes ")
     assert run(segmentation, monkeypatch, *common, "--file", empty) == f"{empty} holds no line without <unk>"

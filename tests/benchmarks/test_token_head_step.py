@@ -36,6 +36,11 @@ def test_the_peak_is_this_processes_own(bench):
     assert bench.peak_gib() > 0.2
 
 
+def test_ratios_by_hand(bench):
+    ours, original = {"seconds": 2.0, "peak_gib": 0.5}, {"seconds": 300.0, "peak_gib": 4.0}
+    assert bench.ratios(ours, original) == {"faster": 150.0, "smaller": 8.0}
+
+
 @pytest.mark.parametrize(
     ("seconds", "gib", "good"),
     [(101.0, 5.1, True), (99.0, 5.1, False), (101.0, 4.9, False), (float("nan"), 5.1, False)],
