@@ -11,11 +11,14 @@ prefix is compared with the backbone's embedding of each text run by itself, wit
 
 A text file in WikiText's convention is read as its lines that are no headings, split behind free-standing `.`, `?`
 and `!`; every sentence of 4 to 40 words without `<unk>` goes through `Lexivert.encode` and `Lexivert.read`.
+
+    python benchmarks/speed.py --against ../previous
+
+compares rates with another release, trained in its own folder, and measures nothing else; see ``against``.
 """
 
 from __future__ import annotations
 
-import copy
 import logging
 import re
 import time
@@ -24,7 +27,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
-from typing import Annotated, Any, TypeGuard
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -32,11 +35,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from against import Release, compare
+from common import given_file
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.corruption import add_noise
 from lexivert.codes.superposition import split_parts
-from lexivert.controller.controller import Controller
+from lexivert.controller.base import Parts
 from lexivert.controller.observation import Observation
 from lexivert.evaluation import metrics
 from lexivert.evaluation.corruptions import send, with_lexicon
@@ -56,6 +61,7 @@ NOISE_COSINE = 0.9
 WORDS = (4, 40)
 SHOWN_MISSES = 3
 LARGE_LEXICON = 300_000
+AGAINST_ROUNDS, AGAINST_ENCODED, AGAINST_DECODED = 5, 1000, 200  # texts encoded and decoded in a round
 COMPARED_COSINES, COMPARED_TEXTS = (1.0, 0.8, 0.7), 24
 BARS = {
     "units": 75_000.0,
@@ -67,8 +73,10 @@ BARS = {
     "wikitext_clean_exact_match": 0.99,
     "wikitext_clean_unit_accuracy": 0.999,
     "wikitext_noisy_exact_match": 0.90,
+    "encode_ratio": 0.95,
+    "decode_ratio": 0.95,
 }
-"""Least value of a figure; one that was not measured has no bar."""
+"""Least value of a figure; a figure that was not measured is not compared with its bar."""
 MOST = {"trace_seconds": 0.1}
 """Largest value of a figure."""
 LIMITS = BARS | MOST
@@ -77,7 +85,7 @@ _SENTENCE_END = re.compile(r"(?<= [.?!]) ")
 log = logging.getLogger(__name__)
 
 
-def heldout_texts(root: Path) -> list[str]:
+def held_out(root: Path) -> list[str]:
     """Distinct sentences of valid and test documents, in corpus order."""
     corpus = artifacts.read_parquet(Paths(root).corpus, ["split", "text"])
     rows = zip(corpus["split"].to_pylist(), corpus["text"].to_pylist(), strict=True)
@@ -131,17 +139,17 @@ def of_about(words: int, texts: Sequence[str], count: int) -> list[str]:
 
 
 def decode_rates(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) -> Figures:
-    """Texts a second of the cascade and of hard decoders: median of rounds in which all take turns."""
+    """Texts a second of the public API and the baselines: median of rounds in which all take turns."""
     clean = torch.from_numpy(model.encode(texts))
-    prefixes, order = split_parts(clean, model.encoder.config.semantic_width)
+    prefix, order = split_parts(clean, model.semantic_width)
     distorted = noisy(clean, seed)
+    one_shot, cancellation = (decoder_named(name, model.decoder.parts) for name in ("one_shot", "cancellation"))
     decoders: dict[str, Callable[[slice], object]] = {
         "cascade": lambda part: model.decode(clean[part].numpy()),
         "cascade_noisy": lambda part: model.decode(distorted[part].numpy()),
+        "one_shot": lambda part: one_shot(order[part], prefix[part]),
+        "cancellation": lambda part: cancellation(order[part], prefix[part]),
     }
-    for name in ("one_shot", "cancellation"):
-        hard = decoder_named(name, model.decoder.parts)
-        decoders[name] = partial(lambda decode, part: decode(order[part], prefixes[part]), hard)
 
     def all_parts(decode: Callable[[slice], object]) -> None:
         for start in range(0, len(texts), BATCH):
@@ -165,39 +173,45 @@ def decode_rates(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) 
 
 
 def decode_otherwise(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) -> Figures:
-    """Rate with a large lexicon, share of texts that an exact search reads the same, and time of one trace."""
+    """Time of a trace, agreement with an exact search, and the rate with a large lexicon."""
     vectors = model.encode(texts)
-    semantic = split_parts(torch.from_numpy(vectors), model.encoder.config.semantic_width)[0]
     singles = [vectors[row : row + 1] for row in range(min(len(texts), 16))]
     trace = [timed(partial(model.decode, single, trace=True)) for single in singles]
-    exact = model.decoder.with_parts(replace(model.decoder.parts, index=ExactIndex.of(model.index)))
-    same: list[bool] = []
-    for cosine in COMPARED_COSINES:
-        given = noisy(torch.from_numpy(vectors), seed, cosine)
-        prefix, part = split_parts(given[:COMPARED_TEXTS], model.encoder.config.semantic_width)
-        pairs = zip(_units(model.decoder, part, prefix), _units(exact, part, prefix), strict=True)
-        same += [quick == slow for quick, slow in pairs]
-    parts = with_lexicon(model.decoder.parts, LARGE_LEXICON, model.encoder.config)
-    large = model.decoder.with_parts(parts)
-    order, prefixes = send(model.encoder.segment(texts), semantic, large.codebook, 1.0, "float32", seed)
-    _units(large, order[:8], prefixes[:8])
-    rates = [len(texts) / timed(partial(_units, large, order, prefixes)) for _ in range(rounds)]
     return {
         "trace_seconds": median(trace),
-        "same_as_exact_search": fmean(same),
-        "cascade_300k_texts_per_second": median(rates),
+        "same_as_exact_search": same_as_exact_search(model, torch.from_numpy(vectors[:COMPARED_TEXTS]), seed),
+        "cascade_300k_texts_per_second": large_lexicon_rate(model, texts, rounds, seed),
     }
+
+
+def same_as_exact_search(model: Lexivert, vectors: torch.Tensor, seed: int) -> float:
+    """Share of texts, clean and noisy, that an exact search reads the same. Shape: (B, D)."""
+    parts = model.decoder.parts
+    exact = replace(parts, index=ExactIndex.of(parts.index))
+    same: list[bool] = []
+    for cosine in COMPARED_COSINES:
+        prefix, order = split_parts(noisy(vectors, seed, cosine), model.semantic_width)
+        pairs = zip(_read(model, parts, order, prefix), _read(model, exact, order, prefix), strict=True)
+        same += [quick == slow for quick, slow in pairs]
+    return fmean(same)
+
+
+def large_lexicon_rate(model: Lexivert, texts: Sequence[str], rounds: int, seed: int) -> float:
+    """Texts a second from a lexicon of 300,000 units: median of rounds."""
+    large = with_lexicon(model.decoder.parts, LARGE_LEXICON, model.encoder.config)
+    prefix = split_parts(torch.from_numpy(model.encode(texts)), model.semantic_width)[0]
+    order, prefixes = send(model.encoder.segment(texts), prefix, large.codebook, 1.0, "float32", seed)
+    _read(model, large, order[:8], prefixes[:8])
+    return median(len(texts) / timed(partial(_read, model, large, order, prefixes)) for _ in range(rounds))
 
 
 class ExactIndex(UnitIndex):
     """Compares full codes in float32, whatever it is asked: what the quick searches must not fall behind."""
 
     @classmethod
-    def of(cls, index: UnitIndex) -> ExactIndex:
+    def of(cls, index: UnitIndex) -> UnitIndex:
         """The same units, searched exactly."""
-        exact = copy.copy(index)
-        exact.__class__ = cls
-        return exact  # type: ignore[return-value]
+        return cls.build(index.codes, index.params.model_copy(update={"factory": "Flat"}))
 
     def scan(
         self,
@@ -205,47 +219,42 @@ class ExactIndex(UnitIndex):
         k: int,
         prior: Logits | None = None,
         *,
-        width: int | None = None,  # noqa: ARG002 full codes, in any case
+        width: int | None = None,  # noqa: ARG002 all dimensions are compared
         first: int | None = None,
-        biased: bool = True,  # noqa: ARG002 the prior counts, in any case
+        biased: bool = True,  # noqa: ARG002 the prior always counts
     ) -> Hits:
-        """Best units of all, or of the ``first`` so many. Arguments and shapes: see ``UnitIndex``."""
-        scores = self._scores(queries, prior, first or len(self))
-        best, units = scores.topk(min(k, scores.shape[1]), dim=1)
-        return Hits(best, units)
+        """Best units of all, or of the ``first`` so many; see ``UnitIndex.scan``."""
+        scores = self._all_scores(queries, prior)[:, : first or len(self)]
+        return Hits(*scores.topk(min(k, scores.shape[1]), dim=1))
 
     def compare(self, queries: torch.Tensor, k: int, prior: Logits) -> Iterator[Compared]:
-        """All units compared with the queries, in one part. Arguments and shapes: see ``UnitIndex``."""
-        scores = self._scores(queries, prior, len(self))
-        best, units = scores.topk(min(k, len(self)), dim=1)
-        tail = scores.scatter(1, units, -torch.inf).logsumexp(dim=1)
-        yield Compared(
-            units, self.codes[units].float(), best, tail, prior.layer.logits(prior.queries).logsumexp(dim=1)
-        )
+        """Best units and the exact sum of all others; see ``UnitIndex.compare``."""
+        for start in range(0, max(len(queries), 1), BATCH):
+            part = slice(start, start + BATCH)
+            some = prior.rows(part)
+            scores = self._all_scores(queries[part], some)
+            best, units = scores.topk(min(k, len(self)), dim=1)
+            log_tail = scores.scatter(1, units, -torch.inf).logsumexp(dim=1)
+            log_prior = some.layer.logits(some.queries).logsumexp(dim=1)
+            yield Compared(units, self.codes[units].float(), best, log_tail, log_prior)
 
-    def _scores(self, queries: torch.Tensor, prior: Logits | None, count: int) -> torch.Tensor:
-        parts = torch.split(self.codes[:count], 8192)
-        scores = torch.cat([queries @ part.float().T for part in parts], dim=1)
-        return scores if prior is None else scores + prior.layer.logits(prior.queries)[:, :count]
+    def _all_scores(self, queries: torch.Tensor, prior: Logits | None) -> torch.Tensor:
+        """Shape: (m, O) to (m, V)."""
+        scores = torch.cat([queries @ part.float().T for part in torch.split(self.codes, 8192)], dim=1)
+        return scores if prior is None else scores + prior.layer.logits(prior.queries)
 
 
-def _units(decoder: Controller, order: torch.Tensor, prefixes: torch.Tensor) -> list[list[int]]:
-    return decoder.decode_all(Observation.of(order, prefixes), BATCH, "decoding").units
+def _read(model: Lexivert, parts: Parts, order: torch.Tensor, prefix: torch.Tensor) -> list[list[int]]:
+    decoder = model.decoder.with_parts(parts)
+    return decoder.decode_all(Observation.of(order, prefix), BATCH, "decoding").units
 
 
 def prefix_cosine(model: Lexivert, texts: Sequence[str]) -> Figures:
     """Cosine of each vector's semantic prefix with the backbone's embedding of that text alone."""
-    prefix = model.encode(texts)[:, : model.encoder.config.semantic_width].astype(np.float64)
+    prefix = model.encode(texts)[:, : model.semantic_width].astype(np.float64)
     alone = np.concatenate([model.encoder.backbone.encode([text]) for text in texts]).astype(np.float64)
     cosines = (prefix * alone).sum(axis=1) / np.linalg.norm(prefix, axis=1) / np.linalg.norm(alone, axis=1)
     return {"prefix_texts": len(texts), "prefix_cosine_min": float(cosines.min())}
-
-
-def is_given(path: Path | None) -> TypeGuard[Path]:
-    """Whether there is a text to read; one that is named but not there is left out, with a warning."""
-    if path is not None and not path.is_file():
-        log.warning("%s is not there; figures of WikiText are left out", path)
-    return path is not None and path.is_file()
 
 
 def wikitext_sentences(path: Path) -> Iterator[str]:
@@ -295,41 +304,60 @@ def show(figures: Figures) -> list[str]:
     table = Table("figure", "value", "bar", title="Speed and fidelity of a trained model")
     for name, value in figures.items():
         limit = LIMITS.get(name)
-        bar = "" if limit is None else f"{'[red]missed' if name in missed else '[green]met'} {limit:g}"
+        bar = "" if limit is None else f"{'[red]missed' if name in missed else '[green]kept'} {limit:g}"
         table.add_row(name, f"{value:,}" if isinstance(value, int) else f"{value:,.6g}", bar)
     Console().print(table)
     return missed
 
 
+def beside(root: Path, other: Path, seed: int) -> Figures:
+    """Rates of this project over those of another release, on the same texts; see ``against.compare``."""
+    texts = held_out(root)
+    drawn = [texts[row] for row in np.random.default_rng(seed).permutation(len(texts)).tolist()]
+    decoded = [text for text in drawn if WORDS[0] <= len(text.split()) <= WORDS[1]][:AGAINST_DECODED]
+    encoded = (drawn * (1 + AGAINST_ROUNDS * AGAINST_ENCODED // len(drawn)))[: AGAINST_ROUNDS * AGAINST_ENCODED]
+    with Release(root, Path(artifacts.__file__).parents[1]) as own, Release(other) as theirs:
+        return compare(own, theirs, encoded, decoded, AGAINST_ROUNDS)
+
+
+def measure(root: Path, encoded: int, decoded: int, seed: int) -> Figures:
+    """All figures but those of WikiText, with so many held-out texts encoded and decoded."""
+    model, texts = Lexivert.load(root), held_out(root)
+    drawn = [texts[row] for row in np.random.default_rng(seed).permutation(len(texts)).tolist()]
+    chosen = of_about(DECODED_WORDS, drawn, decoded)
+    figures: Figures = {"units": len(model.index), "threads": torch.get_num_threads()}
+    figures |= encode_rates(model, drawn[:encoded], ENCODE_ROUNDS)
+    figures |= prefix_cosine(model, drawn[:PREFIX_TEXTS])
+    figures |= decode_rates(model, chosen, DECODE_ROUNDS, seed)
+    figures |= decode_otherwise(model, chosen, DECODE_ROUNDS, seed)
+    for name in ("encode", "backbone", "cascade"):
+        figures[f"{name}_seconds_per_1000_texts"] = 1000.0 / figures[f"{name}_texts_per_second"]
+    return figures
+
+
 def main(
     root: Annotated[Path, typer.Option(help="Folder of a trained project.")] = Path(),
-    wikitext: Annotated[Path | None, typer.Option(help="Text in WikiText's convention, if it is there.")] = None,
+    wikitext: Annotated[str, typer.Option(help="File in WikiText's convention to read back.")] = "",
     sentences: Annotated[int, typer.Option(help="Sentences of it, evenly spaced; 0 for all.")] = 0,
     encode_texts: Annotated[
         int, typer.Option(help="Texts encoded in all rounds together.", min=ENCODE_ROUNDS)
     ] = 2304,
     decode_texts: Annotated[int, typer.Option(help="20-word texts decoded in a round.", min=1)] = 128,
     seed: Annotated[int, typer.Option(help="Of the texts drawn and of the noise.")] = 0,
+    against: Annotated[
+        Path | None, typer.Option(help="Only compare rates with the release in this folder, trained there.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
 ) -> None:
     """Measure, print a table, write the figures, and fail if a bar is missed."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    model, texts = Lexivert.load(root), heldout_texts(root)
-    drawn = [texts[row] for row in np.random.default_rng(seed).permutation(len(texts)).tolist()]
-    decoded = of_about(DECODED_WORDS, drawn, decode_texts)
-    figures: dict[str, Any] = {"units": len(model.index), "threads": torch.get_num_threads()}
-    figures |= encode_rates(model, drawn[:encode_texts], ENCODE_ROUNDS)
-    figures |= prefix_cosine(model, drawn[:PREFIX_TEXTS])
-    figures |= decode_rates(model, decoded, DECODE_ROUNDS, seed)
-    figures |= decode_otherwise(model, decoded, DECODE_ROUNDS, seed)
-    for name in ("encode", "backbone", "cascade"):
-        figures[f"{name}_seconds_per_1000_texts"] = 1000.0 / figures[f"{name}_texts_per_second"]
-    if is_given(wikitext):
-        found = list(wikitext_sentences(wikitext))
+    figures = beside(root, against, seed) if against else measure(root, encode_texts, decode_texts, seed)
+    if not against and (given := given_file(wikitext)):
+        found = list(wikitext_sentences(given))
         if not found:
             raise typer.BadParameter(f"{wikitext} holds no sentence of {WORDS[0]} to {WORDS[1]} words without <unk>")
         step = max(1, len(found) // sentences) if sentences else 1
-        figures |= round_trip(model, found[::step][: sentences or None], seed)
+        figures |= round_trip(Lexivert.load(root), found[::step][: sentences or None], seed)
     if out is not None:
         artifacts.write_metrics(out, figures)
     if missed := show(figures):

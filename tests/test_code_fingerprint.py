@@ -75,14 +75,6 @@ def test_a_script_has_a_closure_too(folder):
     assert {"codes.encoder", "codes.hashing"} < set(names(folder, folder / "speed.py"))
 
 
-def test_a_script_may_import_another_beside_it(folder):
-    (folder / "speed.py").write_text("from lexivert.codes.encoder import hashed\n")
-    (folder / "memory.py").write_text("import speed\nfrom lexivert.search import index\n")
-    found = names(folder, folder / "memory.py")
-    assert found[:2] == ["memory", "speed"]
-    assert set(names(folder, folder / "speed.py")) < set(found)
-
-
 def test_libraries_are_those_of_the_whole_closure(folder):
     assert SourceTree(folder).libraries("lexivert.stages.lazy") == {"numpy", "torch", "hashlib"}
 

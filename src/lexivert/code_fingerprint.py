@@ -106,30 +106,14 @@ class SourceTree:
         that is no module of its own. The top package, which is but a door, counts in that case alone.
 
         Args:
-            entry: dotted name of a module, or a script outside the package, which may import scripts beside it.
+            entry: dotted name of a module, or a script outside the package.
 
         Raises:
             ValueError: there is no such module.
         """
-        if isinstance(entry, Path):
-            return self._closure_of_script(entry)
-        start = self.module(entry)
+        start = Module(entry.stem, entry) if isinstance(entry, Path) else self.module(entry)
         if start is None:
             raise ValueError(f"there is no module {entry}")
-        return self._closure(start)
-
-    def _closure_of_script(self, script: Path) -> list[Module]:
-        """The script, others beside it that it imports by their bare names, and the closures of them all."""
-        scripts, waiting = {}, [script]
-        while waiting:
-            path = waiting.pop()
-            if path not in scripts and path.is_file():
-                scripts[path] = Module(path.stem, path)
-                waiting += [path.with_name(f"{found.module}.py") for found in scripts[path].imports]
-        behind = {module.name: module for one in scripts.values() for module in self._closure(one)[1:]}
-        return [*scripts.values(), *(behind[name] for name in sorted(behind))]
-
-    def _closure(self, start: Module) -> list[Module]:
         waiting, seen = list(self._behind(start, at_load=False)), {(start.name, False)}
         while waiting:
             step = waiting.pop()
