@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import sys
 
 import pytest
 
@@ -15,8 +16,8 @@ from sections import REPOSITORY
 
 @pytest.fixture(scope="module")
 def losses():
-    spec = importlib.util.spec_from_file_location("losses", REPOSITORY / "experiments" / "losses.py")
-    module = importlib.util.module_from_spec(spec)
+    spec = importlib.util.spec_from_file_location("experiment_losses", REPOSITORY / "experiments" / "losses.py")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # pydantic looks annotations up there
     spec.loader.exec_module(module)
     return module
 
@@ -54,4 +55,5 @@ def test_a_recipe_is_measured(losses, tiny_project, tiny_params_file, tmp_path):
     figures = json.loads((root / "experiments" / "losses.json").read_text())
     assert figures["seeds"] == 2
     committed = read_yaml(REPOSITORY / "experiments" / "losses.json")  # JSON is YAML
-    assert figures.keys() == committed.keys()
+    pairs = {name for name in committed if name.startswith(("synonym", "antonym"))}  # the tiny project has no maps
+    assert figures.keys() == committed.keys() - pairs
