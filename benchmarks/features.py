@@ -27,7 +27,8 @@ import torch
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import Params, load_params
-from lexivert.encoders.huggingface import FloatArray, HuggingFaceEncoder
+from lexivert.encoders.base import FloatArray
+from lexivert.encoders.huggingface import HuggingFaceEncoder
 
 BAR_RATIO = 2.5
 """Least rate against the script's own loop, batches of 512 in corpus order."""

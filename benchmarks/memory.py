@@ -34,9 +34,9 @@ BAR = 1.5
 _MEGABYTE = 1e6
 
 
-def peak(root: Path, texts: list[str], *, whole: bool) -> float:
-    """Largest resident set, in bytes, of a process that embeds texts and, if whole, reads their vectors back."""
-    if whole:
+def peak(root: Path, texts: list[str], *, reading: bool) -> float:
+    """Largest resident set, in bytes, of a process that embeds texts and, if ``reading``, reads their vectors back."""
+    if reading:
         model = Lexivert.load(root)
         model.encoder.backbone.encode(texts)
         model.decode(model.encode(texts))
@@ -49,10 +49,10 @@ def peak(root: Path, texts: list[str], *, whole: bool) -> float:
     return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # Linux counts kibibytes
 
 
-def measured(root: Path, texts: list[str], *, whole: bool) -> float:
+def measured(root: Path, texts: list[str], *, reading: bool) -> float:
     """``peak`` in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(peak, (root, texts), {"whole": whole})
+        return pool.apply(peak, (root, texts), {"reading": reading})
 
 
 def main(
@@ -66,13 +66,13 @@ def main(
     chosen = of_about(DECODED_WORDS, drawn, texts)
     folder = Paths(root).index
     index = float(sum(file.stat().st_size for file in folder.iterdir()))
-    whole, rest = (measured(root, chosen, whole=kind) for kind in (True, False))
+    reading, rest = (measured(root, chosen, reading=kind) for kind in (True, False))
     figures = {
         "index_megabytes": index / _MEGABYTE,
-        "peak_megabytes": whole / _MEGABYTE,
+        "peak_megabytes": reading / _MEGABYTE,
         "peak_without_reading_megabytes": rest / _MEGABYTE,
-        "reading_to_index": (whole - rest) / index,
-        "reading_to_codes": (whole - rest) / (folder / artifacts.UNIT_CODES).stat().st_size,
+        "reading_to_index": (reading - rest) / index,
+        "reading_to_codes": (reading - rest) / (folder / artifacts.UNIT_CODES).stat().st_size,
     }
     for name, value in figures.items():
         Console().print(f"{name} {value:.4g}")
