@@ -5,7 +5,6 @@ python benchmarks/counting.py --tokens 100000000 --out counting.json
 
 from __future__ import annotations
 
-import json
 import resource
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lexivert import artifacts
 from lexivert.config import KindCounts, VocabParams
 from lexivert.text.kinds import TokenKind, classify
 from lexivert.text.ngrams import encode_texts
@@ -198,7 +198,7 @@ def main(
         table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}")
     Console().print(table)
     if out is not None:
-        out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        artifacts.write_metrics(out, figures)
     judge(figures)
 
 

@@ -12,7 +12,7 @@ and reads vectors back. The difference of their largest resident sets is what re
 from __future__ import annotations
 
 import multiprocessing
-import resource
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -46,13 +46,15 @@ def peak(root: Path, texts: list[str], *, reading: bool) -> float:
         HuggingFaceEncoder.load(ModelConfig.load(paths.index).backbone).encode(texts)
         for text in texts:
             segmenter.segment(text)
-    return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # Linux counts kibibytes
+    status = Path("/proc/self/status").read_text(encoding="ascii")  # getrusage would count its parent's too
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return 1024.0 * float(line.split()[1])
 
 
 def measured(root: Path, texts: list[str], *, reading: bool) -> float:
     """``peak`` in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(peak, (root, texts), {"reading": reading})
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(peak, root, texts, reading=reading).result()
 
 
 def main(

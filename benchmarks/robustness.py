@@ -168,13 +168,13 @@ def main(
                 rows = ablated(model, condition, root, encoded, texts)
             else:
                 rows = sweep.run(condition, encoded, texts)
-            key = f"{source} {name}"
+            key = f"{source}-{condition.name}"
             report[key] = rows
             show(key, rows)
             if bar is not None:
                 values[key], least[key] = rows[OWN].get("exact_match", 0.0), bar
     if out is not None:
-        artifacts.write_json(out, report)
+        artifacts.write_metrics(out, report)
     missed = [key for key, value in values.items() if value < least[key]]
     if missed:
         Console().print(f"[red]below its bar:[/] {', '.join(missed)}")

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Column, Table
 
-from lexivert.artifacts import Paths
+from lexivert.artifacts import Paths, write_metrics
 from lexivert.text.lexicon import CAP, CONTROL, FIRST_BYTE, JOIN, SPACE, UPPER, Lexicon
 from lexivert.text.phrases import PhraseTrie, Place
 from lexivert.text.segmentation import Segmenter
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path())
     parser.add_argument("--texts", type=int, default=5000, help="texts of each set")
     parser.add_argument("--file", type=Path, action="append", default=[], help="more text, one a line; <unk> skipped")
+    parser.add_argument("--out", type=Path, help="where to write the figures as JSON")
     options = parser.parse_args()
     paths = Paths(options.root)
     lexicon = Lexicon.load(paths.vocab)
@@ -48,14 +49,16 @@ def main() -> None:
         *("first /s", "again /s", "join /s"),
         title=f"{len(lexicon)} units",
     )
-    units_a_word: dict[str, float] = {}
+    report: dict[str, dict[str, float]] = {}
     for name, texts in sets.items():
-        units_a_word[name], row = figures(lexicon, texts)
+        report[name], row = figures(lexicon, texts)
         table.add_row(name, *row)
     console.print(table)
     for name, texts in sets.items():
         console.print(f"{name}: {corrections(Segmenter(lexicon), texts)}")
-    judge({name: units_a_word[name] for name in given})
+    if options.out:
+        write_metrics(options.out, report)
+    judge({name: report[name]["units_a_word"] for name in given})
 
 
 def judge(units_a_word: dict[str, float]) -> None:
@@ -92,8 +95,8 @@ def corpus_sets(path: Path, size: int) -> dict[str, list[str]]:
     return {name: texts[:: max(1, len(texts) // size)][:size] for name, texts in sorted(sets.items())}
 
 
-def figures(lexicon: Lexicon, texts: Sequence[str]) -> tuple[float, list[str]]:
-    """Units a word, and one row of the table; checks that every text comes back."""
+def figures(lexicon: Lexicon, texts: Sequence[str]) -> tuple[dict[str, float], list[str]]:
+    """Units a word and rates, and one row of the table; checks that every text comes back."""
     segmenter = Segmenter(lexicon)
     first, ids = timed(lambda: segmenter.segment_batch(texts))
     again, _ = timed(lambda: segmenter.segment_batch(texts))
@@ -107,7 +110,12 @@ def figures(lexicon: Lexicon, texts: Sequence[str]) -> tuple[float, list[str]]:
     rates = [f"{len(texts) / seconds:,.0f}" for seconds in (first, again, joining)]
     shares = [uses[JOIN] + uses[SPACE], uses[CAP] + uses[UPPER], pieces, bytes_]
     per_word = [f"{uses.total() / words:.4f}", f"{greedy / words:.4f}", *(f"{share / words:.4f}" for share in shares)]
-    return uses.total() / words, [f"{words / len(texts):.1f}", *per_word, *rates]
+    report = {
+        "units_a_word": uses.total() / words,
+        "first_texts_per_second": len(texts) / first,
+        "again_texts_per_second": len(texts) / again,
+    }
+    return report, [f"{words / len(texts):.1f}", *per_word, *rates]
 
 
 def timed(work: Callable[[], list]) -> tuple[float, list]:  # type: ignore[type-arg]

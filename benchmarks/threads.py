@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from lexivert.artifacts import write_json
+from lexivert.artifacts import write_metrics
 from lexivert.errors import LexivertError
 
 BAR = 2.5
@@ -138,7 +138,7 @@ def main(
     Console().print(table(results))
     met = all(found["ratio"] <= BAR for found in results["default"].values())
     if out is not None:
-        write_json(out, {"texts": texts, "repeats": repeats, "busy": busy, "bar": BAR, "met": met, **results})
+        write_metrics(out, {"texts": texts, "repeats": repeats, "busy": busy, "bar": BAR, "met": met, **results})
     typer.echo(f"the default takes at most {BAR} times as long: {'yes' if met else 'no'}")
     raise SystemExit(0 if met else 1)
 

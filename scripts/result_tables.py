@@ -50,6 +50,10 @@ class MissingFigureError(Exception):
     """A file or key that a table needs is not there."""
 
 
+class NotMeasuredError(MissingFigureError):
+    """A benchmark has not run yet: `dvc repro` measures none of them."""
+
+
 @dataclass(frozen=True)
 class Results:
     """Everything that tables are made of.
@@ -66,13 +70,15 @@ class Results:
 
         Raises:
             MissingFigureError: there is no such file, or it is no JSON object.
+            NotMeasuredError: there is no such file, and a benchmark would write it.
         """
         if file not in self._files:
             path = self.root / "metrics" / f"{file}.json"
             try:
                 content = json.loads(path.read_text(encoding="utf-8"))
             except OSError as error:
-                raise MissingFigureError(f"metrics/{file}.json is missing") from error
+                kind = NotMeasuredError if file.startswith("benchmarks/") else MissingFigureError
+                raise kind(f"metrics/{file}.json is missing") from error
             except ValueError as error:
                 raise MissingFigureError(f"metrics/{file}.json is no JSON ({error})") from error
             if not isinstance(content, dict):
@@ -481,8 +487,11 @@ def benchmarks(results: Results) -> str:
     """The benchmarks' single figures."""
     rows = []
     for file, key, form, label in BENCHMARKS:
-        value = results.number(f"benchmarks/{file}", key)
-        rows.append({"what": label, "measured": format(value, form), "by": f"`{file}`"})
+        try:
+            measured = format(results.number(f"benchmarks/{file}", key), form)
+        except NotMeasuredError:
+            measured = "not yet"
+        rows.append({"what": label, "measured": measured, "by": f"`{file}`"})
     return _frame(rows)
 
 
@@ -517,7 +526,7 @@ def ablation(results: Results) -> str:
             row = rows.setdefault(variant, {"left out": variant.replace("_", " ")})
             cells = [f"{scores[key]:.2f}" for key in ("exact_match", "unit_accuracy", "backbone_cosine")]
             rate = f"; {_rate(scores['texts_per_second'])}/s" if "texts_per_second" in scores else ""
-            row[f"{condition.replace('_', ' ')} ({scores['texts']})"] = f"{', '.join(cells)}{rate}"
+            row[f"{condition_label(condition)} ({scores['texts']})"] = f"{', '.join(cells)}{rate}"
     return _frame(list(rows.values()))
 
 

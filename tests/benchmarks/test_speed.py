@@ -27,7 +27,7 @@ def test_encoding_and_backbone_take_turns_on_all_texts(speed, tiny_model, texts)
     figures = speed.encode_rates(tiny_model, texts[:17], rounds=2)
     assert figures["encode_texts"] == 16
     assert figures["encode_to_backbone_min"] <= figures["encode_to_backbone"] <= figures["encode_to_backbone_max"]
-    assert 0 < figures["encode_to_backbone_min"]
+    assert figures["encode_to_backbone_min"] > 0
     assert min(figures["encode_texts_per_second"], figures["backbone_texts_per_second"]) > 0
 
 
