@@ -35,7 +35,7 @@ _MEGABYTE = 1e6
 
 
 def peak(root: Path, texts: list[str], *, reading: bool) -> float:
-    """Largest resident set, in bytes, of a process that embeds texts and, if ``reading``, reads their vectors back."""
+    """Largest resident set, in bytes, of a process that embeds texts and may read their vectors back."""
     if reading:
         model = Lexivert.load(root)
         model.encoder.backbone.encode(texts)
