@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from result_tables import TABLES, MissingFigureError, NotMeasuredError, Results
+from result_tables import TABLES, MissingFigureError, Results
 
 MARKER = re.compile(
     r"(?P<open><!-- (?P<kind>table|value|file): (?P<what>[^>]+?) -->)(?P<body>.*?)(?P<close><!-- end -->)", re.S
@@ -90,8 +90,6 @@ def filled(page: Path, results: Results) -> tuple[str, list[str], list[str]]:
     def replace(match: re.Match[str]) -> str:
         try:
             body = made(match["kind"], match["what"], results)
-        except NotMeasuredError:
-            body = "\nNot measured yet.\n" if match["kind"] == "table" else "not measured yet"
         except MissingFigureError as error:
             wrong.append(f"{name}: {match['kind']} {match['what']}: {error}")
             return match[0]

@@ -1,8 +1,7 @@
-"""The benchmarks of speed and memory, run small on the tiny model."""
+"""The benchmark of speed, run small on the tiny model."""
 
 from __future__ import annotations
 
-import importlib
 import math
 from dataclasses import replace
 
@@ -45,12 +44,12 @@ def test_the_prefix_is_the_backbones_embedding(speed, tiny_model, texts):
 
 
 def test_an_exact_search_reads_clean_texts_alike(speed, tiny_model, texts):
-    vectors = torch.from_numpy(tiny_model.encode(texts[:6]))
+    vectors = torch.from_numpy(tiny_model.encode(texts[:3]))
     assert 0.5 < speed.same_as_exact_search(tiny_model, vectors, seed=0) <= 1.0
     exact = replace(tiny_model.decoder.parts, index=speed.ExactIndex.of(tiny_model.index))
     prefix, order = speed.split_parts(vectors, tiny_model.semantic_width)
     read = tiny_model.decoder.with_parts(exact).decode(Observation.of(order, prefix)).units
-    assert read == tiny_model.encoder.segment(texts[:6])
+    assert read == tiny_model.encoder.segment(texts[:3])
 
 
 def test_the_exact_index_is_a_dense_search_and_a_softmax(speed, tiny_model):
@@ -116,10 +115,3 @@ def test_a_release_without_sources_is_refused(load, tiny_project, tmp_path):
     against = load("against")
     with against.Release(tiny_project, tmp_path) as release, pytest.raises(RuntimeError, match="has ended"):
         release.ask("encode", ["A text."])
-
-
-def test_reading_takes_memory_of_its_own(tiny_project, texts):
-    """A process that also reads vectors back has loaded the index, and much else, on top."""
-    memory = importlib.import_module("memory")  # by its own name: the processes it starts import it, too
-    reading, rest = (memory.measured(tiny_project, texts[:4], reading=kind) for kind in (True, False))
-    assert reading > rest > 1e7
