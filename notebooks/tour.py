@@ -9,7 +9,7 @@
 #       format_version: '1.3'
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
-#     codebook: python
+#     language: python
 #     name: python3
 # ---
 
@@ -64,7 +64,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> HTML:
 ROOT = Path(os.environ.get("LEXIVERT_ROOT") or Path.cwd().parent).resolve()
 
 model = Lexivert.load(ROOT)
-semantic_width = model.encoder.config.semantic_width
+semantic_width = model.semantic_width
 print(f"vectors of {model.embed_dim} numbers: {semantic_width} for the meaning, the rest for words and their order")
 print(f"{len(model.encoder.segmenter.lexicon.surfaces)} units in the vocabulary")
 
@@ -136,7 +136,7 @@ reading = model.read(vectors[:1], trace=True)[0]
 
 print(reading.text)
 print(verdict(reading, normalize(sentence)))
-print(f"confidence, the probability that the whole text is right: {reading.confidence:.3f}")
+print(f"confidence, the probability that the entire text is right: {reading.confidence:.3f}")
 
 # %% [markdown]
 # With `trace=True` the reading remembers every step of the decoder: the unit it was surest of, the position, the
@@ -156,7 +156,7 @@ table(
 )
 
 # %% [markdown]
-# A residual of zero is proof: the rebuilt text gives the very same vector.
+# A residual of zero verifies the reading: the rebuilt text gives the very same vector.
 
 # %%
 line = go.Scatter(

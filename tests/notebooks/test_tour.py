@@ -84,7 +84,7 @@ def test_tour_runs_on_a_model_without_history(execute, tiny_project: Path):
 
     rebuilt = printed(notebook, "trace=True").splitlines()
     assert rebuilt[0] == SENTENCE
-    assert rebuilt[1].startswith("read back exactly, proven")
+    assert rebuilt[1].startswith("read back exactly, verified")
     assert tables(notebook, "step.buffer")[0][-1][-1] == SENTENCE
     figure = outputs(notebook, "go.Scatter")[0].data["application/vnd.plotly.v1+json"]
     assert figure["data"][0]["y"][0] == 1.0
