@@ -169,7 +169,7 @@ class TestCode:
             path.write_text(text, encoding="utf-8")
 
     def test_dvc_runs_what_the_fingerprints_say(self, project, sources, edit):
-        """A comment and a docstring in every module run ``code`` alone; a line of code, the one stage that runs it."""
+        """A comment and docstring in every module run ``code`` alone, a line of code the one stage that runs it."""
         from dvc.repo import Repo
 
         for path in sorted(sources.rglob("*.py")):
