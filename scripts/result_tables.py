@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
+
+from lexivert.yaml_reader import read_yaml
 
 PARTS = {
     "backbone": "backbone",
@@ -599,7 +600,7 @@ def stages(results: Results) -> str:
     if not path.is_file():
         raise MissingFigureError("dvc.yaml is missing")
     rows = []
-    for name, stage in yaml.safe_load(path.read_text(encoding="utf-8"))["stages"].items():
+    for name, stage in read_yaml(path)["stages"].items():
         made = [*_names(stage.get("outs", [])), *_names(stage.get("metrics", []))]
         rows.append(
             {

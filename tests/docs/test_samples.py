@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import typer
-import yaml
 
 import pages
 from lexivert.cli import app
 from lexivert.model import Lexivert
+from lexivert.yaml_reader import read_yaml
 
 _PACKAGE = pages.REPOSITORY / "src" / "lexivert"
 WITH_COMMANDS = [page for page in pages.PAGES if pages.commands(page)]
@@ -73,7 +73,7 @@ def test_make_targets_and_scripts_exist(page: Path):
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=pages.name_of)
 def test_params_in_commands_exist(page: Path):
-    params = yaml.safe_load((pages.REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    params = read_yaml(pages.REPOSITORY / "params.yaml")
     for line in pages.commands(page):
         words = shlex.split(line, comments=True)
         for option, value in itertools.pairwise(words):

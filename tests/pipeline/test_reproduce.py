@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
@@ -14,6 +15,7 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
+from lexivert.code_fingerprint import SourceTree
 from lexivert.errors import LexivertError
 from lexivert.yaml_reader import read_yaml
 
@@ -22,6 +24,7 @@ STAGES = list(read_yaml(REPOSITORY / "dvc.yaml")["stages"])
 ON_DATA = [stage for stage in STAGES if stage not in {"code", "fetch"}]
 TRAINED = {"token_head": {"token_head__epochs": 12}, "selector": {"selector__steps": 150}}
 """Stages that resume after a kill, with enough steps that a kill comes in the middle."""
+NEW_LINE = ("\nfrom __future__ import annotations\n", "\nfrom __future__ import annotations\nNEW = 1\n")
 ABSENT_DEVICE = "mps" if torch.cuda.is_available() else "cuda"
 
 
@@ -113,7 +116,7 @@ def test_changed_params_are_seen_by_the_stages_that_declare_them(project):
 
 def test_a_rule_of_the_decoding_loops_runs_no_training(project, repo):
     project.change(controller__easy_first__rounds=23)
-    assert ran(project.repro("collapse")) == ["controller", "collapse"]
+    assert ran(project.repro("controller")) == ["controller"]
     expected = {"controller", "evaluate", "robustness", "collapse", "export", "report"}
     assert behind(repo, {"controller"}) == expected
 
@@ -131,14 +134,31 @@ def test_what_depends_on_a_stage(repo, stage, skipped):
     assert "report" in behind(repo, {stage})
 
 
+def fingerprints(folder: Path) -> dict[str, str]:
+    """Those of all stages, of the sources below a folder."""
+    tree = SourceTree(folder)
+    return {stage: tree.fingerprint(f"lexivert.stages.{stage}") for stage in STAGES if stage != "code"}
+
+
+@functools.cache
+def unchanged() -> dict[str, str]:
+    """Fingerprints of this repository."""
+    return fingerprints(REPOSITORY / "src")
+
+
 class TestCode:
+    """Edits of the copy's sources, which are put back after each test."""
+
     @pytest.fixture
-    def edit(self, project):
-        """Changes a source file of the copy; it is put back after the test."""
+    def sources(self, project):
+        return project.root / "src" / "lexivert"
+
+    @pytest.fixture
+    def edit(self, sources):
         former = {}
 
         def replace(name: str, old: str, new: str) -> None:
-            path = project.root / "src" / "lexivert" / name
+            path = sources / name
             text = path.read_text(encoding="utf-8")
             former.setdefault(path, text)
             assert old in text
@@ -148,29 +168,40 @@ class TestCode:
         for path, text in former.items():
             path.write_text(text, encoding="utf-8")
 
-    def test_a_comment_or_docstring_anywhere_runs_only_code(self, project, edit):
-        for path in sorted((project.root / "src" / "lexivert").rglob("*.py")):
+    def test_dvc_runs_what_the_fingerprints_say(self, project, sources, edit):
+        """A comment and docstring in every module run ``code`` alone, a line of code the one stage that runs it."""
+        from dvc.repo import Repo
+
+        for path in sorted(sources.rglob("*.py")):
             if path.name != "__init__.py":
-                edit(str(path.relative_to(project.root / "src" / "lexivert")), '"""', '"""Another word. ')
-        edit("text/tokenizer.py", "\nfrom __future__", "\n# a comment\nfrom __future__")
+                name = str(path.relative_to(sources))
+                edit(name, '"""', '"""Another word. ')
+                edit(name, "\nfrom __future__", "\n# a comment\nfrom __future__")
         assert ran(project.repro()) == ["code"]
+        edit("evaluation/minimal_pairs.py", *NEW_LINE)
+        assert ran(project.repro("code")) == ["code"]
+        with Repo(str(project.root)) as repo:
+            assert changed(repo) == {"sentence_space"}
 
     @pytest.mark.parametrize(
         ("module", "stages"),
         [
             ("evaluation/minimal_pairs.py", {"sentence_space"}),
             ("report/page.py", {"report"}),
-            ("codes/token_head_training.py", {"token_head", "token_space", "collapse"}),
+            ("codes/token_head_training.py", {"token_head"}),
+            ("training/loop.py", {"token_head", "selector"}),
+            ("text/wordpieces.py", {"vocab"}),
+            ("stages/collapse.py", {"collapse"}),
             ("cli.py", set()),
+            ("config.py", set()),
         ],
     )
-    def test_code_runs_the_stages_that_can_reach_it(self, project, edit, module, stages):
-        from dvc.repo import Repo
-
-        edit(module, "\nfrom __future__ import annotations\n", "\nfrom __future__ import annotations\nNEW = 1\n")
-        project.repro("code")
-        with Repo(str(project.root)) as repo:
-            assert changed(repo) == stages
+    def test_a_line_of_code_changes_the_fingerprints_of_the_stages_that_can_reach_it(
+        self, sources, edit, module, stages
+    ):
+        edit(module, *NEW_LINE)
+        before, after = unchanged(), fingerprints(sources.parent)
+        assert {stage for stage, lines in after.items() if lines != before[stage]} == stages
 
 
 def test_metrics_diff_shows_a_changed_loss_weight_in_the_right_keys(project, tmp_path):
