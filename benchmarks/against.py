@@ -20,6 +20,9 @@ from typing import Any, Self
 
 Figures = dict[str, float]
 
+_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+"""How threads wait is each release's own matter: ``import lexivert`` has set these for this process alone."""
+
 
 class Release:
     """One release in a process of its own, as a context manager.
@@ -32,9 +35,10 @@ class Release:
     def __init__(self, root: Path, sources: Path | None = None) -> None:
         self._root = root
         sources = (sources or root / "src").resolve()
+        environment = {name: value for name, value in os.environ.items() if name not in _WAITING}
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, __file__, str(root.resolve()), str(sources)],
-            env=os.environ | {"PYTHONPATH": str(sources)},
+            env=environment | {"PYTHONPATH": str(sources)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,11 +1,10 @@
 """Phrase counting: time and memory on synthetic Zipfian text, and the rate against a plain implementation.
 
-python benchmarks/counting.py --tokens 100000000 --out counting.json
+python benchmarks/counting.py --tokens 100000000 --out metrics/benchmarks/counting.json
 """
 
 from __future__ import annotations
 
-import json
 import resource
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lexivert.artifacts import write_metrics
 from lexivert.config import KindCounts, VocabParams
 from lexivert.text.kinds import TokenKind, classify
 from lexivert.text.ngrams import encode_texts
@@ -198,12 +198,12 @@ def main(
         table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}")
     Console().print(table)
     if out is not None:
-        out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        write_metrics(out, figures)
     judge(figures)
 
 
 def judge(figures: Mapping[str, Any]) -> None:
-    """Hold figures against their bars.
+    """Compare figures with their bars.
 
     Raises:
         SystemExit: one of them misses, or is not a number.

@@ -6,7 +6,7 @@ inference mode and the same pooling, so only the way of running differs. All loo
 random from ``data/corpus.parquet``, and take turns in one process; the best round of each counts.
 
 Two naive loops are run, for the script's is not the best that a naive loop can do: batches of 32 are padded less, and
-on a CPU they are the stronger baseline. The bar, 2.5 times "the float32 naive loop", is held against the script's own
+on a CPU they are the stronger baseline. The bar, 2.5 times "the float32 naive loop", is meant of the script's own
 loop, batches of 512 in corpus order (``ratio``). The ratio to whichever naive loop is faster stands beside it
 (``ratio_to_faster``), and the stage must not be slower than that one. A missed bar means exit code 1.
 
@@ -27,7 +27,8 @@ import torch
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import Params, load_params
-from lexivert.encoders.huggingface import FloatArray, HuggingFaceEncoder
+from lexivert.encoders.base import FloatArray
+from lexivert.encoders.huggingface import HuggingFaceEncoder
 
 BAR_RATIO = 2.5
 """Least rate against the script's own loop, batches of 512 in corpus order."""
@@ -112,7 +113,7 @@ def compare(params: Params, texts: list[str], rounds: int) -> dict[str, float]:
 
 
 def verdicts(report: Mapping[str, float]) -> list[tuple[bool, str]]:
-    """Each bar: whether it is held, and a line that says so."""
+    """Each bar: whether it is kept, and a line that says so."""
     small_is_faster = report["ratio_small_batch"] <= report["ratio"]
     faster = f"batches of {SMALL_BATCH if small_is_faster else SCRIPT_BATCH}"
     rows = (
@@ -120,10 +121,10 @@ def verdicts(report: Mapping[str, float]) -> list[tuple[bool, str]]:
         ("ratio_to_faster", BAR_RATIO_TO_FASTER, f"times the faster naive loop, {faster}, the stronger baseline"),
         ("cosine_min", BAR_COSINE, "least cosine between features of both"),
     )
-    held = [report[name] >= bar for name, bar, _ in rows]
+    kept = [report[name] >= bar for name, bar, _ in rows]
     return [
-        (good, f"{'held' if good else 'missed'}: {report[name]:.4g}, at least {bar} wanted ({what})")
-        for good, (name, bar, what) in zip(held, rows, strict=True)
+        (good, f"{'kept' if good else 'missed'}: {report[name]:.4g}, at least {bar} wanted ({what})")
+        for good, (name, bar, what) in zip(kept, rows, strict=True)
     ]
 
 

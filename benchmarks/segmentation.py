@@ -1,6 +1,6 @@
 """Segmentation on real text: units a word, corrections to default spacing, phrase choice, sentences a second.
 
-    python benchmarks/segmentation.py [--texts 5000] [--file lines.txt]
+    python benchmarks/segmentation.py --texts 5000 --file lines.txt --out metrics/benchmarks/segmentation.json
 
 Reads ``data/corpus.parquet`` and ``data/vocab.parquet``. Rates are per second of processor time on one core: "first"
 on a segmenter that has seen nothing yet, "again" on the same texts with its chunk cache filled. It fails if a text
@@ -9,17 +9,19 @@ of ``--file`` takes more than 1.25 units a word; texts of the corpus are shown f
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import pyarrow.parquet as pq
+import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from lexivert.artifacts import Paths
+from common import given_file
+from lexivert.artifacts import Paths, write_metrics
 from lexivert.text.lexicon import CAP, CONTROL, FIRST_BYTE, JOIN, SPACE, UPPER, Lexicon
 from lexivert.text.phrases import PhraseTrie, Place
 from lexivert.text.segmentation import Segmenter
@@ -29,36 +31,27 @@ BAR_UNITS_A_WORD = 1.25
 """Most units a word of a text given by ``--file``."""
 
 
-def main() -> None:
-    """Print one table of figures and one of the contexts of spacing corrections, and fail if a bar is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, default=Path())
-    parser.add_argument("--texts", type=int, default=5000, help="texts of each set")
-    parser.add_argument("--file", type=Path, action="append", default=[], help="more text, one a line; <unk> skipped")
-    options = parser.parse_args()
-    paths = Paths(options.root)
-    lexicon = Lexicon.load(paths.vocab)
-    sets = corpus_sets(paths.corpus, options.texts)
-    given = {str(path): file_lines(path) for path in options.file}
-    sets |= given
+def main(
+    root: Annotated[Path, typer.Option(help="Project folder after `dvc repro vocab`.")] = Path(),
+    texts: Annotated[int, typer.Option(help="Texts of each set.", min=1)] = 5000,
+    file: Annotated[list[str] | None, typer.Option(help="More text, one a line; lines with <unk> skipped.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
+) -> None:
+    """Print figures and the contexts of spacing corrections, write the figures, and fail if a bar is missed."""
+    lexicon = Lexicon.load(Paths(root).vocab)
+    given = {path.stem: file_lines(path) for path in map(given_file, file or []) if path}
+    sets = corpus_sets(Paths(root).corpus, texts) | given
+    report = {name: figures(lexicon, chosen) for name, chosen in sets.items()}
     console = Console(width=140)
-    table = Table(
-        Column("texts", overflow="fold"),
-        *("words", "units/word", "greedy", "<join>+<space>", "<cap>+<upper>", "pieces", "bytes"),
-        *("first /s", "again /s", "join /s"),
-        title=f"{len(lexicon)} units",
-    )
-    units_a_word: dict[str, float] = {}
-    for name, texts in sets.items():
-        units_a_word[name], row = figures(lexicon, texts)
-        table.add_row(name, *row)
-    console.print(table)
-    for name, texts in sets.items():
-        console.print(f"{name}: {corrections(Segmenter(lexicon), texts)}")
-    judge({name: units_a_word[name] for name in given})
+    console.print(show(f"{len(lexicon)} units", report))
+    for name, chosen in sets.items():
+        console.print(f"{name}: {corrections(Segmenter(lexicon), chosen)}")
+    if out is not None:
+        write_metrics(out, report)
+    judge({name: report[name]["units_a_word"] for name in given})
 
 
-def judge(units_a_word: dict[str, float]) -> None:
+def judge(units_a_word: Mapping[str, float]) -> None:
     """Say which of the texts keep the bar.
 
     Raises:
@@ -68,7 +61,7 @@ def judge(units_a_word: dict[str, float]) -> None:
     if missed:
         raise SystemExit(f"missed: at most {BAR_UNITS_A_WORD} units a word are wanted; {', '.join(missed)}")
     for name, value in units_a_word.items():
-        print(f"held: {name} takes {value:.4f} units a word, at most {BAR_UNITS_A_WORD}")
+        print(f"kept: {name} takes {value:.4f} units a word, at most {BAR_UNITS_A_WORD}")
 
 
 def file_lines(path: Path) -> list[str]:
@@ -88,12 +81,16 @@ def corpus_sets(path: Path, size: int) -> dict[str, list[str]]:
     rows = pq.read_table(path, columns=["source", "split", "text"]).to_pydict()
     sets: dict[str, list[str]] = {}
     for source, split, text in zip(rows["source"], rows["split"], rows["text"], strict=True):
-        sets.setdefault(f"{source} {split}", []).append(text)
+        sets.setdefault(f"{source}_{split}", []).append(text)
     return {name: texts[:: max(1, len(texts) // size)][:size] for name, texts in sorted(sets.items())}
 
 
-def figures(lexicon: Lexicon, texts: Sequence[str]) -> tuple[float, list[str]]:
-    """Units a word, and one row of the table; checks that every text comes back."""
+def figures(lexicon: Lexicon, texts: Sequence[str]) -> dict[str, float]:
+    """Units a word, some kinds of unit a word, and rates; checks that every text comes back.
+
+    Raises:
+        AssertionError: one does not.
+    """
     segmenter = Segmenter(lexicon)
     first, ids = timed(lambda: segmenter.segment_batch(texts))
     again, _ = timed(lambda: segmenter.segment_batch(texts))
@@ -101,20 +98,37 @@ def figures(lexicon: Lexicon, texts: Sequence[str]) -> tuple[float, list[str]]:
     assert joined == [normalize(text) for text in texts]
     words = sum(len(text.split()) for text in texts)
     uses = Counter(unit for units in ids for unit in units)
-    pieces = sum(count for unit, count in uses.items() if lexicon.surfaces[unit].startswith("##"))
-    bytes_ = sum(uses[unit] for unit in range(FIRST_BYTE, FIRST_BYTE + 256))
     greedy = sum(map(len, greedy_segmenter(lexicon).segment_batch(texts)))
-    rates = [f"{len(texts) / seconds:,.0f}" for seconds in (first, again, joining)]
-    shares = [uses[JOIN] + uses[SPACE], uses[CAP] + uses[UPPER], pieces, bytes_]
-    per_word = [f"{uses.total() / words:.4f}", f"{greedy / words:.4f}", *(f"{share / words:.4f}" for share in shares)]
-    return uses.total() / words, [f"{words / len(texts):.1f}", *per_word, *rates]
+    return {
+        "texts": len(texts),
+        "words_a_text": words / len(texts),
+        "units_a_word": uses.total() / words,
+        "greedy_units_a_word": greedy / words,
+        "join_and_space_a_word": (uses[JOIN] + uses[SPACE]) / words,
+        "cap_and_upper_a_word": (uses[CAP] + uses[UPPER]) / words,
+        "pieces_a_word": sum(n for unit, n in uses.items() if lexicon.surfaces[unit].startswith("##")) / words,
+        "bytes_a_word": sum(uses[unit] for unit in range(FIRST_BYTE, FIRST_BYTE + 256)) / words,
+        "first_texts_per_second": len(texts) / first,
+        "again_texts_per_second": len(texts) / again,
+        "join_texts_per_second": len(texts) / joining,
+    }
+
+
+def show(title: str, report: Mapping[str, Mapping[str, float]]) -> Table:
+    """One row a set of texts."""
+    keys = [key for key in next(iter(report.values())) if key != "texts"]
+    titles = [key.replace("_texts_per_second", " /s").replace("_", " ") for key in keys]
+    table = Table(Column("texts", overflow="fold"), *titles, title=title)
+    for name, row in report.items():
+        table.add_row(name, *(f"{row[key]:,.0f}" if key.endswith("second") else f"{row[key]:.4f}" for key in keys))
+    return table
 
 
 def timed(work: Callable[[], list]) -> tuple[float, list]:  # type: ignore[type-arg]
-    """Return processor seconds and result."""
-    begun = time.process_time()
+    """Processor seconds, more than none, and result."""
+    begun = time.process_time_ns()
     result = work()
-    return time.process_time() - begun, result
+    return max(time.process_time_ns() - begun, 1) / 1e9, result
 
 
 class GreedyTrie(PhraseTrie):
@@ -161,4 +175,4 @@ def _class(surface: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import pydantic
 from pydantic import Field
@@ -24,30 +25,34 @@ class RecipeParams(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     recipe: str
-    seeds: int = Field(ge=2)
-    epochs: int = Field(ge=1)
-    texts: int = Field(ge=1)
+    """A key of ``loss_ablation.RECIPES``."""
+    seeds: Annotated[int, Field(ge=2)]
+    """Runs, over which means and intervals are taken."""
+    epochs: Annotated[int, Field(ge=1)]
+    """In place of ``token_head.epochs``."""
+    texts: Annotated[int, Field(ge=1)]
+    """Decoded in each condition with each seed."""
 
 
-def run() -> None:
-    """Write experiments/losses.json.
+def measure(folder: Path) -> None:
+    """Write ``losses.json`` into the folder, which holds ``params.yaml`` and lies in a project.
 
     Raises:
-        LexivertError: params are wrong, or an artifact is missing or damaged.
+        LexivertError: params are wrong, or what they need has not been made.
     """
-    path = HERE / "params.yaml"
+    path = folder / "params.yaml"
     own = validated(RecipeParams, read_yaml(path), path)
-    params = load_params(HERE.parent / "params.yaml")
+    params = load_params(folder.parent / "params.yaml")
     head = params.token_head.model_copy(update={"epochs": own.epochs})
     params = params.model_copy(update={"token_head": head})
-    write_metrics(HERE / "losses.json", run_recipe(Paths(HERE.parent), params, own.recipe, own.seeds, own.texts))
+    write_metrics(folder / "losses.json", run_recipe(Paths(folder.parent), params, own.recipe, own.seeds, own.texts))
 
 
 def main() -> int:
-    """Run the stage; a ``LexivertError`` is one line on standard error and exit code 1."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    """Write experiments/losses.json; a user's mistake is one line and exit code 1."""
+    logging.basicConfig(level=logging.WARNING)
     try:
-        run()
+        measure(HERE)
     except LexivertError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

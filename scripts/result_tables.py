@@ -46,6 +46,10 @@ NEAREST = {"nearest_sentence": "nearest training sentence"}
 """The one baseline of evaluation that reads no unit codes, so it is no decoding algorithm."""
 
 
+NOT_MEASURED = "Not measured on the committed model yet; `dvc repro benchmarks/dvc.yaml` does."
+"""Stands in place of a benchmark's table: benchmarks take hours, and run by themselves."""
+
+
 class MissingFigureError(Exception):
     """A file or key that a table needs is not there."""
 
@@ -80,6 +84,10 @@ class Results:
             self._files[file] = content
         found: Mapping[str, Any] = self._files[file]
         return found
+
+    def has(self, file: str) -> bool:
+        """Whether there is a ``metrics/<file>.json``."""
+        return (self.root / "metrics" / f"{file}.json").is_file()
 
     def get(self, file: str, key: str) -> Any:
         """The value under a dotted key of ``metrics/<file>.json``; a key may itself have dots.
@@ -474,20 +482,37 @@ BENCHMARKS = (
     ("threads", "one_thread.decode.ratio", ".2f", "the same with one thread"),
     ("threads", "spinning.decode.ratio", ".2f", "the same with threads that spin"),
 )
-"""Single figures of the benchmarks: file, key, format and what it is."""
+"""Single figures of the benchmarks: file, key, format and what it is. Those of WikiText may be left out."""
+LEFT_OUT = {
+    "all": "nothing",
+    "no_semantic_prefix": "semantic prefix",
+    "no_selector": "Selector (unigram prior)",
+    "no_unit_prior": "unit prior",
+    "no_placer": "Placer (no easy-first)",
+    "amp_selector": "Placer and restarts (message passing alone)",
+    "identity_codes_alone": "learned part of the codes (identity alone)",
+    "head_codes_alone": "identity part of the codes (learned alone)",
+    "hard_cancellation": "soft cancellation (hard instead)",
+}
+"""Variants of the ablation, by what each is without."""
 
 
 def benchmarks(results: Results) -> str:
     """The benchmarks' single figures."""
     rows = []
     for file, key, form, label in BENCHMARKS:
-        value = results.number(f"benchmarks/{file}", key)
-        rows.append({"what": label, "measured": format(value, form), "by": f"`{file}`"})
+        name = f"benchmarks/{file}"
+        if key.startswith("wikitext_") and results.has(name) and key not in results.metrics(name):
+            continue
+        value = format(results.number(name, key), form) if results.has(name) else "not yet"
+        rows.append({"what": label, "measured": value, "by": f"`{file}`"})
     return _frame(rows)
 
 
 def segmentation(results: Results) -> str:
     """Units a word and rates of segmentation, for each text."""
+    if not results.has("benchmarks/segmentation"):
+        return NOT_MEASURED
     rows = []
     for name, figures in _conditions(results, "benchmarks/segmentation").items():
         rows.append(
@@ -503,26 +528,32 @@ def segmentation(results: Results) -> str:
 
 def limits(results: Results) -> str:
     """Exact match at the limit with more texts, own and WikiText-2."""
+    if not results.has("benchmarks/robustness"):
+        return NOT_MEASURED
     return _sweep(results, "benchmarks/robustness")
 
 
 def ablation(results: Results) -> str:
     """The full decoder with one part left out at a time."""
+    if not results.has("benchmarks/ablation"):
+        return NOT_MEASURED
     conditions = _conditions(results, "benchmarks/ablation")
     rows: dict[str, dict[str, str]] = {}
     for condition, variants in conditions.items():
         for variant, scores in variants.items():
             if "exact_match" not in scores:  # no text was long enough
                 continue
-            row = rows.setdefault(variant, {"left out": variant.replace("_", " ")})
+            row = rows.setdefault(variant, {"left out": LEFT_OUT.get(variant, variant.replace("_", " "))})
             cells = [f"{scores[key]:.2f}" for key in ("exact_match", "unit_accuracy", "backbone_cosine")]
             rate = f"; {_rate(scores['texts_per_second'])}/s" if "texts_per_second" in scores else ""
-            row[f"{condition.replace('_', ' ')} ({scores['texts']})"] = f"{', '.join(cells)}{rate}"
+            row[f"{condition_label(condition)} ({scores['texts']})"] = f"{', '.join(cells)}{rate}"
     return _frame(list(rows.values()))
 
 
 def index_kinds(results: Results) -> str:
     """Kinds of FAISS index at 300,000 vectors."""
+    if not results.has("benchmarks/index"):
+        return NOT_MEASURED
     columns = {
         "build, s": ("build_seconds", ".1f"),
         "size, MB": ("megabytes", ",.0f"),
@@ -543,6 +574,8 @@ def index_kinds(results: Results) -> str:
 
 def mixing(results: Results) -> str:
     """Quality of the full vector against decoding under noise, by semantic share."""
+    if not results.has("benchmarks/mixing"):
+        return NOT_MEASURED
     shares = {
         name: row for name, row in _conditions(results, "benchmarks/mixing").items() if name.startswith("share_")
     }

@@ -3,9 +3,9 @@
 An OpenMP thread that has nothing to do spins at first, in case work comes at once. On a machine that other programs
 use, too, it then takes the processor from the very thread that it waits for: two threads are ten times slower than
 one. ``wait_passively`` makes threads sleep after some microseconds: what is handed over at once is still taken up at
-once, without which small batches take half as long again. It must run before torch is loaded, so ``import lexivert`` does
-it first; who imports torch before lexivert sets ``OMP_WAIT_POLICY=PASSIVE`` in the shell. What the environment says
-already is left alone.
+once, without which small batches take half as long again. It must run before torch is loaded, so ``import lexivert``
+does it first; who imports torch before lexivert sets ``OMP_WAIT_POLICY=PASSIVE`` in the shell. What the environment
+says already is left alone.
 """
 
 from __future__ import annotations

@@ -25,7 +25,9 @@ def test_both_ways_of_counting_agree_and_figures_decide(bench, tmp_path, monkeyp
     assert figures["same_counts"] is True
     assert figures["phrases"] > 0
     assert 2 <= figures["longest_phrase"] <= 7
-    assert figures["speedup"] == pytest.approx(figures["sample_plain_seconds"] / figures["sample_seconds"])
+    assert figures["speedup"] == pytest.approx(
+        figures["sample_plain_seconds"] / figures["sample_seconds"], rel=1e-4
+    )  # six digits are written
     assert missed == (figures["speedup"] < bench.BAR_SPEEDUP or figures["peak_gb"] > bench.BAR_GB)
 
 

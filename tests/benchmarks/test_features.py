@@ -41,8 +41,8 @@ def test_ratios_are_those_of_the_rates(report):
 )
 def test_a_missed_bar_is_said(bench, report, name, value, said):
     good = report | {"ratio": 5.7, "ratio_small_batch": 1.9, "ratio_to_faster": 1.9}
-    assert [held for held, _ in bench.verdicts(good)] == [True] * 3
-    missed = [line for held, line in bench.verdicts(good | {name: value}) if not held]
+    assert [kept for kept, _ in bench.verdicts(good)] == [True] * 3
+    missed = [line for kept, line in bench.verdicts(good | {name: value}) if not kept]
     assert len(missed) == 1
     assert missed[0].startswith(said)
 

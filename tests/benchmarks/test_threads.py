@@ -19,7 +19,7 @@ def test_a_fresh_process_encodes_and_decodes(threads, tiny_model, tmp_path):
 
 def test_no_model_is_one_line(threads, tmp_path):
     with pytest.raises(LexivertError, match="gone") as caught:
-        threads.run_once(tmp_path / "gone", ["a"], {}, busy=1)
+        threads.run_once(tmp_path / "gone", ["a"], {}, busy=0)
     assert "\n" not in str(caught.value)
 
 
@@ -32,14 +32,21 @@ def test_neighbours_are_busy_and_go(threads):
     assert processes[0].poll() is not None
 
 
-def test_ratios_are_of_pairs(threads, monkeypatch, tmp_path):
+def test_ratios_are_of_pairs(threads):
     """Quiet 1, 2 and 4 s, busy 3, 3 and 4 s: ratios 3, 1.5 and 1, of which the middle one counts."""
-    times = {0: iter([1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 4.0, 4.0, 4.0]), 1: iter([3.0] * 6 + [4.0] * 3)}
-    monkeypatch.setattr(
-        threads,
-        "run_once",
-        lambda _model, _texts, _setting, busy: dict.fromkeys(("encode", "decode"), next(times[busy])),
+    taken = [
+        (dict.fromkeys(("encode", "decode"), quiet), dict.fromkeys(("encode", "decode"), busy))
+        for quiet, busy in ((1.0, 3.0), (2.0, 3.0), (4.0, 4.0))
+    ]
+    assert threads.summary(taken)["decode"] == {"quiet_seconds": 2.0, "busy_seconds": 3.0, "ratio": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("encode", "decode", "kept"), [(2.5, 1.0, True), (2.6, 1.0, False), (1.0, float("nan"), False)]
+)
+def test_the_bar_is_the_defaults(threads, encode, decode, kept):
+    spinning = {"encode": {"ratio": 9.0}, "decode": {"ratio": 9.0}}
+    assert (
+        threads.met({"default": {"encode": {"ratio": encode}, "decode": {"ratio": decode}}, "spinning": spinning})
+        is kept
     )
-    results = threads.measure(tmp_path, ["a"], repeats=3, busy=1)
-    assert results.keys() == {"default", "one_thread", "spinning"}
-    assert results["default"]["decode"] == {"quiet_seconds": 2.0, "busy_seconds": 3.0, "ratio": 1.5}

@@ -238,3 +238,56 @@ def test_every_marker_of_the_pages_names_a_table_and_every_table_is_shown():
     source = (SCRIPTS / "result_tables.py").read_text(encoding="utf-8")
     tables = set(re.findall(r'^    "(\w+)": \w+,$', source.split("TABLES:")[1], re.M))
     assert set(re.findall(r"<!-- table: (\w+) -->", text)) == tables
+
+
+def benchmark(project: Path, name: str, figures: dict[str, Any]) -> None:
+    folder = project / "metrics" / "benchmarks"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(figures), encoding="utf-8")
+
+
+def test_the_ablation_names_what_is_left_out(run, project: Path):
+    rates = {"texts_per_second": 1.64}
+    benchmark(
+        project,
+        "ablation",
+        {
+            "test-cosine_0.7": {"all": scores(1.0) | rates, "no_selector": scores(0.85)},
+            "wikitext-width_192": {"all": scores(0.8) | rates, "no_selector": {"texts": 0}},
+        },
+    )
+    readme = page(project, "<!-- table: ablation -->\n<!-- end -->\n")
+    assert run(project).exit_code == 0
+    assert readme.read_text(encoding="utf-8").splitlines()[1:-1] == [
+        "| left out | test, cosine 0.7 (20) | wikitext, order width 192 (20) |",
+        "| --- | ---: | ---: |",
+        "| nothing | 1.00, 0.99, 0.99; 1.64/s | 0.80, 0.99, 0.99; 1.64/s |",
+        "| Selector (unigram prior) | 0.85, 0.99, 0.99 |  |",
+    ]
+
+
+def test_figures_of_wikitext_may_be_left_out(run, project: Path):
+    """Any other figure may not; the message names the first that is missing."""
+    tables = importlib.import_module("result_tables")
+    files: dict[str, dict[str, Any]] = {}
+    for file, key, _, _ in tables.BENCHMARKS:
+        *folders, last = key.split(".")
+        inner = files.setdefault(file, {})
+        for folder in folders:
+            inner = inner.setdefault(folder, {})
+        inner[last] = 7
+    complete = page(project, "<!-- table: benchmarks -->\n<!-- end -->\n")
+
+    def rows() -> list[str]:
+        for file, figures in files.items():
+            benchmark(project, file, figures)
+        assert run(project).exit_code == 0
+        return complete.read_text(encoding="utf-8").splitlines()[3:-1]
+
+    assert len(rows()) == len(tables.BENCHMARKS)
+    del files["speed"]["wikitext_clean_exact_match"], files["speed"]["wikitext_noisy_exact_match"]
+    assert len(rows()) == len(tables.BENCHMARKS) - 2
+    assert not [row for row in rows() if "WikiText" in row]
+    del files["speed"]["trace_seconds"]
+    benchmark(project, "speed", files["speed"])
+    assert "metrics/benchmarks/speed.json has no trace_seconds" in run(project).output

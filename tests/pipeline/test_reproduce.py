@@ -40,7 +40,7 @@ def repo(project):
 
 def changed(repo) -> set[str]:
     """Stages that DVC would run first."""
-    own = {name for name in repo.status() if not name.startswith(("experiments/", "benchmarks/"))}
+    own = {name for name in repo.status() if "experiments" not in name and "benchmarks" not in name}
     return {name.rpartition(":")[2] for name in own}
 
 
@@ -49,9 +49,10 @@ def behind(repo, stages: set[str]) -> set[str]:
     import networkx as nx
 
     graph = repo.index.graph.reverse(copy=False)
-    starts = [stage for stage in graph if stage.addressing in stages]
-    found = set(starts).union(*(nx.descendants(graph, start) for start in starts))
-    return {stage.addressing for stage in found if ":" not in stage.addressing}
+    own = {stage for stage in graph if Path(stage.path).parent == Path(repo.root_dir)}
+    starts = {stage for stage in own if stage.name in stages}
+    found = starts.union(*(nx.descendants(graph, start) for start in starts))
+    return {stage.name for stage in found & own}
 
 
 def test_second_repro_skips_everything(project):
