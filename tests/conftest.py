@@ -326,7 +326,7 @@ class World:
         return Parts(self.codebook, self.index, self.prior, self.params)
 
     def texts(self, lengths: list[int], seed: int = 0) -> list[list[int]]:
-        """Random texts that hold every unit but EOS."""
+        """Random texts of these lengths, every unit but EOS as likely as any other."""
         rng = np.random.default_rng(seed)
         return [rng.integers(1, len(self.codebook), size=n).tolist() for n in lengths]
 

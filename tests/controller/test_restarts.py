@@ -11,7 +11,8 @@ from lexivert.config import RestartParams
 from lexivert.controller.amp import AmpDecoder
 from lexivert.controller.restarts import Restarts
 from lexivert.controller.results import DecodeResult
-from lexivert.priors.unigram import unigram
+from lexivert.priors.unigram import FixedPrior, unigram
+from lexivert.search.output_layer import OutputLayer
 from lexivert.text.lexicon import NEVER
 from sections import section
 
@@ -25,14 +26,14 @@ def amp_of(parts):
 
 def restarts_of(world, kind=Restarts, **cascade):
     parts = replace(world.parts, params=section("controller", cascade=cascade))
-    return kind(parts, amp_of(parts))
+    return kind(parts)
 
 
 class Counted(Restarts):
     """Notes the lengths of every restart."""
 
-    def __init__(self, parts, amp):
-        super().__init__(parts, amp)
+    def __init__(self, parts):
+        super().__init__(parts)
         self.asked = []
 
     def restart(self, observed, pairs):
@@ -114,10 +115,12 @@ def test_only_rows_that_are_unsure_are_restarted(narrow):
     assert restarts_of(narrow).unsure(before) == {1: [2], 2: [3]}
 
 
-class Told(AmpDecoder):
-    """Says that units speak for some lengths, and against all others."""
+class Told(Listed):
+    """Is told for which long lengths units speak."""
 
-    spoken_for: frozenset[int] = frozenset()
+    def __init__(self, parts, spoken_for):
+        super().__init__(parts)
+        self.spoken_for = spoken_for
 
     def later_half_evidence(self, observed, lengths):
         return torch.tensor([1.0 if n in self.spoken_for else -1.0 for n in lengths])
@@ -126,9 +129,7 @@ class Told(AmpDecoder):
 def worth(world, likely, *, spoken_for=(), detected=False, **cascade):
     """Lengths that are restarted, when told which long ones units speak for."""
     parts = replace(world.parts, params=section("controller", cascade=cascade))
-    told = Told(parts.index, parts.codebook, parts.prior, parts.params.amp)
-    told.spoken_for = frozenset(spoken_for)
-    restarts = Listed(parts, told)
+    restarts = Told(parts, spoken_for)
     list(restarts.run(world.observed(torch.ones(1, world.codebook.width)), likely, 1, 1.0 if detected else 0.0))
     return [length for call in restarts.asked for length in call[:: len(parts.params.cascade.restarts)]]
 
@@ -194,7 +195,7 @@ def test_restarts_over_shared_lists_equal_runs_one_by_one(make_world):
     order = add_noise(world.vectors(world.texts([7], seed=3)), torch.tensor([0.7]), torch.Generator().manual_seed(0))
     observed, damped = world.observed(order), RestartParams(damping=0.5, variance_scale=1.0)
     pairs = [(7, USUAL), (5, USUAL), (7, BOLD), (9, damped)]
-    together = Restarts(parts, amp_of(parts)).restart(observed, pairs)
+    together = Restarts(parts).restart(observed, pairs)
     assert len({str(units) for units in together.units}) > 1
     for row, (length, rule) in enumerate(pairs):
         alone = amp_of(parts).run(observed, lengths=[length], restarts=[rule])
@@ -229,3 +230,47 @@ def test_restarts_must_be_given_and_have_room_for_what_is_known(world):
     for pairs in ([], [(4, USUAL), (1, USUAL)]):
         with pytest.raises(ValueError, match="at least the 2 units that are known"):
             restarts_of(world).restart(world.observed(world.vectors([[5, 5, 6]]), known), pairs)
+
+
+def test_the_later_halfs_evidence_equals_a_naive_likelihood_ratio(make_world):
+    """Of the positions of a length's later half, at the mean length's variance, each by a sum over all units.
+
+    The prior is another one at every position.
+    """
+    generator = torch.Generator().manual_seed(0)
+    weight, bias = torch.randn(60, 2, generator=generator), torch.randn(60, generator=generator)
+    told = torch.randn(14, 2, generator=generator)
+
+    class Placed(FixedPrior):
+        def queries(self, belief):
+            return told[None, : belief.units.shape[1]]
+
+    world, lengths = make_world(60, 64, positions=24), [9, 4, 14]
+    order, codes = world.vectors(world.texts([9]))[0], world.codebook.codes.float()
+    expected = []
+    for n in lengths:
+        count, ratios = 10.0, []  # of (9 + 4 + 14) / 3 units and EOS
+        for place in range(n // 2, n):
+            seen = count**0.5 * world.codebook.binding.unbind(order[None], torch.tensor([place]))[0]
+            log_prior = torch.log_softmax(weight @ told[place] + bias, dim=0)
+            ratios.append(((codes @ seen - 0.5) * 64 / count + log_prior).logsumexp(dim=0))
+        expected.append(torch.stack(ratios).mean() * n)
+    restarts = Restarts(world.parts.with_prior(Placed(OutputLayer(weight, bias))))
+    found = restarts.later_half_evidence(world.observed(3.0 * order[None]), lengths)
+    torch.testing.assert_close(found, torch.stack(expected), atol=0.3, rtol=2e-2)
+    assert restarts.later_half_evidence(world.observed(order[None]), []).shape == (0,)
+
+
+def test_units_speak_for_the_length_of_a_text_and_against_noise_and_shorter_texts(world):
+    """30 units in 512 dimensions; what has 12 units, in noise, is no text of 30."""
+    restarts, text = Restarts(world.parts.with_prior(unigram(world.codebook.log_prior))), world.drawn(3, 30, seed=5)
+    generator = torch.Generator().manual_seed(2)
+    long = world.vectors(text)
+    short = add_noise(world.vectors([units[:12] for units in text]), torch.full((3,), 0.7), generator)
+    noise = torch.randn(3, 512, generator=generator)
+    evidence = [
+        [float(restarts.later_half_evidence(world.observed(row[None]), [30])) for row in rows]
+        for rows in (long, short, noise)
+    ]
+    assert min(evidence[0]) > 20
+    assert max(evidence[1] + evidence[2]) < -5

@@ -26,7 +26,7 @@ from lexivert.controller.belief import OPEN, BeliefState
 from lexivert.controller.evidence import Positions, evidence_at
 from lexivert.controller.noise import NoiseEstimate, estimate_noise, length_evidence, onsager
 from lexivert.controller.observation import Observation
-from lexivert.controller.posterior import IndexPosterior, PosteriorSource
+from lexivert.controller.posterior import IndexPosterior, Posterior, PosteriorSource
 from lexivert.controller.results import DecodeResult, Step
 from lexivert.controller.verification import fit, verified
 from lexivert.priors.base import TOP_K, Belief, Prior
@@ -224,8 +224,8 @@ class AmpDecoder:
         """One round for some texts; tells which have converged. Shape: (b,) bool."""
         asked = self._asked(state, rows, first=first)
         estimate = estimate_noise(state.observed, state.belief, rows, variance_scale=state.variance_scale[rows])
-        means, units, marginals, evidence = self._posterior(state, rows, asked, estimate)
-        state.unit_evidence[rows[asked.which], asked.positions] = evidence
+        found = self._posterior(state, rows, asked, estimate)
+        state.unit_evidence[rows[asked.which], asked.positions] = found.log_evidence
         if first:
             n = asked.source.shape[1]
             state.unit_evidence[rows, :n] = state.unit_evidence[rows].gather(1, asked.source)
@@ -233,8 +233,7 @@ class AmpDecoder:
         # The lengths begin with the same EOS evidence, so that their first posterior replaces them undamped.
         kept = torch.zeros_like(state.damping[rows]) if first else state.damping[rows]
         lengths = torch.lerp(lengths, state.belief.lengths[rows], kept[:, None])
-        inside = (1.0 - lengths.cumsum(dim=1)).clamp(0.0, 1.0)[asked.which, asked.positions]
-        return self._update(state, rows, asked, estimate, (means, units, marginals, inside), lengths, kept)
+        return self._update(state, rows, asked, estimate, found, lengths, kept)
 
     def _asked(self, state: AmpState, rows: Tensor, *, first: bool) -> _Asked:
         """Positions that may lie before EOS, late ones in samples at first; the state is widened for them."""
@@ -254,25 +253,20 @@ class AmpDecoder:
         which, positions = reached.nonzero(as_tuple=True)
         return _Asked(which, positions, source)
 
-    def _posterior(
-        self, state: AmpState, rows: Tensor, asked: _Asked, estimate: NoiseEstimate
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Mean code, likeliest units, marginals and log evidence at the asked positions; known units are certain.
-
-        Shape: (m, O), (m, k), (m, k) and (m,).
-        """
+    def _posterior(self, state: AmpState, rows: Tensor, asked: _Asked, estimate: NoiseEstimate) -> Posterior:
+        """Posterior at the asked positions, its log evidence against plain noise; known units are certain."""
         belief, (which, positions) = state.belief, (asked.which, asked.positions)
         place = Positions(rows, which, positions)
-        known = evidence_at(place, belief.positions, state.observed, belief, estimate, self.prior)
-        found = self.source.posterior(known.natural, known.queries, TOP_K, positions)
-        means, evidence = found.mean, found.log_evidence - 0.5 / known.variance
+        evidence = evidence_at(place, belief.positions, state.observed, belief, estimate, self.prior)
+        found = self.source.posterior(evidence.natural, evidence.queries, TOP_K, positions)
+        means, log_evidence = found.mean, found.log_evidence - 0.5 / evidence.variance
         units, marginals = found.units[:, :TOP_K], found.marginals[:, :TOP_K]
         given = state.known[rows[which], positions]
         pinned = given != OPEN
         means[pinned] = self.codebook.embed(given[pinned])
-        units[pinned], marginals[pinned], evidence[pinned] = OPEN, 0.0, 0.0
+        units[pinned], marginals[pinned], log_evidence[pinned] = OPEN, 0.0, 0.0
         units[pinned, 0], marginals[pinned, 0] = given[pinned], 1.0
-        return means, units, marginals, evidence
+        return Posterior(units, marginals, means, log_evidence)
 
     def _lengths(self, state: AmpState, rows: Tensor, estimate: NoiseEstimate) -> Tensor:
         """Posterior over lengths: EOS's evidence at n, units' evidence before it. Shape: (b, N)."""
@@ -287,16 +281,16 @@ class AmpDecoder:
         rows: Tensor,
         asked: _Asked,
         estimate: NoiseEstimate,
-        found: tuple[Tensor, Tensor, Tensor, Tensor],
+        found: Posterior,
         lengths: Tensor,
         kept: Tensor,
     ) -> Tensor:
         """Take over posteriors, damped, and the Onsager term; tells which texts have converged. Shape: (b,) bool."""
         belief, (which, positions), damping = state.belief, (asked.which, asked.positions), state.damping[rows]
-        means, units, marginals, inside = found
+        inside = (1.0 - lengths.cumsum(dim=1)).clamp(0.0, 1.0)[which, positions]
         old = belief.means[rows]
         new = torch.zeros_like(old)
-        new[which, positions] = inside[:, None] * means
+        new[which, positions] = inside[:, None] * found.mean
         new = torch.lerp(new, old, damping[:, None, None])
         free = inside - new[which, positions].square().sum(dim=1)
         free = torch.where(state.known[rows[which], positions] != OPEN, 0.0, free)
@@ -305,8 +299,8 @@ class AmpDecoder:
         belief.memory[rows] = onsager(estimate, divergence)
         belief.replace(rows, new, lengths)
         belief.marginals[rows] = 0.0
-        belief.units[rows[which], positions] = units
-        belief.marginals[rows[which], positions] = marginals * inside[:, None]
+        belief.units[rows[which], positions] = found.units
+        belief.marginals[rows[which], positions] = found.marginals * inside[:, None]
         return (new - old).abs().amax(dim=(1, 2)) < _CONVERGED
 
     def _read_out(self, state: AmpState, rows: Tensor) -> None:
@@ -321,32 +315,3 @@ class AmpDecoder:
         state.fit[rows] = fit(state.observed.order[rows], total)
         counts = torch.tensor([len(text) for text in texts], device=rows.device)
         state.verified[rows] = verified(state.fit[rows], counts, self.codebook.min_distance)
-
-    @torch.inference_mode()
-    def later_half_evidence(self, observed: Observation, lengths: Sequence[int]) -> Tensor:
-        """Log likelihood ratio of texts of some lengths, without noise, against plain noise: what units say of it.
-
-        Every position is unbound once. In a text, that gives a code in noise, elsewhere noise alone; both times of
-        variance ``(n + 1) / O`` a dimension, n being the mean of the lengths for all of them. A length is judged by
-        its later half, where a text of half as many units has nothing, and the prior is that of the longest. What
-        EOS says is not in it, see ``length_evidence``.
-
-        Args:
-            observed: one vector.
-            lengths: units, each at least 1.
-
-        Shape: (lengths,).
-        """
-        if not lengths:
-            return observed.order.new_zeros(0)
-        start, longest = min(lengths) // 2, max(lengths)
-        positions = torch.arange(start, longest, device=self.codebook.device)
-        count = sum(lengths) / len(lengths) + 1.0
-        variance = count / self.codebook.width
-        scaled = observed.order[0] * count**0.5
-        effective = self.codebook.binding.unbind(scaled.expand(len(positions), -1), positions)
-        length = torch.tensor([longest], device=positions.device)
-        queries = self.prior.queries(Belief.empty(longest, length, observed.prefix))[0, positions]
-        found = self.source.posterior(effective / variance, queries, 1, positions)
-        evidence = found.log_evidence - 0.5 / variance
-        return torch.stack([evidence[n // 2 - start : n - start].mean() * n for n in lengths])

@@ -100,7 +100,7 @@ def fit_logistic(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]
 
 def mixed_cosines(count: int) -> Tensor:
     """Noise levels in turn, as cosines of full vectors with the clean ones. Shape: (count,)."""
-    return torch.tensor([_COSINES[place % len(_COSINES)] for place in range(count)])
+    return torch.tensor([_COSINES[place % len(_COSINES)] for place in range(count)], device="cpu")
 
 
 def right_units(truth: Sequence[int], decoded: Sequence[int]) -> list[bool]:

@@ -33,7 +33,7 @@ class Cascade:
         self.codebook = parts.codebook
         self.easy_first = EasyFirst(parts.index, parts.codebook, parts.prior, parts.params.easy_first)
         self.amp = AmpDecoder(parts.index, parts.codebook, parts.prior, parts.params.amp)
-        self.restarts = Restarts(parts, self.amp)
+        self.restarts = Restarts(parts)
 
     @torch.inference_mode()
     def decode(self, observed: Observation, *, trace: bool = False) -> DecodeResult:

@@ -255,7 +255,7 @@ tags:
 # A Lexivert model
 
 Sentence vectors that can be read back. The first {model["semantic_width"]} dimensions are the backbone's embedding,
-scaled; the others hold the words and their order, from which the text is rebuilt.
+scaled; the others carry the words and their order, from which the text is rebuilt.
 
 ```python
 from lexivert import Lexivert

@@ -27,8 +27,7 @@ class NoiseEstimate:
 
     Attributes:
         residual: vector, scaled to a plain sum of unit codes, less what is believed, plus the memory of the last
-        round
-            (AMP's Onsager term). Shape: (B, O).
+            round (AMP's Onsager term). Shape: (B, O).
         variance: noise per dimension that a position sees. Shape: (B,).
         cosine: of the given order part with the clean one, as now estimated. Shape: (B,).
         prefix_cosine: of the semantic prefix with the clean one, 0 where there is none. Shape: (B,).

@@ -46,7 +46,7 @@ class Posterior:
 
 
 class PosteriorSource(Protocol):
-    """Where message passing gets its posteriors: all units, or lists of them."""
+    """Where message passing gets its posteriors from: all units, or lists of them."""
 
     def posterior(self, natural: Tensor, queries: Tensor, k: int, positions: Tensor) -> Posterior:
         """Posterior over units.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+import torch
 from torch import Tensor
 
 from lexivert.config import CascadeParams, RestartParams
@@ -18,6 +19,7 @@ from lexivert.controller.candidate_lists import CandidateLists
 from lexivert.controller.observation import Observation
 from lexivert.controller.posterior import IndexPosterior
 from lexivert.controller.results import DecodeResult
+from lexivert.priors.base import Belief
 from lexivert.text.lexicon import NEVER
 
 
@@ -26,13 +28,12 @@ class Restarts:
 
     Args:
         parts: codebook, index, prior, params.
-        amp: judges long lengths.
     """
 
-    def __init__(self, parts: Parts, amp: AmpDecoder) -> None:
+    def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self.amp = amp
         self.params: CascadeParams = parts.params.cascade
+        self.source = IndexPosterior(parts.index, parts.prior, parts.params.amp.candidates)
 
     def unsure(self, found: DecodeResult) -> dict[int, list[int]]:
         """Likely lengths of texts that are neither verified nor of such a length with all units sure, by row."""
@@ -75,11 +76,39 @@ class Restarts:
         lengths = [length for length, _ in pairs]
         if not pairs or min(lengths) < known:
             raise ValueError(f"restarts must be given, of at least the {known} units that are known")
-        index, prior, params = self.parts.index, self.parts.prior, self.parts.params.amp
-        lists = CandidateLists(IndexPosterior(index, prior, params.candidates), max(1, *lengths))
-        amp = AmpDecoder(index, self.parts.codebook, prior, params, lists)
+        parts = self.parts
+        lists = CandidateLists(self.source, max(1, *lengths))
+        amp = AmpDecoder(parts.index, parts.codebook, parts.prior, parts.params.amp, lists)
         rules = [rule for _, rule in pairs]
         return amp.run(observed.repeated(len(pairs)), lengths=lengths, restarts=rules, until_first_verified=True)
+
+    @torch.inference_mode()
+    def later_half_evidence(self, observed: Observation, lengths: Sequence[int]) -> Tensor:
+        """Log likelihood ratio of texts of some lengths, without noise, against plain noise: what units say of it.
+
+        Every position is unbound once. In a text, that gives a code in noise, elsewhere noise alone; both times of
+        variance ``(n + 1) / O`` a dimension, n being the mean of the lengths for all of them. A length is judged by
+        its later half, where a text of half as many units has nothing, and the prior is that of the longest. What
+        EOS says is not in it, see ``noise.length_evidence``.
+
+        Args:
+            observed: one vector.
+            lengths: units, each at least 1.
+
+        Shape: (lengths,).
+        """
+        if not lengths:
+            return observed.order.new_zeros(0)
+        codebook, start, longest = self.parts.codebook, min(lengths) // 2, max(lengths)
+        positions = torch.arange(start, longest, device=codebook.device)
+        count = sum(lengths) / len(lengths) + 1.0
+        variance = count / codebook.width
+        scaled = observed.order[0] * count**0.5
+        effective = codebook.binding.unbind(scaled.expand(len(positions), -1), positions)
+        length = torch.tensor([longest], device=positions.device)
+        queries = self.parts.prior.queries(Belief.empty(longest, length, observed.prefix))[0, positions]
+        evidence = self.source.posterior(effective / variance, queries, 1).log_evidence - 0.5 / variance
+        return torch.stack([evidence[n // 2 - start : n - start].mean() * n for n in lengths])
 
     def _detected(self, length: int, fit: float) -> bool:
         """Tell whether what was found is there indeed, so that what is missing is hidden by noise.
@@ -107,7 +136,7 @@ class Restarts:
         width = self.parts.codebook.width
         overloaded = [n for n in likely if (n + 1) * self.params.overloaded_below > width]
         long = [n for n in overloaded if n >= self.params.long_from]
-        support = dict(zip(long, self.amp.later_half_evidence(observed, long).tolist(), strict=True))
+        support = dict(zip(long, self.later_half_evidence(observed, long).tolist(), strict=True))
         lengths: list[int] = []
         for n in overloaded:
             worth = support[n] > 0.0 if n in support else not detected

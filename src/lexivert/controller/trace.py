@@ -59,5 +59,6 @@ def replay(order: Tensor, codebook: Codebook, units: list[int], scores: list[flo
     surest = sorted(range(len(units)), key=lambda position: -scores[position])
     positions = torch.tensor(surest, dtype=torch.int64, device=order.device)
     chosen = torch.tensor(units, dtype=torch.int64, device=order.device)[positions]
-    recorder.commit(belief, torch.zeros_like(positions), positions, chosen, torch.tensor(scores)[positions.cpu()])
+    probability = torch.tensor(scores, device=order.device)[positions]
+    recorder.commit(belief, torch.zeros_like(positions), positions, chosen, probability)
     return recorder.steps[0]

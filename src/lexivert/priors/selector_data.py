@@ -155,32 +155,38 @@ def calibrated_candidates(truth: Tensor, unigram: Tensor, generator: torch.Gener
     That is how a decoder's posteriors look to the Selector, without a decoder: a random share of each text is known,
     some of it surely; the wrong candidates are draws from the unigram distribution.
 
-    Shape: truth (B, N), unigram (V,), result (B, N, TOP_K) int64 and float32.
+    Shape: truth (B, N), unigram (V,), both on the CPU, result (B, N, TOP_K) int64 and float32.
     """
     shape = truth.shape
-    known = torch.rand(shape[0], 1, generator=generator) * 1.3 - 0.15
-    mass = (known + 0.35 * torch.randn(shape, generator=generator)).clamp(0.0, 1.0)
-    hard = torch.rand(shape, generator=generator) < 0.5
+
+    def uniform(*size: int) -> Tensor:
+        return torch.rand(size, generator=generator, device="cpu")
+
+    known = uniform(shape[0], 1) * 1.3 - 0.15
+    mass = (known + 0.35 * torch.randn(shape, generator=generator, device="cpu")).clamp(0.0, 1.0)
+    hard = uniform(*shape) < 0.5
     left = torch.where(hard, (mass > 0.5).float(), mass)
-    marginals = torch.zeros(*shape, TOP_K)
+    marginals = left.new_zeros(*shape, TOP_K)
     for place in range(TOP_K):
         least = 0.5 if place == 0 else 0.0
-        part = torch.rand(shape, generator=generator) * (1.0 - least) + least
+        part = uniform(*shape) * (1.0 - least) + least
         marginals[:, :, place] = torch.where(hard & (place == 0), left, left * part)
         left = left - marginals[:, :, place]
-    drawn = torch.rand(*shape, TOP_K, generator=generator)
-    units = torch.searchsorted(unigram, drawn).clamp(max=len(unigram) - 1)
-    chosen = (torch.rand(*shape, 1, generator=generator) > marginals.cumsum(dim=2)).sum(dim=2)
-    right = torch.arange(TOP_K) == chosen[:, :, None]
+    units = torch.searchsorted(unigram, uniform(*shape, TOP_K)).clamp(max=len(unigram) - 1)
+    chosen = (uniform(*shape, 1) > marginals.cumsum(dim=2)).sum(dim=2)
+    right = torch.arange(TOP_K, device="cpu") == chosen[:, :, None]
     units = torch.where(right, truth[:, :, None], units)
     inside = (truth >= 0)[:, :, None]
     return torch.where(inside, units, -1), marginals * inside
 
 
 def padded(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Units of texts, -1 beyond their ends, and their lengths. Shape: (B, N), at least one wide, and (B,)."""
-    length = torch.tensor([len(text) for text in texts])
-    truth = torch.full((len(texts), max(int(length.max()), 1)), -1)
+    """Units of texts, -1 beyond their ends, and their lengths, on the CPU.
+
+    Shape: (B, N), at least one wide, and (B,).
+    """
+    length = torch.tensor([len(text) for text in texts], device="cpu")
+    truth = torch.full((len(texts), max(int(length.max()), 1)), -1, device="cpu")
     for row, text in enumerate(texts):
-        truth[row, : len(text)] = torch.tensor(text, dtype=torch.int64)
+        truth[row, : len(text)] = torch.tensor(text, dtype=torch.int64, device="cpu")
     return truth, length

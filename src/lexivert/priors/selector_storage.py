@@ -67,8 +67,8 @@ class SelectorSizes:
         )
 
     def new(self, seed: int) -> Selector:
-        """Untrained Selector: its queries are 0, so that units' biases alone count."""
-        with torch.random.fork_rng(devices=[]):
+        """Untrained Selector on the CPU: its queries are 0, so that units' biases alone count."""
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.manual_seed(seed)
             selector = Selector(
                 self.semantic_width, self.embedding_dim, self.hidden_dim, self.context_window, self.positions

@@ -246,8 +246,8 @@ class UnitIndex:
         Args and shapes: see ``search``.
         """
         k = min(k, len(self))
-        best, units = queries.new_empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.int64)
-        units = units.to(queries.device)
+        best = queries.new_empty(len(queries), 0)
+        units = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
         for part in _parts(len(self), _SCORED_AT_ONCE):
             codes = self.codes[part].float()
             scores = queries @ codes.T

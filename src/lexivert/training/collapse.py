@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -83,5 +82,5 @@ def spread(vectors: Tensor) -> Tensor:
     Shape: (B, D) to a scalar.
     """
     unit = F.normalize(vectors.detach().float(), dim=-1)
-    deviation: Tensor = unit.std(dim=0, correction=0).mean() * torch.tensor(float(unit.shape[1])).sqrt()
+    deviation: Tensor = unit.std(dim=0, correction=0).mean() * unit.new_tensor(float(unit.shape[1])).sqrt()
     return deviation
