@@ -24,11 +24,11 @@ def after_import(**environment):
 
 
 def test_threads_wait_passively_before_torch_is_loaded():
-    assert after_import() == ["False", "PASSIVE", "0", "0"]
+    assert after_import() == ["False", "PASSIVE", "2000", "0"]
 
 
 def test_what_the_user_says_stays():
-    assert after_import(OMP_WAIT_POLICY="ACTIVE", KMP_BLOCKTIME="7") == ["False", "ACTIVE", "0", "7"]
+    assert after_import(OMP_WAIT_POLICY="ACTIVE", KMP_BLOCKTIME="7") == ["False", "ACTIVE", "2000", "7"]
 
 
 def test_the_runtime_that_torch_carries_obeys():
