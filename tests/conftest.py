@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from filelock import FileLock
 from hypothesis import settings
 from ruamel.yaml import YAML
+from xdist.scheduler import LoadScopeScheduling
 
 from lexivert.artifacts import Paths, write_parquet
 from lexivert.codes.bindings import RotaryBinding
@@ -51,14 +52,22 @@ FIRST = ("pipeline", "evaluation", "notebooks", "benchmarks")
 """Folders whose files take longest: begun first, so that neither of two workers is left alone with one at the end."""
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
+class ByFile(LoadScopeScheduling):
+    """Keeps a file's tests on one worker, and with them its fixtures; those of the pipeline share one project."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/pipeline" if file.startswith("tests/pipeline/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one worker, and with them its fixtures; those of the pipeline share one project."""
+    """Begin with the folders named first."""
     rank = {folder: number for number, folder in enumerate(FIRST)}
     items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(FIRST)))
-    for item in items:
-        place = item.path.relative_to(TESTS)
-        item.add_marker(pytest.mark.xdist_group(place.parts[0] if place.parts[0] == "pipeline" else str(place)))
 
 
 TINY_WIDTH = 32

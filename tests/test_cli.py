@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 
 from lexivert import cli
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 TEXTS = [
     "The old captain saw the river.",
     "",
@@ -51,7 +53,8 @@ def notes(tmp_path):
 
 
 def test_version_and_help(lexivert):
-    assert lexivert("--version", model=False) == (0, "lexivert 0.1.0\n", "")
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert lexivert("--version", model=False) == (0, f"lexivert {version}\n", "")
     code, out, _ = lexivert("--help", model=False)
     assert code == 0
     assert all(command in out for command in ("roundtrip", "encode", "decode", "neighbors"))
