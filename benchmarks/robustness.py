@@ -32,6 +32,7 @@ from common import given_file, one_line_errors
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.hashing import identity_codes
+from lexivert.codes.power import unit_energies, with_energies
 from lexivert.codes.token_head import TokenHead, head_codes
 from lexivert.controller.base import Parts
 from lexivert.controller.calibration import AT_ONCE
@@ -108,8 +109,10 @@ def variants(model: Lexivert, root: Path, width: int) -> dict[str, Callable[[], 
     """
     lexicon, full, config = model.encoder.segmenter.lexicon, model.decoder.parts, model.encoder.config
     head, features = TokenHead.load(Paths(root).token_head), artifacts.read_array(Paths(root).unit_features)
-    learned = torch.from_numpy(head_codes(head, features)).half()
+    energies = unit_energies(full.codebook.log_prior.cpu(), config.code.surprisal_share)
+    learned = with_energies(torch.from_numpy(head_codes(head, features)).half(), energies)
     own = torch.from_numpy(identity_codes(lexicon.surfaces, learned.shape[1], head.config.identity_seed)).half()
+    own = with_energies(own, energies)
 
     def build(codes: Tensor) -> Parts:
         return with_codes(full, at_width(codes.to(full.codebook.device), width), config)

@@ -27,6 +27,7 @@ from xdist.scheduler import LoadScopeScheduling
 from lexivert.artifacts import Paths, write_parquet
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
+from lexivert.codes.power import unit_energies, with_energies
 from lexivert.codes.superposition import superpose
 from lexivert.config import ControllerParams, Params, load_params
 from lexivert.controller.base import Parts
@@ -373,18 +374,32 @@ class World:
     def log_posterior(self, queries: Queries) -> torch.Tensor:
         """Over all units, by a softmax over all of them. Shape: (m, V)."""
         log_prior = queries.prior @ self.prior.output.weight.T + self.prior.output.bias
-        return torch.log_softmax(queries.natural @ self.codebook.codes.float().T + log_prior, dim=1)
+        evidence = queries.natural @ self.codebook.codes.float().T
+        evidence -= self.codebook.energies / (2.0 * queries.variance[:, None])
+        return torch.log_softmax(evidence + log_prior, dim=1)
 
 
 @pytest.fixture(scope="session")
 def make_world() -> Callable[..., World]:
-    """Makes a ``World`` of so many units and dimensions, for texts of fewer units than ``positions``."""
+    """Makes a ``World`` of so many units and dimensions, for texts of fewer units than ``positions``.
 
-    def make(units: int, width: int, positions: int = 65, candidates: int = 8, frequent: int = 8192) -> World:
+    Codes have the same energy unless ``surprisal_share`` says otherwise.
+    """
+
+    def make(
+        units: int,
+        width: int,
+        positions: int = 65,
+        candidates: int = 8,
+        frequent: int = 8192,
+        surprisal_share: float = 0.0,
+    ) -> World:
         generator = torch.Generator().manual_seed(units)
         codes = F.normalize(torch.randn(units, width, generator=generator), dim=1).half()
         zipf = 1.0 / torch.arange(10, units + 10)
-        codebook = Codebook(codes, torch.log(zipf / zipf.sum()), RotaryBinding(width, positions, seed=0))
+        log_prior = torch.log(zipf / zipf.sum())
+        codes = with_energies(codes, unit_energies(log_prior, surprisal_share))
+        codebook = Codebook(codes, log_prior, RotaryBinding(width, positions, seed=0))
         index = UnitIndex.build(
             codes, section("index", factory="Flat", search_dims=0, shortlist=max(candidates, 8), frequent=frequent)
         )

@@ -138,6 +138,8 @@ class CodeParams(_Section):
     """Energy of the semantic prefix in the vector, a."""
     identity_share: Share
     """Energy of the surface string's fixed random part in a unit code."""
+    surprisal_share: Share
+    """Share of a unit code's energy in proportion to its surprisal under the unigram prior; 0: equal power."""
     max_units: PositiveInt
     """Longest text that can be encoded, in units, EOS not counted."""
     binding: str
@@ -278,6 +280,8 @@ class EasyFirstParams(_Section):
     """Most times that a complete text is examined anew."""
     commit_probability: Share
     """Posterior probability from which a unit is committed."""
+    commit_frequent: Share
+    """The same for a unit that was searched for among the frequent ones alone."""
     commit_share: Annotated[float, Field(gt=0.0, le=1.0)]
     """Share of a text's open positions that is committed, the most probable first, where none reaches that."""
     doubt_deviations: NonNegativeFloat

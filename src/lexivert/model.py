@@ -301,8 +301,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         units = self.encoder.segment([text])[0]
         if not units:
             raise ValueError("the text is empty; it has no neighbours")
-        codes = F.normalize(self.encoder.codes[units].float().sum(dim=0, keepdim=True), dim=-1)
-        scores, found = self.index.search_exact(codes, k)
+        total = F.normalize(self.encoder.codes[units].float(), dim=-1).sum(dim=0, keepdim=True)
+        scores, found = self.index.nearest(total, k)
         lexicon = self.encoder.segmenter.lexicon
         return [
             Neighbor(lexicon.surfaces[unit], lexicon.kinds[unit], min(float(score), 1.0))

@@ -19,6 +19,7 @@ from lexivert.text.lexicon import WIKITEXT
 from lexivert.text.tokenizer import normalize
 
 _OPEN_ENDS = 2  # last units of a known beginning that may be spelled otherwise
+_LIKELY = 0.5  # confidence from which on a reading that begins as it is known to is not read anew
 
 
 @dataclass(frozen=True)
@@ -75,20 +76,35 @@ class Reader:
         return [readings[row] for row in range(len(vectors))]
 
     def decode(self, order: Tensor, semantic: Tensor, trace: bool) -> list[Reading]:
-        """Read order parts; of several spellings of a prefix the one whose text fits best is taken.
+        """Read order parts, first without the known beginning: where the text begins so by itself, that is enough.
+
+        Else the beginning is imposed, in one of its spellings after the other, until a text is likely right; of
+        several the one that fits best is taken.
 
         Shape: order (B, O), semantic (B, S).
         """
-        best: list[Reading] = []
-        for start in self.starts or [[]]:
-            fixed = self._fixed(start, len(order)) if start else None
-            decoded = self.decoder.decode(Observation.of(order, semantic, fixed), trace=trace)
-            found = [self._reading(decoded, row) for row in range(len(order))]
-            best = [
-                max(pair, key=lambda reading: (reading.text.startswith(normalize(self.prefix)), reading.fit))
-                for pair in zip(best or found, found, strict=True)
-            ]
-        return best
+        plain = self._readings(Observation.of(order, semantic), trace)
+        if not self.starts:
+            return plain
+        best = {row: reading for row, reading in enumerate(plain) if self._begins(reading)}
+        for start in self.starts:
+            rows = [row for row in range(len(plain)) if row not in best or not self._likely(best[row])]
+            if rows:
+                observed = Observation.of(order[rows], semantic[rows], self._fixed(start, len(rows)))
+                for row, found in zip(rows, self._readings(observed, trace), strict=True):
+                    best[row] = max(best.get(row, found), found, key=lambda one: (self._begins(one), one.fit))
+        return [best[row] for row in range(len(plain))]
+
+    def _readings(self, observed: Observation, trace: bool) -> list[Reading]:
+        decoded = self.decoder.decode(observed, trace=trace)
+        return [self._reading(decoded, row) for row in range(len(observed))]
+
+    def _begins(self, reading: Reading) -> bool:
+        return reading.text.startswith(normalize(self.prefix))
+
+    def _likely(self, reading: Reading) -> bool:
+        """Whether a reading under the known beginning needs no other spelling of it to be tried."""
+        return reading.verified or (self._begins(reading) and reading.confidence >= _LIKELY)
 
     def generate(self, semantic: Tensor) -> list[Reading]:
         """Texts of like meaning, of which nothing is certain. Shape: (B, S)."""

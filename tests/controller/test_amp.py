@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from lexivert.codes.corruption import add_noise
 from lexivert.config import RestartParams
 from lexivert.controller.amp import AmpDecoder, FirstRound
+from lexivert.controller.lengths import length_evidence
+from lexivert.priors.base import TOP_K
 from lexivert.priors.unigram import FixedPrior, flat, unigram
 from lexivert.search.output_layer import OutputLayer
 from lexivert.text.lexicon import EOS, NEVER
@@ -54,8 +56,9 @@ def naive(world, order, log_prior, rounds, variance_scale, sparse):
     log_prior[EOS] = -torch.inf
     log_prior -= log_prior.logsumexp(dim=0)
     ends = [bound(world, codes[EOS], n) for n in range(positions)]
-    start = [((order @ ends[n]) / math.sqrt(n + 1) - 0.5 / (n + 1)) * width for n in range(positions)]
-    lengths = torch.stack(start).softmax(dim=0)
+    energies = codes.square().sum(dim=1)
+    lengths = length_evidence(order[None], torch.stack(ends))[0].softmax(dim=0)
+    more = torch.zeros(positions)  # energy that the likeliest units have beyond 1
     means, memory = torch.zeros(positions, width), torch.zeros(width)
     left_out = []
     evidence = torch.full((positions,), NEVER)  # where nothing is asked any more, what was found last
@@ -64,7 +67,7 @@ def naive(world, order, log_prior, rounds, variance_scale, sparse):
         unsure = [n for n in asked if n >= sparse[0] and 1 - lengths[: n + 1].sum() < 0.98 and n % sparse[1]]
         unsure = unsure if number == 0 else []
         left_out += unsure
-        expected = sum(float(lengths[n]) * (n + 1) for n in range(positions))
+        expected = sum(float(lengths[n]) * (n + 1 + float(more[:n].sum())) for n in range(positions))
         total = sum(bound(world, means[n], n) + lengths[n] * ends[n] for n in range(positions))
         energy = float(means.square().sum() + lengths.square().sum())
         measured = float(order @ total) * math.sqrt(expected) / float(total @ total)
@@ -72,12 +75,16 @@ def naive(world, order, log_prior, rounds, variance_scale, sparse):
         cosine = min(max((measured * precision + 0.95 * 25) / (precision + 25), 0.2), 1.05)
         residual = math.sqrt(expected) / cosine * order - total + memory
         variance = variance_scale * float(residual @ residual) / width
-        posterior_means = torch.zeros_like(means)
+        posterior_means, posterior_energy = torch.zeros_like(means), torch.zeros(positions)
+        best = torch.zeros(positions)
         for n in [n for n in asked if n not in unsure]:
             effective = world.codebook.binding.unbind(residual[None], torch.tensor([n]))[0] + means[n]
-            logits = codes @ effective / variance + log_prior
-            posterior_means[n] = logits.softmax(dim=0) @ codes
-            evidence[n] = logits.logsumexp(dim=0) - 0.5 / variance
+            logits = (codes @ effective - energies / 2) / variance + log_prior
+            posterior = logits.softmax(dim=0)
+            posterior_means[n], posterior_energy[n] = posterior @ codes, posterior @ energies
+            likeliest = posterior.topk(TOP_K)
+            best[n] = likeliest.values @ (energies[likeliest.indices] - 1.0)
+            evidence[n] = logits.logsumexp(dim=0)
         for n in unsure:
             evidence[n] = evidence[n - n % sparse[1]]
         ahead = torch.stack([(residual @ ends[n] + lengths[n] - 0.5) / variance for n in range(positions)])
@@ -89,7 +96,9 @@ def naive(world, order, log_prior, rounds, variance_scale, sparse):
             own = n in asked and n not in unsure
             inside = max(1 - float(lengths[: n + 1].sum()), 0.0) if own else 0.0
             means[n] = DAMPING * means[n] + (1 - DAMPING) * inside * posterior_means[n]
-            divergence += (1 - DAMPING) * (inside - float(means[n].square().sum())) if own else 0.0
+            spread = inside * float(posterior_energy[n]) - float(means[n].square().sum())
+            divergence += (1 - DAMPING) * spread if own else 0.0
+            more[n] = inside * best[n]
         memory = min(max(divergence, 0.0) / (width * variance), 1.0) * residual
     return means, lengths, memory, left_out
 
@@ -98,7 +107,7 @@ def naive(world, order, log_prior, rounds, variance_scale, sparse):
 @pytest.mark.parametrize("prior", [flat, unigram])
 @pytest.mark.parametrize("sparse", [(32, 4), (2, 3)])
 def test_rounds_with_all_units_equal_a_naive_implementation(make_world, prior, rounds, variance_scale, sparse):
-    world = make_world(60, 64, positions=12)
+    world = make_world(60, 64, positions=12, surprisal_share=0.6)
     order = add_noise(
         world.vectors(world.texts([2, 7, 4])), torch.tensor([1.0, 0.95, 0.8]), torch.Generator().manual_seed(0)
     )

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.controller.candidate_lists import LISTED, CandidateLists
+from lexivert.controller.evidence import Evidence
 from lexivert.controller.posterior import IndexPosterior
 from lexivert.priors.unigram import FixedPrior
 from lexivert.search.output_layer import OutputLayer
@@ -31,6 +32,11 @@ def asked(seed=1):
     return natural, torch.randn(len(POSITIONS), HIDDEN, generator=generator)
 
 
+def given(natural, queries):
+    """The same as evidence, in noise of variance ½."""
+    return Evidence(natural, queries, torch.full((len(natural),), 0.5))
+
+
 def dense(searched, natural, queries, allowed):
     """Softmax over the allowed units of every query, one by one; mean code and log evidence."""
     codes, layer = searched.index.codes.float(), searched.prior.output
@@ -38,7 +44,7 @@ def dense(searched, natural, queries, allowed):
     for row, units in enumerate(allowed):
         chosen = sorted(units)
         log_prior = layer.weight[chosen] @ queries[row] + layer.bias[chosen]
-        logits = codes[chosen] @ natural[row] + log_prior
+        logits = codes[chosen] @ natural[row] - codes[chosen].square().sum(dim=1) + log_prior
         marginals[row, chosen] = logits.softmax(dim=0)
         log_evidence[row] = logits.logsumexp(dim=0) - log_prior.logsumexp(dim=0)
     return marginals, marginals @ codes, log_evidence
@@ -46,8 +52,8 @@ def dense(searched, natural, queries, allowed):
 
 def test_the_first_round_compares_all_units():
     searched, (natural, queries) = source(500), asked()
-    found = CandidateLists(searched, 3).posterior(natural, queries, 5, POSITIONS)
-    expected = searched.posterior(natural, queries, LISTED)
+    found = CandidateLists(searched, 3).posterior(given(natural, queries), 5, POSITIONS)
+    expected = searched.posterior(given(natural, queries), LISTED)
     assert torch.equal(found.units, expected.units[:, :5])
     torch.testing.assert_close(found.marginals, expected.marginals[:, :5])
     torch.testing.assert_close(found.mean, expected.mean)
@@ -58,15 +64,15 @@ def test_all_units_are_compared_in_full_rounds_and_lists_in_the_others():
     """With three units on a list at most, the three likeliest have all probability but in a full round."""
     searched, (natural, queries) = source(300), asked()
     lists = CandidateLists(searched, 3, full_rounds=(0, 2), listed=1)
-    compared = [lists.posterior(natural, queries, 3, POSITIONS).marginals.sum(dim=1) for _ in range(4)]
+    compared = [lists.posterior(given(natural, queries), 3, POSITIONS).marginals.sum(dim=1) for _ in range(4)]
     assert [bool((own < 0.9).any()) for own in compared] == [True, False, True, False]
 
 
 def test_where_every_unit_is_listed_nothing_is_lost():
     searched, (natural, queries) = source(40), asked()
     lists = CandidateLists(searched, 3, full_rounds=(0,))
-    lists.posterior(*asked(seed=2), 5, POSITIONS)
-    found = lists.posterior(natural, queries, 5, POSITIONS)
+    lists.posterior(given(*asked(seed=2)), 5, POSITIONS)
+    found = lists.posterior(given(natural, queries), 5, POSITIONS)
     marginals, mean, log_evidence = dense(searched, natural, queries, [range(40)] * 6)
     ordered, units = marginals.sort(dim=1, descending=True)
     assert torch.equal(found.units, units[:, :5])
@@ -83,13 +89,13 @@ def test_a_position_has_what_any_of_its_queries_liked_once_and_no_more(rounds):
     lists.longest = 9
     liked: list[list[int]] = [[], [], []]
     for number in range(rounds):
-        given = (natural, queries) if number == rounds - 1 else asked(seed=7)
-        lists.posterior(*given, 5, POSITIONS)
-        likings = searched.posterior(*given, 6).units[:, :6]
+        evidence = given(*((natural, queries) if number == rounds - 1 else asked(seed=7)))
+        lists.posterior(evidence, 5, POSITIONS)
+        likings = searched.posterior(evidence, 6).units[:, :6]
         for position in range(3):
             own = [int(units[rank]) for rank in range(6) for units in likings[position == POSITIONS]]
             liked[position] = list(dict.fromkeys([*own, *liked[position]]))[:9]
-    found = lists.posterior(natural, queries, 9, POSITIONS)
+    found = lists.posterior(given(natural, queries), 9, POSITIONS)
     allowed = [liked[position] for position in POSITIONS.tolist()]
     marginals, mean, log_evidence = dense(searched, natural, queries, allowed)
     torch.testing.assert_close(found.mean, mean, atol=1e-5, rtol=1e-4)
@@ -108,8 +114,8 @@ def test_lists_of_wide_codes_are_shorter():
 def test_a_position_for_which_nothing_was_found_has_no_unit():
     searched, (natural, queries) = source(40), asked()
     lists = CandidateLists(searched, 4, full_rounds=(0,))  # nobody asks for the last position
-    lists.posterior(natural, queries, 5, POSITIONS)
-    found = lists.posterior(natural, queries, 5, torch.tensor([0, 2, 1, 3, 2, 2]))
+    lists.posterior(given(natural, queries), 5, POSITIONS)
+    found = lists.posterior(given(natural, queries), 5, torch.tensor([0, 2, 1, 3, 2, 2]))
     assert found.units[3].tolist() == [-1] * 5
     assert not found.mean[3].any()
     assert (found.units[[0, 1, 2, 4, 5]] >= 0).all()

@@ -21,18 +21,20 @@ def everywhere(queries, *, frequent_only):
     return replace(queries, frequent_only=torch.full_like(queries.frequent_only, frequent_only))
 
 
-def naive_scores(world, natural):
-    """Inner product plus log prior of every unit. Shape: (..., V)."""
-    scores = natural @ world.codebook.codes.float().T + world.codebook.log_prior
+def naive_scores(world, queries):
+    """Inner product, less half the code's energy over the noise variance, plus log prior. Shape: (m, V)."""
+    scores = queries.natural @ world.codebook.codes.float().T + world.codebook.log_prior
+    scores -= world.codebook.energies / (2.0 * queries.variance[:, None])
     scores[..., EOS] = NEVER
     return scores
 
 
 @pytest.mark.parametrize("variance", [0.005, 0.02, 0.03])
 @pytest.mark.parametrize("frequent_only", [False, True])
-def test_the_posterior_is_near_the_full_softmax(make_world, variance, frequent_only):
+@pytest.mark.parametrize("surprisal_share", [0.0, 0.7])
+def test_the_posterior_is_near_the_full_softmax(make_world, variance, frequent_only, surprisal_share):
     """Eight candidates stand for all of 1000 units; the tail mass of the others is estimated."""
-    world = make_world(1000, 256, frequent=300)
+    world = make_world(1000, 256, frequent=300, surprisal_share=surprisal_share)
     _, queries = world.queries(variance, 200)
     units, marginals = search(world).posterior(everywhere(queries, frequent_only=frequent_only))
     exact = world.log_posterior(queries).gather(1, units)
@@ -45,8 +47,9 @@ def test_the_posterior_is_near_the_full_softmax(make_world, variance, frequent_o
     assert marginals.sum(dim=1).max() <= 1.0 + 1e-5
 
 
-def test_with_all_units_retrieved_the_posterior_is_the_softmax(make_world):
-    world = make_world(40, 64, candidates=40)
+@pytest.mark.parametrize("surprisal_share", [0.0, 1.0])
+def test_with_all_units_retrieved_the_posterior_is_the_softmax(make_world, surprisal_share):
+    world = make_world(40, 64, candidates=40, surprisal_share=surprisal_share)
     _, queries = world.queries(0.02, 20)
     units, marginals = search(world).posterior(queries)
     exact = world.log_posterior(queries).gather(1, units)
@@ -57,7 +60,7 @@ def test_frequent_units_alone_are_searched_where_that_is_enough(world):
     _, queries = world.queries(0.03, 6)
     queries = replace(queries, frequent_only=torch.tensor([True, False, True, False, False, True]))
     hits = search(world).retrieve(queries)
-    everything = naive_scores(world, queries.natural)
+    everything = naive_scores(world, queries)
     for row in range(6):
         expected = torch.topk(everything[row, : 500 if queries.frequent_only[row] else 2000], 8)
         assert hits.units[row, :6].tolist() == expected.indices[:6].tolist()
@@ -73,7 +76,7 @@ def test_the_current_unit_is_always_a_candidate(world):
     scores, units = search(world).retrieve(replace(queries, current=current))
     assert torch.equal(units[:2], alone[:2])
     assert torch.equal(units[2], torch.cat((alone[2, :-1], torch.tensor([stranger]))))
-    assert scores[2, -1].item() == pytest.approx(naive_scores(world, queries.natural[2])[stranger].item(), rel=1e-4)
+    assert scores[2, -1].item() == pytest.approx(naive_scores(world, queries)[2][stranger].item(), rel=1e-4)
 
 
 def test_a_prior_query_changes_what_is_retrieved(world):
@@ -150,6 +153,6 @@ def test_a_rare_unit_that_is_current_stays_a_candidate(world):
     assert rare not in without[2]
     assert units[2, -1] == rare
     assert units[2, marginals[2].argmax()] == rare
-    scores = naive_scores(world, queries.natural[2])
+    scores = naive_scores(world, queries)[2]
     assert scores[rare] > scores[units[2, :-1]].max()
     torch.testing.assert_close(units[[0, 1, 3, 4, 5]], without[[0, 1, 3, 4, 5]])

@@ -10,7 +10,7 @@ from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.corruption import add_noise
 from lexivert.controller.belief import BeliefState
-from lexivert.controller.noise import NoiseEstimate, estimate_noise, length_evidence, onsager, prefix_cosine
+from lexivert.controller.noise import NoiseEstimate, estimate_noise, onsager, prefix_cosine
 from lexivert.controller.observation import Observation
 from lexivert.controller.verification import fit
 
@@ -65,8 +65,8 @@ def test_an_uncertain_length_counts_as_its_mean():
     codebook = Codebook(torch.zeros(4, 8, dtype=torch.float16), torch.zeros(4), RotaryBinding(8, 5, seed=0))
     belief = BeliefState(codebook, torch.tensor([[0.0, 0.5, 0.0, 0.5, 0.0]]))
     row = torch.tensor([0])
-    assert belief.expected_count(row).item() == 3.0
-    assert belief.energy(row).item() == 0.5
+    assert belief.expected_energy(row).item() == 3.0
+    assert belief.believed_energy(row).item() == 0.5
     order = F.normalize(torch.ones(1, 8), dim=1)
     found = estimate_noise(Observation.of(order, torch.zeros(1, 2)), belief, row)
     precision = 0.5 * 8 / 3  # of a measured cosine of 0
@@ -160,22 +160,6 @@ def test_a_missing_prefix_has_no_cosine(world):
     expected = prefix_cosine(found.cosine, 512, 8, world.codebook.semantic_share)
     torch.testing.assert_close(found.prefix_cosine, expected * torch.tensor([1.0, 0.0]))
     assert 0.9 < found.prefix_cosine[0] < 0.999
-
-
-def test_length_before_decoding_by_hand():
-    """Orthogonal EOS codes: evidence e at n scores e / sqrt(n + 1) - 1 / (2n + 2), times the four dimensions."""
-    order = torch.tensor(
-        [
-            [0.0, 0.0, 0.5, 0.0],  # at 2: .2887 - .1667 = .1220 beats -.5, -.25, -.125
-            [0.62, 0.0, 0.5, 0.0],  # at 0: .62 - .5 = .12 loses against .1220
-            [0.63, 0.0, 0.5, 0.0],  # .13 wins
-            [0.0, 0.0, 0.0, 0.0],  # the least unlikely is the longest: -.125
-        ]
-    )
-    evidence = length_evidence(order, torch.eye(4))
-    assert evidence.argmax(dim=1).tolist() == [2, 2, 0, 3]
-    assert evidence[0].tolist() == pytest.approx([4 * x for x in (-0.5, -0.25, 0.5 / math.sqrt(3) - 1 / 6, -0.125)])
-    assert 0.5 / math.sqrt(3) - 1 / 6 == pytest.approx(0.1220, abs=1e-4)
 
 
 def test_memory_is_the_mean_derivative_of_the_residual_by_hand():

@@ -8,8 +8,8 @@ from lexivert.controller.placer import Placer
 NEVER_SURE = 1.1
 
 
-def placer(probability=0.95, share=0.1, deviations=1.5):
-    return Placer(probability, share, deviations)
+def placer(probability=0.95, share=0.1, deviations=1.5, among_frequent=0.99):
+    return Placer(probability, among_frequent, share, deviations)
 
 
 def test_the_easiest_are_a_share_and_at_least_one():
@@ -29,8 +29,8 @@ def test_the_easiest_are_a_share_and_at_least_one():
     [
         # Text 0 has a sure pair, so that its next one waits for the residual; texts 1 and 3 commit their easiest.
         ([], [True, False, False, True, False, True]),
-        # Text 1 waits for a wider search, and commits nothing; a sure pair is committed though it waits.
-        ([0, 2], [True, False, False, False, False, True]),
+        # Text 1 waits for a wider search, and commits nothing; a pair that waits must be surer.
+        ([0, 2], [False, False, False, False, False, True]),
     ],
 )
 def test_sure_pairs_are_committed_and_else_the_easiest_of_a_text_that_does_not_wait(waiting, expected):

@@ -11,17 +11,19 @@ from torch import Tensor
 from lexivert.codes.bindings import Binding
 from lexivert.text.lexicon import EOS
 
+_AT_ONCE = 8192  # codes in float32
+
 
 @dataclass(frozen=True)
 class Codebook:
     """All that decoding knows of units before it sees a vector.
 
     Attributes:
-        codes: unit codes. Shape: (V, O) float16.
+        codes: unit codes, of the lengths that ``power.unit_energies`` gives them. Shape: (V, O) float16.
         log_prior: log unigram probability. Shape: (V,).
         binding: marks codes with positions.
-        min_distance: minimum distance of two codewords, one minus their cosine: the identity part's energy, since two
-            units may differ in spelling alone.
+        min_distance: minimum distance of two codewords, one minus their cosine, times the least energy of a code:
+            the identity part's energy, since two units may differ in spelling alone.
         semantic_share: energy of the semantic prefix in a vector, a.
     """
 
@@ -49,6 +51,12 @@ class Codebook:
         """EOS's code bound to every position. Shape: (P, O)."""
         positions = torch.arange(self.binding.positions, device=self.device)
         return self.binding.bind(self.codes[EOS].float().expand(len(positions), -1), positions)
+
+    @cached_property
+    def energies(self) -> Tensor:
+        """Each code's squared length. Shape: (V,)."""
+        parts = [part.float().square().sum(dim=1) for part in self.codes.split(_AT_ONCE)]
+        return torch.cat(parts) if parts else self.log_prior.new_zeros(0)
 
     def embed(self, units: Tensor) -> Tensor:
         """Codes of units as float32; of a negative id, that of unit 0. Shape: (...) to (..., O)."""

@@ -24,12 +24,13 @@ from lexivert.codes.superposition import superpose
 from lexivert.config import AmpParams, RestartParams
 from lexivert.controller.belief import OPEN, BeliefState
 from lexivert.controller.evidence import Positions, evidence_at
-from lexivert.controller.noise import NoiseEstimate, estimate_noise, length_evidence, onsager
+from lexivert.controller.lengths import length_evidence, log_length_prior
+from lexivert.controller.noise import NoiseEstimate, estimate_noise, onsager
 from lexivert.controller.observation import Observation
 from lexivert.controller.posterior import IndexPosterior, Posterior, PosteriorSource
 from lexivert.controller.results import DecodeResult, Step
 from lexivert.controller.verification import fit, verified
-from lexivert.priors.base import TOP_K, Belief, Prior
+from lexivert.priors.base import TOP_K, Prior
 from lexivert.search.unit_index import UnitIndex
 from lexivert.text.lexicon import NEVER
 
@@ -191,7 +192,7 @@ class AmpDecoder:
         known = observed.known
         if known is None:
             known = torch.full((batch, self.codebook.binding.positions), OPEN, device=device)
-        log_length = self._log_length(observed, known, lengths)
+        log_length = log_length_prior(self.prior, observed, known.shape[1], lengths)
         evidence = length_evidence(observed.order, self.codebook.eos_codes) + log_length
         usual = RestartParams(damping=self.params.damping, variance_scale=self.params.variance_scale)
         rules = restarts or [usual] * batch
@@ -209,16 +210,6 @@ class AmpDecoder:
             fit=new(batch),
             verified=torch.zeros(batch, dtype=torch.bool, device=device),
         )
-
-    def _log_length(self, observed: Observation, known: Tensor, lengths: Sequence[int] | None) -> Tensor:
-        """Log prior over lengths, with those ruled out that are not the given one or too short. Shape: (B, P)."""
-        possible = torch.arange(known.shape[1], device=known.device)
-        ruled_out = possible < (known != OPEN).sum(dim=1, keepdim=True)
-        if lengths is not None:
-            ruled_out |= possible != torch.tensor(lengths, device=known.device)[:, None]
-        nothing = torch.zeros(len(observed), dtype=torch.int64, device=known.device)
-        log_prior = self.prior.log_length(Belief.empty(1, nothing, observed.prefix), known.shape[1])
-        return log_prior + ruled_out * NEVER
 
     def _round(self, state: AmpState, rows: Tensor, *, first: bool) -> Tensor:
         """One round for some texts; tells which have converged. Shape: (b,) bool."""
@@ -258,15 +249,16 @@ class AmpDecoder:
         belief, (which, positions) = state.belief, (asked.which, asked.positions)
         place = Positions(rows, which, positions)
         evidence = evidence_at(place, belief.positions, state.observed, belief, estimate, self.prior)
-        found = self.source.posterior(evidence.natural, evidence.queries, TOP_K, positions)
-        means, log_evidence = found.mean, found.log_evidence - 0.5 / evidence.variance
+        found = self.source.posterior(evidence, TOP_K, positions)
+        means, energy, log_evidence = found.mean, found.energy, found.log_evidence
         units, marginals = found.units[:, :TOP_K], found.marginals[:, :TOP_K]
         given = state.known[rows[which], positions]
         pinned = given != OPEN
         means[pinned] = self.codebook.embed(given[pinned])
+        energy[pinned] = self.codebook.energies[given[pinned]]
         units[pinned], marginals[pinned], log_evidence[pinned] = OPEN, 0.0, 0.0
         units[pinned, 0], marginals[pinned, 0] = given[pinned], 1.0
-        return Posterior(units, marginals, means, log_evidence)
+        return Posterior(units, marginals, means, energy, log_evidence)
 
     def _lengths(self, state: AmpState, rows: Tensor, estimate: NoiseEstimate) -> Tensor:
         """Posterior over lengths: EOS's evidence at n, units' evidence before it. Shape: (b, N)."""
@@ -292,7 +284,7 @@ class AmpDecoder:
         new = torch.zeros_like(old)
         new[which, positions] = inside[:, None] * found.mean
         new = torch.lerp(new, old, damping[:, None, None])
-        free = inside - new[which, positions].square().sum(dim=1)
+        free = inside * found.energy - new[which, positions].square().sum(dim=1)
         free = torch.where(state.known[rows[which], positions] != OPEN, 0.0, free)
         divergence = torch.zeros_like(damping).index_add_(0, which, free) * (1.0 - damping)
         divergence += (lengths - lengths.square()).sum(dim=1) * (1.0 - kept)

@@ -47,7 +47,7 @@ class BeliefState:
         self.committed = torch.zeros(batch, 0, dtype=torch.bool, device=lengths.device)
         self.total = lengths @ codebook.eos_codes
         self.memory = torch.zeros_like(self.total)
-        self._energy = lengths.new_zeros(batch, 0)
+        self._believed = lengths.new_zeros(batch, 0)
 
     @classmethod
     def of_lengths(cls, codebook: Codebook, length: Tensor) -> BeliefState:
@@ -64,14 +64,20 @@ class BeliefState:
         """Positions that there is room for, N."""
         return self.means.shape[1]
 
-    def expected_count(self, rows: Tensor) -> Tensor:
-        """Expected number of units, EOS included: the squared length of a clean sum. Shape: (b,)."""
-        lengths = self.lengths[rows]
-        return lengths @ torch.arange(1, lengths.shape[1] + 1, dtype=lengths.dtype, device=lengths.device)
+    def expected_energy(self, rows: Tensor) -> Tensor:
+        """Expected energy of all codes, EOS's included: the squared length of the clean sum. Shape: (b,).
 
-    def energy(self, rows: Tensor) -> Tensor:
+        A code of which nothing is known counts as 1, the mean of all texts.
+        """
+        lengths = self.lengths[rows]
+        count = lengths @ torch.arange(1, lengths.shape[1] + 1, dtype=lengths.dtype, device=lengths.device)
+        before = 1.0 - lengths.cumsum(dim=1)[:, : self.positions]
+        more = (self.codebook.energies[self.units[rows].clamp_min(0)] - 1.0) * self.marginals[rows]
+        return count + (before * more.sum(dim=2)).sum(dim=1)
+
+    def believed_energy(self, rows: Tensor) -> Tensor:
         """Summed energy of all means, EOS's included: the squared length that ``total`` should have. Shape: (b,)."""
-        return self._energy[rows].sum(dim=1) + self.lengths[rows].square().sum(dim=1)
+        return self._believed[rows].sum(dim=1) + self.lengths[rows].square().sum(dim=1)
 
     def widen(self, positions: int) -> None:
         """Make room for so many positions."""
@@ -81,7 +87,7 @@ class BeliefState:
             self.units = F.pad(self.units, (0, 0, 0, more), value=OPEN)
             self.marginals = F.pad(self.marginals, (0, 0, 0, more))
             self.committed = F.pad(self.committed, (0, more))
-            self._energy = F.pad(self._energy, (0, more))
+            self._believed = F.pad(self._believed, (0, more))
 
     def put(self, rows: Tensor, positions: Tensor, units: Tensor, marginals: Tensor, means: Tensor) -> None:
         """Put guesses at distinct (row, position) pairs, in place of what is believed there.
@@ -100,7 +106,7 @@ class BeliefState:
         self.total.index_add_(0, rows, self.codebook.binding.bind(means - self.means[rows, positions], positions))
         self.units[rows, positions], self.marginals[rows, positions] = units, marginals
         self.means[rows, positions] = means
-        self._energy[rows, positions] = means.square().sum(dim=1)
+        self._believed[rows, positions] = means.square().sum(dim=1)
         self.committed[rows, positions] = False
 
     def commit(self, rows: Tensor, positions: Tensor, units: Tensor) -> None:
@@ -137,7 +143,7 @@ class BeliefState:
         bound = self.codebook.binding.bind(means, positions).sum(dim=1)
         self.total[rows] = bound + lengths @ self.codebook.eos_codes
         self.means[rows], self.lengths[rows] = means, lengths
-        self._energy[rows] = means.square().sum(dim=2)
+        self._believed[rows] = means.square().sum(dim=2)
 
     def inside(self, rows: Tensor, positions: int) -> Tensor:
         """Tell which of the first positions lie before EOS. Shape: (b, positions) bool."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from lexivert.controller.evidence import Evidence
 from lexivert.controller.posterior import IndexPosterior, Posterior, softmax_with_tail
 from lexivert.text.lexicon import NEVER
 
@@ -52,15 +55,16 @@ class CandidateLists:
         self._codes = torch.zeros(positions, 0, index.codes.shape[1], device=device)
         self._weight = torch.zeros(positions, 0, 0, device=device)
         self._bias = torch.zeros(positions, 0, device=device)
+        self._half_energies = torch.zeros(positions, 0, device=device)
 
-    def posterior(self, natural: Tensor, queries: Tensor, k: int, positions: Tensor) -> Posterior:
+    def posterior(self, evidence: Evidence, k: int, positions: Tensor) -> Posterior:
         """Posterior over a position's list, in some rounds over all units; see ``PosteriorSource``."""
         number, self._round = self._round, self._round + 1
         if number in self.full_rounds:
-            found = self.source.posterior(natural, queries, self.listed)
+            found = self.source.posterior(evidence, self.listed)
             self._renew(found.units[:, : self.listed], positions)
-            return Posterior(found.units[:, :k], found.marginals[:, :k], found.mean, found.log_evidence)
-        return self._over_lists(natural, queries, k, positions)
+            return replace(found, units=found.units[:, :k], marginals=found.marginals[:, :k])
+        return self._over_lists(evidence, k, positions)
 
     def _renew(self, units: Tensor, positions: Tensor) -> None:
         """New lists: first what any query of the position likes most, last what was listed before.
@@ -77,10 +81,12 @@ class CandidateLists:
         self._codes = self.source.index.codes[self._units.clamp_min(0)].float()
         self._codes[missing] = 0.0
         self._weight = output.weight[self._units.clamp_min(0)]
+        self._half_energies = self.source.index.half_energies[self._units.clamp_min(0)]
         self._bias = output.bias[self._units.clamp_min(0)].masked_fill(missing, NEVER)
 
-    def _over_lists(self, natural: Tensor, queries: Tensor, k: int, positions: Tensor) -> Posterior:
+    def _over_lists(self, evidence: Evidence, k: int, positions: Tensor) -> Posterior:
         """Posterior over the lists alone: one small matrix product a position."""
+        natural, queries = evidence.natural, evidence.queries
         counts = torch.bincount(positions, minlength=len(self._units))
         order = positions.argsort(stable=True)
         rank = torch.zeros_like(positions)
@@ -89,15 +95,19 @@ class CandidateLists:
         shape = (len(self._units), int(counts.max()))
         asked, wanted = natural.new_zeros(*shape, natural.shape[1]), natural.new_zeros(*shape, queries.shape[1])
         asked[positions, rank], wanted[positions, rank] = natural, queries
+        precision = natural.new_zeros(shape)
+        precision[positions, rank] = 1.0 / evidence.variance
         scores = torch.bmm(wanted, self._weight.transpose(1, 2)) + self._bias[:, None, :]
         log_prior = scores.logsumexp(dim=2)
         scores = scores.baddbmm_(asked, self._codes.transpose(1, 2))
+        scores -= precision[:, :, None] * self._half_energies[:, None, :]
         nothing = natural.new_full((len(scores) * shape[1],), -torch.inf)
         marginals, log_partition = softmax_with_tail(scores.flatten(0, 1), nothing)
         marginals = marginals.view(scores.shape)
         mean = torch.bmm(marginals, self._codes)
+        energy = 2.0 * torch.bmm(marginals, self._half_energies[:, :, None])[:, :, 0]
         marginals, best = marginals.topk(min(k, marginals.shape[2]), dim=2)
         units = self._units[:, None, :].expand(-1, shape[1], -1).gather(2, best)
         log_evidence = log_partition.view(log_prior.shape) - log_prior
-        parts = (part[positions, rank] for part in (units, marginals, mean, log_evidence))
+        parts = (part[positions, rank] for part in (units, marginals, mean, energy, log_evidence))
         return Posterior(*parts)

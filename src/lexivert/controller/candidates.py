@@ -59,7 +59,8 @@ class CandidateSearch:
         self.index = index
         self.codebook = codebook
         self.candidates = candidates
-        self.tail = ExpectedTail(codebook.log_prior, index.frequent)
+        self._least_energy = 2.0 * float(index.half_energies.min())
+        self.tail = ExpectedTail(codebook.log_prior, index.half_energies, index.frequent)
 
     def posterior(self, queries: Queries) -> tuple[Tensor, Tensor]:
         """Find and score candidates.
@@ -70,7 +71,8 @@ class CandidateSearch:
         hits = self.retrieve(queries)
         variance = queries.natural.square().sum(dim=1) / queries.natural.shape[1]
         lowest = hits.scores.topk(2, dim=1, largest=False).values[:, 1]  # the very lowest may be the current unit
-        log_tail = self.tail.log_tail(hits.units, lowest, variance, queries.frequent_only)
+        precision = 1.0 / queries.variance
+        log_tail = self.tail.log_tail(hits.units, lowest, variance, precision, queries.frequent_only)
         return hits.units, softmax_with_tail(hits.scores, log_tail)[0]
 
     def retrieve(self, queries: Queries) -> Hits:
@@ -78,29 +80,32 @@ class CandidateSearch:
         count, natural = min(self.candidates, self.index.frequent), queries.natural
         units = queries.rows.new_empty(len(natural), count)
         scores = natural.new_empty(len(natural), count)
+        prior = Logits(queries.prior, self.prior.output, 1.0 / queries.variance)
         for chosen, search in self._searches(queries.frequent_only, queries.variance):
             if chosen.any():
-                found = search(natural[chosen], count, Logits(queries.prior[chosen], self.prior.output))
+                found = search(natural[chosen], count, prior.rows(chosen))
                 scores[chosen], units[chosen] = found.scores, found.units
         missed = (queries.current != OPEN) & (units != queries.current[:, None]).all(dim=1)
         lost = queries.current[missed]
         units[missed, -1] = lost
-        own = (self.codebook.embed(lost) * natural[missed]).sum(dim=1)
+        codes = self.codebook.embed(lost)
+        own = (codes * natural[missed]).sum(dim=1) - codes.square().sum(dim=1) / (2.0 * queries.variance[missed])
         scores[missed, -1] = own + self.prior.output.some_logits(queries.prior[missed], lost[:, None])[:, 0]
         return Hits(scores, units)
 
     def _searches(self, frequent_only: Tensor, variance: Tensor) -> Iterator[tuple[Tensor, Callable[..., Hits]]]:
         """Tell which positions are searched how: the less noise, the fewer code dimensions distinguish the units.
 
-        In d of O dimensions the right unit's inner product stands ``sqrt(d / (1 + O·variance))`` deviations above
-        those of the units that have nothing to do with the evidence. An index other than Flat is left to itself.
+        In d of O dimensions the score of the right unit, of energy g, stands ``sqrt(g d / (1 + O·variance))``
+        deviations above those of the units that have nothing to do with the evidence. An index other than Flat is
+        left to itself.
         """
         index = self.index
         yield frequent_only, partial(index.scan, width=index.searched_width, first=index.frequent)
         if not index.scans:
             yield ~frequent_only, index.search
             return
-        needed = DETECTION_THRESHOLD**2 * (1.0 + self.codebook.width * variance)
+        needed = DETECTION_THRESHOLD**2 * (1.0 + self.codebook.width * variance) / self._least_energy
         enough = 0
         for width in (width for width in _WIDTHS if width < self.codebook.width):
             yield (

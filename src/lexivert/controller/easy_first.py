@@ -19,7 +19,8 @@ from lexivert.config import EasyFirstParams
 from lexivert.controller.belief import OPEN, BeliefState
 from lexivert.controller.candidates import CandidateSearch, Queries
 from lexivert.controller.evidence import Positions, evidence_at
-from lexivert.controller.noise import NoiseEstimate, estimate_noise, length_evidence, onsager
+from lexivert.controller.lengths import length_evidence, log_length_prior
+from lexivert.controller.noise import NoiseEstimate, estimate_noise, onsager
 from lexivert.controller.observation import Observation
 from lexivert.controller.placer import Placer
 from lexivert.controller.results import DecodeResult
@@ -36,6 +37,7 @@ _MEAN_OF = 4
 class _Run:
     observed: Observation
     belief: BeliefState
+    log_length: Tensor  # (B, P)
     scores: Tensor  # (B, N) probability of each position's unit
     searches: Tensor  # (B, N) how often each position was searched
     revisions: Tensor  # (B,)
@@ -66,7 +68,9 @@ class EasyFirst:
         self.prior = prior
         self.params = params
         self.search = CandidateSearch(prior, index, codebook, params.candidates)
-        self.placer = Placer(params.commit_probability, params.commit_share, params.doubt_deviations)
+        self.placer = Placer(
+            params.commit_probability, params.commit_frequent, params.commit_share, params.doubt_deviations
+        )
 
     @torch.inference_mode()
     def decode(self, observed: Observation, *, trace: bool = False) -> DecodeResult:
@@ -82,7 +86,8 @@ class EasyFirst:
 
     def _start(self, observed: Observation, *, trace: bool) -> _Run:
         device, batch = self.codebook.device, len(observed)
-        length = length_evidence(observed.order, self.codebook.eos_codes).argmax(dim=1)
+        log_length = log_length_prior(self.prior, observed, self.codebook.binding.positions)
+        length = (length_evidence(observed.order, self.codebook.eos_codes) + log_length).argmax(dim=1)
         belief = BeliefState.of_lengths(self.codebook, length)
         rows = torch.arange(batch, device=device)
         recorder = TraceRecorder(observed.order) if trace else None
@@ -92,6 +97,7 @@ class EasyFirst:
         run = _Run(
             observed=observed,
             belief=belief,
+            log_length=log_length,
             scores=observed.order.new_zeros(batch, 0),
             searches=searches,
             revisions=torch.zeros(batch, dtype=torch.int64, device=device),
@@ -105,10 +111,11 @@ class EasyFirst:
         return estimate_noise(run.observed, run.belief, rows, complete=run.belief.complete(rows))
 
     def _find_eos(self, run: _Run) -> None:
-        """Move EOS where its evidence is better at another position."""
+        """Move EOS where its posterior is better at another position."""
         rows, belief, eos_codes = run.active, run.belief, self.codebook.eos_codes
-        without = self._estimate(run, rows).residual + eos_codes[belief.length[rows]]
-        found = (without @ eos_codes.T).argmax(dim=1)
+        estimate = self._estimate(run, rows)
+        without = estimate.residual + eos_codes[belief.length[rows]]
+        found = (without @ eos_codes.T / estimate.variance[:, None] + run.log_length[rows]).argmax(dim=1)
         moved = found != belief.length[rows]
         if moved.any():
             belief.move_eos(rows[moved], found[moved])
@@ -149,9 +156,10 @@ class EasyFirst:
         committed = belief.committed[rows, :n] & belief.complete(rows)[:, None]
         which, positions = committed.nonzero(as_tuple=True)
         bound = self.codebook.binding.bind(belief.means[rows[which], positions], positions)
-        strength = 1.0 + (bound * estimate.residual[which]).sum(dim=1)
+        energy = self.codebook.energies[belief.units[rows[which], positions, 0]]
+        strength = 1.0 + (bound * estimate.residual[which]).sum(dim=1) / energy
         doubtful = torch.zeros_like(committed)
-        doubtful[which, positions] = self.placer.doubts(strength, estimate.variance[which])
+        doubtful[which, positions] = self.placer.doubts(strength, estimate.variance[which] / energy)
         return doubtful
 
     def _queries(self, run: _Run, rows: Tensor, estimate: NoiseEstimate, asked: Tensor, is_open: Tensor) -> Queries:
@@ -177,7 +185,7 @@ class EasyFirst:
         """Commit the sure pairs, or the easiest where nothing is sure, and keep the rest as guesses.
 
         Returns:
-            Sum of ``p - |m|²`` over each text's guesses, see ``onsager``. Shape: (b,).
+            Sum of ``g - |m|²`` over each text's guesses, see ``onsager``. Shape: (b,).
         """
         probability, choice = marginals.max(dim=1)
         best = units.gather(1, choice[:, None])[:, 0]
@@ -201,12 +209,12 @@ class EasyFirst:
     ) -> Tensor:
         """Put posterior means at the chosen positions; returns their divergence by text. Shape: (batch,)."""
         weights, places = marginals[chosen].topk(min(_MEAN_OF, units.shape[1]), dim=1)
-        means = torch.bmm(weights[:, None, :], self.codebook.embed(units[chosen].gather(1, places)))[:, 0]
-        kept = places[:, :TOP_K]
-        run.belief.put(
-            rows[chosen], queries.positions[chosen], units[chosen].gather(1, kept), weights[:, :TOP_K], means
-        )
-        spread = weights.sum(dim=1) - means.square().sum(dim=1)
+        guessed = units[chosen].gather(1, places)
+        means = torch.bmm(weights[:, None, :], self.codebook.embed(guessed))[:, 0]
+        kept = slice(TOP_K)
+        run.belief.put(rows[chosen], queries.positions[chosen], guessed[:, kept], weights[:, kept], means)
+        energy = (weights * self.codebook.energies[guessed.clamp_min(0)]).sum(dim=1)
+        spread = energy - means.square().sum(dim=1)
         return marginals.new_zeros(batch).index_add_(0, queries.rows[chosen], spread)
 
 

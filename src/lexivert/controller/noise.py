@@ -49,9 +49,8 @@ def estimate_noise(
 ) -> NoiseEstimate:
     """Estimate the noise of some vectors from what is believed of their texts.
 
-    The clean sum of n units and EOS has squared length about n + 1, as codes at different positions are nearly
-    orthogonal. How far the vector lies from it is measured by the believed part, and weighed against a prior guess
-    while that part is small.
+    The clean sum has the energy of all its codes, as codes at different positions are nearly orthogonal. How far the
+    vector lies from it is measured by the believed part, and weighed against a prior guess while that part is small.
 
     Args:
         observed: all vectors.
@@ -61,35 +60,35 @@ def estimate_noise(
         variance_scale: factor on the variance; above 1 the posteriors are softer. Shape: (b,).
     """
     order, total = observed.order[rows], belief.total[rows]
-    count = belief.expected_count(rows)
-    cosine = _combined_cosine(order, total, count, belief.energy(rows))
-    scale = count.sqrt() / cosine
+    energy = belief.expected_energy(rows)
+    cosine = _combined_cosine(order, total, energy, belief.believed_energy(rows))
+    scale = energy.sqrt() / cosine
     if complete is not None:
         least_squares = total.square().sum(dim=1) / (order * total).sum(dim=1).clamp_min(1e-6)
         scale = torch.where(complete, least_squares, scale)
     residual = scale[:, None] * order - total + belief.memory[rows]
     variance = residual.square().sum(dim=1) / order.shape[1] * variance_scale
-    cosine = (count.sqrt() / scale).clamp(*_COSINE_RANGE)
+    cosine = (energy.sqrt() / scale).clamp(*_COSINE_RANGE)
     prefix = observed.prefix[rows]
     share = belief.codebook.semantic_share
     expected = prefix_cosine(cosine, order.shape[1], prefix.shape[1], share) * prefix.norm(dim=1)
     return NoiseEstimate(residual, variance.clamp_min(_MIN_VARIANCE), cosine, expected)
 
 
-def _combined_cosine(order: Tensor, total: Tensor, count: Tensor, energy: Tensor) -> Tensor:
+def _combined_cosine(order: Tensor, total: Tensor, energy: Tensor, believed: Tensor) -> Tensor:
     """Cosine of given vectors with the clean ones: what the believed part measures, weighed against a prior guess.
 
     Args:
         order: given, unit length. Shape: (B, O).
         total: sum of what is believed. Shape: (B, O).
-        count: units of the full text, EOS included. Shape: (B,).
-        energy: of what is believed, ``count`` when everything is. Shape: (B,).
+        energy: of all codes of the full text, EOS's included. Shape: (B,).
+        believed: of what is believed, ``energy`` when everything is. Shape: (B,).
 
     Shape: (B,).
     """
     squared = total.square().sum(dim=1).clamp_min(1e-6)
-    measured = (order * total).sum(dim=1) * count.sqrt() / squared
-    precision = energy * order.shape[1] / count
+    measured = (order * total).sum(dim=1) * energy.sqrt() / squared
+    precision = believed * order.shape[1] / energy
     prior = 1.0 / _PRIOR_DEVIATION**2
     cosine: Tensor = (measured * precision + _PRIOR_COSINE * prior) / (precision + prior)
     return cosine.clamp(*_COSINE_RANGE)
@@ -111,34 +110,17 @@ def prefix_cosine(cosine: Tensor, order_width: int, semantic_width: int, semanti
     return torch.sqrt(semantic_share / (semantic_share + semantic_width * noise).clamp_min(1e-12))
 
 
-def length_evidence(order: Tensor, eos_codes: Tensor) -> Tensor:
-    """Log likelihood ratio of every length against plain noise, before anything is decoded.
-
-    A vector of n units shows EOS at position n with inner product near ``1 / sqrt(n + 1)``, in noise of deviation
-    ``1 / sqrt(O)``.
-
-    Args:
-        order: order parts, unit length. Shape: (B, O).
-        eos_codes: EOS's code at every position. Shape: (N, O).
-
-    Shape: (B, N).
-    """
-    expected = torch.arange(1, len(eos_codes) + 1, dtype=order.dtype, device=order.device).rsqrt()
-    evidence: Tensor = (order @ eos_codes.T - expected / 2) * expected * order.shape[1]
-    return evidence
-
-
 def onsager(estimate: NoiseEstimate, divergence: Tensor) -> Tensor:
     """Memory for the next residual: how far beliefs followed this one, taken back (AMP's Onsager term).
 
     Beliefs are made of evidence, so that subtracting them leaves less in the residual than their errors add. With a
-    posterior mean m of unit codes for a belief, its derivative by the evidence sums to ``(p - |m|²) / variance``, p
-    being the summed probability of the units in the mean (Donoho, Maleki & Montanari 2009; Rush, Greig &
+    posterior mean m of codes for a belief, its derivative by the evidence sums to ``(g - |m|²) / variance``, g being
+    the posterior mean of the code's energy (Donoho, Maleki & Montanari 2009; Rush, Greig &
     Venkataramanan 2017). That is for exact evidence: what a learned prior adds is left out.
 
     Args:
         estimate: that the beliefs were made from.
-        divergence: sum of ``p - |m|²`` over each text's beliefs. Shape: (B,).
+        divergence: sum of ``g - |m|²`` over each text's beliefs. Shape: (B,).
 
     Shape: (B, O).
     """

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.superposition import superpose
-from lexivert.controller.noise import length_evidence
+from lexivert.controller.lengths import length_evidence
 from lexivert.controller.observation import Observation
 from lexivert.controller.results import DecodeResult
 from lexivert.controller.verification import fit, verified
@@ -50,7 +49,7 @@ def nearest_units(
     """Nearest unit of every position by exact search, and its cosine, cut into texts. Shape: (Σ lengths, O)."""
     if not len(effective):
         return [[] for _ in lengths], [[] for _ in lengths]
-    hits = index.search_exact(F.normalize(effective, dim=-1), 1)
+    hits = index.nearest(effective, 1)
     units = [part.tolist() for part in torch.split(hits.units[:, 0], lengths)]
     cosines = [part.tolist() for part in torch.split(hits.scores[:, 0].clamp(0.0, 1.0), lengths)]
     return units, cosines

@@ -19,11 +19,14 @@ class Placer:
 
     Attributes:
         probability: from which on a pair is committed.
+        probability_among_frequent: the same, for a unit that was looked for among the frequent ones alone; a rare one
+            that is spelled alike may be the right one.
         share: where nothing is so probable, this share of a text's open positions is committed, the likeliest first.
         deviations: a committed unit is examined again when its evidence falls so many deviations short.
     """
 
     probability: float
+    probability_among_frequent: float
     share: float
     deviations: float
 
@@ -37,7 +40,7 @@ class Placer:
 
         Shape: (m,) bool.
         """
-        sure = probability >= self.probability
+        sure = probability >= torch.where(waiting, self.probability_among_frequent, self.probability)
         moving = torch.zeros(int(rows.max()) + 1, dtype=torch.bool, device=rows.device)
         moving[rows[sure | waiting]] = True
         return sure | (_easiest(rows, probability, self.share) & ~moving[rows])

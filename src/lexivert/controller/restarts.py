@@ -16,6 +16,7 @@ from lexivert.config import CascadeParams, RestartParams
 from lexivert.controller.amp import AmpDecoder
 from lexivert.controller.base import Parts
 from lexivert.controller.candidate_lists import CandidateLists
+from lexivert.controller.evidence import Evidence
 from lexivert.controller.observation import Observation
 from lexivert.controller.posterior import IndexPosterior
 from lexivert.controller.results import DecodeResult
@@ -107,7 +108,8 @@ class Restarts:
         effective = codebook.binding.unbind(scaled.expand(len(positions), -1), positions)
         length = torch.tensor([longest], device=positions.device)
         queries = self.parts.prior.queries(Belief.empty(longest, length, observed.prefix))[0, positions]
-        evidence = self.source.posterior(effective / variance, queries, 1).log_evidence - 0.5 / variance
+        asked = Evidence(effective / variance, queries, torch.full_like(effective[:, 0], variance))
+        evidence = self.source.posterior(asked, 1).log_evidence
         return torch.stack([evidence[n // 2 - start : n - start].mean() * n for n in lengths])
 
     def _detected(self, length: int, fit: float) -> bool:

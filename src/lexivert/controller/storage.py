@@ -16,6 +16,7 @@ from lexivert.artifacts import Paths
 from lexivert.codes.bindings import binding_of
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.encoder import Encoder
+from lexivert.codes.power import unit_energies
 from lexivert.config import ControllerParams, ModelConfig
 from lexivert.controller.base import Parts
 from lexivert.controller.confidence import Calibration
@@ -32,11 +33,13 @@ CONFIG = "config.json"
 
 def codebook_of(config: ModelConfig, lexicon: Lexicon, codes: Tensor) -> Codebook:
     """What decoding knows of units. Shape: codes (V, O) float16."""
+    log_prior = torch.from_numpy(lexicon.log_prior())
+    energies = unit_energies(log_prior, config.code.surprisal_share)
     return Codebook(
         codes,
-        torch.from_numpy(lexicon.log_prior()),
+        log_prior,
         binding_of(config),
-        min_distance=config.code.identity_share,
+        min_distance=config.code.identity_share * float(energies.min()),
         semantic_share=config.code.semantic_share,
     )
 

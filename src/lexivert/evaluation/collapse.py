@@ -121,7 +121,7 @@ def _reconstruction(paths: Paths, params: Params, encoder: Encoder) -> dict[str,
     head = TokenHead.load(paths.token_head)
     true = torch.from_numpy(artifacts.read_array(paths.unit_features, mmap=True)[units].astype(np.float32))
     with torch.inference_mode():
-        predicted = head.reconstruct(encoder.codes[units].float())
+        predicted = head.reconstruct(F.normalize(encoder.codes[units].float(), dim=-1))
     figures = against_mean(predicted, true, head.centre) | moments_report(predicted, true)
     return {"units": len(units), **figures}
 

@@ -22,8 +22,11 @@ from lexivert.search.unit_index import UnitIndex
 
 
 def at_width(codes: Tensor, width: int) -> Tensor:
-    """Unit codes of a narrower order part: leading dimensions, at unit length again. Shape: (V, O) to (V, width)."""
-    return codes if width == codes.shape[1] else F.normalize(codes[:, :width].float(), dim=-1).half()
+    """Unit codes of a narrower order part: leading dimensions, as long as before. Shape: (V, O) to (V, width)."""
+    if width == codes.shape[1]:
+        return codes
+    lengths = codes.float().norm(dim=-1, keepdim=True)
+    return (F.normalize(codes[:, :width].float(), dim=-1) * lengths).half()
 
 
 def with_codes(parts: Parts, codes: Tensor, config: ModelConfig) -> Parts:
@@ -49,7 +52,8 @@ def with_lexicon(parts: Parts, units: int, config: ModelConfig) -> Parts:
     count = len(known)
     more = max(units - count, 0)
     generator = torch.Generator().manual_seed(config.seed)
-    random = F.normalize(torch.randn(more, known.width, generator=generator), dim=-1).half()
+    rarest = known.codes[known.log_prior.argmin()].float().norm().cpu()
+    random = (F.normalize(torch.randn(more, known.width, generator=generator), dim=-1) * rarest).half()
     codes = torch.cat((known.codes[:units], random.to(known.device)))
     log_prior = torch.cat((known.log_prior[:units], known.log_prior.min().expand(more)))
     weight = torch.cat((output.weight[:units], output.weight.new_zeros(more, output.weight.shape[1])))

@@ -145,7 +145,8 @@ def _space(name: str, units: Units, head: TokenHead, paths: Paths) -> Tensor:
         return units.features - head.centre
     if name == "head_codes":
         return torch.from_numpy(head_codes(head, units.features.numpy()))
-    return torch.from_numpy(artifacts.read_array(paths.index / UNIT_CODES).astype(np.float32))
+    codes = artifacts.read_array(paths.index / UNIT_CODES).astype(np.float32)
+    return F.normalize(torch.from_numpy(codes), dim=-1)
 
 
 def _space_report(

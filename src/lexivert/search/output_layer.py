@@ -42,13 +42,13 @@ class OutputLayer:
 
         Shape: (m, H) to (m, count).
         """
-        bias = self.bias[:count].expand(len(queries), -1)
+        bias = self.bias[:count]
         if not self.weight.shape[1]:
-            return bias.clone()
+            return bias.repeat(len(queries), 1)
         if not self._rounded:
             self._rounded.append(Int8Vectors(self.weight))
         products, factor = self._rounded[0].products(queries, count)
-        return torch.addcmul(bias, products, factor)
+        return products.float().mul_(factor).add_(bias)  # in float at once: mixed types are slower than three passes
 
     def without(self, units: Sequence[int]) -> OutputLayer:
         """The same layer with some units ruled out; vectors are shared."""

@@ -9,13 +9,14 @@ searched by FAISS, in ``search_dims`` leading dimensions.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert import artifacts
@@ -38,19 +39,24 @@ _SCORES_AT_ONCE = 6_000_000  # what is smaller than 32 MiB is allocated once and
 
 
 class Logits(NamedTuple):
-    """A prior's part of the scores, added to the inner products of codes.
+    """What is added to the inner products of codes: the prior's logits, and what the codes' energies take off.
+
+    In Gaussian noise of variance v a code c has the log likelihood ratio ``<e, c> / v - |c|² / 2v`` against no code.
 
     Attributes:
         queries: Shape: (m, H).
         layer: unit vectors and biases.
+        precision: 1/v of each query; None leaves energies out of the scores, which is right where all are the same.
+            Shape: (m,).
     """
 
     queries: Tensor
     layer: OutputLayer
+    precision: Tensor | None = None
 
-    def rows(self, part: slice) -> Logits:
+    def rows(self, part: slice | Tensor) -> Logits:
         """Those of some queries."""
-        return Logits(self.queries[part], self.layer)
+        return Logits(self.queries[part], self.layer, None if self.precision is None else self.precision[part])
 
 
 class Hits(NamedTuple):
@@ -84,7 +90,7 @@ class Compared(NamedTuple):
 
 
 class UnitIndex:
-    """Finds the units whose codes have the largest inner product with a query.
+    """Finds the units whose codes have the largest inner product with a query, or fit it best in noise.
 
     Args:
         codes: unit codes, on the device where searches are made. Shape: (V, O) float16.
@@ -92,6 +98,7 @@ class UnitIndex:
         params: search widths.
 
     Attributes:
+        half_energies: half of each code's squared length. Shape: (V,).
         scans: whether the index is a plain Flat one, so that ``scan`` may compare all units.
         frequent: how many units count as frequent.
     """
@@ -102,6 +109,8 @@ class UnitIndex:
         self.codes = codes
         self.params = params
         self._index = index
+        halves = [part.float().square().sum(dim=1) / 2 for part in codes.split(_SCORED_AT_ONCE)]
+        self.half_energies = torch.cat(halves) if halves else codes.new_zeros(0).float()
         faiss_index.set_search_width(index, params)
         self.frequent = min(params.frequent, len(codes))
         self.scans = faiss_index.is_flat(index)
@@ -162,6 +171,7 @@ class UnitIndex:
             first: compares the first so many units alone; all if None. Kinds other than Flat can do no more than the
                 frequent ones.
             biased: whether the prior counts for the shortlist, too; where the best units stand out it need not.
+                Energies count in any case, in proportion to the width.
 
         Shape: result two (m, k).
 
@@ -179,8 +189,8 @@ class UnitIndex:
         for rows in _parts(len(queries), _SCORES_AT_ONCE // count):
             some = prior and prior.rows(rows)
             rough, factor = self._rounded.products(queries[rows, :width], count)
-            if some is not None and biased:
-                rough = some.layer.rounded_logits(some.queries, count).addcmul_(rough, factor)
+            if some is not None:
+                rough = self._with_addends(rough, factor, some, width, biased=biased)
             parts.append(self._best(queries[rows], top_k_columns(rough, most), k, some))
         return _joined(parts, queries, k)
 
@@ -200,7 +210,7 @@ class UnitIndex:
             some = prior.rows(rows)
             units, log_tail, log_prior = self._with_tail(queries[rows], k, some)
             codes = self.codes[units.clamp_min(0)].float()
-            scores = _exact(queries[rows], units, codes, some)
+            scores = self._exact(queries[rows], units, codes, some)
             if self.scans:  # no unit of the tail beats those told by name, however large the scores that are rounded
                 log_tail = torch.minimum(log_tail, scores.amin(dim=1) + math.log(len(self)))
             yield Compared(units, codes, scores, log_tail, log_prior)
@@ -216,6 +226,8 @@ class UnitIndex:
         log_prior = scores.logsumexp(dim=1)
         products, factor = self._rounded.products(queries)
         scores.addcmul_(products, factor)
+        if prior.precision is not None:
+            scores.addr_(prior.precision, self.half_energies, alpha=-1.0)
         units, total = top_k_columns(scores, count), scores.logsumexp(dim=1)
         named = torch.exp(scores.gather(1, units).logsumexp(dim=1) - total).clamp(max=1.0 - 1e-6)
         return units, total + torch.log1p(-named), log_prior
@@ -226,9 +238,12 @@ class UnitIndex:
         units = faiss_index.shortlist(self._index, queries, count)
         own = scores.gather(1, units.clamp_min(0)).masked_fill(units < 0, -torch.inf)
         named = torch.exp(own.logsumexp(dim=1) - log_prior).clamp(max=1.0 - 1e-6)
-        products = _exact(queries, units, self.codes[units.clamp_min(0)].float(), None)
+        products = self._exact(queries, units, self.codes[units.clamp_min(0)].float(), None)
         lowest = products.masked_fill(units < 0, torch.inf).amin(dim=1)  # what was not found has less evidence
         expected = torch.minimum(queries.square().sum(dim=1) / (2 * queries.shape[1]), lowest)
+        if prior.precision is not None:
+            own -= prior.precision[:, None] * self.half_energies[units.clamp_min(0)]
+            expected -= prior.precision * self.half_energies.mean()
         return units, log_prior + torch.log1p(-named) + expected, log_prior
 
     def _best(self, queries: Tensor, units: Tensor, k: int, prior: Logits | None) -> Hits:
@@ -236,24 +251,65 @@ class UnitIndex:
         scores = queries.new_empty(units.shape)
         for rows in _parts(len(units), _RESCORED_AT_ONCE // units.shape[1]):
             codes = self.codes[units[rows].clamp_min(0)].float()
-            scores[rows] = _exact(queries[rows], units[rows], codes, prior and prior.rows(rows))
+            scores[rows] = self._exact(queries[rows], units[rows], codes, prior and prior.rows(rows))
         best, places = scores.topk(k, dim=1)
         return Hits(best, units.gather(1, places))
+
+    def _with_addends(
+        self, products: Tensor, factor: Tensor, prior: Logits, width: int | None, *, biased: bool
+    ) -> Tensor:
+        """Rough scores of the first units, on any scale a query. Shape: (m, count), factor (m, 1)."""
+        count = products.shape[1]
+        if biased:
+            rough = prior.layer.rounded_logits(prior.queries, count).addcmul_(products, factor)
+        elif prior.precision is None:
+            return products
+        else:
+            rough = products.float().mul_(factor)
+        if prior.precision is not None:
+            share = 1.0 if width is None else min(width / self.codes.shape[1], 1.0)
+            rough.addr_(prior.precision, self.half_energies[:count], alpha=-share)
+        return rough
+
+    def _exact(self, queries: Tensor, units: Tensor, codes: Tensor, prior: Logits | None) -> Tensor:
+        """Exact scores of some units, -inf for none. Shape: (m, O), (m, k) and (m, k, O), result (m, k)."""
+        scores = torch.bmm(codes, queries[:, :, None])[:, :, 0]
+        if prior is not None:
+            scores += prior.layer.some_logits(prior.queries, units)
+            if prior.precision is not None:
+                scores -= prior.precision[:, None] * self.half_energies[units.clamp_min(0)]
+        return scores.masked_fill(units < 0, -torch.inf)
 
     def search_exact(self, queries: Tensor, k: int, prior: Logits | None = None) -> Hits:
         """The k best of all units by their full codes: slow, for single look-ups and comparison.
 
         Args and shapes: see ``search``.
         """
+
+        def scored(part: slice, scores: Tensor) -> Tensor:
+            if prior is None:
+                return scores
+            scores.addmm_(prior.queries, prior.layer.weight[part].T).add_(prior.layer.bias[part])
+            if prior.precision is not None:
+                scores.addr_(prior.precision, self.half_energies[part], alpha=-1.0)
+            return scores
+
+        return self._best_of_all(queries, k, scored)
+
+    def nearest(self, queries: Tensor, k: int) -> Hits:
+        """The k units of most cosine, which are the scores. Shape: (m, O) to two (m, k)."""
+        unit = F.normalize(queries, dim=-1)
+        lengths = (2.0 * self.half_energies).sqrt().clamp_min(1e-12)
+        return self._best_of_all(unit, k, lambda part, scores: scores.div_(lengths[part]))
+
+    def _best_of_all(self, queries: Tensor, k: int, scored: Callable[[slice, Tensor], Tensor]) -> Hits:
+        """The k best units by what is made of their inner products."""
         k = min(k, len(self))
         best = queries.new_empty(len(queries), 0)
         units = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
         for part in _parts(len(self), _SCORED_AT_ONCE):
-            codes = self.codes[part].float()
-            scores = queries @ codes.T
-            if prior is not None:
-                scores.addmm_(prior.queries, prior.layer.weight[part].T).add_(prior.layer.bias[part])
-            scores, places = scores.topk(min(k, len(codes)), dim=1)
+            scores = scored(part, queries @ self.codes[part].float().T)
+            scores, places = scores.topk(min(k, scores.shape[1]), dim=1)
             best, order = torch.cat((best, scores), dim=1).sort(dim=1, descending=True, stable=True)
             units = torch.cat((units, places + part.start), dim=1).gather(1, order)[:, :k]
             best = best[:, :k]
@@ -291,14 +347,6 @@ def _joined(parts: list[Hits], queries: Tensor, k: int) -> Hits:
     if not parts:
         return Hits(queries.new_empty(0, k), torch.empty(0, k, dtype=torch.int64, device=queries.device))
     return Hits(torch.cat([part.scores for part in parts]), torch.cat([part.units for part in parts]))
-
-
-def _exact(queries: Tensor, units: Tensor, codes: Tensor, prior: Logits | None) -> Tensor:
-    """Exact scores of some units, -inf for none. Shape: (m, O), (m, k) and (m, k, O), result (m, k)."""
-    scores = torch.bmm(codes, queries[:, :, None])[:, :, 0]
-    if prior is not None:
-        scores += prior.layer.some_logits(prior.queries, units)
-    return scores.masked_fill(units < 0, -torch.inf)
 
 
 def report(index: UnitIndex, seed: int, probes: int = 512) -> dict[str, float]:

@@ -6,6 +6,7 @@ import torch
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.codes.power import unit_energies, with_energies
 from lexivert.codes.token_head import TokenHead, unit_codes
 from lexivert.config import ModelConfig, Params
 from lexivert.search.unit_index import UnitIndex, report
@@ -17,8 +18,9 @@ def run(paths: Paths, params: Params) -> None:
     lexicon = Lexicon.load(paths.vocab)
     features = artifacts.read_array(paths.unit_features)
     config = ModelConfig.of(params, features.shape[1])
-    codes = unit_codes(TokenHead.load(paths.token_head), features, lexicon.surfaces)
-    index = UnitIndex.build(torch.from_numpy(codes), params.index)
+    codes = torch.from_numpy(unit_codes(TokenHead.load(paths.token_head), features, lexicon.surfaces))
+    energies = unit_energies(torch.from_numpy(lexicon.log_prior()), params.code.surprisal_share)
+    index = UnitIndex.build(with_energies(codes, energies), params.index)
     with artifacts.atomic_path(paths.index) as folder:
         folder.mkdir()
         index.save(folder)

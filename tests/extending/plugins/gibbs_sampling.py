@@ -13,15 +13,16 @@ from torch import Tensor
 
 from lexivert.controller.base import Parts
 from lexivert.controller.belief import BeliefState
+from lexivert.controller.evidence import Evidence
 from lexivert.controller.hypotheses import BestHypotheses
-from lexivert.controller.noise import estimate_noise, length_evidence
+from lexivert.controller.lengths import length_evidence, log_length_prior
+from lexivert.controller.noise import estimate_noise
 from lexivert.controller.observation import Observation
 from lexivert.controller.one_shot import result_of
 from lexivert.controller.posterior import IndexPosterior
 from lexivert.controller.registry import DECODERS
 from lexivert.controller.results import DecodeResult
 from lexivert.controller.trace import replay
-from lexivert.priors.base import Belief
 
 CHAINS = 6
 """Chains that are run for a text until one is verified; each begins with another length, the likeliest first."""
@@ -63,9 +64,8 @@ class GibbsSampling:
     def _likely_lengths(self, observed: Observation) -> Tensor:
         """Lengths by evidence of EOS and prior. Shape: (B, CHAINS)."""
         evidence = length_evidence(observed.order, self.codebook.eos_codes)
-        nothing = Belief.empty(1, torch.ones_like(evidence[:, 0], dtype=torch.int64), observed.prefix)
-        evidence = evidence + self.prior.log_length(nothing, evidence.shape[1])
-        return _behind_known(observed, evidence).topk(CHAINS, dim=1).indices
+        evidence = evidence + log_length_prior(self.prior, observed, evidence.shape[1])
+        return evidence.topk(CHAINS, dim=1).indices
 
     def _run(self, observed: Observation, length: Tensor, draws: Tensor) -> DecodeResult:
         """Run a chain for each text. Shape: length (B,), draws (sweeps, positions) in 0 to 1."""
@@ -111,9 +111,10 @@ class GibbsSampling:
         everything = torch.arange(len(observed), device=rows.device)
         estimate = estimate_noise(observed, belief, everything)
         effective = self.codebook.binding.unbind(estimate.residual[rows], positions) + belief.means[rows, positions]
-        natural = effective / estimate.variance[rows, None]
+        variance = estimate.variance[rows]
         seen = belief.view(everything, belief.positions, observed.prefix, estimate.prefix_cosine)
-        found = self.source.posterior(natural, self.prior.queries(seen)[rows, positions], 1)
+        queries = self.prior.queries(seen)[rows, positions]
+        found = self.source.posterior(Evidence(effective / variance[:, None], queries, variance), 1)
         sums = found.marginals.cumsum(dim=1)  # the likeliest unit first
         place = (sums < draws[:, None] * sums[:, -1:]).sum(dim=1, keepdim=True)
         units, probability = found.units.gather(1, place)[:, 0], found.marginals.gather(1, place)[:, 0]

@@ -1,0 +1,37 @@
+"""Power allocation: how much of a vector's energy each unit's code is given.
+
+In a superposition code power is what a codeword is found by, and it may be divided unevenly (Rush, Greig &
+Venkataramanan 2017). Here it grows with a unit's surprisal: frequent units need less evidence, since the prior makes
+them likely anyway, and what they spare makes rare units stand out further.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lexivert.text.lexicon import EOS
+
+
+def unit_energies(log_prior: Tensor, surprisal_share: float) -> Tensor:
+    """Energy of each unit's code, its squared length; 1 on average over the units of a text, and EOS's is 1.
+
+    Args:
+        log_prior: log unigram probability. Shape: (V,).
+        surprisal_share: share of the energy that is in proportion to surprisal, 0 to 1; with 0 all energies are 1.
+
+    Shape: (V,).
+    """
+    surprisal = -log_prior
+    mean = (log_prior.exp() * surprisal).sum()
+    energies = 1.0 - surprisal_share + surprisal_share * surprisal / mean
+    energies[EOS] = 1.0
+    return energies
+
+
+def with_energies(codes: Tensor, energies: Tensor) -> Tensor:
+    """Codes of given energies. Shape: codes (V, O) float16 of unit length, energies (V,), result (V, O) float16."""
+    scaled = torch.empty_like(codes)
+    for rows in torch.arange(len(codes)).split(8192):
+        scaled[rows] = (codes[rows].float() * energies[rows, None].sqrt()).half()
+    return scaled

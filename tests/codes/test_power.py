@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lexivert.codes.power import unit_energies, with_energies
+
+
+def test_energies_by_hand():
+    """EOS, ½, ¼ and ¼: surprisals 1, 2, 2 bits of mean 1.5, so that half of the energy is 1/3, 2/3, 2/3."""
+    log_prior = torch.tensor([1e-30, 0.5, 0.25, 0.25]).log()
+    assert unit_energies(log_prior, 0.5).tolist() == pytest.approx([1.0, 0.5 + 1 / 3, 0.5 + 2 / 3, 0.5 + 2 / 3])
+    assert unit_energies(log_prior, 1.0).tolist() == pytest.approx([1.0, 2 / 3, 4 / 3, 4 / 3])
+    assert unit_energies(log_prior, 0.0).tolist() == [1.0] * 4
+
+
+def test_codes_keep_their_directions_and_texts_their_mean_energy():
+    generator = torch.Generator().manual_seed(0)
+    codes = F.normalize(torch.randn(9000, 16, generator=generator), dim=1).half()
+    log_prior = torch.randn(9000, generator=generator).log_softmax(dim=0)
+    log_prior[0] = -40.0
+    log_prior = log_prior.log_softmax(dim=0)
+    energies = unit_energies(log_prior, 0.7)
+    scaled = with_energies(codes, energies)
+    assert scaled.dtype == torch.float16
+    torch.testing.assert_close(scaled.float().square().sum(dim=1), energies, rtol=3e-3, atol=0)
+    assert F.cosine_similarity(scaled.float(), codes.float()).min() > 0.9999
+    assert (log_prior.exp() * energies).sum().item() == pytest.approx(1.0, abs=1e-4)
