@@ -234,12 +234,15 @@ def confidence(results: Results) -> str:
         "readings": ("readings", "d"),
         "share read back exactly": ("exact_match", ".3f"),
         "expected calibration error, texts": ("expected_calibration_error", ".3f"),
-        "the same over first copies alone": ("expected_calibration_error_of_first_copies", ".3f"),
+        "the same, 95 % interval from": ("expected_calibration_error_low", ".3f"),
+        "to": ("expected_calibration_error_high", ".3f"),
         "AUROC, texts": ("auroc", ".3f"),
         "expected calibration error, units": ("unit_expected_calibration_error", ".3f"),
         "AUROC, units": ("unit_auroc", ".3f"),
         "mean confidence of blends of two texts": ("mean_confidence_of_blends_of_two", ".3f"),
-        "mean confidence of blends of three": ("mean_confidence_of_blends_of_three", ".3f"),
+        "mean confidence of sums of three": ("mean_confidence_of_sums_of_three", ".3f"),
+        "mean confidence of differences": ("mean_confidence_of_differences", ".3f"),
+        "mean confidence of negated vectors": ("mean_confidence_of_negatives", ".3f"),
         "mean confidence of random vectors": ("mean_confidence_of_random_vectors", ".3f"),
     }
     rows = [

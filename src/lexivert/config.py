@@ -343,7 +343,7 @@ class ControllerParams(_Section):
     algorithm: str
     """Name of the decoding algorithm, an entry of ``controller.registry.DECODERS``."""
     calibration_texts: Annotated[int, Field(ge=20)]
-    """Validation texts decoded at several noise levels, on which confidences are calibrated; with some blends."""
+    """Validation texts decoded at several noise levels, on which confidences are calibrated; some are added."""
     easy_first: EasyFirstParams
     amp: AmpParams
     cascade: CascadeParams

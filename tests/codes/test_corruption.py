@@ -4,7 +4,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lexivert.codes.corruption import STORAGE, add_noise, blends, int8, sign_bits
+from lexivert.codes.corruption import (
+    ARITHMETIC,
+    STORAGE,
+    add_noise,
+    blends,
+    full_cosine,
+    int8,
+    sign_bits,
+)
 
 
 def random_vectors(count, width):
@@ -37,6 +45,32 @@ def test_a_blend_lies_between_two_vectors_and_nearer_to_the_first():
         first, second = blend[row].item(), blend[row + 1].item()
         assert first >= second > 0.3 * first
         assert blend.count_nonzero() == 2
+
+
+def test_differences_negatives_and_sums_by_hand():
+    vectors = torch.eye(4)
+    made = {name: combine(vectors, torch.Generator().manual_seed(0)) for name, combine in ARITHMETIC.items()}
+    assert {name: len(rows) for name, rows in made.items()} == {
+        "blends_of_two": 3,
+        "differences": 3,
+        "negatives": 4,
+        "sums_of_three": 2,
+    }
+    for row, difference in enumerate(made["differences"]):
+        assert difference.norm().item() == pytest.approx(1.0)
+        assert 0.5 <= -difference[row + 1].item() / difference[row].item() <= 1.0
+    assert torch.equal(made["negatives"], -vectors)
+    torch.testing.assert_close(made["sums_of_three"][1], torch.tensor([0.0, 1.0, 1.0, 1.0]) / 3**0.5)
+
+
+def test_a_full_vector_is_as_noisy_as_its_order_part_tells():
+    """A share of .75 in 10 of 50 dimensions."""
+    clean = torch.tensor([(0.75 / 10) ** 0.5] * 10 + [(0.25 / 40) ** 0.5] * 40).expand(2000, -1)
+    for cosine in (1.0, 0.8, 0.5):
+        full = full_cosine(torch.full((2000,), cosine), 40, 10, 0.75)
+        noisy = add_noise(clean, full, torch.Generator().manual_seed(0))
+        order = F.cosine_similarity(noisy[:, 10:], clean[:, 10:])
+        assert order.mean().item() == pytest.approx(cosine, abs=0.02)
 
 
 def test_storage_by_hand():

@@ -43,12 +43,13 @@ def test_a_vector_of_a_codeword_near_the_right_one_is_not_verified(world):
         assert verified(fit(order, total), torch.tensor([4]), distance).item() is certain
 
 
-def test_a_second_eos_shows_in_a_blend_and_not_in_noise(world):
+@pytest.mark.parametrize("share", [0.8, -0.8])
+def test_a_second_eos_shows_in_a_sum_or_difference_and_not_in_noise(world, share):
     """512 dimensions and texts of 8 and 11 units: sqrt(512 / 12) = 6.5 deviations at EOS's other place."""
     texts = world.texts([8, 11] * 20, seed=1)
     vectors = world.vectors(texts)
     total = superpose(texts, world.codebook.codes, world.codebook.binding)
-    blended = F.normalize(vectors[0::2] + 0.8 * vectors[1::2], dim=1)
+    blended = F.normalize(vectors[0::2] + share * vectors[1::2], dim=1)
     noise = torch.randn(20, 512, generator=torch.Generator().manual_seed(0)) / 512**0.5
     noisy = F.normalize(vectors[0::2] + 0.8 * noise, dim=1)
     second = second_eos_score(blended, total[0::2], world.codebook.eos_codes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -142,6 +143,32 @@ def test_expected_calibration_error_by_hand():
     expected = (2 * 0.7 + 4 * 0.2) / 6
     assert metrics.expected_calibration_error(confidence, right, bins=2) == pytest.approx(expected)
     assert metrics.expected_calibration_error([0.0, 1.0, 1.0], [False, True, True]) == 0.0
+
+
+def test_weights_count_like_copies():
+    confidence, right = [0.05, 0.2, 0.9, 0.97], [False, True, True, False]
+    copies = [0, 1, 1, 1, 2, 3, 3]
+    weights = [copies.count(row) for row in range(4)]
+    many = [[values[row] for row in copies] for values in (confidence, right)]
+    for measure in (metrics.expected_calibration_error, metrics.auroc):
+        assert measure(confidence, right, weights) == pytest.approx(measure(*many))
+    assert metrics.reliability(confidence, right, weights)["readings"].tolist() == [1.0, 3.0, 3.0]
+    assert metrics.reliability(confidence, right, weights)["observed"].tolist() == pytest.approx([0.0, 1.0, 1 / 3])
+
+
+def test_the_interval_of_the_calibration_error_covers_it():
+    """Over 200 samples of texts whose confidence is .1 too high, of three readings each."""
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(200):
+        chance = rng.uniform(0.0, 0.9, size=100).repeat(3)
+        right = (rng.random(300) < chance).tolist()
+        low, high = metrics.calibration_error_interval(
+            (chance + 0.1).tolist(), right, [1.0] * 300, np.arange(100).repeat(3).tolist()
+        )
+        assert 0.0 <= low < high
+        covered += low <= 0.1 <= high
+    assert covered >= 160
 
 
 def test_auroc_is_the_share_of_pairs_in_the_right_order():

@@ -1,4 +1,4 @@
-"""What happens to vectors between writing and reading: isotropic noise, blends of two, storage in few bits."""
+"""What happens to vectors between writing and reading: isotropic noise, arithmetic, storage in few bits."""
 
 from __future__ import annotations
 
@@ -24,6 +24,22 @@ def add_noise(vectors: Tensor, cosine: Tensor, generator: torch.Generator) -> Te
     return cosine[:, None] * vectors + torch.sqrt(1.0 - cosine.square())[:, None] * noise
 
 
+def full_cosine(order_cosine: Tensor, order_width: int, semantic_width: int, semantic_share: float) -> Tensor:
+    """Cosine of a noisy full vector with the clean one, if its order part has a given one.
+
+    Args:
+        order_cosine: above 0. Shape: (B,).
+        order_width: O.
+        semantic_width: S.
+        semantic_share: energy of the semantic prefix, a.
+
+    Shape: (B,).
+    """
+    noise = order_width / (order_width + semantic_width) * order_cosine.square()  # energies, but for a factor
+    signal = (1.0 - semantic_share) * (1.0 - order_cosine.square())
+    return torch.sqrt(noise / (signal + noise))
+
+
 def blends(vectors: Tensor, generator: torch.Generator) -> Tensor:
     """Weighted means of every vector and the next, .5 to .75 of the first: vectors that no text made.
 
@@ -31,6 +47,31 @@ def blends(vectors: Tensor, generator: torch.Generator) -> Tensor:
     """
     share = 0.5 + 0.25 * torch.rand(len(vectors) - 1, 1, generator=generator, device="cpu").to(vectors.device)
     return F.normalize(share * vectors[:-1] + (1.0 - share) * vectors[1:], dim=1)
+
+
+def differences(vectors: Tensor, generator: torch.Generator) -> Tensor:
+    """Every vector less .5 to 1 of the next. Shape: (B, D) to (B - 1, D) of unit length."""
+    share = 0.5 + 0.5 * torch.rand(len(vectors) - 1, 1, generator=generator, device="cpu").to(vectors.device)
+    return F.normalize(vectors[:-1] - share * vectors[1:], dim=1)
+
+
+def negatives(vectors: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG001 nothing is drawn
+    """Every vector negated. Shape: (B, D)."""
+    return -vectors
+
+
+def sums_of_three(vectors: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG001 nothing is drawn
+    """Sums of every vector and the next two. Shape: (B, D) to (B - 2, D) of unit length."""
+    return F.normalize(vectors[:-2] + vectors[1:-1] + vectors[2:], dim=1)
+
+
+ARITHMETIC: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "blends_of_two": blends,
+    "differences": differences,
+    "negatives": negatives,
+    "sums_of_three": sums_of_three,
+}
+"""What users may make of vectors, of which no text has the outcome."""
 
 
 def sign_bits(vectors: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""Calibrates confidences on validation texts over a mix of noise levels, and on vectors that no text made."""
+"""Calibrates confidences on validation texts over a mix of noise levels, and on vectors that no text made.
+
+Verified texts need no calibration, so that there are no noise-free vectors among them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lexivert.codes.corruption import add_noise, blends
+from lexivert.codes.codebook import Codebook
+from lexivert.codes.corruption import ARITHMETIC, add_noise, full_cosine
 from lexivert.codes.superposition import join_parts, split_parts, superpose
 from lexivert.controller.confidence import Calibration, unit_features
 from lexivert.controller.controller import Controller
@@ -19,10 +23,11 @@ from lexivert.controller.results import DecodeResult
 from lexivert.data.encoded_texts import EncodedTexts
 
 logger = logging.getLogger(__name__)
-_COSINES = (1.0, 0.8, 0.7, 0.65, 0.6, 0.55, 0.5)
+ORDER_COSINES = (0.85, 0.75, 0.65, 0.6, 0.55, 0.5, 0.45)
+"""Noise levels that texts are read at, as cosines of order parts with the clean ones: from easy to hopeless."""
 AT_ONCE = 32
 """Noisy texts decoded in one batch."""
-_TEXTS_A_BLEND = 7
+_TEXTS_A_COMBINATION = 7
 
 
 def calibrate(
@@ -32,7 +37,7 @@ def calibrate(
 
     Args:
         controller: not calibrated yet.
-        texts: validation sentences; each is decoded at one noise level, and some pairs of them blended.
+        texts: validation sentences; each is decoded at one noise level, and some are added and subtracted.
         count: how many of them.
         seed: of the choice of texts, which favours rare lengths, and of the noise.
 
@@ -44,18 +49,26 @@ def calibrate(
     order = superpose(chosen.units, codebook.codes, codebook.binding)
     clean = join_parts(chosen.prefixes.to(order.device), order, codebook.semantic_share)
     noise = torch.Generator().manual_seed(seed)
-    noisy = add_noise(clean, mixed_cosines(len(chosen)).to(order.device), noise)
-    blended = blends(clean, noise)[: len(chosen) // _TEXTS_A_BLEND]
-    prefix, order = split_parts(torch.cat((noisy, blended)), chosen.prefixes.shape[1])
+    cosines = mixed_cosines(len(chosen), ORDER_COSINES, codebook, chosen.prefixes.shape[1])
+    noisy = add_noise(clean, cosines.to(order.device), noise)
+    combined = _combined(clean, len(chosen) // _TEXTS_A_COMBINATION, noise)
+    prefix, order = split_parts(torch.cat((noisy, combined)), chosen.prefixes.shape[1])
     found = controller.decode_all(Observation.of(order, prefix), AT_ONCE, "calibrating")
-    right = np.array([a == b for a, b in zip(chosen.units, found.units, strict=False)] + [False] * len(blended))
+    right = np.array([a == b for a, b in zip(chosen.units, found.units, strict=False)] + [False] * len(combined))
     verified = found.verified.cpu().numpy()
     return _fitted(chosen.units, found, right, verified), {
         "texts": len(chosen),
-        "blends": len(blended),
+        "combinations": len(combined),
         "exact_match": float(right[: len(chosen)].mean()),
         "verified": float(verified[: len(chosen)].mean()),
     }
+
+
+def _combined(clean: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Vectors that no text made, of all kinds of arithmetic in turn. Shape: (B, D) to (count, D) at most."""
+    made = [combine(clean, generator) for combine in ARITHMETIC.values()]
+    rows = [kind[place : place + 1] for place in range(len(clean)) for kind in made]
+    return torch.cat([*rows, clean[:0]])[:count]
 
 
 def _drawn(texts: EncodedTexts, count: int, seed: int) -> list[int]:
@@ -98,9 +111,19 @@ def fit_logistic(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]
     return (*(float(weight) for weight in model.coef_[0] / scale), float(model.intercept_[0]))
 
 
-def mixed_cosines(count: int) -> Tensor:
-    """Noise levels in turn, as cosines of full vectors with the clean ones. Shape: (count,)."""
-    return torch.tensor([_COSINES[place % len(_COSINES)] for place in range(count)], device="cpu")
+def mixed_cosines(count: int, levels: Sequence[float], codebook: Codebook, semantic_width: int) -> Tensor:
+    """Noise levels in turn, as cosines of full vectors with the clean ones.
+
+    Args:
+        count: of the vectors.
+        levels: as cosines of order parts, which tell how hard a text is whatever the semantic share.
+        codebook: of the vectors.
+        semantic_width: S.
+
+    Shape: (count,).
+    """
+    turns = torch.tensor([levels[place % len(levels)] for place in range(count)], device="cpu")
+    return full_cosine(turns, codebook.width, semantic_width, codebook.semantic_share)
 
 
 def right_units(truth: Sequence[int], decoded: Sequence[int]) -> list[bool]:

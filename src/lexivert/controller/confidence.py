@@ -1,8 +1,8 @@
 """Confidence: calibrated probabilities that a text, and each of its units, is right.
 
 Unit scores are probabilities under the model that made them, which are right only as far as the model is. A logistic
-regression on validation documents over a mix of noise levels and blends of two texts (Platt 1999) brings them to
-what is observed.
+regression on validation documents, over a mix of noise levels and of sums and differences (Platt 1999), brings them
+to what is observed.
 """
 
 from __future__ import annotations

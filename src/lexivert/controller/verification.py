@@ -36,10 +36,11 @@ def verified(fits: Tensor, length: Tensor, min_distance: float) -> Tensor:
 
 
 def second_eos_score(order: Tensor, total: Tensor, eos_codes: Tensor) -> Tensor:
-    """Strongest evidence of a second EOS in what a text leaves of the vector, in deviations of Gaussian noise.
+    """Strongest evidence of a second EOS, or of one taken off, in what a text leaves of the vector.
 
-    Noise shows about 3 at the best of 257 positions. A blend of two texts' vectors, read as one of them, leaves the
-    other, and shows ``sqrt(O / (n + 1))`` where that text of n units ends.
+    It is told in deviations of Gaussian noise, which shows about 3 at the best of 257 positions. A blend of two
+    texts' vectors, or their difference, read as one of them, leaves the other, and shows ``sqrt(O / (n + 1))`` where
+    that text of n units ends.
 
     Args:
         order: order parts, unit length. Shape: (B, O).
@@ -51,5 +52,5 @@ def second_eos_score(order: Tensor, total: Tensor, eos_codes: Tensor) -> Tensor:
     explained = total / total.norm(dim=1, keepdim=True).clamp_min(1e-12)
     residual = order - (order * explained).sum(dim=1, keepdim=True) * explained
     deviation = residual.norm(dim=1).clamp_min(1e-6) / order.shape[1] ** 0.5
-    strongest: Tensor = (residual @ eos_codes.T).amax(dim=1) / deviation
+    strongest: Tensor = (residual @ eos_codes.T).abs().amax(dim=1) / deviation
     return strongest

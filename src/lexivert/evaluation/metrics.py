@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -24,6 +25,8 @@ LENGTH_BUCKETS = ((1, 10), (11, 20), (21, 40))
 
 ROUGE_KINDS = ("rouge1", "rouge2", "rougeL")
 
+_BINS = 10  # of confidences
+_DRAWS = 400  # of a bootstrap
 
 T = TypeVar("T")
 
@@ -172,35 +175,82 @@ def by_length(texts: Sequence[str], buckets: Iterable[tuple[int, int]] = LENGTH_
     }
 
 
-def reliability(confidence: Sequence[float], right: Sequence[bool], bins: int = 10) -> pd.DataFrame:
+def reliability(
+    confidence: Sequence[float], right: Sequence[bool], weights: Sequence[float] | None = None, bins: int = _BINS
+) -> pd.DataFrame:
     """Reliability diagram (Guo et al. 2017): confidences in bins of equal width, and the share that is right in each.
 
     By pandas, since ``sklearn.calibration.calibration_curve`` leaves out how many fall into a bin, which the
     calibration error weighs by.
 
+    Args:
+        confidence: of B readings.
+        right: whether each is.
+        weights: of each; all the same if None.
+        bins: of equal width.
+
     Returns:
-        For each bin that is not empty ``confidence`` (mean), ``observed`` (share that is right) and ``readings``.
+        For each bin that is not empty ``confidence`` (mean), ``observed`` (share that is right) and ``readings``,
+        their summed weight.
     """
     import pandas as pd
 
-    values = np.asarray(confidence, dtype=np.float64)
+    values, weight = np.asarray(confidence, dtype=np.float64), _weights(weights, len(confidence))
     place = np.minimum((values * bins).astype(int), bins - 1)
-    table = pd.DataFrame({"confidence": values, "observed": np.asarray(right, dtype=np.float64)})
-    means = table.groupby(place).mean()
-    return means.assign(readings=table.groupby(place).size()).reset_index(drop=True)
+    sums = pd.DataFrame(
+        {"confidence": values * weight, "observed": np.asarray(right, dtype=np.float64) * weight, "readings": weight}
+    )
+    table = sums.groupby(place).sum().reset_index(drop=True)
+    for column in ("confidence", "observed"):
+        table[column] /= table["readings"]
+    return table
 
 
-def expected_calibration_error(confidence: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
-    """Mean distance of confidence and share of right ones over bins of equal width (Guo et al. 2017)."""
-    table = reliability(confidence, right, bins)
+def _weights(weights: Sequence[float] | None, count: int) -> npt.NDArray[np.float64]:
+    return np.ones(count) if weights is None else np.asarray(weights, dtype=np.float64)
+
+
+def expected_calibration_error(
+    confidence: Sequence[float], right: Sequence[bool], weights: Sequence[float] | None = None, bins: int = _BINS
+) -> float:
+    """Mean distance of confidence and share of right ones over bins of equal width (Guo et al. 2017).
+
+    Args: see ``reliability``.
+    """
+    table = reliability(confidence, right, weights, bins)
     distance = (table["confidence"] - table["observed"]).abs()
-    return float((distance * table["readings"]).sum() / max(table["readings"].sum(), 1))
+    return float((distance * table["readings"]).sum() / max(table["readings"].sum(), 1e-12))
 
 
-def auroc(confidence: Sequence[float], right: Sequence[bool]) -> float:
+def calibration_error_interval(
+    confidence: Sequence[float], right: Sequence[bool], weights: Sequence[float], groups: Sequence[int]
+) -> tuple[float, float]:
+    """95 % interval of the expected calibration error, by the basic bootstrap over groups of readings (Efron 1979).
+
+    Args:
+        confidence: of B readings.
+        right: whether each is.
+        weights: of each.
+        groups: number of each reading's text; its readings are drawn together.
+
+    Returns:
+        Least and most; chance alone makes some error, and more in a draw, which is taken off.
+    """
+    values, group = np.asarray(confidence, dtype=np.float64), np.asarray(groups)
+    excess, weight = values - np.asarray(right), np.asarray(weights, dtype=np.float64)
+    place = np.minimum((values * _BINS).astype(int), _BINS - 1)
+    rng, count, errors = np.random.default_rng(0), int(group.max()) + 1, []
+    for drawn in [np.arange(count), *rng.integers(count, size=(_DRAWS, count))]:
+        own = weight * np.bincount(drawn, minlength=count)[group]
+        errors.append(np.abs(np.bincount(place, excess * own, _BINS)).sum() / max(own.sum(), 1e-12))
+    low, high = np.quantile(errors[1:], (0.025, 0.975))
+    return max(2 * errors[0] - float(high), 0.0), max(2 * errors[0] - float(low), 0.0)
+
+
+def auroc(confidence: Sequence[float], right: Sequence[bool], weights: Sequence[float] | None = None) -> float:
     """Area under the ROC curve of confidence as a test for being right; 0.5 where all came out alike."""
     if all(right) or not any(right):
         return 0.5
     from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
 
-    return float(roc_auc_score(right, confidence))
+    return float(roc_auc_score(right, confidence, sample_weight=weights))
