@@ -12,6 +12,7 @@ from lexivert.errors import RowError
 from lexivert.text.lexicon import RESERVED, Lexicon
 
 Vectors = npt.NDArray[np.float32]
+_TINY = 1.0e-6  # a part that is smaller beside the other is scaled by itself
 
 
 def check_texts(texts: Any) -> list[str]:
@@ -45,7 +46,8 @@ def check_vectors(vectors: Any, embed_dim: int, semantic_width: int) -> Vectors:
         embed_dim: D.
         semantic_width: S.
 
-    Each part is scaled so that tiny or huge numbers stay finite and above zero. Shape: (B, D).
+    Tiny or huge numbers are scaled so that they stay finite and above zero, both parts alike if they can be.
+    Shape: (B, D).
 
     Raises:
         ValueError: wrong shape, or no real numbers.
@@ -65,9 +67,10 @@ def check_vectors(vectors: Any, embed_dim: int, semantic_width: int) -> Vectors:
     if empty.any():
         raise RowError("vector", int(empty.argmax()), "is zero; there is nothing to read back")
     wide = np.pad(wide, ((0, 0), (0, embed_dim - wide.shape[1])))
+    wide /= np.abs(wide).max(axis=1, keepdims=True)
     for part in (slice(semantic_width), slice(semantic_width, None)):
         largest = np.abs(wide[:, part]).max(axis=1, keepdims=True)
-        wide[:, part] /= np.where(largest > 0, largest, 1.0)
+        wide[:, part] *= np.where((largest > 0) & (largest < _TINY), _TINY / np.where(largest > 0, largest, 1.0), 1.0)
     return wide.astype(np.float32)
 
 

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -110,15 +111,18 @@ def encode(
     loaded = _load(model, device, threads)
     lines = _progress(io.read_texts(source, field), io.count_lines(source), "encode")
     skipped: list[int] = []
+    surprising: list[int] = []
     encoder = loaded.encoder
     fingerprint = loaded.fingerprint if target.suffix == ".parquet" else ""
     with io.vector_writer(target, loaded.embed_dim, fingerprint) as write:
         for part in _batches(_fitting(loaded, lines, skipped if skip_long else None)):
             vectors = encoder.encode_segmented([text.normalized for text in part], [text.units for text in part])
             write([text.number for text in part], vectors)
+            surprising += [part[row].number for row in loaded.surprising([text.units for text in part], vectors)]
     if skipped:
-        numbers = ", ".join(map(str, skipped))
-        typer.echo(f"left out, too long for a vector: {len(skipped)} texts, lines {numbers}", err=True)
+        typer.echo(f"left out, too long for a vector: {_listed(skipped)}", err=True)
+    if surprising:
+        typer.echo(f"too surprising to be read back exactly, as expected: {_listed(surprising)}", err=True)
 
 
 @app.command()
@@ -151,12 +155,15 @@ def decode(
             "or --ignore-fingerprint to read it anyway"
         )
     parts = io.read_vectors(source, _VECTORS_AT_ONCE, column)
-    verified = 0
+    verified, doubtful = 0, []
     with io.line_writer(target) as write:
-        for reading in _progress(_readings(loaded, parts, source), total, "decode"):
+        for line, reading in enumerate(_progress(_readings(loaded, parts, source), total, "decode"), start=1):
             write(_record(reading) if target.suffix == ".jsonl" else _one_row(reading.text))
             verified += reading.verified
+            doubtful += [line] if reading.doubtful else []
     typer.echo(f"{total} texts read, {verified} of them verified exact", err=True)
+    if doubtful:
+        typer.echo(f"doubtful, of a confidence below 0.5: {_listed(doubtful)}", err=True)
 
 
 @app.command()
@@ -223,6 +230,7 @@ def mteb(
 
 def main() -> None:
     """Run the command; a user's mistake ends it with one line on standard error and exit code 1."""
+    warnings.showwarning = _show_warning
     try:
         app()
     except LexivertError as error:
@@ -230,6 +238,13 @@ def main() -> None:
     except OSError as error:
         typer.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
     raise SystemExit(1)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    """Show a warning in one line, without the place in the code."""
+    typer.echo(
+        f"warning: {message}" if issubclass(category, UserWarning) else f"{category.__name__}: {message}", err=True
+    )
 
 
 @contextlib.contextmanager
@@ -328,6 +343,11 @@ def _readings(model: Lexivert, parts: Iterator[Any], source: Path) -> Iterator[R
             raise LexivertError(f"{source}: {error}") from error
         yield from readings
         start += len(part)
+
+
+def _listed(lines: Sequence[int]) -> str:
+    """How many texts, and their lines."""
+    return f"{len(lines)} texts, lines {', '.join(map(str, lines))}"
 
 
 def _one_row(text: str) -> str:

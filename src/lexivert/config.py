@@ -318,7 +318,8 @@ class CascadeParams(_Section):
     underloaded_from: PositiveFloat
     """Order dimensions a unit, EOS counted, from which on easy-first decoding is used."""
     overloaded_below: PositiveFloat
-    """Order dimensions a unit below which a vector without noise may fail, so that restarts help."""
+    """Order dimensions a nat of a text's surprise, below which a vector without noise may fail, so that restarts
+    help; message passing alone needs 2."""
     sure: NonNegativeFloat
     """A text of a likely length is not decoded again if all its units are at least this probable."""
     lengths: PositiveInt

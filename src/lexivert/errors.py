@@ -7,6 +7,10 @@ class LexivertError(Exception):
     """A user's mistake or a damaged artifact; the message is one line and says what would be right."""
 
 
+class ReadingWarning(UserWarning):
+    """A text that its vector is not expected to give back exactly, or one that was read and is doubtful."""
+
+
 class MissingArtifactError(LexivertError):
     """A file that an earlier stage writes is not there; the message names the stage to run."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal, Self, overload
 
 import numpy as np
 import numpy.typing as npt
+import torch
 import torch.nn.functional as F
 from huggingface_hub import ModelHubMixin, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
@@ -19,15 +21,17 @@ from lexivert.arguments import Vectors
 from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.controller import model_folder, storage
+from lexivert.controller.capacity import Capacity
 from lexivert.controller.controller import Controller
 from lexivert.controller.results import Step
 from lexivert.encoders.huggingface import is_local
-from lexivert.errors import LexivertError, RowError
+from lexivert.errors import LexivertError, ReadingWarning, RowError
 from lexivert.generation.hill_climbing import HillClimbing
 from lexivert.reading import Reader, Reading
 from lexivert.search.unit_index import UnitIndex
 
 _TEXTS_AT_ONCE = 64
+_SHOWN = 10  # rows that a warning names
 
 __all__ = ["Lexivert", "Neighbor", "Reading", "Step"]
 
@@ -62,6 +66,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         self.encoder = encoder
         self.decoder = decoder
         self.generator = HillClimbing(encoder, decoder.parts.prior)
+        self._capacity = Capacity(decoder.codebook, decoder.parts.prior)
 
     @classmethod
     def load(cls, path: Path | str = ".", *, device: str | None = None) -> Self:
@@ -180,6 +185,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     def encode(self, texts: Sequence[str], *, progress: str = "") -> Vectors:
         """Vectors of texts, of unit length; their first S dimensions are the backbone's embedding, scaled.
 
+        A ``ReadingWarning`` names texts that are too surprising to be read back exactly, see ``surprising``.
+
         Args:
             texts: B strings.
             progress: label of a progress bar; empty for no bar.
@@ -190,7 +197,24 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             ValueError: ``texts`` is one string, a table, or no sequence.
             RowError: a text is no string or can't be encoded (see ``segment``); a ValueError with its ``row``.
         """
-        return self.encoder.encode(arguments.check_texts(texts), progress=progress)
+        prepared = self.encoder.prepared(arguments.check_texts(texts))
+        vectors = self.encoder.encode_segmented(*prepared, progress=progress)
+        if rows := self.surprising(prepared[1], vectors):
+            message = (
+                f"more surprising than the {self._capacity.bits:.0f} bits that a vector is expected to give back"
+            )
+            warnings.warn(f"{_named('text', rows)}: {message} exactly", ReadingWarning, stacklevel=2)
+        return vectors
+
+    def surprising(self, units: Sequence[Sequence[int]], vectors: Vectors) -> list[int]:
+        """Rows of texts whose vectors are not expected to give them back exactly, see ``controller.capacity``.
+
+        Args:
+            units: unit ids of each text.
+            vectors: theirs. Shape: (B, D).
+        """
+        prefixes = torch.from_numpy(vectors[:, : self.semantic_width]).to(self.decoder.codebook.device)
+        return self._capacity.exceeded(units, F.normalize(prefixes, dim=1))
 
     @overload
     def decode(self, vectors: npt.ArrayLike, *, prefix: str = "", banned: Sequence[str] = ()) -> list[str]: ...
@@ -229,7 +253,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         """Read texts back.
 
         A vector whose order part is zero or missing, such as an ordinary sentence embedding, holds no words to be
-        read; it is passed on to ``generate``.
+        read; it is passed on to ``generate``. Where strings are given back, a ``ReadingWarning`` names those that are
+        doubtful, of confidence below one half.
 
         Args:
             vectors: of any positive length. Shape: (B, D), or (B, S) for semantic prefixes alone.
@@ -243,7 +268,12 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             RowError: a zero vector, or a number that is not finite; a ValueError with its ``row``.
         """
         readings = self.read(vectors, trace=trace, prefix=prefix, banned=banned)
-        return readings if scores or trace else [reading.text for reading in readings]
+        if scores or trace:
+            return readings
+        if rows := [row for row, reading in enumerate(readings) if reading.doubtful]:
+            message = "read with a confidence below 0.5, see `read`"
+            warnings.warn(f"{_named('text', rows)}: {message}", ReadingWarning, stacklevel=2)
+        return [reading.text for reading in readings]
 
     def read(
         self, vectors: npt.ArrayLike, *, trace: bool = False, prefix: str = "", banned: Sequence[str] = ()
@@ -316,6 +346,13 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
                 f"query has shape {vector.shape}; give a text, or one vector of shape ({self.embed_dim},)"
             )
         return self.decode(vector[None])[0]
+
+
+def _named(kind: str, rows: Sequence[int]) -> str:
+    """Some rows, at most ten of them by their numbers."""
+    numbers = ", ".join(map(str, rows[:_SHOWN]))
+    more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+    return f"{kind} {numbers}{more}" if len(rows) == 1 else f"{kind}s {numbers}{more}"
 
 
 @contextlib.contextmanager

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.arguments import Vectors
 from lexivert.codes.encoder import Encoder
-from lexivert.codes.superposition import split_parts
+from lexivert.codes.superposition import parts_of
 from lexivert.controller.controller import Controller
 from lexivert.controller.observation import Observation
 from lexivert.controller.results import DecodeResult, Step
@@ -19,7 +20,8 @@ from lexivert.text.lexicon import WIKITEXT
 from lexivert.text.tokenizer import normalize
 
 _OPEN_ENDS = 2  # last units of a known beginning that may be spelled otherwise
-_LIKELY = 0.5  # confidence from which on a reading that begins as it is known to is not read anew
+LIKELY = 0.5
+"""Confidence from which on a text is more likely right than wrong."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ class Reading:
     verified: bool
     steps: tuple[Step, ...]
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the text was read from an order part, and is more likely wrong than right."""
+        return self.fit > 0.0 and self.confidence < LIKELY
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -64,7 +71,7 @@ class Reader:
     def read(self, vectors: Vectors, *, trace: bool) -> list[Reading]:
         """One reading for each vector; those without an order part are generated. Shape: (B, D)."""
         given = torch.from_numpy(vectors).to(self.decoder.codebook.device)
-        semantic, order = split_parts(given, self.encoder.config.semantic_width)
+        semantic, order = parts_of(given, self.encoder.config.semantic_width)
         readings: dict[int, Reading] = {}
         ordered = order.any(dim=1)
         rows = ordered.nonzero()[:, 0]
@@ -72,7 +79,7 @@ class Reader:
             readings.update(zip(rows.tolist(), self.decode(order[rows], semantic[rows], trace), strict=True))
         rows = (~ordered).nonzero()[:, 0]
         if len(rows):
-            readings.update(zip(rows.tolist(), self.generate(semantic[rows]), strict=True))
+            readings.update(zip(rows.tolist(), self.generate(F.normalize(semantic[rows], dim=-1)), strict=True))
         return [readings[row] for row in range(len(vectors))]
 
     def decode(self, order: Tensor, semantic: Tensor, trace: bool) -> list[Reading]:
@@ -104,7 +111,7 @@ class Reader:
 
     def _likely(self, reading: Reading) -> bool:
         """Whether a reading under the known beginning needs no other spelling of it to be tried."""
-        return reading.verified or (self._begins(reading) and reading.confidence >= _LIKELY)
+        return reading.verified or (self._begins(reading) and reading.confidence >= LIKELY)
 
     def generate(self, semantic: Tensor) -> list[Reading]:
         """Texts of like meaning, of which nothing is certain. Shape: (B, S)."""

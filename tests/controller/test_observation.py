@@ -28,6 +28,15 @@ def test_rows_keep_what_is_known_of_them():
     assert some()[torch.tensor([0])].known is None
 
 
+def test_the_order_parts_share_of_the_energy_is_kept():
+    observed = some()
+    assert observed.order_share.tolist() == [0.5, 0.0]
+    assert observed[torch.tensor([1, 1])].order_share.tolist() == [0.0, 0.0]
+    assert observed[slice(0, 1)].repeated(3).order_share.tolist() == [0.5] * 3
+    unknown = Observation.of(torch.eye(2), torch.tensor([[1.0, 0.0], [0.0, 0.0]])).order_share
+    assert unknown.isnan().all()  # both at unit length; no prefix
+
+
 def test_one_vector_repeated():
     one = some(known=torch.tensor([[7, -1], [-1, 8]]))[slice(0, 1)]
     many = one.repeated(3)

@@ -6,9 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lexivert.codes.corruption import add_noise
+from lexivert.codes.corruption import add_noise, full_cosine
 from lexivert.config import RestartParams
 from lexivert.controller.amp import AmpDecoder
+from lexivert.controller.observation import Observation
 from lexivert.controller.restarts import Restarts
 from lexivert.controller.results import DecodeResult
 from lexivert.priors.unigram import FixedPrior, unigram
@@ -24,9 +25,11 @@ def amp_of(parts):
     return AmpDecoder(parts.index, parts.codebook, parts.prior, parts.params.amp)
 
 
-def restarts_of(world, kind=Restarts, **cascade):
-    parts = replace(world.parts, params=section("controller", cascade=cascade))
-    return kind(parts)
+def restarts_of(world, kind=Restarts, dimensions=16.0, **cascade):
+    """Restarts where a unit of mean surprisal has no more than so many order dimensions, EOS counted as one."""
+    nats = Restarts(world.parts).mean_surprisal
+    cascade = {"overloaded_below": (dimensions - 1e-4) / nats} | cascade
+    return kind(replace(world.parts, params=section("controller", cascade=cascade)))
 
 
 class Counted(Restarts):
@@ -50,6 +53,11 @@ class Listed(Counted):
         return DecodeResult(
             [[1]] * count, [[0.1]] * count, torch.zeros(count), torch.zeros(count).bool(), [[]] * count
         )
+
+
+def anything(world, count=1):
+    """Vectors without a prefix, which tell nothing of their noise."""
+    return world.observed(torch.ones(count, world.codebook.width))
 
 
 def evidence(positions, values):
@@ -76,7 +84,10 @@ def test_likely_lengths_are_near_the_likeliest(narrow):
     second = {10: 5.0, 20: 7.0, 22: 6.0}
     for most, expected in ((8, [[4, 5, 6], [20, 22, 10], []]), (2, [[4, 5], [20, 22], []])):
         restarts = restarts_of(narrow, lengths=most)
-        likely = [restarts.unsure(found([], [], evidence(24, values)))[0] for values in (first, second, {})]
+        likely = [
+            restarts.unsure(found([], [], evidence(24, values)), anything(narrow))[0]
+            for values in (first, second, {})
+        ]
         assert likely == expected
 
 
@@ -97,8 +108,8 @@ def test_what_is_restarted_and_at_which_lengths(narrow, likeliest, units, score,
         list(range(1, units + 1)), [score] * units, evidence(24, {likeliest: 30.0, 6: 19.0}), verified, fit
     )
     observed = narrow.observed(narrow.vectors(narrow.drawn(1, 17, seed=1)))
-    for likely in restarts.unsure(before).values():
-        list(restarts.run(observed, likely, units, fit))
+    for likely in restarts.unsure(before, observed).values():
+        list(restarts.run(observed, likely, before.units[0], fit))
     assert [length for call in restarts.asked for length in call] == restarted
 
 
@@ -112,7 +123,7 @@ def test_only_rows_that_are_unsure_are_restarted(narrow):
         [[]] * 3,
         lines,
     )
-    assert restarts_of(narrow).unsure(before) == {1: [2], 2: [3]}
+    assert restarts_of(narrow).unsure(before, anything(narrow, 3)) == {1: [2], 2: [3]}
 
 
 class Told(Listed):
@@ -128,10 +139,9 @@ class Told(Listed):
 
 def worth(world, likely, *, spoken_for=(), detected=False, **cascade):
     """Lengths that are restarted, when told which long ones units speak for."""
-    parts = replace(world.parts, params=section("controller", cascade=cascade))
-    restarts = Told(parts, spoken_for)
-    list(restarts.run(world.observed(torch.ones(1, world.codebook.width)), likely, 1, 1.0 if detected else 0.0))
-    return [length for call in restarts.asked for length in call[:: len(parts.params.cascade.restarts)]]
+    restarts = restarts_of(world, lambda parts: Told(parts, spoken_for), **cascade)
+    list(restarts.run(anything(world), likely, [1], 1.0 if detected else 0.0))
+    return [length for call in restarts.asked for length in call[:: len(restarts.params.restarts)]]
 
 
 def test_long_texts_are_restarted_at_few_lengths(narrow, make_world):
@@ -151,12 +161,47 @@ def test_units_must_speak_for_a_long_text_and_nothing_detected_against_a_short_o
     assert worth(world, [120, 110, 64, 63], spoken_for=[110, 64], detected=True) == [110, 64]
 
 
+def test_a_text_of_rare_units_is_overloaded_at_fewer(narrow):
+    """Its found units say how surprising it is; units more frequent than the mean don't make it less so."""
+    restarts = restarts_of(narrow, Listed)
+    rare = float(-narrow.codebook.log_prior[299])
+    assert rare > 1.2 * restarts.mean_surprisal
+    for units, restarted in (([299], [5, 6]), ([1], [6]), ([], [6])):
+        restarts.asked.clear()
+        list(restarts.run(anything(narrow), [3, 5, 6], units, 0.0))
+        assert [length for call in restarts.asked for length in call[:: len(restarts.params.restarts)]] == restarted
+
+
+def told(world, order, cosine):
+    """Vectors with prefixes whose proportion to the order part says that this is the order part's cosine."""
+    share = 0.5  # the world's semantic share; 8 of 8 + O dimensions are the prefix's
+    noise = world.codebook.width / (world.codebook.width + 8)
+    full = full_cosine(torch.tensor([cosine]), world.codebook.width, 8, share).square().item()
+    energy = full * (1 - share) + (1 - full) * noise
+    prefix = torch.full((len(order), 8), ((1 - energy) / 8) ** 0.5)
+    return Observation.of(F.normalize(order, dim=1) * energy**0.5, prefix)
+
+
+def test_what_noise_explains_is_not_restarted_and_what_it_does_not_is(world):
+    """A long text without noise is restarted though nothing speaks for it, one whose noise is told is not."""
+    order = torch.ones(1, 512)
+    lines = evidence(65, {60: 5.0})
+    before = found([1, 2], [0.5, 0.5], lines, fit=0.6)
+    restarts = restarts_of(world, lambda parts: Told(parts, []), long_from=20)
+    assert restarts.unsure(before, told(world, order, 0.6)) == {}
+    assert restarts.unsure(before, told(world, order, 1.0)) == {0: [60]}
+    list(restarts.run(told(world, order, 1.0), [60], [1, 2], 0.6))
+    assert restarts.asked == [[60, 60]]
+    list(restarts.run(anything(world), [60], [1, 2], 0.6))
+    assert len(restarts.asked) == 1
+
+
 @pytest.mark.parametrize(("width", "fit", "restarted"), [(512, 0.622, 0), (512, 0.620, 1), (500, 0.622, 1)])
 def test_what_stands_out_further_than_any_wrong_code_is_detected(make_world, width, fit, restarted):
     """2 ln 2000 = 15.2 squared deviations a code, 13 with EOS's: of 512 dimensions a cosine of .621, squared .386."""
     some = make_world(2000, width, frequent=500)
-    restarts = restarts_of(some, Listed, overloaded_below=100.0)
-    list(restarts.run(some.observed(torch.ones(1, width)), [12], 12, fit))
+    restarts = restarts_of(some, Listed, dimensions=100.0)
+    list(restarts.run(anything(some), [12], [1] * 12, fit))
     assert len(restarts.asked) == restarted
 
 
@@ -164,9 +209,9 @@ def test_a_long_text_is_restarted_at_its_length_and_noise_is_not(world):
     """30 units in 512 dimensions, counted as long: a text, and noise, of which EOS says the same."""
     noise = F.normalize(torch.randn(1, 512, generator=torch.Generator().manual_seed(1)), dim=1)
     text = world.drawn(1, 30, seed=3)
-    restarts = restarts_of(world, Counted, long_from=20, overloaded_below=24.0)
-    assert list(restarts.run(world.observed(noise), [30], 0, 0.0)) == []
-    ((count, texts),) = restarts.run(world.observed(world.vectors(text)), [30], 0, 0.0)
+    restarts = restarts_of(world, Counted, long_from=20, dimensions=24.0)
+    assert list(restarts.run(world.observed(noise), [30], [], 0.0)) == []
+    ((count, texts),) = restarts.run(world.observed(world.vectors(text)), [30], [], 0.0)
     assert restarts.asked == [[30, 30]]
     assert count == 2
     assert texts.verified.any()
@@ -179,8 +224,8 @@ def test_the_likeliest_lengths_are_restarted_first_and_only_as_far_as_anybody_re
     observed = narrow.observed(narrow.vectors(narrow.drawn(1, 17, seed=1)))
     line = torch.arange(24.0)[None].clone()
     line[0, 17] = 30.0
-    likely = restarts.unsure(found([1], [0.5], line))[0]
-    results = restarts.run(observed, likely, 1, 0.0)
+    likely = restarts.unsure(found([1], [0.5], line), observed)[0]
+    results = restarts.run(observed, likely, [1], 0.0)
     assert restarts.asked == []
     next(results)
     assert restarts.asked == [[17, 17, 23, 23]]

@@ -118,10 +118,10 @@ class Encoder:
         Raises:
             RowError: a text holds lone surrogates, or more units than a vector is made for.
         """
-        return self._prepared(texts)[1]
+        return self.prepared(texts)[1]
 
-    def _prepared(self, texts: Sequence[str]) -> tuple[list[str], list[list[int]]]:
-        """Texts as ``normalize`` leaves them, and their units."""
+    def prepared(self, texts: Sequence[str]) -> tuple[list[str], list[list[int]]]:
+        """Texts as ``normalize`` leaves them, and their units; errors as of ``segment``."""
         normalized, segmented = [], []
         for row, text in enumerate(texts):
             try:
@@ -150,7 +150,7 @@ class Encoder:
         Raises:
             RowError: see ``segment``.
         """
-        return self.encode_segmented(*self._prepared(texts), progress=progress)
+        return self.encode_segmented(*self.prepared(texts), progress=progress)
 
     def encode_segmented(
         self, texts: Sequence[str], units: Sequence[Sequence[int]], *, progress: str = ""

@@ -61,4 +61,10 @@ def split_parts(vectors: Tensor, semantic_width: int) -> tuple[Tensor, Tensor]:
 
     Shape: vectors (B, S + O), result (B, S) and (B, O).
     """
-    return F.normalize(vectors[:, :semantic_width], dim=-1), F.normalize(vectors[:, semantic_width:], dim=-1)
+    semantic, order = parts_of(vectors, semantic_width)
+    return F.normalize(semantic, dim=-1), F.normalize(order, dim=-1)
+
+
+def parts_of(vectors: Tensor, semantic_width: int) -> tuple[Tensor, Tensor]:
+    """The semantic and the order part as they are, whose lengths tell of noise. Shape: as of ``split_parts``."""
+    return vectors[:, :semantic_width], vectors[:, semantic_width:]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.corruption import ARITHMETIC, add_noise, full_cosine
-from lexivert.codes.superposition import join_parts, split_parts, superpose
+from lexivert.codes.superposition import join_parts, parts_of, superpose
 from lexivert.controller.confidence import Calibration, unit_features
 from lexivert.controller.controller import Controller
 from lexivert.controller.observation import Observation
@@ -52,7 +52,7 @@ def calibrate(
     cosines = mixed_cosines(len(chosen), ORDER_COSINES, codebook, chosen.prefixes.shape[1])
     noisy = add_noise(clean, cosines.to(order.device), noise)
     combined = _combined(clean, len(chosen) // _TEXTS_A_COMBINATION, noise)
-    prefix, order = split_parts(torch.cat((noisy, combined)), chosen.prefixes.shape[1])
+    prefix, order = parts_of(torch.cat((noisy, combined)), chosen.prefixes.shape[1])
     found = controller.decode_all(Observation.of(order, prefix), AT_ONCE, "calibrating")
     right = np.array([a == b for a, b in zip(chosen.units, found.units, strict=False)] + [False] * len(combined))
     verified = found.verified.cpu().numpy()

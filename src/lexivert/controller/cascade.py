@@ -15,6 +15,7 @@ from lexivert.controller.base import Parts
 from lexivert.controller.easy_first import EasyFirst
 from lexivert.controller.hypotheses import BestHypotheses
 from lexivert.controller.lengths import length_evidence, log_length_prior
+from lexivert.controller.noise import explained
 from lexivert.controller.observation import Observation
 from lexivert.controller.restarts import Restarts
 from lexivert.controller.results import DecodeResult, Step
@@ -47,7 +48,8 @@ class Cascade:
             best.keep_better(rows, found)
             for row, own in zip(rows.tolist(), found.steps, strict=True):
                 steps[row] = own
-        rows = (~underloaded).nonzero()[:, 0]
+        again = underloaded & self._failed(best, observed)
+        rows = (~underloaded | again).nonzero()[:, 0]
         if len(rows):
             self._pass_messages(best, rows, observed)
             for row in rows.tolist() if trace else ():
@@ -63,16 +65,22 @@ class Cascade:
         enough = (length + 1) * self.parts.params.cascade.underloaded_from <= self.codebook.width
         return enough & observed.order.any(dim=1)
 
+    def _failed(self, best: BestHypotheses, observed: Observation) -> Tensor:
+        """Tell which texts are unsure and leave more than the noise that their vectors show. Shape: (B,) bool."""
+        sure = [min(scores, default=0.0) >= self.parts.params.cascade.sure for scores in best.scores]
+        unexplained = explained(observed, best.fit, self.codebook.semantic_share) == 0.0
+        return unexplained & ~best.verified & ~torch.tensor(sure, device=best.fit.device, dtype=torch.bool)
+
     def _pass_messages(self, best: BestHypotheses, rows: Tensor, observed: Observation) -> None:
         """Message passing; then, where nothing is verified, restarts."""
         found = self.amp.run(observed[rows])
         best.keep_better(rows, found)
         if not self.parts.params.cascade.restarts:
             return
-        for place, likely in self.restarts.unsure(found).items():
+        for place, likely in self.restarts.unsure(found, observed[rows]).items():
             row = int(rows[place])
             one = observed[slice(row, row + 1)]
-            for count, texts in self.restarts.run(one, likely, len(found.units[place]), float(found.fit[place])):
+            for count, texts in self.restarts.run(one, likely, found.units[place], float(found.fit[place])):
                 best.keep_better(rows[place].expand(count), texts)
                 if best.verified[row]:
                     break

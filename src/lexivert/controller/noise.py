@@ -18,6 +18,8 @@ from lexivert.controller.observation import Observation
 _PRIOR_COSINE = 0.95  # a vector's cosine with the clean one, before anything is decoded
 _PRIOR_DEVIATION = 0.2
 _COSINE_RANGE = (0.2, 1.05)
+_LEAST_TOLD = 0.3  # a vector that shows no higher cosine is taken to show none
+_INDISTINCT = 0.02  # shares of energy nearer to each other tell nothing
 _MIN_VARIANCE = 1.0e-5  # of a vector without noise; rounding to half floats leaves as much
 
 
@@ -108,6 +110,41 @@ def prefix_cosine(cosine: Tensor, order_width: int, semantic_width: int, semanti
     squared = cosine.clamp(max=1.0).square()
     noise = (1.0 - semantic_share) * (1.0 - squared) / squared / order_width
     return torch.sqrt(semantic_share / (semantic_share + semantic_width * noise).clamp_min(1e-12))
+
+
+def told_cosine(observed: Observation, semantic_share: float) -> Tensor:
+    """Cosine of order parts with the clean ones, as the proportion of both parts' energies tells it.
+
+    Noise that is the same in all dimensions moves the order part's share of the energy from ``1 - a`` to ``O / D``.
+    Without a prefix nothing is told, nor by a share that such noise can't make, nor by one that leaves no signal (as
+    of vectors stored in one bit a dimension). At most 1; NaN where nothing is told. Shape: (B,).
+    """
+    if observed.order_share is None:
+        return torch.full_like(observed.order[:, 0], torch.nan)
+    width = observed.order.shape[1]
+    clean, noise = 1.0 - semantic_share, width / (width + observed.prefix.shape[1])
+    if abs(noise - clean) < _INDISTINCT:
+        return torch.full_like(observed.order_share, torch.nan)
+    signal = (noise - observed.order_share) / (noise - clean)  # squared cosine of the full vector
+    squared = signal.clamp(max=1.0) * clean / observed.order_share
+    possible = (signal < 1.0 + _INDISTINCT) & (squared > _LEAST_TOLD**2)
+    return torch.where(possible, squared.clamp(0.0, 1.0).sqrt(), torch.nan)
+
+
+def explained(observed: Observation, fits: Tensor, semantic_share: float) -> Tensor:
+    """Tell which texts leave no more of their vectors than the noise that the vectors show by themselves.
+
+    Args:
+        observed: the vectors.
+        fits: cosine of each text's re-encoding. Shape: (B,).
+        semantic_share: a.
+
+    Returns:
+        1 where noise explains the rest, 0 where it doesn't, NaN where the noise isn't told. Shape: (B,).
+    """
+    cosine = told_cosine(observed, semantic_share)
+    tolerance = 0.005 + 0.05 * (1.0 - cosine.square()).clamp_min(0.0).sqrt()  # some three deviations of what is told
+    return torch.where(cosine.isnan(), cosine, (fits >= cosine - tolerance).to(cosine.dtype))
 
 
 def onsager(estimate: NoiseEstimate, divergence: Tensor) -> Tensor:

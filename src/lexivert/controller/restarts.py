@@ -17,6 +17,7 @@ from lexivert.controller.amp import AmpDecoder
 from lexivert.controller.base import Parts
 from lexivert.controller.candidate_lists import CandidateLists
 from lexivert.controller.evidence import Evidence
+from lexivert.controller.noise import explained
 from lexivert.controller.observation import Observation
 from lexivert.controller.posterior import IndexPosterior
 from lexivert.controller.results import DecodeResult
@@ -35,33 +36,40 @@ class Restarts:
         self.parts = parts
         self.params: CascadeParams = parts.params.cascade
         self.source = IndexPosterior(parts.index, parts.prior, parts.params.amp.candidates)
+        log_prior = parts.codebook.log_prior
+        self.mean_surprisal = float(-(log_prior.exp() * log_prior).sum())
 
-    def unsure(self, found: DecodeResult) -> dict[int, list[int]]:
-        """Likely lengths of texts that are neither verified nor of such a length with all units sure, by row."""
+    def unsure(self, found: DecodeResult, observed: Observation) -> dict[int, list[int]]:
+        """Likely lengths of texts that may be restarted, by row.
+
+        These are neither verified, nor of such a length with all units sure, nor do they leave what is noise anyway.
+        """
         assert found.length_evidence is not None
+        noise = explained(observed, found.fit, self.parts.codebook.semantic_share)
+        done = (found.verified | (noise == 1.0)).tolist()
         unsure = {}
         for row, (units, scores) in enumerate(zip(found.units, found.scores, strict=True)):
-            if not found.verified[row]:
+            if not done[row]:
                 likely = self._likely_lengths(found.length_evidence[row])
                 if len(units) not in likely or min(scores, default=0.0) < self.params.sure:
                     unsure[row] = likely
         return unsure
 
     def run(
-        self, observed: Observation, likely: Sequence[int], length: int, fit: float
+        self, observed: Observation, likely: Sequence[int], units: Sequence[int], fit: float
     ) -> Iterator[tuple[int, DecodeResult]]:
         """Restart one vector, a few lengths at a time; whoever reads ends it as soon as a text is verified.
 
         Args:
             observed: the vector.
             likely: its likely lengths, the likeliest first.
-            length: units of the text that was found.
+            units: of the text that was found.
             fit: of that text.
 
         Yields:
             How many texts, and the texts.
         """
-        lengths = self._worth_restarting(observed, likely, detected=self._detected(length, fit))
+        lengths = self._worth_restarting(observed, self._overloaded(likely, units), len(units), fit)
         for first in range(0, len(lengths), self.params.batch):
             some = lengths[first : first + self.params.batch]
             pairs = [(own, rule) for own in some for rule in self.params.restarts]
@@ -128,20 +136,34 @@ class Restarts:
         found: list[int] = lengths[likely].tolist()
         return found
 
-    def _worth_restarting(self, observed: Observation, likely: Sequence[int], *, detected: bool) -> list[int]:
-        """Those of the likely lengths that are worth a restart, within ``max_positions``; the first in any case.
+    def _overloaded(self, lengths: Sequence[int], units: Sequence[int]) -> list[int]:
+        """Lengths at which a noise-free text may fail to be read: its surprise is more than message passing can take.
 
-        The vector must be overloaded at such a length. Long ones are restarted if units at their later half speak for
-        a text without noise rather than for plain noise. In a short one a few rare units may speak against it as much
-        as noise does, and a restart costs little; such are restarted unless what was found was detected indeed.
+        Args:
+            lengths: some lengths.
+            units: found in the vector, whose mean surprisal its text may have, if it is above that of all texts.
         """
+        log_prior = self.parts.codebook.log_prior
+        found = float(-log_prior[list(units)].mean()) if units else 0.0
+        surprisal = max(found, self.mean_surprisal)
         width = self.parts.codebook.width
-        overloaded = [n for n in likely if (n + 1) * self.params.overloaded_below > width]
-        long = [n for n in overloaded if n >= self.params.long_from]
+        return [n for n in lengths if (n + 1) * surprisal * self.params.overloaded_below > width]
+
+    def _worth_restarting(self, observed: Observation, overloaded: list[int], length: int, fit: float) -> list[int]:
+        """Those of some lengths that are worth a restart, within ``max_positions``; the first in any case.
+
+        All are where the vector tells that noise does not explain what the text found leaves of it. Where it doesn't
+        tell, long ones are restarted if units at their later half speak for a text without noise rather than for
+        plain noise. In a short one a few rare units may speak against it as much as noise does, and a restart costs
+        little; such are restarted unless what was found was detected indeed.
+        """
+        told = bool(explained(observed, observed.order.new_tensor([fit]), self.parts.codebook.semantic_share) == 0.0)
+        long = [n for n in overloaded if n >= self.params.long_from and not told]
         support = dict(zip(long, self.later_half_evidence(observed, long).tolist(), strict=True))
+        detected = self._detected(length, fit)
         lengths: list[int] = []
         for n in overloaded:
-            worth = support[n] > 0.0 if n in support else not detected
+            worth = told or (support[n] > 0.0 if n in support else not detected)
             if worth and (not lengths or sum(lengths) + n <= self.params.max_positions):
                 lengths.append(n)
         return lengths

@@ -13,7 +13,7 @@ from torch import Tensor
 from lexivert.codes.bindings import BINDINGS
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.corruption import STORAGE, add_noise
-from lexivert.codes.superposition import join_parts, split_parts, superpose
+from lexivert.codes.superposition import join_parts, parts_of, superpose
 from lexivert.config import IndexParams, ModelConfig
 from lexivert.controller.base import Parts
 from lexivert.priors.base import Prior
@@ -91,11 +91,11 @@ def send(
         storage: a key of ``STORAGE``.
         seed: of the noise.
 
-    Shape: order parts (B, O) and prefixes (B, S), unit length.
+    Shape: order parts (B, O) and prefixes (B, S), as long as in the vectors.
     """
     order = superpose(units, codebook.codes, codebook.binding)
     clean = join_parts(prefixes.to(order.device), order, codebook.semantic_share)
     level = torch.full((len(clean),), cosine, device=clean.device)
     noisy = add_noise(clean, level, torch.Generator().manual_seed(seed))
-    prefix, order = split_parts(STORAGE[storage](noisy), prefixes.shape[1])
+    prefix, order = parts_of(STORAGE[storage](noisy), prefixes.shape[1])
     return order, prefix

@@ -15,7 +15,7 @@ from torch import Tensor
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.corruption import add_noise
-from lexivert.codes.superposition import split_parts
+from lexivert.codes.superposition import parts_of, split_parts
 from lexivert.config import Params
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.data.segments import read_encoded_texts
@@ -95,7 +95,7 @@ class RoundTrip:
         decode = decoder_named(name, self.model.decoder.parts)
 
         def from_vectors(vectors: Tensor) -> Units:
-            prefixes, order = split_parts(vectors, self.model.semantic_width)
+            prefixes, order = parts_of(vectors, self.model.semantic_width)
             return decode(order, prefixes)
 
         return from_vectors
