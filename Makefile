@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PLOTS_PAGE := .dvc/plots/page.html
 
 # DVC starts stages as `python -m lexivert.stages NAME`: the environment's python must come first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -23,7 +24,7 @@ unexport PYTHONPATH VIRTUAL_ENV
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-install: $(STAMP) ## create .venv with the locked versions
+install: $(STAMP) $(PLOTS_PAGE) ## create .venv with the locked versions
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -33,9 +34,13 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
+# What `dvc plots show` and `dvc plots diff` fill, with Vega inside.
+$(PLOTS_PAGE): $(STAMP) scripts/write_plots_page.py
+	$(BIN)/python scripts/write_plots_page.py
+
 # A small model of its own, in minutes: what params.quick.yaml states replaces values of params.yaml.
 QUICK := build/quick
-quick: $(QUICK)/models/controller ## make a small model in build/quick, and rebuild a sentence from its vector
+quick: $(PLOTS_PAGE) $(QUICK)/models/controller ## make a small model in build/quick, and rebuild a sentence from its vector
 	$(BIN)/lexivert roundtrip --model $(QUICK) --trace \
 	  "The silent owl sat by the river, and nobody knew how long it had been there."
 
@@ -48,13 +53,13 @@ $(QUICK)/models/controller: $(STAMP) params.yaml params.quick.yaml
 # has them before it has measured anything, and plain `dvc repro` skips each stage that writes nothing else as soon as
 # the models come out byte by byte as those of dvc.lock. Where nothing has run yet, they are therefore removed first:
 # every stage runs, and every figure is this machine's own.
-reproduce: $(STAMP) ## run every stage that is not up to date, and show the results
+reproduce: $(STAMP) $(PLOTS_PAGE) ## run every stage that is not up to date, and show the results
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
 	@test -d .dvc/cache || rm -rf metrics/*.json metrics/plots
 	$(BIN)/dvc repro
 	@$(BIN)/python scripts/show_results.py
 
-test: lint ## lint, then run all tests
+test: lint $(PLOTS_PAGE) ## lint, then run all tests
 	$(BIN)/python -m pytest
 
 lint: $(STAMP) ## style, types and layers
@@ -86,4 +91,4 @@ clean: ## remove data/, models/ and what tools wrote, but not .venv or DVC's cac
 	find src tests benchmarks experiments scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove .venv and DVC's cache
-	rm -rf $(VENV) .dvc/cache .dvc/tmp
+	rm -rf $(VENV) $(PLOTS_PAGE) .dvc/cache .dvc/tmp
