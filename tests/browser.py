@@ -16,20 +16,26 @@ _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--host-resolver-rules=MAP * ~NOTFOUND", "--allow-file-access-from-files"),
-    *("--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom", "--window-size=1400,1000"),
+    *("--enable-logging=stderr", "--virtual-time-budget=60000", "--dump-dom", "--window-size=1400,1000"),
 )
 # Chromium opens no window narrower than 500 pixels; a frame has any width, and pages can't tell.
 _FRAME = """<!DOCTYPE html>
 <body><iframe id="frame" width="WIDTH" height="900" style="border: 0" src="PAGE"></iframe>
 <script>
-setTimeout(() => {
-  const inside = document.getElementById("frame");
+const inside = document.getElementById("frame");
+const complete = () => {
+  const page = inside.contentDocument;
+  return page.URL !== "about:blank" && page.readyState === "complete";
+};
+const tell = () => {
   const found = inside.contentWindow.eval("(() => (FACTS))()");
   const root = inside.contentDocument.documentElement;
   const seen = {content: root.outerHTML, scroll_width: root.scrollWidth, facts: found};
   document.body.innerHTML = "<pre></pre>";
   document.body.firstChild.textContent = JSON.stringify(seen);
-}, 15000);
+};
+const wait = () => setTimeout(complete() ? () => setTimeout(tell, 3000) : wait, 100);
+wait();
 </script></body>
 """
 
