@@ -14,7 +14,13 @@ from lexivert.priors import selector_training
 from lexivert.priors.perplexity import cross_entropies
 from lexivert.priors.selector import Selector, UnitEmbeddings
 from lexivert.priors.selector_data import SelectorTexts
-from lexivert.priors.selector_training import BagOfWordsStep, SelectorBatches, SelectorStep, train_selector
+from lexivert.priors.selector_training import (
+    BagOfWordsStep,
+    SelectorBatches,
+    SelectorStep,
+    begin_with_similarity,
+    train_selector,
+)
 from lexivert.training.loop import Progress
 from sections import section
 
@@ -141,6 +147,30 @@ def test_in_half_precision_a_step_costs_and_learns_nearly_the_same(small, kind):
     assert costs[1] != costs[0]
     for exact, rough in zip(*gradients, strict=True):
         assert F.cosine_similarity(exact.flatten(), rough.flatten(), dim=0) > 0.99
+
+
+def test_training_begins_where_units_like_the_prefix_are_likelier(small):
+    """Query and unit vectors are projected alike, so logits rank units as cosines of the projections do."""
+    torch.manual_seed(0)
+    selector, space = Selector(8, 6, 16, 2, 16), UnitEmbeddings(torch.randn(120, 8), torch.zeros(120), 6, 10)
+    begin_with_similarity(selector, space)
+    belief = batches_of(small)(0, 0).belief
+    with torch.no_grad():
+        query = selector.bag_of_words_query(belief)
+        projected = space.project(8.0 * belief.prefix * belief.cosine[:, None])
+        torch.testing.assert_close(query, projected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_network_that_is_narrow_begins_with_a_part_of_the_projection(small):
+    torch.manual_seed(0)
+    selector, space = Selector(8, 6, 4, 2, 16), UnitEmbeddings(torch.randn(120, 8), torch.zeros(120), 6, 10)
+    begin_with_similarity(selector, space)
+    belief = batches_of(small)(0, 0).belief
+    with torch.no_grad():
+        query = selector.bag_of_words_query(belief)
+        projected = space.project(8.0 * belief.prefix * belief.cosine[:, None])
+    torch.testing.assert_close(query[:, :4], projected[:, :4], atol=1e-5, rtol=1e-4)
+    assert not query[:, 4:].any()
 
 
 def test_bags_of_words_that_are_all_one_end_the_run(small):

@@ -24,6 +24,7 @@ STEPS_A_POINT = STEP_UNIT
 _ALWAYS = 2048  # most probable units, negatives of every step
 _DRAWN = 2048  # further negatives a step, drawn from the rest
 _PART = 512  # negatives whose logits of all positions are in memory at once
+_SIMILARITY = 1.0  # nats between units like and unlike a prefix: some twenty, as for the words of a short text
 _PRETRAINING_PATIENCE = 100  # steps: measured, the first phase is over after ten
 
 
@@ -233,6 +234,7 @@ def train_selector(
     Returns:
         The Selector with its unit vectors, and the mean of every component over each ``STEPS_A_POINT`` steps.
     """
+    begin_with_similarity(selector, space)
     modules: dict[str, nn.Module] = {"selector": selector.train(), "space": space}
     bags = SelectorBatches.of(texts, log_prior, params, params.bag_of_words.batch_size, seed)
     config = _config(params, params.bag_of_words.steps, params.bag_of_words.learning_rate, seed)
@@ -249,6 +251,28 @@ def train_selector(
     with torch.no_grad():
         everything = torch.arange(len(space.bias), device=space.bias.device)
         return SelectorPrior.of(selector, space(everything), space.bias), history
+
+
+def begin_with_similarity(selector: Selector, space: UnitEmbeddings) -> None:
+    """Make the bag-of-words network begin as a linear map: the nearer a unit is to the prefix, the likelier.
+
+    Prefix and unit features are of one space, so a random projection of both keeps their cosines (Johnson &
+    Lindenstrauss 1984), and ``gelu(x) - gelu(-x) = x`` makes two layers linear. Begun from 0 instead, the phase
+    needs half as many steps again.
+
+    Args:
+        selector: untrained; changed in place.
+        space: untrained unit vectors.
+    """
+    first, bias, last, _ = selector.bag_of_words.parameters()
+    project = space.project.weight[: len(first) // 2, : first.shape[1] - 1]
+    height, width = project.shape
+    with torch.no_grad():
+        for half, sign in enumerate((1.0, -1.0)):
+            rows = slice(half * height, (half + 1) * height)
+            first[rows] = F.pad(sign * project, (0, first.shape[1] - width))
+            last[:height, rows] = sign * _SIMILARITY * torch.eye(height, device=last.device)
+        bias[: 2 * height] = 0.0
 
 
 def _config(params: SelectorParams, steps: int, rate: float, seed: int) -> LoopConfig:
