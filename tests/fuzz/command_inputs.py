@@ -222,17 +222,18 @@ def decode(run: Run, bench: Bench, rng: random.Random) -> None:
 
 def _array(rng: random.Random) -> bytes:
     """A .npy file of another shape, type or content."""
+    kinds = ("<i4", ">f8", "?", "<c8", "S3", "<U2", "<M8[s]", "f2")
     arrays = [
         np.zeros((2, 256), dtype=np.float32),
         np.full((1, 256), np.nan, dtype=np.float32),
-        np.ones((2, 256), dtype=rng.choice(("<i4", ">f8", "?", "<c8", "S3", "<U2", "<M8[s]"))[0:]) if rng.random() < 0.5
-        else np.ones((2, 255)),
+        np.ones((2, 256)).astype(rng.choice(kinds)),
+        np.ones((2, 255)),
         np.ones(256),
         np.ones((0, 256)),
         np.ones((1, 2, 3)),
         np.array(rng.choice((1, "a"))),
         np.array([[1, None]], dtype=object),
-    ]  # fmt: skip
+    ]
     stream = io.BytesIO()
     np.save(stream, rng.choice(arrays), allow_pickle=True)
     return stream.getvalue()

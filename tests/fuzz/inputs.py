@@ -178,7 +178,7 @@ def transformed(vectors: np.ndarray, prefix: int, rng: random.Random) -> np.ndar
 
 
 def argument(vectors: np.ndarray, rng: random.Random) -> Any:
-    """Something given as vectors: other containers, types and shapes, right or wrong. Shape of ``vectors``: (B, D)."""
+    """Something given as vectors: other containers, types and shapes, right or wrong. Shape: (B, D)."""
     spoilt = vectors.astype(np.float64)
     spoilt[rng.randrange(len(spoilt)), rng.randrange(spoilt.shape[1])] = rng.choice(
         (math.nan, math.inf, -math.inf, 1e308)

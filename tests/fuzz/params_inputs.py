@@ -67,7 +67,9 @@ def attempt(original: str, folder: Path, rng: random.Random) -> None:
         params = load_params(file, overrides)
     except LexivertError as error:
         message = str(error)
-        assert message and "\n" not in message and len(message) < 2000, message[:300]
+        assert message
+        assert "\n" not in message
+        assert len(message) < 2000, message[:300]
         return
     read = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
     if overrides is not None:
@@ -165,8 +167,10 @@ def as_declared(kind: Any, found: Any, read: Any, place: str) -> None:
                 as_declared(hints[name], getattr(found, name), read.get(name), f"{place}.{name}")
     else:
         wanted = {float: (float, int), int: (int,), str: (str,), bool: (bool,)}[kind]
-        assert type(read) in wanted and type(found) is kind, (place, read, found)
-        assert found == read and (kind is not float or math.isfinite(found)), (place, read, found)
+        assert type(read) in wanted, (place, read, found)
+        assert type(found) is kind, (place, read, found)
+        assert found == read, (place, read, found)
+        assert kind is not float or math.isfinite(found), (place, found)
         assert kind is not int or -(2**63) <= found < 2**63, (place, found)
 
 

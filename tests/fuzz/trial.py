@@ -41,14 +41,14 @@ def limited() -> Iterator[None]:
 
     timers = ((signal.ITIMER_PROF, signal.SIGPROF, PROCESSOR_SECONDS), (signal.ITIMER_REAL, signal.SIGALRM, SECONDS))
     before = [signal.signal(number, stop) for _, number, _ in timers]
-    for timer, _, seconds in timers:
-        signal.setitimer(timer, seconds)
+    ticking = [signal.setitimer(timer, seconds) for timer, _, seconds in timers]  # pytest-timeout has one, too
     try:
         yield
     finally:
-        for (timer, number, _), handler in zip(timers, before, strict=True):
+        for (timer, number, _), handler, former in zip(timers, before, ticking, strict=True):
             signal.setitimer(timer, 0)
             signal.signal(number, handler)
+            signal.setitimer(timer, *former)
 
 
 def faults(part: str, numbers: range, seed: int, attempt: Callable[[random.Random], None]) -> list[Fault]:
@@ -67,7 +67,7 @@ def faults(part: str, numbers: range, seed: int, attempt: Callable[[random.Rando
                 attempt(random.Random(f"{seed}:{part}:{number}"))
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # noqa: BLE001 whatever it is, it is a fault
+        except BaseException as error:
             last = "".join(traceback.format_exception(error)[-6:])
             found.append(Fault(part, number, last[-3000:]))
     return found
