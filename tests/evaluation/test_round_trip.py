@@ -50,6 +50,7 @@ def trip(tiny_model) -> RoundTrip:
         EncodedTexts(list(TEXTS), encoder.segment(TEXTS), prefixes),
         vectors,
         EncodedTexts(known, encoder.segment(known), train),
+        {text: "novels" if place else "drama" for place, text in enumerate(TEXTS)},
     )
 
 
