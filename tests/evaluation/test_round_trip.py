@@ -92,6 +92,16 @@ class TestScore:
         assert scores["token_f1"] == pytest.approx(metrics.token_f1(TEXTS, found.texts))
         assert scores["rougeL"] == pytest.approx(metrics.rouge(TEXTS, found.texts)["rougeL"])
 
+    def test_sources_are_scored_by_themselves(self, trip, found):
+        """The first text is drama and right; the three others are novels and wrong."""
+        assert trip.score(found)["source"] == {
+            source: {"texts": n, "exact_match": share, "exact_match_low": low, "exact_match_high": high}
+            for source, n, share, (low, high) in [
+                ("drama", 1, 1.0, metrics.wilson_interval(1, 1)),
+                ("novels", 3, 0.0, metrics.wilson_interval(0, 3)),
+            ]
+        }
+
     def test_cosines_are_those_of_all_rebuilt_texts_embedded(self, trip, found):
         rebuilt = torch.from_numpy(trip.model.encoder.backbone.encode(found.texts))
         expected = F.cosine_similarity(trip.heldout.prefixes, rebuilt, dim=1).mean().item()

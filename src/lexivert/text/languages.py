@@ -33,7 +33,7 @@ FIRST_SHARE = 0.5
 LISTED_SHARE = 0.04
 """Share of words from lists in what usage is counted on. The prior of corpus text loses as many nats a unit at most,
 and a word of a language that the corpus lacks is some e^4 times likelier than by smoothing alone."""
-USED_WORDS = 40_000
+USED_WORDS = 30_000
 """Words of the mixture, the most probable ones, that usage is expected of."""
 FREQUENT = 12_000
 """Words of each list that subwords are learned on; each weighs the same, as it does on the corpus."""
