@@ -505,6 +505,12 @@ BENCHMARKS = (
     ("threads", "default.decode.ratio", ".2f", "decoding beside a busy process: times the time alone"),
     ("threads", "one_thread.decode.ratio", ".2f", "the same with one thread"),
     ("threads", "spinning.decode.ratio", ".2f", "the same with threads that spin"),
+    ("accelerator", "device.encode_texts_per_second", ",.0f", "encoding on one H100: texts a second"),
+    ("accelerator", "cpu.encode_texts_per_second", ",.0f", "the same on 16 CPU cores beside it"),
+    ("accelerator", "device.decode_texts_per_second", ",.0f", "decoding on one H100: texts a second"),
+    ("accelerator", "cpu.decode_texts_per_second", ",.0f", "the same on 16 CPU cores beside it"),
+    ("accelerator", "same_as_cpu_noisy", ".3f", "share of texts at cosine .8 that H100 and CPU read the same"),
+    ("accelerator", "vec2text_texts_per_second", ".2f", "vec2text's loop, untrained, on that H100: texts a second"),
 )
 """Single figures of the benchmarks: file, key, format and what it is. Those of WikiText may be left out."""
 LEFT_OUT = {

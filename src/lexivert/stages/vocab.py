@@ -6,7 +6,6 @@ import numpy as np
 
 from lexivert.artifacts import Paths, read_parquet, write_metrics
 from lexivert.config import Params
-from lexivert.data.segments import write_segments
 from lexivert.data.sources import SPLITS
 from lexivert.data.word_lists import read_word_lists
 from lexivert.errors import LexivertError
@@ -15,6 +14,8 @@ from lexivert.text.vocabulary import build_lexicon, lexicon_metrics, segment_tex
 
 def run(paths: Paths, params: Params) -> None:
     """Write data/vocab.parquet, data/segments.parquet and metrics/vocab.json."""
+    from lexivert.data.segments import write_segments
+
     table = read_parquet(paths.corpus, ["split", "text"])
     split_of, sentences = np.asarray(table["split"].to_pylist()), table["text"].to_pylist()
     rows = {split: np.flatnonzero(split_of == split) for split in SPLITS}
