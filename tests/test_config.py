@@ -105,7 +105,11 @@ def test_no_key_has_a_second_default(tmp_path, content, keys):
         (("corpus", "test_share"), 0.98, r"corpus: valid_share 0\.02 plus test_share 0\.98 must be below 1$"),
         (("vocab", "ngram_min"), 8, r"vocab: ngram_min 8 must be at most ngram_max 7$"),
         (("vocab", "languages"), ["en", "xx"], r"vocab.languages.1: input should be 'ar', 'bg', .*'zh', not 'xx'$"),
-        (("vocab", "languages"), ["en", "de", "en"], r"vocab.languages: en stands twice; name each language once, not"),
+        (
+            ("vocab", "languages"),
+            ["en", "de", "en"],
+            r"vocab.languages: en stands twice; name each language once, not",
+        ),
         (("vocab", "languages"), "en", r"vocab.languages: .*valid tuple, not 'en'$"),
         (("vocab", "language_words"), -1, r"vocab.language_words: .*greater than or equal to 0, not -1$"),
         (("vocab", "min_count", "word"), 0, r"vocab.min_count.word: .*greater than or equal to 1, not 0"),
