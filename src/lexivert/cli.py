@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from lexivert import commands
 from lexivert.errors import LexivertError, RowError, TooLongError
 
 if TYPE_CHECKING:
@@ -223,13 +224,7 @@ def mteb(
 
 def main() -> None:
     """Run the command; a user's mistake ends it with one line on standard error and exit code 1."""
-    try:
-        app()
-    except LexivertError as error:
-        typer.echo(f"error: {error}", err=True)
-    except OSError as error:
-        typer.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
-    raise SystemExit(1)
+    raise SystemExit(commands.run(app))
 
 
 @contextlib.contextmanager

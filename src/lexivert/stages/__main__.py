@@ -6,11 +6,10 @@ import argparse
 import importlib
 import logging
 import pkgutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lexivert import plugins, stages
+from lexivert import commands, plugins, stages
 from lexivert.artifacts import Paths
 from lexivert.config import load_params
 from lexivert.errors import LexivertError
@@ -42,7 +41,7 @@ def run_stages(names: Sequence[str], root: Path, params: Path, overrides: Path |
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run stages as a command.
 
-    A ``LexivertError`` is one line on standard error, without a traceback; anything else is a defect of ours and
+    What a user can mend is one line on standard error, without a traceback; anything else is a defect of ours and
     keeps its traceback.
 
     Returns:
@@ -56,12 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("lexivert").setLevel(logging.INFO)
-    try:
-        run_stages(given.names, given.root, given.params, given.overrides)
-    except LexivertError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    return 0
+    return commands.run(lambda: run_stages(given.names, given.root, given.params, given.overrides))
 
 
 if __name__ == "__main__":
