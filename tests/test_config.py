@@ -109,7 +109,7 @@ def test_no_key_has_a_second_default(tmp_path, content, keys):
     [
         (("corpus", "valid_share"), 1.5, r"corpus.valid_share: .*less than or equal to 1, not 1.5"),
         (("corpus", "source"), "web", r"corpus.source: .*'embedded', 'datasets' or 'files', not 'web'"),
-        (("corpus", "shuffle"), True, r"corpus.shuffle: no such key; there are source, dataset,"),
+        (("corpus", "shuffle"), True, r"corpus.shuffle: no such key; there are source, folder, dataset,"),
         (("vocab", "ngram_max"), 8, r"vocab.ngram_max: .*less than or equal to 7, not 8"),
         (("corpus", "test_share"), 0.98, r"corpus: valid_share 0\.02 plus test_share 0\.98 must be below 1$"),
         (("vocab", "ngram_min"), 8, r"vocab: ngram_min 8 must be at most ngram_max 7$"),

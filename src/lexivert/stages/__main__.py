@@ -29,13 +29,22 @@ def run_stages(names: Sequence[str], root: Path, params: Path, overrides: Path |
     Raises:
         LexivertError: there is no such stage, the params are wrong, a plug-in fails, or what a stage says.
     """
-    unknown = [name for name in names if name not in STAGES]
-    if unknown:
-        raise LexivertError(f"there is no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
+    check_names(names)
     numbers = load_params(params, overrides)
     plugins.load(numbers.plugins)
     for name in names:
         importlib.import_module(f"lexivert.stages.{name}").run(Paths(root), numbers)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse what is no stage.
+
+    Raises:
+        LexivertError: there is no such stage.
+    """
+    unknown = [name for name in names if name not in STAGES]
+    if unknown:
+        raise LexivertError(f"there is no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("lexivert").setLevel(logging.INFO)
-    return commands.run(lambda: run_stages(given.names, given.root, given.params, given.overrides))
+    return commands.run(lambda: _run(given.names, given.root, given.params, given.overrides))
+
+
+def _run(names: Sequence[str], root: Path, params: Path, overrides: Path | None) -> None:
+    """As ``run_stages``, after a look at all params: no stage begins with what a later one could only refuse."""
+    from lexivert.params_check import check_params  # with torch, which --help does not need
+
+    check_names(names)
+    numbers = load_params(params, overrides)
+    plugins.load(numbers.plugins)
+    check_params(numbers)
+    run_stages(names, root, params, overrides)
 
 
 if __name__ == "__main__":
