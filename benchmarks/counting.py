@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from common import run_command
 from lexivert.artifacts import write_metrics
 from lexivert.config import KindCounts, VocabParams
 from lexivert.text.kinds import TokenKind, classify
@@ -216,4 +217,4 @@ def judge(figures: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(lambda: typer.run(main))

@@ -234,7 +234,7 @@ def tiny_params_file(
     changes = {
         "corpus": {
             "source": "files",
-            "files": [str(file) for file in tiny_corpus_files],
+            "folder": str(tiny_corpus_files[0].parent),
             "valid_share": 0.1,
             "test_share": 0.1,
         },

@@ -70,7 +70,7 @@ def test_an_sts_file_in_mtebs_layout(lexivert, sts_file, tiny_model, tmp_path, p
     code, shown, err = lexivert("--sts", sts_file, "--part", part, out)
     path, content = results(out, "LocalSTS-mine")
     assert (code, err) == (0, f"results in {path.parent}\n")
-    assert path.parent.parent == out / "results" / f"lexivert__{part}"
+    assert path.parent.parent == out / f"lexivert__{part}"
     assert {file.name for file in path.parent.iterdir()} == {path.name, "model_meta.json", "run_settings.jsonl"}
     meta = json.loads((path.parent / "model_meta.json").read_text(encoding="utf-8"))
     assert meta["name"] == f"lexivert/{part}"
@@ -99,8 +99,8 @@ def test_parts_have_unit_length(tiny_model, sts_file, part):
 def test_mteb_reads_the_results_back(sts_file, tiny_model, tmp_path):
     encoder = PartEncoder(tiny_model, "full")
     assert isinstance(encoder, mteb.EncoderProtocol)
-    (score,) = evaluate(encoder, [LocalSTS(sts_file)], tmp_path / "out")
-    found = mteb.ResultCache(tmp_path / "out").load_task_result("LocalSTS-mine", encoder.mteb_model_meta)
+    (score,) = evaluate(encoder, [LocalSTS(sts_file)], tmp_path / "results")
+    found = mteb.ResultCache(tmp_path).load_task_result("LocalSTS-mine", encoder.mteb_model_meta)
     assert found.get_score() == pytest.approx(score.value, abs=1e-6)
 
 

@@ -198,7 +198,7 @@ def find_tasks(names: Iterable[str]) -> list[Any]:
 
 
 def evaluate(encoder: PartEncoder, tasks: Iterable[Any], folder: Path, *, progress: bool = False) -> Iterator[Score]:
-    """Run tasks one by one, write their results in mteb's layout below ``folder``, and yield their main scores.
+    """Run tasks one by one, write their results in mteb's layout to ``folder``, and yield their main scores.
 
     What ``folder`` already holds for this very model and part is not run again, except for STS files.
 
@@ -211,7 +211,7 @@ def evaluate(encoder: PartEncoder, tasks: Iterable[Any], folder: Path, *, progre
     Raises:
         LexivertError: a task's data can't be reached, a text can't be encoded, or a result that is there is damaged.
     """
-    cache = mteb.ResultCache(folder)
+    cache = _Results(folder)
     for task in tasks:
         if isinstance(task, LocalSTS) and encoder.part != "prefix":
             _check_lengths(encoder.model, task.pairs)
@@ -224,8 +224,17 @@ def evaluate(encoder: PartEncoder, tasks: Iterable[Any], folder: Path, *, progre
 
 def result_folder(encoder: PartEncoder, folder: Path) -> Path:
     """Where in ``folder`` mteb writes a model's results."""
-    path: Path = mteb.ResultCache(folder).get_task_result_path("task", encoder.mteb_model_meta)
+    path: Path = _Results(folder).get_task_result_path("task", encoder.mteb_model_meta)
     return path.parent
+
+
+class _Results(mteb.ResultCache):  # type: ignore[misc]
+    """A folder of results, which mteb would put into a folder ``results`` of its own within it."""
+
+    def get_task_result_path(self, *arguments: Any, **options: Any) -> Path:
+        """Where mteb writes the results of a task."""
+        path: Path = super().get_task_result_path(*arguments, **options)
+        return self.cache_path / path.relative_to(self.cache_path / "results")
 
 
 def _check_lengths(model: Lexivert, pairs: Iterable[Pair]) -> None:
