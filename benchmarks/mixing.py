@@ -82,7 +82,7 @@ def synsets(paths: Paths) -> Retrieval:
     rows = zip(*(corpus[name].to_pylist() for name in ("doc_id", "source", "split", "text")), strict=True)
     documents: dict[str, list[str]] = {}
     for name, source, split, text in rows:
-        if (source, split) == ("wordnet", "test"):
+        if (source, split) == ("glosses", "test"):
             documents.setdefault(name, []).append(text)
     glosses = {f"wordnet/{synset.name}": synset.sentences[:1] for synset in read_synsets(paths.wordnet)}
     place: dict[str, int] = {}

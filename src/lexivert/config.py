@@ -38,12 +38,21 @@ MODEL_FILE = "config.json"
 """File of ``ModelConfig`` in the folder of unit codes."""
 
 
-Language = Literal[
-    "ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fil", "fr", "he", "hi", "hu", "id", "is",
-    "it", "ja", "ko", "lt", "lv", "mk", "ms", "nb", "nl", "pl", "pt", "ro", "ru", "sh", "sk", "sl", "sv", "ta", "tr",
-    "uk", "ur", "vi", "zh",
-]  # fmt: skip
+LANGUAGES = (
+    *("ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fil", "fr", "he", "hi", "hu", "id"),
+    *("is", "it", "ja", "ko", "lt", "lv", "mk", "ms", "nb", "nl", "pl", "pt", "ro", "ru", "sh", "sk", "sl", "sv"),
+    *("ta", "tr", "uk", "ur", "vi", "zh"),
+)
 """Languages that there are word lists of."""
+
+
+def _listed(language: str) -> str:
+    if language not in LANGUAGES:
+        raise ValueError(f"a language with a word list is one of {' '.join(LANGUAGES)}")
+    return language
+
+
+Language = Annotated[str, pydantic.AfterValidator(_listed)]
 
 
 def _listed(value: Any) -> Any:
