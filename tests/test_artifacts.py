@@ -154,7 +154,11 @@ def test_modes_are_those_of_the_umask(tmp_path, mask):
         os.umask(former)
     assert now == mask
     folders = [tmp_path / "folder", tmp_path / "folder" / "inner"]
-    files = [tmp_path / "folder" / "inner" / "codes.safetensors", tmp_path / "codes.safetensors", tmp_path / "metrics.json"]
+    files = [
+        tmp_path / "folder" / "inner" / "codes.safetensors",
+        tmp_path / "codes.safetensors",
+        tmp_path / "metrics.json",
+    ]
     assert {path.stat().st_mode & 0o777 for path in folders} == {0o777 & ~mask}
     assert {path.stat().st_mode & 0o777 for path in files} == {0o666 & ~mask}
 

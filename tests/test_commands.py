@@ -92,14 +92,18 @@ NO_COMMANDS = {
 
 def test_every_script_is_run_as_a_command():
     """By its last block; one that imports the package and is a command, or that none of the others imports."""
-    scripts = [path for folder in ("benchmarks", "experiments", "scripts") for path in (REPOSITORY / folder).glob("*.py")]
+    scripts = [
+        path for folder in ("benchmarks", "experiments", "scripts") for path in (REPOSITORY / folder).glob("*.py")
+    ]
     run = {}
     for path in scripts:
         last = ast.parse(path.read_text(encoding="utf-8")).body[-1]
         if isinstance(last, ast.If):
             run[path.relative_to(REPOSITORY).as_posix()] = ast.unparse(last)
     assert len(run) > 12
-    assert {name for name, block in run.items() if not re.search(r"run_command\(|commands\.run\(", block)} == NO_COMMANDS
+    assert {
+        name for name, block in run.items() if not re.search(r"run_command\(|commands\.run\(", block)
+    } == NO_COMMANDS
 
 
 PRINT = """
@@ -115,8 +119,16 @@ raise SystemExit(commands.run(show))
 def printed(redirection: str, *arguments: str, **environment: str) -> tuple[int, str]:
     """Exit code and standard error of a command that prints, its output sent somewhere by the shell."""
     done = subprocess.run(
-        ["bash", "-c", f'"$@" {redirection}; echo "${{PIPESTATUS[0]}}" >&2', "bash", sys.executable, "-c", PRINT]
-        + list(arguments),
+        [
+            "bash",
+            "-c",
+            f'"$@" {redirection}; echo "${{PIPESTATUS[0]}}" >&2',
+            "",
+            sys.executable,
+            "-c",
+            PRINT,
+            *arguments,
+        ],
         env=os.environ | environment,
         capture_output=True,
         text=True,

@@ -159,7 +159,19 @@ def wrong_types(value):
     if isinstance(value, bool | str):
         return [True, 1, None, [value]]
     if isinstance(value, int):
-        return [True, False, float(value), str(value), None, [value], math.inf, math.nan, 2**70, -1, datetime.date.min]
+        return [
+            True,
+            False,
+            float(value),
+            str(value),
+            None,
+            [value],
+            math.inf,
+            math.nan,
+            2**70,
+            -1,
+            datetime.date.min,
+        ]
     if isinstance(value, float):
         return [True, str(value), None, [value], math.inf, -math.inf, math.nan, 10**400, datetime.date.min]
     return [True, "ab", None, {"a": 1}, {"a", "b"}, [[[1]]], [True]]

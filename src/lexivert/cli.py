@@ -36,7 +36,9 @@ Device = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", min=1, max=_MOST_THREADS, help="Threads to compute with; as many as cores if not given.")
+    typer.Option(
+        "--threads", min=1, max=_MOST_THREADS, help="Threads to compute with; as many as cores if not given."
+    ),
 ]
 Input = Annotated[Path, typer.Argument(metavar="IN")]
 Output = Annotated[Path, typer.Argument(metavar="OUT")]

@@ -117,8 +117,8 @@ class _Output:
         except UnicodeEncodeError as error:
             sign = error.object[error.start].encode("unicode_escape").decode()
             raise LexivertError(
-                f"standard output is {error.encoding}, which has no {sign}; set PYTHONIOENCODING=utf-8, or write to a "
-                "file"
+                f"standard output is {error.encoding}, which has no {sign}; set PYTHONIOENCODING=utf-8, or write to "
+                "a file"
             ) from error
         except BrokenPipeError as error:
             self._discard()
@@ -138,7 +138,7 @@ class _Output:
 @contextlib.contextmanager
 def _explained_output() -> Iterator[None]:
     real = sys.stdout
-    sys.stdout = cast(TextIO, _Output(real))
+    sys.stdout = cast("TextIO", _Output(real))
     try:
         yield
     finally:

@@ -38,8 +38,6 @@ MODEL_FILE = "config.json"
 """File of ``ModelConfig`` in the folder of unit codes."""
 
 
-
-
 def _listed(value: Any) -> Any:
     if not isinstance(value, list | tuple):
         raise ValueError("a list is needed")  # noqa: TRY004 pydantic takes no other
@@ -67,8 +65,8 @@ class CorpusParams(Section):
     config: str
     """Configuration name of the dataset; empty for none."""
     files: Annotated[tuple[str, ...], _LIST]
-    """Names in ``folder``, with source ``files``: ``.txt`` (a document a file), ``.jsonl`` or ``.parquet`` (a document
-    a row); all that are there if empty."""
+    """Names in ``folder``, with source ``files``: ``.txt`` (a document a file), ``.jsonl`` or ``.parquet`` (a
+    document a row); all that are there if empty."""
     text_field: str
     """Column of the text in ``.jsonl``, ``.parquet`` and hub datasets."""
     valid_share: Share

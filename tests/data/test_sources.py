@@ -95,7 +95,10 @@ def test_local_files(tmp_path):
     assert list(texts) == ["a.txt", "b.jsonl:1", "b.jsonl:4", "c.parquet:1", "c.parquet:3", "w.txt:0", "w.txt:1"]
     assert texts["a.txt"] == "Hello there."
     assert texts["c.parquet:3"] == "Four."
-    assert [text.doc_id for text in read_source(files(tmp_path, plain, rows, max_documents=2))] == ["a.txt", "b.jsonl:1"]
+    assert [text.doc_id for text in read_source(files(tmp_path, plain, rows, max_documents=2))] == [
+        "a.txt",
+        "b.jsonl:1",
+    ]
 
 
 def test_files_of_one_name_keep_apart(tmp_path):
@@ -141,7 +144,11 @@ def test_null_is_no_text_in_either_format(tmp_path):
         ("a.jsonl", b'{"body": "x"}\n', r"a.jsonl line 1: no field 'text'"),
         ("a.jsonl", b'{"text": 5}\n', r"a.jsonl line 1: field 'text' is 5, not a string"),
         ("a.jsonl", b'"x"\n', r"a.jsonl line 1: not a JSON object"),
-        ("a.jsonl", b'{"text": "x"}\n{"text": "\\ud800"}\n', r"a.jsonl line 2: text holds the lone surrogate U\+D800"),
+        (
+            "a.jsonl",
+            b'{"text": "x"}\n{"text": "\\ud800"}\n',
+            r"a.jsonl line 2: text holds the lone surrogate U\+D800",
+        ),
         ("a.jsonl", b"[" * 100_000, r"a.jsonl line 1: not valid JSON"),
         ("a.jsonl", b'{"text": ' + b"9" * 5000 + b"}", r"a.jsonl line 1: not valid JSON"),
         ("a.jsonl", b'{"text": "caf\xe9"}', r"a.jsonl line 1: not valid UTF-8 \(byte 14\)"),

@@ -74,7 +74,12 @@ def _written() -> set[str]:
 def test_samples_leave_the_working_tree_clean():
     written = _written()
     assert {"texts.txt", "vectors.parquet", "rebuilt.txt", "mine.tsv", "results", "copy", "search"} <= written
-    git = ["git", "check-ignore", "--no-index", *(f"{name}/" if "." not in name else name for name in sorted(written))]
+    git = [
+        "git",
+        "check-ignore",
+        "--no-index",
+        *(f"{name}/" if "." not in name else name for name in sorted(written)),
+    ]
     ignored = subprocess.run(git, cwd=pages.REPOSITORY, capture_output=True, text=True, check=False).stdout.split()
     assert {name.rstrip("/") for name in ignored} == written
 

@@ -234,7 +234,8 @@ class _Results(mteb.ResultCache):  # type: ignore[misc]
     def get_task_result_path(self, *arguments: Any, **options: Any) -> Path:
         """Where mteb writes the results of a task."""
         path: Path = super().get_task_result_path(*arguments, **options)
-        return self.cache_path / path.relative_to(self.cache_path / "results")
+        folder = Path(self.cache_path)
+        return folder / path.relative_to(folder / "results")
 
 
 def _check_lengths(model: Lexivert, pairs: Iterable[Pair]) -> None:

@@ -32,7 +32,9 @@ def run(paths: Paths, params: Params) -> None:
         f"exact_match_{condition}": f"robustness {condition} cascade exact_match"
         for condition in params.robustness.decisive
     }
-    artifacts.write_metrics(paths.metrics("headline"), {name: _figure(paths, where) for name, where in places.items()})
+    artifacts.write_metrics(
+        paths.metrics("headline"), {name: _figure(paths, where) for name, where in places.items()}
+    )
 
 
 def _figure(paths: Paths, where: str) -> Any:
