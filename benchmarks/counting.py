@@ -40,6 +40,9 @@ def params_for(min_count: int) -> VocabParams:
         ngram_max=7,
         min_usage=2,
         pieces=8000,
+        languages=(),
+        language_words=0,
+        language_pieces=0,
         min_count=KindCounts(**dict.fromkeys(COUNTED, min_count)),
         max_units=KindCounts(**dict.fromkeys(COUNTED, 10**9)),
     )

@@ -50,6 +50,16 @@ class Paths:
         return self.raw / "gutenberg"
 
     @property
+    def wikipedia(self) -> Path:
+        """Wikipedia pages, a part of a database dump."""
+        return self.raw / "wikipedia"
+
+    @property
+    def word_lists(self) -> Path:
+        """Word frequencies, a file a language."""
+        return self.raw / "word_lists"
+
+    @property
     def raw_texts(self) -> Path:
         """Documents of a hub dataset or of the user's files: doc_id, split or null, text."""
         return self.raw / "texts.parquet"

@@ -38,6 +38,14 @@ MODEL_FILE = "config.json"
 """File of ``ModelConfig`` in the folder of unit codes."""
 
 
+Language = Literal[
+    "ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fil", "fr", "he", "hi", "hu", "id", "is",
+    "it", "ja", "ko", "lt", "lv", "mk", "ms", "nb", "nl", "pl", "pt", "ro", "ru", "sh", "sk", "sl", "sv", "ta", "tr",
+    "uk", "ur", "vi", "zh",
+]  # fmt: skip
+"""Languages that there are word lists of."""
+
+
 def _listed(value: Any) -> Any:
     if not isinstance(value, list | tuple):
         raise ValueError("a list is needed")  # noqa: TRY004 pydantic takes no other
@@ -112,6 +120,20 @@ class VocabParams(Section):
     """Phrases used less often in the segmented training split are dropped."""
     pieces: PositiveInt
     """Fallback word pieces learned on the training words."""
+    languages: Annotated[tuple[Language, ...], _LIST]
+    """Languages whose words become units, the corpus's own first: it has half the weight of all. Empty for none."""
+    language_words: NonNegativeInt
+    """Most words added from the lists of these languages, the most probable first."""
+    language_pieces: NonNegativeInt
+    """Most characters and subwords added to spell their other words."""
+
+    @pydantic.field_validator("languages")
+    @classmethod
+    def _each_language_once(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        for place, language in enumerate(languages):
+            if language in languages[:place]:
+                raise ValueError(f"{language} stands twice; name each language once")
+        return languages
 
     @pydantic.model_validator(mode="after")
     def _shortest_phrase_is_no_longer_than_the_longest(self) -> VocabParams:
@@ -150,7 +172,8 @@ class FeaturesParams(Section):
     tokens_per_batch: PositiveInt
     """Word pieces a batch, padding included."""
     max_train_sentences: NonNegativeInt
-    """Training sentences encoded, drawn at random; 0 for all. Validation and test are always encoded in full."""
+    """Training sentences encoded, drawn at random, a larger share of small sources; 0 for all. Validation and test
+    are always encoded in full."""
 
 
 class CodeParams(Section):

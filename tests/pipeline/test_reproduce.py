@@ -78,6 +78,7 @@ def test_nothing_half_written_stays(project):
 CHANGES = {
     "corpus.valid_share": {"corpus"},
     "vocab.min_count.ngram": {"vocab"},
+    "vocab.languages": {"fetch", "vocab"},
     "lexical_maps.max_synonyms": {"lexical_maps"},
     "backbone.pooling": {"features", "index", "token_space"},
     "backbone.device": {"features", "token_head", "index", "selector", "controller", "token_space"},

@@ -21,7 +21,7 @@ from lexivert.errors import LexivertError
 from lexivert.evaluation import metrics
 from lexivert.evaluation.corruptions import at_width, send, with_codes, with_lexicon
 from lexivert.evaluation.decoders import decoder_named, in_batches
-from lexivert.evaluation.texts import draw_texts, with_texts
+from lexivert.evaluation.texts import draw_texts, sources_of, with_texts
 from lexivert.model import Lexivert
 
 if TYPE_CHECKING:
@@ -230,7 +230,8 @@ def run_robustness(paths: Paths, params: Params) -> None:
     model = Lexivert.load(paths.root)
     test = read_encoded_texts(paths, "test")
     short = [text for text in test.texts if len(text.split()) <= _LONGEST_SENTENCE]
-    texts = with_texts(test, draw_texts(short, _to_draw(conditions, settings), params.seed))
+    drawn = draw_texts(short, _to_draw(conditions, settings), params.seed, sources_of(paths, "test"))
+    texts = with_texts(test, drawn)
     sweep = RobustnessSweep(model.decoder.parts, model.encoder.config)
     report: dict[str, Any] = {}
     for condition in conditions:
