@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lexivert.model import Lexivert, Reading
 
 _TEXTS_AT_ONCE = 2048
+_LARGEST_SEED = 2**63 - 1  # that torch's generators take
 _VECTORS_AT_ONCE = 64  # no more than a model reads in one go, so that the bar moves after each
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -70,20 +71,22 @@ def roundtrip(
     """Encode a text, read it back from the vector, and tell whether it is the same."""
     if not 0.0 < noise <= 1.0:
         raise LexivertError(f"--noise is {noise}; a cosine above 0 and up to 1 is needed")
+    if not 0 <= seed <= _LARGEST_SEED:
+        raise LexivertError(f"--seed is {seed}; a whole number from 0 to {_LARGEST_SEED} is needed")
     from rich.console import Console
 
     from lexivert.console import show_rebuild, verdict
+    from lexivert.display import show
     from lexivert.text.tokenizer import normalize
 
     loaded = _load(model, device, threads)
     with _one_line():
         vectors = loaded.encode([text])
         reading = loaded.read(_noisy(vectors, noise, seed), trace=trace)[0]
-    console = Console(highlight=False)
     if trace:
-        show_rebuild(console, loaded, reading)
-    console.print(reading.text, markup=False, soft_wrap=True)
-    console.print(verdict(reading, normalize(text)), markup=False, soft_wrap=True)
+        show_rebuild(Console(highlight=False), loaded, reading)
+    show(reading.text)
+    show(verdict(reading, normalize(text)))
 
 
 @app.command()
@@ -168,14 +171,12 @@ def neighbors(
     count: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
 ) -> None:
     """List the units whose codes are nearest to a word's, a phrase's or a text's."""
-    from rich.console import Console
-
-    from lexivert.console import neighbor_table
+    from lexivert.console import neighbor_table, show_table
 
     loaded = _load(model, device, threads)
     with _one_line():
         found = loaded.neighbors(text, count)
-    Console(highlight=False).print(neighbor_table(found))
+    show_table(neighbor_table(found))
 
 
 @app.command()
@@ -205,9 +206,8 @@ def mteb(
         raise LexivertError(f"{target} is no folder; name one for the results")
     with _needs_mteb():
         from lexivert.evaluation import mteb_tasks
-    from rich.console import Console
-
-    from lexivert.console import score_table
+    from lexivert.console import score_table, show_table
+    from lexivert.display import visible
 
     mteb_tasks.check_part(part)
     found = [*mteb_tasks.read_tasks(sts or []), *mteb_tasks.find_tasks(names)]
@@ -217,8 +217,8 @@ def mteb(
         scores.extend(mteb_tasks.evaluate(encoder, found, target, progress=sys.stderr.isatty()))
     finally:  # what is finished is written, and shown even if a later task stops the command
         if scores:
-            Console(highlight=False).print(score_table(scores))
-            typer.echo(f"results in {mteb_tasks.result_folder(encoder, target)}", err=True)
+            show_table(score_table(scores))
+            typer.echo(f"results in {visible(str(mteb_tasks.result_folder(encoder, target)))}", err=True)
 
 
 def main() -> None:
@@ -301,12 +301,9 @@ def _batches(texts: Iterator[_Segmented]) -> Iterator[list[_Segmented]]:
 
 def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | None) -> Iterator[_Segmented]:
     """Yield the texts that a vector can take; note the others in ``skipped``, or stop if that is None."""
-    from lexivert.text.tokenizer import normalize
-
     for line in lines:
         try:
-            text = normalize(line.text)
-            units = model.encoder.units_of(text)
+            text, units = model.encoder.written(line.text)
         except TooLongError as error:
             if skipped is None:
                 raise LexivertError(f"{line.where}: text {error}: split it or add --skip-long") from error

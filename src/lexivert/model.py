@@ -22,7 +22,7 @@ from lexivert.controller import model_folder, storage
 from lexivert.controller.controller import Controller
 from lexivert.controller.results import Step
 from lexivert.encoders.huggingface import is_local
-from lexivert.errors import LexivertError, RowError
+from lexivert.errors import LexivertError, RowError, TooLongError
 from lexivert.generation.hill_climbing import HillClimbing
 from lexivert.reading import Reader, Reading
 from lexivert.search.unit_index import UnitIndex
@@ -50,8 +50,9 @@ class Neighbor:
 class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     """Encoder and decoder of one trained model.
 
-    Texts may be given as any sequence of strings, vectors as an array or nested lists; a column of a pandas table
-    serves for either, and ``table["vector"] = list(model.encode(table["text"]))`` puts vectors into one.
+    Texts may be given as any sequence of strings, vectors as an array, a tensor or nested lists; a column of a table
+    (pandas, polars, pyarrow, datasets) serves for either, and in pandas ``table["vector"] =
+    list(model.encode(table["text"]))`` puts vectors into one.
 
     Args:
         encoder: text to vector.
@@ -167,7 +168,13 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         Raises:
             ValueError: it is no string, holds lone surrogates, or has more units than a vector is made for.
         """
-        return self.encoder.segmenter.surface(self.encoder.segment(arguments.check_texts([text]))[0])
+        return self.encoder.segmenter.surface(self._units(text))
+
+    def _units(self, text: str) -> list[int]:
+        try:
+            return self.encoder.written(arguments.check_text(text))[1]
+        except TooLongError as error:
+            raise ValueError(f"text {error}: split the text") from error
 
     def fits(self, text: str) -> bool:
         """Whether a vector can take a text; one of far too many characters is refused at once.
@@ -175,7 +182,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         Raises:
             ValueError: it is no string or holds lone surrogates.
         """
-        return self.encoder.fits(arguments.check_texts([text])[0])
+        return self.encoder.fits(arguments.check_text(text))
 
     def encode(self, texts: Sequence[str], *, progress: str = "") -> Vectors:
         """Vectors of texts, of unit length; their first S dimensions are the backbone's embedding, scaled.
@@ -295,10 +302,9 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         Raises:
             ValueError: ``k`` is no positive integer, the text is empty, or text or vector are not valid.
         """
-        if not isinstance(k, int | np.integer) or k < 1:
-            raise ValueError(f"k is {k}; ask for at least 1 neighbour, an integer")
+        k = arguments.check_count(k)
         text = query if isinstance(query, str) else self._text_of(query)
-        units = self.encoder.segment([text])[0]
+        units = self._units(text)
         if not units:
             raise ValueError("the text is empty; it has no neighbours")
         codes = F.normalize(self.encoder.codes[units].float().sum(dim=0, keepdim=True), dim=-1)
@@ -310,12 +316,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         ]
 
     def _text_of(self, query: npt.ArrayLike) -> str:
-        vector = np.asarray(query)
-        if vector.ndim != 1:
-            raise ValueError(
-                f"query has shape {vector.shape}; give a text, or one vector of shape ({self.embed_dim},)"
-            )
-        return self.decode(vector[None])[0]
+        return self.decode(arguments.check_query(query, self.embed_dim)[None])[0]
 
 
 @contextlib.contextmanager

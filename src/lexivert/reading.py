@@ -117,7 +117,7 @@ class Reader:
         if not isinstance(self.prefix, str):
             raise ValueError(f"prefix is of type {type(self.prefix).__name__}; give a string")  # noqa: TRY004
         try:
-            units = self.encoder.units_of(normalize(self.prefix))
+            units = self.encoder.written(self.prefix)[1]
         except ValueError as error:
             raise ValueError(f"prefix {str(error).removeprefix('text ')}") from error
         starts = [units[: len(units) - fewer] for fewer in range(min(_OPEN_ENDS, max(len(units) - 1, 0)) + 1)]

@@ -232,7 +232,7 @@ def _check_lengths(model: Lexivert, pairs: Iterable[Pair]) -> None:
     for pair in pairs:
         for text in (pair.first, pair.second):
             try:
-                model.encoder.units_of(normalize(text))
+                model.encoder.written(text)
             except TooLongError as error:
                 raise LexivertError(f"{pair.where}: sentence {error}: split it, or compare part prefix") from error
 
