@@ -1,4 +1,4 @@
-"""Arguments of the public calls, checked: texts, vectors, counts. Every mistake is one line that names its place."""
+"""Arguments of the public calls, checked: texts, vectors, banned words, counts. Every mistake is one line that names its place."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy.typing as npt
 import torch
 
 from lexivert.errors import RowError
+from lexivert.text.banned import letters_of
+from lexivert.text.tokenizer import normalize
 
 Vectors = npt.NDArray[np.float32]
 _LIKELY_COLUMNS = ("text", "sentence"), ("vector", "embedding")
@@ -23,6 +25,24 @@ def check_texts(texts: Any) -> list[str]:
         ValueError: it is one string, a table or mapping, has no order, or holds something else than strings.
     """
     return check_strings("texts", "text", texts, "strings")
+
+
+def check_banned(banned: Any) -> list[str]:
+    """Words and phrases as ``normalize`` leaves them.
+
+    Raises:
+        ValueError: ``banned`` is one string, a table, or no list.
+        RowError: an entry is no string, holds a lone surrogate, or nothing that is seen.
+    """
+    entries = []
+    for row, given in enumerate(check_strings("banned", "banned word", banned, "words and phrases")):
+        try:
+            entries.append(normalize(given))
+        except ValueError as error:
+            raise RowError("banned word", row, str(error).removeprefix("text ")) from error
+        if not letters_of(entries[-1]):
+            raise RowError("banned word", row, f"is {given!r:.40}, which holds nothing to be banned")
+    return entries
 
 
 def check_text(text: Any, name: str = "text") -> str:

@@ -26,6 +26,7 @@ from lexivert.errors import LexivertError, RowError, TooLongError
 from lexivert.generation.hill_climbing import HillClimbing
 from lexivert.reading import Reader, Reading
 from lexivert.search.unit_index import UnitIndex
+from lexivert.text.banned import Banned
 
 _TEXTS_AT_ONCE = 64
 
@@ -243,11 +244,13 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             scores: give back ``Reading``s, with what is known of each text, in place of strings.
             trace: the same, with every step of the rebuild.
             prefix: how every text is known to begin.
-            banned: single words that no text may contain, in any casing; each must be a word of some unit.
+            banned: words and phrases that no text may contain, in any casing and however they are spelled in units;
+                see ``text.banned.Banned``. What stands in their place is the likeliest that may.
 
         Raises:
-            ValueError: wrong shape, a prefix too long for a vector, or a banned word that is none.
-            RowError: a zero vector, or a number that is not finite; a ValueError with its ``row``.
+            ValueError: wrong shape, a prefix too long for a vector, or one that holds what is banned.
+            RowError: a zero vector, a number that is not finite, or a banned entry that is no text or too long to
+                occur in one; a ValueError with its ``row``.
         """
         readings = self.read(vectors, trace=trace, prefix=prefix, banned=banned)
         return readings if scores or trace else [reading.text for reading in readings]
@@ -280,15 +283,24 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         return [reading.text for reading in self._read(checked, prefix, banned)]
 
     def _read(self, vectors: Vectors, prefix: str, banned: Sequence[str], *, trace: bool = False) -> list[Reading]:
-        units = arguments.banned_units(banned, self.encoder.segmenter.lexicon)
-        decoder = self.decoder.without(units) if units else self.decoder
-        generator = self.generator.without(units) if units else self.generator
-        reader = Reader(self.encoder, decoder, generator, prefix)
+        reader = Reader(self.encoder, self.decoder, self.generator, prefix)
+        if entries := self._banned(banned):
+            reader = reader.without(Banned(entries, self.encoder.segmenter.lexicon, self.encoder.segmenter.detokenizer))
         reader.starts  # noqa: B018 says what is wrong with the prefix even where there is no vector
         readings: list[Reading] = []
         for start in range(0, len(vectors), _TEXTS_AT_ONCE):
             readings += reader.read(vectors[start : start + _TEXTS_AT_ONCE], trace=trace)
         return readings
+
+    def _banned(self, banned: Sequence[str]) -> list[str]:
+        """Words and phrases, checked; one that no text has room for would have no effect."""
+        entries = arguments.check_banned(banned)
+        for row, entry in enumerate(entries):
+            try:
+                self.encoder.units_of(entry)
+            except TooLongError as error:
+                raise RowError("banned word", row, f"{error}, so it is in no text anyway") from error
+        return entries
 
     def neighbors(self, query: str | npt.ArrayLike, k: int = 10) -> list[Neighbor]:
         """Units whose codes are nearest to a text's, or to those of the text that a vector holds.
