@@ -71,7 +71,7 @@ def test_a_table_is_refused_and_a_column_named(name):
 
 def test_tables_without_columns_are_tables():
     for empty in ({}, pd.DataFrame()):
-        with pytest.raises(ValueError, match="give one of its columns$"):
+        with pytest.raises(ValueError, match=r"give one of its columns$"):
             check_texts(empty)
     with pytest.raises(ValueError, match=r"such as texts\['train'\]"):
         check_texts(datasets.DatasetDict({"train": datasets.Dataset.from_dict(COLUMNS)}))

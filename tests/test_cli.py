@@ -110,7 +110,7 @@ def test_noise_proves_nothing(lexivert):
         assert err == f"error: --noise is {float(wrong)}; a cosine above 0 and up to 1 is needed\n"
 
 
-STRANGE = ["root:x:0:0:root:/root:/bin/bash", ":smile:", "[bold]a[/bold] [/] [link=b]c", "a" * 300, "\x1b[31ma\x07\u202eb"]
+STRANGE = [":x:0:", ":smile:", "[bold]a[/bold] [/] [link=b]c", "\x1b[31ma\x07\u202eb"]
 
 
 @pytest.mark.parametrize("text", STRANGE)

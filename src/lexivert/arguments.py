@@ -1,4 +1,4 @@
-"""Arguments of the public calls, checked: texts, vectors, banned words, counts. Every mistake is one line that names its place."""
+"""Arguments of the public calls, checked: texts, vectors, banned words. Every mistake is one line with its place."""
 
 from __future__ import annotations
 
@@ -73,10 +73,14 @@ def check_strings(name: str, one: str, values: Any, what: str) -> list[str]:
     refuse_table(name, values)
     if isinstance(values, set | frozenset) and name == "texts":
         raise ValueError(f"{name} is a {type(values).__name__}, which has no order; give a list of {what}")
-    values = values.to_pylist() if hasattr(values, "to_pylist") else values  # pyarrow's columns hold no Python strings
+    values = (
+        values.to_pylist() if hasattr(values, "to_pylist") else values
+    )  # pyarrow's columns hold no Python strings
     if not isinstance(values, Iterable) or isinstance(values, bytes | bytearray | memoryview):
         raise ValueError(f"{name} is of type {type(values).__name__}; give a list of {what}")  # noqa: TRY004
-    if isinstance(values, np.ndarray | torch.Tensor) and not values.ndim:  # one value, which only claims to be iterable
+    if (
+        isinstance(values, np.ndarray | torch.Tensor) and not values.ndim
+    ):  # one value, which only claims to be iterable
         raise ValueError(f"{name} is a single value; give a list of {what}")
     listed = list(values)
     for row, value in enumerate(listed):

@@ -1,4 +1,4 @@
-"""How users' texts are shown: as they are, and on a terminal with all that would steer it, or can't be seen, escaped."""
+"""How users' texts are shown: as they are; on a terminal, what would steer it or can't be seen is escaped."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
-import numpy as np
 import numpy.typing as npt
 import torch.nn.functional as F
 from huggingface_hub import ModelHubMixin, snapshot_download
@@ -285,7 +284,9 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     def _read(self, vectors: Vectors, prefix: str, banned: Sequence[str], *, trace: bool = False) -> list[Reading]:
         reader = Reader(self.encoder, self.decoder, self.generator, prefix)
         if entries := self._banned(banned):
-            reader = reader.without(Banned(entries, self.encoder.segmenter.lexicon, self.encoder.segmenter.detokenizer))
+            reader = reader.without(
+                Banned(entries, self.encoder.segmenter.lexicon, self.encoder.segmenter.detokenizer)
+            )
         reader.starts  # noqa: B018 says what is wrong with the prefix even where there is no vector
         readings: list[Reading] = []
         for start in range(0, len(vectors), _TEXTS_AT_ONCE):

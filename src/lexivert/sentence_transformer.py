@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, Self
 
 import torch
@@ -104,7 +105,7 @@ def _given_row(text: Any, place: int) -> int:
     sentence-transformers sorts texts by length and passes them on in batches, without their rows. So the list is
     looked up in the running call; called in another way, the place in the batch is the row.
     """
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None:
         given = frame.f_locals.get("inputs")
         if frame.f_code.co_name == "encode" and isinstance(frame.f_locals.get("self"), SentenceTransformer):

@@ -10,7 +10,15 @@ from lexivert.text.banned import Banned
 from lexivert.text.lexicon import CAP, FIRST_BYTE, RESERVED, Lexicon
 from lexivert.text.segmentation import Segmenter
 
-WORDS = ["the", "silent", "owl", "sat", "by", "river", *(f"w{'abcdefghij'[n // 10]}{'abcdefghij'[n % 10]}" for n in range(94))]
+WORDS = [
+    "the",
+    "silent",
+    "owl",
+    "sat",
+    "by",
+    "river",
+    *(f"w{'abcdefghij'[n // 10]}{'abcdefghij'[n % 10]}" for n in range(94)),
+]
 SPECIAL = ["##owl", ",", ";", "!", "by the river", "at the mill"]
 
 

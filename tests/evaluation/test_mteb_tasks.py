@@ -154,7 +154,10 @@ def test_titles_of_columns(tmp_path, title):
         (["score;one;two", "1;a;b"], " line 1: 1 columns; score, sentence and sentence are needed, tabs between"),
         (["1\ta\tb", "x\ta\tb"], " line 2: score 'x' is no number, such as 3.5"),
         (["score\ta\tb", "1,5\ta\tb"], " line 2: score '1,5' is no number, such as 3.5"),
-        *((["%s\ta\tb" % score, "1\ta\tb"], f" line 1: score {score!r} is no number, such as 3.5") for score in NO_NUMBERS),
+        *(
+            ([f"{score}\ta\tb", "1\ta\tb"], f" line 1: score {score!r} is no number, such as 3.5")
+            for score in NO_NUMBERS
+        ),
         (["nan\ta\tb", "1\ta\tb"], " line 1: score is nan; a finite number is needed"),
         (["1\ta\tb", "1_0\ta\tb"], " line 2: score '1_0' is no number, such as 3.5"),
         (["1\ta\tb", "nan\ta\tb"], " line 2: score is nan; a finite number is needed"),

@@ -104,9 +104,9 @@ class Encoder:
 
     def _check_characters(self, count: int, most: int) -> None:
         if count > most:
+            limit = self.config.code.max_units
             raise TooLongError(
-                f"has {count} characters, far too many for the {self.config.code.max_units} units that a vector holds "
-                "at most"
+                f"has {count} characters, far too many for the {limit} units that a vector holds at most"
             )
 
     def units_of(self, text: str) -> list[int]:

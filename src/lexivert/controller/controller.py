@@ -31,9 +31,7 @@ class Controller:
         LexivertError: ``controller.algorithm`` is not registered.
     """
 
-    def __init__(
-        self, parts: Parts, calibration: Calibration | None = None, banned: Banned | None = None
-    ) -> None:
+    def __init__(self, parts: Parts, calibration: Calibration | None = None, banned: Banned | None = None) -> None:
         self.parts = parts
         self.banned = banned
         self.replacement = Replacement(parts, banned) if banned else None

@@ -170,7 +170,7 @@ class Replacement:
             return False
         if any(choice.position in own.positions for own in occurrences):
             return False
-        return _alike_around(*(self._stretches(text) for text in (units, changed)), choice.position)
+        return _alike_around(self._stretches(units), self._stretches(changed), choice.position)
 
     def _stretches(self, units: Sequence[int]) -> list[Stretch]:
         """Stretches of a text that may have left out positions, with the positions of all of it."""

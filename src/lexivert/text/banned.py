@@ -133,7 +133,10 @@ class _Written:
         parts = [(letter, place) for place, sign in enumerate(self.text) for letter in _letters(sign)]
         self.letters = "".join(letter for letter, _ in parts)
         self._places = [place for _, place in parts]
-        self._edges = {*self._starts, *(start + len(own.text) for start, own in zip(self._starts, stretches, strict=True))}
+        self._edges = {
+            *self._starts,
+            *(start + len(own.text) for start, own in zip(self._starts, stretches, strict=True)),
+        }
 
     def has(self, entry: Entry, first: int) -> bool:
         """Whether an entry, whose letters begin at ``first``, occurs there."""
@@ -192,6 +195,5 @@ class _Written:
 
 
 def _is_letter(sign: str) -> bool:
-    """Whether a sign is part of a word: letters, digits and their marks, but those of Chinese and Japanese, which put
-    words together without white space."""
+    """Whether a sign is part of a longer word: a letter, digit or mark, but of no script that has no white space."""
     return (sign.isalnum() or unicodedata.category(sign)[0] == "M") and not is_cjk(sign)
