@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from common import given_file, one_line_errors
+from common import given_file, run_command
 from lexivert.artifacts import Paths, write_metrics
 from lexivert.text.lexicon import CAP, CONTROL, FIRST_BYTE, JOIN, SPACE, UPPER, Lexicon
 from lexivert.text.phrases import PhraseTrie, Place
@@ -175,5 +175,4 @@ def _class(surface: str) -> str:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        typer.run(main)
+    run_command(lambda: typer.run(main))

@@ -44,6 +44,13 @@ print(json.dumps({
 }))
 """
 
+LOADED = """
+import importlib, json, sys
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+print(json.dumps([name for name in sys.argv[1].split(",") if name in sys.modules]))
+"""
+
 HELP = """
 import sys
 from lexivert.cli import app
@@ -75,3 +82,9 @@ def test_no_module_loads_a_heavy_library():
 
 def test_help_loads_no_array_library():
     assert child(HELP).splitlines()[-1] == "loaded: []"
+
+
+def test_no_stage_loads_torch_before_it_runs():
+    names = [name for name in modules() if name.startswith("lexivert.stages.")]
+    assert {"lexivert.stages.selector", "lexivert.stages.evaluate", "lexivert.stages.export"} <= set(names)
+    assert json.loads(child(LOADED, "torch,faiss", *names)) == []

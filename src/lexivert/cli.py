@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from lexivert import commands
+from lexivert.display import visible
 from lexivert.errors import LexivertError, RowError, TooLongError
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from lexivert.model import Lexivert, Reading
 
 _TEXTS_AT_ONCE = 2048
-_LARGEST_SEED = 2**63 - 1  # that torch's generators take
+_MOST_SEED = 2**32 - 1  # as of params.yaml's, whose module takes longer to import than --help may take
+_MOST_THREADS = 1024
 _VECTORS_AT_ONCE = 64  # no more than a model reads in one go, so that the bar moves after each
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -33,7 +36,10 @@ Device = Annotated[
     typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute; as the model says if not given."),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="Threads to compute with; as many as cores if not given.")
+    int | None,
+    typer.Option(
+        "--threads", min=1, max=_MOST_THREADS, help="Threads to compute with; as many as cores if not given."
+    ),
 ]
 Input = Annotated[Path, typer.Argument(metavar="IN")]
 Output = Annotated[Path, typer.Argument(metavar="OUT")]
@@ -71,8 +77,8 @@ def roundtrip(
     """Encode a text, read it back from the vector, and tell whether it is the same."""
     if not 0.0 < noise <= 1.0:
         raise LexivertError(f"--noise is {noise}; a cosine above 0 and up to 1 is needed")
-    if not 0 <= seed <= _LARGEST_SEED:
-        raise LexivertError(f"--seed is {seed}; a whole number from 0 to {_LARGEST_SEED} is needed")
+    if not 0 <= seed <= _MOST_SEED:
+        raise LexivertError(f"--seed is {seed}; a number from 0 to {_MOST_SEED} is needed")
     from rich.console import Console
 
     from lexivert.console import show_rebuild, verdict
@@ -109,16 +115,19 @@ def encode(
     from lexivert import io
 
     io.check_input(source, io.TEXT_SUFFIXES)
-    io.check_output(target, io.VECTOR_SUFFIXES)
+    io.check_output(target, io.VECTOR_SUFFIXES, source)
     loaded = _load(model, device, threads)
     lines = _progress(io.read_texts(source, field), io.count_lines(source), "encode")
     skipped: list[int] = []
+    count = 0
     encoder = loaded.encoder
     fingerprint = loaded.fingerprint if target.suffix == ".parquet" else ""
     with io.vector_writer(target, loaded.embed_dim, fingerprint) as write:
         for part in _batches(_fitting(loaded, lines, skipped if skip_long else None)):
             vectors = encoder.encode_segmented([text.normalized for text in part], [text.units for text in part])
             write([text.number for text in part], vectors)
+            count += len(part)
+    typer.echo(visible(f"{count} vectors of width {loaded.embed_dim} written to {target}"), err=True)
     if skipped:
         numbers = ", ".join(map(str, skipped))
         typer.echo(f"left out, too long for a vector: {len(skipped)} texts, lines {numbers}", err=True)
@@ -144,7 +153,7 @@ def decode(
     from lexivert import io
 
     io.check_input(source, io.VECTOR_SUFFIXES)
-    io.check_output(target, io.TEXT_SUFFIXES)
+    io.check_output(target, io.TEXT_SUFFIXES, source)
     total = io.count_vectors(source)
     written_by = None if ignore_fingerprint else io.fingerprint_of(source)
     loaded = _load(model, device, threads)
@@ -207,7 +216,6 @@ def mteb(
     with _needs_mteb():
         from lexivert.evaluation import mteb_tasks
     from lexivert.console import score_table, show_table
-    from lexivert.display import visible
 
     mteb_tasks.check_part(part)
     found = [*mteb_tasks.read_tasks(sts or []), *mteb_tasks.find_tasks(names)]
@@ -223,13 +231,7 @@ def mteb(
 
 def main() -> None:
     """Run the command; a user's mistake ends it with one line on standard error and exit code 1."""
-    try:
-        app()
-    except LexivertError as error:
-        typer.echo(f"error: {error}", err=True)
-    except OSError as error:
-        typer.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
-    raise SystemExit(1)
+    raise SystemExit(commands.run(app))
 
 
 @contextlib.contextmanager
@@ -262,6 +264,12 @@ def _load(name: str, device: str | None, threads: int | None) -> Lexivert:
 
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").exists():
+        if not any((folder / part).exists() for part in ("dvc.yaml", "params.yaml", "models/index")):
+            where = "here" if name == "." else f"in {name}"
+            raise LexivertError(
+                f"no model {where}; use --model with a model's folder, its hub id, or a project folder after "
+                "`make reproduce`"
+            )
         return Lexivert.load(folder, device=device)
     return Lexivert.from_pretrained(name, device=device or "auto")
 

@@ -21,6 +21,7 @@ from lexivert.text.lexicon import WIKITEXT
 from lexivert.text.tokenizer import normalize
 from lexivert.text.wikitext import NOTATION
 
+_SURE = 0.5  # probability from which on a text that is not verified is written in WikiText's convention
 _OPEN_ENDS = 2  # last units of a known beginning that may be spelled otherwise
 
 
@@ -156,10 +157,13 @@ class Reader:
 
     def _reading(self, decoded: DecodeResult, row: int) -> Reading:
         segmenter = self.encoder.segmenter
+        units, scores = decoded.units[row], decoded.scores[row]
+        if units[:1] == [WIKITEXT] and not decoded.verified[row] and scores[0] < _SURE:
+            units, scores = units[1:], scores[1:]  # ordinary text, as long as nothing says otherwise
         return Reading(
-            text=segmenter.join(decoded.units[row]),
-            units=tuple(segmenter.surface(decoded.units[row])),
-            scores=tuple(decoded.scores[row]),
+            text=segmenter.join(units),
+            units=tuple(segmenter.surface(units)),
+            scores=tuple(scores),
             confidence=0.0 if decoded.confidence is None else float(decoded.confidence[row]),
             fit=max(min(float(decoded.fit[row]), 1.0), 0.0),
             verified=bool(decoded.verified[row]),

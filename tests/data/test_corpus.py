@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 
 import pyarrow.compute as pc
 import pytest
 
 from lexivert.artifacts import Paths
 from lexivert.data.corpus import (
+    EMBEDDED_SOURCES,
     SCHEMA,
     Document,
     build_corpus,
@@ -127,6 +129,7 @@ def four_books(embedded, tmp_path) -> Paths:
     paths = Paths(tmp_path)
     paths.gutenberg.mkdir(parents=True)
     paths.wordnet.symlink_to(embedded.wordnet.resolve())
+    paths.wikipedia.symlink_to(embedded.wikipedia.resolve())
     for name in ("blake-poems", "carroll-alice", "shakespeare-macbeth", "burgess-busterbrown"):
         shutil.copy(embedded.gutenberg / f"{name}.txt", paths.gutenberg)
     return paths
@@ -136,10 +139,12 @@ def test_embedded_documents(four_books):
     metrics = fetch(four_books, section("corpus"))  # nothing is missing, so nothing is downloaded
     assert metrics["gutenberg"]["files"] == 4
     documents = list(read_documents(four_books, section("corpus", max_documents=300)))
-    assert [document.source for document in documents].count("wordnet") == 300
+    counts = Counter(document.source for document in documents)
+    assert counts == {"poems": 1, "drama": 1, "novels": 2, "wikipedia": 106, "glosses": 300}
+    assert set(counts) < set(EMBEDDED_SOURCES)
     assert documents[0].doc_id == "gutenberg/blake-poems"
     table, _ = build_corpus(documents, section("corpus", valid_share=0.05, test_share=0.05), seed=42)
-    for source in ("gutenberg", "wordnet"):
+    for source in ("wikipedia", "glosses"):
         rows = table.filter(pc.equal(table["source"], source))
         assert set(rows["split"].to_pylist()) == {"train", "valid", "test"}
     by_document = {}

@@ -112,7 +112,7 @@ def test_sentences_are_compared_part_by_part(paths):
     artifacts.write_csv(paths.plots / "order_awareness.csv", table)
     section = sentences(paths)
     found, classes = (part.frame for part in of_kind(section, Table))
-    assert found.to_dict("index") == {"semantic prefix": retrieval}
+    assert found.to_dict("index") == {"semantic prefix": {"MRR": 0.5, "MAP": 0.25}}
     assert classes.loc["author of sentence, order part"].tolist() == [0.5, 0.4, 0.6, 0.2]
     probes, cosines = (figure.drawn[0][0] for figure in of_kind(section, Figures))
     assert {trace.name: list(trace.y) for trace in probes.data} == {"backbone": [0.6, 0.5], "order part": [1.0, 0.75]}
@@ -148,5 +148,5 @@ def test_collapse_and_curves(paths):
     (drawn,) = training(paths).parts
     assert [[(trace.name, list(trace.y)) for trace in plot.data] for plot, _ in drawn.drawn] == [
         [("contrastive", [2.0])],
-        [("infonce", [3.0, 2.0])],
+        [("InfoNCE", [3.0, 2.0])],
     ]

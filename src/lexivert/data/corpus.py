@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,18 @@ import pyarrow.parquet as pq
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import CorpusParams
-from lexivert.data.gutenberg import book_sentences, read_book
+from lexivert.data.gutenberg import GENRES, book_sentences, genre, read_book
 from lexivert.data.sentences import balance_quotes, limit_words, paragraphs, split_sentences
 from lexivert.data.sources import SPLITS
 from lexivert.data.splits import FEWEST_TO_SPLIT, DocumentSize, assign_splits
+from lexivert.data.wikipedia import page_sentences, read_pages
 from lexivert.data.wordnet import read_synsets
 from lexivert.errors import DamagedArtifactError, LexivertError
 from lexivert.text.wikitext import article_sentences, is_wikitext
 
 SCHEMA = pa.schema([("doc_id", pa.string()), ("source", pa.string()), ("split", pa.string()), ("text", pa.string())])
+EMBEDDED_SOURCES = (*GENRES, "wikipedia", "glosses")
+"""What the embedded texts are, in the order of tables; each is split on its own."""
 _CHUNK = 100_000
 
 
@@ -33,7 +37,7 @@ class Document:
 
     Attributes:
         doc_id: unique name.
-        source: where it comes from: gutenberg, wordnet, datasets or files.
+        source: where it comes from: one of ``EMBEDDED_SOURCES``, datasets or files.
         split: the split that its source put it in, or None.
         sentences: its sentences as they stand there, in order.
         is_cut: whether they were cut out of paragraphs, so that quotation marks may have lost their partners.
@@ -61,14 +65,16 @@ def read_documents(paths: Paths, params: CorpusParams) -> Iterator[Document]:
 
 
 def _embedded(paths: Paths, most: int) -> Iterator[Document]:
-    """Books and synsets; ``most`` limits each of the two sources, 0 for all."""
-    for number, path in enumerate(sorted(artifacts.require(paths.gutenberg).glob("*.txt"))):
-        if not most or number < most:
-            sentences = book_sentences(path.stem, read_book(path))
-            yield Document(f"gutenberg/{path.stem}", "gutenberg", None, sentences, is_cut=True)
-    for number, synset in enumerate(read_synsets(paths.wordnet)):
-        if not most or number < most:
-            yield Document(f"wordnet/{synset.name}", "wordnet", None, synset.sentences)
+    """Books, pages and synsets; ``most`` limits each of the three, 0 for all."""
+    limit = most or None
+    for path in islice(sorted(artifacts.require(paths.gutenberg).glob("*.txt")), limit):
+        sentences = book_sentences(path.stem, read_book(path))
+        yield Document(f"gutenberg/{path.stem}", genre(path.stem), None, sentences, is_cut=True)
+    for dump in sorted(artifacts.require(paths.wikipedia).glob("*.bz2")):
+        for page in islice(read_pages(dump), limit):
+            yield Document(f"wikipedia/{page.title}", "wikipedia", None, page_sentences(page.text), is_cut=True)
+    for synset in islice(read_synsets(paths.wordnet), limit):
+        yield Document(f"wordnet/{synset.name}", "glosses", None, synset.sentences)
 
 
 def _texts(paths: Paths, source: str) -> Iterator[Document]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from lexivert.text.lexicon import CAP, CONTROL, EOS, FIRST_BYTE, JOIN, RESERVED, SPACE, WIKITEXT, Lexicon
+from lexivert.text.lexicon import CAP, CONTROL, EOS, JOIN, RESERVED, SPACE, WIKITEXT, Lexicon
 from lexivert.text.lexicon import UPPER as UPPER_UNIT
 from lexivert.text.shapes import (
     AFTER_OPEN,
@@ -96,6 +96,8 @@ class Detokenizer:
 
     def __init__(self, lexicon: Lexicon) -> None:
         self._size = len(lexicon)
+        self._bytes = lexicon.bytes_of
+        self._special = frozenset(self._bytes).union(range(FIRST_LEXICAL))
         self._plain: list[str] = list(lexicon.surfaces)
         self._wikitext: list[str] = self._plain.copy()
         self._shapes: list[Shape] = [Shape(BLANK, AFTER_OPEN, OTHER)] * FIRST_LEXICAL  # never used
@@ -155,19 +157,19 @@ class Detokenizer:
         ]
 
     def _line(self, units: list[int], texts: list[str]) -> Line:
-        if min(units, default=0) >= FIRST_LEXICAL:
+        if self._special.isdisjoint(units):
             return Line([texts[unit] for unit in units], [self._shapes[unit] for unit in units], [0] * len(units))
         line = Line([], [], [])
         run = bytearray()
         link = case = 0
         for unit in units:
-            is_byte = FIRST_BYTE <= unit < FIRST_LEXICAL
-            if run and (unit >= FIRST_LEXICAL or (is_byte and link)):
+            string = self._bytes.get(unit)
+            if run and (link if string else unit >= FIRST_LEXICAL):
                 _end_run(line, run)
-            if is_byte:
+            if string:
                 if not run:
                     line.links.append(link)
-                run.append(unit - FIRST_BYTE)
+                run += string
             elif unit >= FIRST_LEXICAL:
                 text, token = _cased(texts[unit], self._shapes[unit], case)
                 line.texts.append(text)

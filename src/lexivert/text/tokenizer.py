@@ -59,16 +59,25 @@ def normalize(text: str) -> str:
         ValueError: the text contains a lone surrogate, which is no character and has no UTF-8 form.
     """
     if not text.isascii():
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            code = f"U+{ord(text[error.start]):04X}"
-            raise ValueError(
-                f"text holds the lone surrogate {code} at character {error.start}, which is not valid Unicode; "
-                "decode the source with errors='replace'"
-            ) from None
+        check_characters(text)
         text = unicodedata.normalize("NFC", _MANY_MARKS.sub(_in_order, text))
     return " ".join(text.split())
+
+
+def check_characters(text: str) -> None:
+    """Refuse lone surrogates, which the escapes of JSON can write but no file of UTF-8 can hold.
+
+    Raises:
+        ValueError: the text contains one.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        code = f"U+{ord(text[error.start]):04X}"
+        raise ValueError(
+            f"text holds the lone surrogate {code} at character {error.start}, which is not valid Unicode; "
+            "decode the source with errors='replace'"
+        ) from None
 
 
 def _in_order(marks: regex.Match[str]) -> str:
