@@ -1,9 +1,9 @@
 """Brings a project back to its last commit, however an experiment ended: ``python scripts/restore.py``.
 
 Params, locks and metrics come from git, data and models from DVC's cache; what is not in the cache is left for the
-next ``dvc repro``. Sources stay as they are. ``git restore params.yaml dvc.lock metrics && dvc checkout`` would not do:
-`dvc exp run` puts its changes into git's index, where a plain restore takes them from, and ended by a signal it
-leaves a stage that goes on and writes, and locks of a process that is gone.
+next ``dvc repro``. Sources stay as they are. A plain ``git restore … && dvc checkout`` would not do: `dvc exp run`
+puts its changes into git's index, where a plain restore takes them from, and ended by a signal it leaves a stage that
+goes on and writes, and locks of a process that is gone.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("params.yaml", "dvc.lock")
-"""Files that an experiment changes, in any folder; beside those below metrics/ and what its dvc.yaml keeps in git."""
+"""Files that an experiment changes, in any folder."""
 FOLDERS = ("metrics/", "experiments/losses.json")
+"""Where what it measures is kept in git."""
 SECONDS = 10
 """That a stage is given to end."""
 
@@ -71,7 +72,7 @@ def end_stages() -> None:
     """End what still runs of an experiment whose DVC is gone."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in stages():
-            print(f"ending process {process}, a stage that was still running")
+            sys.stdout.write(f"ending process {process}, a stage that was still running\n")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, number)
         deadline = time.monotonic() + SECONDS
@@ -101,15 +102,16 @@ def main() -> int:
         0, or 1 after an error, which is one line.
     """
     if busy := running("dvc"):
-        print(f"error: dvc is running here (process {busy[0]}); wait for it, or end it first", file=sys.stderr)
+        sys.stderr.write(f"error: dvc is running here (process {busy[0]}); wait for it, or end it first\n")
         return 1
     end_stages()
     try:
         restore_files()
     except subprocess.CalledProcessError as error:
-        print(f"error: git: {' '.join(error.stderr.split())}", file=sys.stderr)
+        sys.stderr.write(f"error: git: {' '.join(error.stderr.split())}\n")
         return 1
     (ROOT / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
+    sys.stdout.flush()
     checkout = [sys.executable, "-m", "dvc", "checkout", "--force", "--allow-missing"]
     return subprocess.run(checkout, cwd=ROOT, check=False).returncode  # noqa: S603
 

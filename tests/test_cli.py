@@ -112,6 +112,27 @@ def test_noise_proves_nothing(lexivert):
         assert err == f"error: --noise is {float(wrong)}; a cosine above 0 and up to 1 is needed\n"
 
 
+STRANGE = [":x:0:", ":smile:", "[bold]a[/bold] [/] [link=b]c", "\x1b[31ma\x07\u202eb"]
+
+
+@pytest.mark.parametrize("text", STRANGE)
+def test_a_users_text_is_shown_byte_for_byte(lexivert, text):
+    code, out, _ = lexivert("roundtrip", text, "--trace")
+    *steps, shown, verdict = out.split("\n")[:-1]
+    assert code == 0
+    assert shown == text
+    assert verdict.startswith("read back exactly")
+    assert steps[-1].endswith(text)
+    table = lexivert("neighbors", text, "-k", "1")[1]
+    assert len(table.splitlines()) == 2
+
+
+def test_on_a_terminal_what_would_steer_it_is_made_visible(lexivert, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    code, out, _ = lexivert("roundtrip", "\x1b[31m:smile:\x07 \u202eb")
+    assert (code, out.splitlines()[0]) == (0, r"\x1b[31m:smile:\x07 \u202eb")
+
+
 def test_an_empty_text(lexivert):
     code, out, _ = lexivert("roundtrip", "", "--trace")
     assert code == 0

@@ -119,8 +119,16 @@ raise SystemExit(commands.run(show))
 def printed(redirection: str, *arguments: str, **environment: str) -> tuple[int, str]:
     """Exit code and standard error of a command that prints, its output sent somewhere by the shell."""
     done = subprocess.run(
-        ["bash", "-c", f'"$@" {redirection}; echo "${{PIPESTATUS[0]}}" >&2', "bash", sys.executable, "-c", PRINT]
-        + list(arguments),
+        [
+            "bash",
+            "-c",
+            f'"$@" {redirection}; echo "${{PIPESTATUS[0]}}" >&2',
+            "",
+            sys.executable,
+            "-c",
+            PRINT,
+            *arguments,
+        ],
         env=os.environ | environment,
         capture_output=True,
         text=True,

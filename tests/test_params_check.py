@@ -68,8 +68,8 @@ def test_nothing_has_run_by_then(monkeypatch, tmp_path, capsys):
     options = ["--root", str(tmp_path), "--params", str(REPOSITORY / "params.yaml")]
     assert main(["code", "fetch", *options, "--overrides", str(tmp_path / "narrow.yaml")]) == 1
     assert capsys.readouterr().err == (
-        "error: params.yaml: code.embed_dim 300 leaves -84 dimensions beside the backbone's 384; the order part must be "
-        "even and at least 2 wide\n"
+        "error: params.yaml: code.embed_dim 300 leaves -84 dimensions beside the backbone's 384; the order part must "
+        "be even and at least 2 wide\n"
     )
     assert ran == []
     assert main(["code", "fetch", *options]) == 0

@@ -252,7 +252,7 @@ def target_of(path: Path) -> Path:
 
 
 def _set_modes(written: Path) -> None:
-    """Give a file, or all of a folder, the modes that plainly opened files have; some libraries write for one user."""
+    """Give a file, or all of a folder, the modes of plainly opened files; some libraries write for one user alone."""
     mask = os.umask(0o077)  # it can only be read by setting it
     os.umask(mask)
     for path in [written, *(written.rglob("*") if written.is_dir() else [])]:

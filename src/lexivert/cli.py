@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from lexivert import commands
+from lexivert.display import visible
 from lexivert.errors import LexivertError, RowError, TooLongError
 
 if TYPE_CHECKING:
@@ -81,17 +82,17 @@ def roundtrip(
     from rich.console import Console
 
     from lexivert.console import show_rebuild, verdict
+    from lexivert.display import show
     from lexivert.text.tokenizer import normalize
 
     loaded = _load(model, device, threads)
     with _one_line():
         vectors = loaded.encode([text])
         reading = loaded.read(_noisy(vectors, noise, seed), trace=trace)[0]
-    console = Console(highlight=False)
     if trace:
-        show_rebuild(console, loaded, reading)
-    console.print(reading.text, markup=False, soft_wrap=True)
-    console.print(verdict(reading, normalize(text)), markup=False, soft_wrap=True)
+        show_rebuild(Console(highlight=False), loaded, reading)
+    show(reading.text)
+    show(verdict(reading, normalize(text)))
 
 
 @app.command()
@@ -126,7 +127,7 @@ def encode(
             vectors = encoder.encode_segmented([text.normalized for text in part], [text.units for text in part])
             write([text.number for text in part], vectors)
             count += len(part)
-    typer.echo(f"{count} vectors of width {loaded.embed_dim} written to {target}", err=True)
+    typer.echo(visible(f"{count} vectors of width {loaded.embed_dim} written to {target}"), err=True)
     if skipped:
         numbers = ", ".join(map(str, skipped))
         typer.echo(f"left out, too long for a vector: {len(skipped)} texts, lines {numbers}", err=True)
@@ -179,14 +180,12 @@ def neighbors(
     count: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
 ) -> None:
     """List the units whose codes are nearest to a word's, a phrase's or a text's."""
-    from rich.console import Console
-
-    from lexivert.console import neighbor_table
+    from lexivert.console import neighbor_table, show_table
 
     loaded = _load(model, device, threads)
     with _one_line():
         found = loaded.neighbors(text, count)
-    Console(highlight=False).print(neighbor_table(found))
+    show_table(neighbor_table(found))
 
 
 @app.command()
@@ -216,9 +215,7 @@ def mteb(
         raise LexivertError(f"{target} is no folder; name one for the results")
     with _needs_mteb():
         from lexivert.evaluation import mteb_tasks
-    from rich.console import Console
-
-    from lexivert.console import score_table
+    from lexivert.console import score_table, show_table
 
     mteb_tasks.check_part(part)
     found = [*mteb_tasks.read_tasks(sts or []), *mteb_tasks.find_tasks(names)]
@@ -228,8 +225,8 @@ def mteb(
         scores.extend(mteb_tasks.evaluate(encoder, found, target, progress=sys.stderr.isatty()))
     finally:  # what is finished is written, and shown even if a later task stops the command
         if scores:
-            Console(highlight=False).print(score_table(scores))
-            typer.echo(f"results in {mteb_tasks.result_folder(encoder, target)}", err=True)
+            show_table(score_table(scores))
+            typer.echo(f"results in {visible(str(mteb_tasks.result_folder(encoder, target)))}", err=True)
 
 
 def main() -> None:
@@ -312,12 +309,9 @@ def _batches(texts: Iterator[_Segmented]) -> Iterator[list[_Segmented]]:
 
 def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | None) -> Iterator[_Segmented]:
     """Yield the texts that a vector can take; note the others in ``skipped``, or stop if that is None."""
-    from lexivert.text.tokenizer import normalize
-
     for line in lines:
         try:
-            text = normalize(line.text)
-            units = model.encoder.units_of(text)
+            text, units = model.encoder.written(line.text)
         except TooLongError as error:
             if skipped is None:
                 raise LexivertError(f"{line.where}: text {error}: split it or add --skip-long") from error

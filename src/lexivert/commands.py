@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from lexivert.display import visible
 from lexivert.errors import LexivertError
-
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def run(action: Callable[[], object], start: Path | None = None) -> int:
@@ -70,14 +68,9 @@ def project_around(start: Path) -> Path | None:
     return None
 
 
-def printable(text: str) -> str:
-    """A text as one line, its control characters as escapes."""
-    return _UNPRINTABLE.sub(lambda match: repr(match[0])[1:-1], text)
-
-
 def _failed(message: str) -> int:
     if sys.stderr is not None:
-        sys.stderr.write(f"error: {printable(message)}\n")
+        sys.stderr.write(f"error: {visible(message)}\n")
     return 1
 
 
@@ -93,6 +86,10 @@ class _Output:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal; a closed stream is none."""
+        return self._stream is not None and self._stream.isatty()
 
     def write(self, text: str) -> int:
         """Write as the stream does."""
@@ -117,8 +114,8 @@ class _Output:
         except UnicodeEncodeError as error:
             sign = error.object[error.start].encode("unicode_escape").decode()
             raise LexivertError(
-                f"standard output is {error.encoding}, which has no {sign}; set PYTHONIOENCODING=utf-8, or write to a "
-                "file"
+                f"standard output is {error.encoding}, which has no {sign}; set PYTHONIOENCODING=utf-8, or write to "
+                "a file"
             ) from error
         except BrokenPipeError as error:
             self._discard()
@@ -138,7 +135,7 @@ class _Output:
 @contextlib.contextmanager
 def _explained_output() -> Iterator[None]:
     real = sys.stdout
-    sys.stdout = cast(TextIO, _Output(real))
+    sys.stdout = cast("TextIO", _Output(real))
     try:
         yield
     finally:

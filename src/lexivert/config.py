@@ -82,8 +82,8 @@ class CorpusParams(Section):
     config: str
     """Configuration name of the dataset; empty for none."""
     files: Annotated[tuple[str, ...], _LIST]
-    """Names in ``folder``, with source ``files``: ``.txt`` (a document a file), ``.jsonl`` or ``.parquet`` (a document
-    a row); all that are there if empty."""
+    """Names in ``folder``, with source ``files``: ``.txt`` (a document a file), ``.jsonl`` or ``.parquet`` (a
+    document a row); all that are there if empty."""
     text_field: str
     """Column of the text in ``.jsonl``, ``.parquet`` and hub datasets."""
     valid_share: Share

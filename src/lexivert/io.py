@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lexivert import display
 from lexivert.artifacts import atomic_path, load_npy, target_of
 from lexivert.errors import LexivertError
 
@@ -307,7 +308,7 @@ def _is_fixed(kind: Any) -> bool:
 
 @contextlib.contextmanager
 def line_writer(path: Path) -> Iterator[WriteText]:
-    """Give a function that writes a line to a file, or to standard output."""
+    """Give a function that writes a line to a file, or to standard output as ``display.shown`` says."""
     if path == STANDARD:
         yield _line_to(sys.stdout)
         sys.stdout.flush()
@@ -318,6 +319,6 @@ def line_writer(path: Path) -> Iterator[WriteText]:
 
 def _line_to(file: TextIO) -> WriteText:
     def write(line: str) -> None:
-        file.write(f"{line}\n")
+        file.write(f"{display.shown(line, file)}\n")
 
     return write

@@ -46,6 +46,24 @@ def test_sentences_seen_in_train_leave_valid_and_test():
     assert metrics["split"]["valid"] == {"documents": 1, "sentences": 1, "words": 1}
 
 
+def test_quotes_are_mended_but_in_the_test_split():
+    cut = ['"It rains," he said.', '"Come in.', 'It is open."']
+    documents = [
+        Document("a", "s", "train", cut, is_cut=True),
+        Document("b", "s", "valid", ["He (once", "1 ) 2 (x"], is_cut=True),
+        Document("c", "s", "valid", ['" spaced .']),
+        Document("d", "s", "test", ['"Wait.', 'It is open."', 'it is "fine.', "(a"], is_cut=True),
+    ]
+    table, dropped = build_corpus(documents, section("corpus"), seed=0)
+    texts = {
+        split: table.filter(pc.equal(table["split"], split))["text"].to_pylist() for split in dropped | {"train": 0}
+    }
+    assert texts["train"] == ['"It rains," he said.', "Come in.", "It is open."]
+    assert texts["valid"] == ["He (once)", "1 ) 2 (x", '" spaced .']
+    assert texts["test"] == ['"Wait.', 'it is "fine.', "(a"]  # as they stand; what stands in train, mended, is gone
+    assert dropped == {"valid": 0, "test": 1}
+
+
 def document(number, text="", split=None):
     return Document(f"d{number}", "s", split, [text or f"Sentence of document {number}."])
 

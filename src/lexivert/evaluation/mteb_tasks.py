@@ -23,6 +23,7 @@ from mteb.abstasks.sts import AbsTaskSTS
 from mteb.models.abs_encoder import AbsEncoder
 from mteb.models.model_meta import ModelMeta, ScoringFunction
 
+from lexivert.arguments import check_texts
 from lexivert.errors import LexivertError, TooLongError
 from lexivert.evaluation.sts_files import Pair, read_pairs
 from lexivert.model import Lexivert
@@ -103,7 +104,7 @@ class PartEncoder(AbsEncoder):  # type: ignore[misc]  # mteb is untyped to mypy
         texts = [text for batch in inputs for text in batch["text"]]
         progress = task_metadata.name if show_progress_bar else ""
         try:
-            return self._encode(texts, progress)
+            return self._encode(check_texts(texts), progress)
         except ValueError as error:
             longer = "" if self.part == "prefix" else "; part prefix takes texts of any length"
             raise LexivertError(f"task {task_metadata.name}: {error}{longer}") from error
@@ -234,14 +235,15 @@ class _Results(mteb.ResultCache):  # type: ignore[misc]
     def get_task_result_path(self, *arguments: Any, **options: Any) -> Path:
         """Where mteb writes the results of a task."""
         path: Path = super().get_task_result_path(*arguments, **options)
-        return self.cache_path / path.relative_to(self.cache_path / "results")
+        folder = Path(self.cache_path)
+        return folder / path.relative_to(folder / "results")
 
 
 def _check_lengths(model: Lexivert, pairs: Iterable[Pair]) -> None:
     for pair in pairs:
         for text in (pair.first, pair.second):
             try:
-                model.encoder.units_of(normalize(text))
+                model.encoder.written(text)
             except TooLongError as error:
                 raise LexivertError(f"{pair.where}: sentence {error}: split it, or compare part prefix") from error
 

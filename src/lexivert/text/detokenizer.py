@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from lexivert.text.lexicon import CAP, EOS, JOIN, RESERVED, SPACE, WIKITEXT, Lexicon
+from lexivert.text.lexicon import CAP, CONTROL, EOS, JOIN, RESERVED, SPACE, WIKITEXT, Lexicon
 from lexivert.text.lexicon import UPPER as UPPER_UNIT
 from lexivert.text.shapes import (
     AFTER_OPEN,
@@ -20,7 +21,7 @@ from lexivert.text.shapes import (
     shape_of_piece,
 )
 from lexivert.text.spacing import AFTER, OWN, SPACED, Line, PlainSpacing
-from lexivert.text.wikitext import join_wikitext, wikitext_text
+from lexivert.text.wikitext import WikitextSpacing, join_wikitext, wikitext_text
 
 FIRST_LEXICAL = len(RESERVED)
 CONTINUES = "##"
@@ -68,6 +69,20 @@ def join_plain(line: Line) -> str:
 def plain_text(tokens: list[str]) -> str:
     """Write the tokens of one unit as ordinary prose."""
     return join_plain(Line(tokens, [shape(token) for token in tokens], [0] * len(tokens)))
+
+
+class Stretch(NamedTuple):
+    """What one unit, or a run of bytes, writes.
+
+    Attributes:
+        text: in ordinary spelling.
+        spaced: whether white space stands before it.
+        positions: of its units, those that set its case or spacing left out.
+    """
+
+    text: str
+    spaced: bool
+    positions: tuple[int, ...]
 
 
 class Detokenizer:
@@ -122,6 +137,25 @@ class Detokenizer:
             return join_wikitext(self._line(units, self._wikitext))
         return join_plain(self._line(units, self._plain))
 
+    def stretches(self, units: Sequence[int]) -> list[Stretch]:
+        """A text of units by the stretches that it is written in; ordinary text is their texts and white space.
+
+        Text in WikiText's convention is given in ordinary spelling, ``red-tipped`` for ``red @-@ tipped``.
+        """
+        written = list(units[: units.index(EOS)] if EOS in units else units)
+        owners: dict[int, list[int]] = {}
+        for position, unit in enumerate(written):
+            if unit >= len(CONTROL):
+                number = len(self._line(written[: position + 1], self._plain).texts) - 1
+                owners.setdefault(number, []).append(position)
+        line = self._line(written, self._plain)
+        spacing = WikitextSpacing() if written[:1] == [WIKITEXT] else PlainSpacing()
+        spaced = _spaced(line, spacing)
+        return [
+            Stretch(text, own, tuple(owners[number]))
+            for number, (text, own) in enumerate(zip(line.texts, spaced, strict=True))
+        ]
+
     def _line(self, units: list[int], texts: list[str]) -> Line:
         if self._special.isdisjoint(units):
             return Line([texts[unit] for unit in units], [self._shapes[unit] for unit in units], [0] * len(units))
@@ -148,6 +182,15 @@ class Detokenizer:
         if run:
             _end_run(line, run)
         return line
+
+
+def _spaced(line: Line, spacing: PlainSpacing | WikitextSpacing) -> Iterator[bool]:
+    """Whether white space stands before each stretch."""
+    for place, (token, link) in enumerate(zip(line.shapes, line.links, strict=True)):
+        following = line.following(place)
+        spaced = place > 0 and (link == SPACE if link else spacing.wants_space(token, following))
+        spacing.advance(token, spaced, following)
+        yield spaced
 
 
 def _end_run(line: Line, run: bytearray) -> None:

@@ -74,6 +74,11 @@ class Segmenter:
         self._plain_chunks: dict[str, _Chunk] = {}
         self._wikitext_chunks: dict[str, _Chunk] = {}
 
+    @property
+    def detokenizer(self) -> Detokenizer:
+        """What writes units as text."""
+        return self._detokenizer
+
     def segment(self, text: str) -> list[int]:
         """Return the unit ids of a text; EOS is not among them.
 
