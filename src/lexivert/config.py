@@ -36,8 +36,6 @@ STEP_UNIT = 10
 TensOfSteps = Annotated[int, Field(ge=STEP_UNIT, le=MOST, multiple_of=STEP_UNIT)]
 MODEL_FILE = "config.json"
 """File of ``ModelConfig`` in the folder of unit codes."""
-
-
 LANGUAGES = (
     *("ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fil", "fr", "he", "hi", "hu", "id"),
     *("is", "it", "ja", "ko", "lt", "lv", "mk", "ms", "nb", "nl", "pl", "pt", "ro", "ru", "sh", "sk", "sl", "sv"),
@@ -46,13 +44,13 @@ LANGUAGES = (
 """Languages that there are word lists of."""
 
 
-def _listed(language: str) -> str:
+def _with_word_list(language: str) -> str:
     if language not in LANGUAGES:
         raise ValueError(f"a language with a word list is one of {' '.join(LANGUAGES)}")
     return language
 
 
-Language = Annotated[str, pydantic.AfterValidator(_listed)]
+Language = Annotated[str, pydantic.AfterValidator(_with_word_list)]
 
 
 def _listed(value: Any) -> Any:
