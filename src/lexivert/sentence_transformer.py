@@ -9,17 +9,20 @@ the model from the module: ``SentenceTransformer(modules=[LexivertModule(folder)
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, Self
 
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import InputModule
 
+from lexivert import arguments
 from lexivert.codes.encoder import Encoder
 from lexivert.controller import model_folder
-from lexivert.errors import LexivertError
+from lexivert.errors import LexivertError, RowError, TooLongError
 from lexivert.model import Lexivert
 
 
@@ -44,12 +47,28 @@ class LexivertModule(InputModule):  # type: ignore[misc]  # sentence-transformer
         self.encoder = read(self.folder, device)
 
     def preprocess(self, inputs: Sequence[str], prompt: str | None = None, **_: Any) -> dict[str, Any]:
-        """Pass texts on; the encoder segments them itself."""
-        return {"texts": [(prompt or "") + text for text in inputs]}
+        """Pass texts on, each after the prompt; the encoder segments them itself.
+
+        Raises:
+            RowError: a text is no string, or can't be encoded; its row is that in what ``encode`` was given.
+        """
+        texts, units = [], []
+        for place, text in enumerate(inputs):
+            try:
+                arguments.refuse_table("text", text)
+                written = self.encoder.written((prompt or "") + arguments.check_text(text))
+            except TooLongError as error:
+                raise RowError("text", _given_row(text, place), f"{error}: split the text") from error
+            except ValueError as error:
+                reason = str(error).removeprefix("text ")
+                raise RowError("text", _given_row(text, place), reason) from error
+            texts.append(written[0])
+            units.append(written[1])
+        return {"texts": texts, "units": units}
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Add ``sentence_embedding``. Shape: (B, D) float32."""
-        vectors = torch.from_numpy(self.encoder.encode(features["texts"]))
+        vectors = torch.from_numpy(self.encoder.encode_segmented(features["texts"], features["units"]))
         return {**features, "sentence_embedding": vectors}
 
     def get_embedding_dimension(self) -> int:
@@ -78,6 +97,22 @@ class LexivertModule(InputModule):  # type: ignore[misc]  # sentence-transformer
         if folder is None:
             raise LexivertError(f"{model_name_or_path} has no folder {subfolder!r}; save the model again")
         return cls(folder)
+
+
+def _given_row(text: Any, place: int) -> int:
+    """Row of a text in what ``SentenceTransformer.encode`` was given, where this module is called from there.
+
+    sentence-transformers sorts texts by length and passes them on in batches, without their rows. So the list is
+    looked up in the running call; called in another way, the place in the batch is the row.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        given = frame.f_locals.get("inputs")
+        if frame.f_code.co_name == "encode" and isinstance(frame.f_locals.get("self"), SentenceTransformer):
+            rows = (row for row, own in enumerate(given) if own is text) if isinstance(given, list) else iter(())
+            return next(rows, place)
+        frame = frame.f_back
+    return place
 
 
 def export(source: Path, folder: Path) -> None:

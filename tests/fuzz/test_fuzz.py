@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from functools import cache, partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from fuzz.trial import faults
 from lexivert import Lexivert
 
 SEED = int(os.environ.get("FUZZ_SEED", "14"))
-INPUTS = int(os.environ.get("FUZZ_INPUTS", "200"))
+INPUTS = int(os.environ.get("FUZZ_INPUTS", "60"))
 SHARES = {"api": 0.4, "params": 0.345, "command": 0.25, "process": 0.005}
 """Of all inputs."""
 BLOCKS = max(INPUTS // 1000, 1)
@@ -30,7 +31,7 @@ def numbers(part: str, block: int) -> range:
     only, _, number = os.environ.get("FUZZ_ONLY", "").partition(":")
     if only:
         return range(int(number), int(number) + 1) if only == part and block == 0 else range(0)
-    count = round(INPUTS * SHARES[part])
+    count = math.ceil(INPUTS * SHARES[part])
     return range(count * block // BLOCKS, count * (block + 1) // BLOCKS)
 
 

@@ -78,6 +78,7 @@ def test_nothing_half_written_stays(project):
 CHANGES = {
     "corpus.valid_share": {"corpus"},
     "vocab.min_count.ngram": {"vocab"},
+    "vocab.languages": {"fetch", "vocab"},
     "lexical_maps.max_synonyms": {"lexical_maps"},
     "backbone.pooling": {"features", "index", "token_space"},
     "backbone.device": {"features", "token_head", "index", "selector", "controller", "token_space"},
@@ -114,10 +115,29 @@ def test_changed_params_are_seen_by_the_stages_that_declare_them(project):
         assert changed(repo) == {"selector", "controller", "token_space"}
 
 
+def test_an_edited_added_or_removed_text_of_the_users_is_seen(project):
+    from dvc.repo import Repo
+
+    folder = project.root / "texts"
+    file, new = folder / "document_00.txt", folder / "new.txt"
+    former = file.read_text(encoding="utf-8")
+    changes = (lambda: file.write_text(former.replace("the", "a", 1), encoding="utf-8"), new.touch, file.unlink)
+    for change in changes:
+        change()
+        try:
+            with Repo(str(project.root)) as repo:
+                assert changed(repo) == {"fetch"}
+        finally:
+            file.write_text(former, encoding="utf-8")
+            new.unlink(missing_ok=True)
+    with Repo(str(project.root)) as repo:
+        assert changed(repo) == set()
+
+
 def test_a_rule_of_the_decoding_loops_runs_no_training(project, repo):
     project.change(controller__easy_first__rounds=23)
     assert ran(project.repro("controller")) == ["controller"]
-    expected = {"controller", "evaluate", "robustness", "collapse", "export", "report"}
+    expected = {"controller", "evaluate", "robustness", "collapse", "export", "headline", "report"}
     assert behind(repo, {"controller"}) == expected
 
 
@@ -126,7 +146,7 @@ def test_a_rule_of_the_decoding_loops_runs_no_training(project, repo):
     [
         ("token_head", {"code", "fetch", "corpus", "vocab", "lexical_maps", "features"}),
         ("selector", {"index", "token_head", "token_space", "sentence_space"}),
-        ("evaluate", set(STAGES) - {"evaluate", "report"}),
+        ("evaluate", set(STAGES) - {"evaluate", "headline", "report"}),
     ],
 )
 def test_what_depends_on_a_stage(repo, stage, skipped):

@@ -258,7 +258,7 @@ def begin_with_similarity(selector: Selector, space: UnitEmbeddings) -> None:
 
     Prefix and unit features are of one space, so a random projection of both keeps their cosines (Johnson &
     Lindenstrauss 1984), and ``gelu(x) - gelu(-x) = x`` makes two layers linear. Begun from 0 instead, the phase
-    needs half as many steps again.
+    needs twice as many steps.
 
     Args:
         selector: untrained; changed in place.

@@ -6,11 +6,10 @@ import argparse
 import importlib
 import logging
 import pkgutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lexivert import plugins, stages
+from lexivert import commands, plugins, stages
 from lexivert.artifacts import Paths
 from lexivert.config import load_params
 from lexivert.errors import LexivertError
@@ -30,19 +29,28 @@ def run_stages(names: Sequence[str], root: Path, params: Path, overrides: Path |
     Raises:
         LexivertError: there is no such stage, the params are wrong, a plug-in fails, or what a stage says.
     """
-    unknown = [name for name in names if name not in STAGES]
-    if unknown:
-        raise LexivertError(f"there is no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
+    check_names(names)
     numbers = load_params(params, overrides)
     plugins.load(numbers.plugins)
     for name in names:
         importlib.import_module(f"lexivert.stages.{name}").run(Paths(root), numbers)
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Refuse what is no stage.
+
+    Raises:
+        LexivertError: there is no such stage.
+    """
+    unknown = [name for name in names if name not in STAGES]
+    if unknown:
+        raise LexivertError(f"there is no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run stages as a command.
 
-    A ``LexivertError`` is one line on standard error, without a traceback; anything else is a defect of ours and
+    What a user can mend is one line on standard error, without a traceback; anything else is a defect of ours and
     keeps its traceback.
 
     Returns:
@@ -56,12 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("lexivert").setLevel(logging.INFO)
-    try:
-        run_stages(given.names, given.root, given.params, given.overrides)
-    except LexivertError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    return 0
+    return commands.run(lambda: _run(given.names, given.root, given.params, given.overrides))
+
+
+def _run(names: Sequence[str], root: Path, params: Path, overrides: Path | None) -> None:
+    """As ``run_stages``, after a look at all params: no stage begins with what a later one could only refuse."""
+    from lexivert.params_check import check_params  # with torch, which --help does not need
+
+    check_names(names)
+    numbers = load_params(params, overrides)
+    plugins.load(numbers.plugins)
+    check_params(numbers)
+    run_stages(names, root, params, overrides)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ def run(paths: Paths, params: Params) -> None:
     from lexivert.text.lexicon import Lexicon, unit_text
 
     lexicon, budget = Lexicon.load(paths.vocab), params.features.tokens_per_batch
-    corpus = artifacts.read_parquet(paths.corpus, ["split", "text"])
-    rows = choose_sentences(corpus["split"].to_pylist(), params.features.max_train_sentences, params.seed)
+    corpus = artifacts.read_parquet(paths.corpus, ["split", "source", "text"])
+    splits, sources = corpus["split"].to_pylist(), corpus["source"].to_pylist()
+    rows = choose_sentences(splits, sources, params.features.max_train_sentences, params.seed)
     encoder = load_encoder(params.backbone)
     checkpoints = paths.checkpoints / "features"
 

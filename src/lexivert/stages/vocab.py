@@ -1,4 +1,4 @@
-"""Stage ``vocab``: training sentences to the lexicon, and the corpus written in its units."""
+"""Stage ``vocab``: training sentences and word lists to the lexicon, and the corpus written in its units."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from lexivert.artifacts import Paths, read_parquet, write_metrics
 from lexivert.config import Params
 from lexivert.data.sources import SPLITS
+from lexivert.data.word_lists import read_word_lists
 from lexivert.errors import LexivertError
 from lexivert.text.vocabulary import build_lexicon, lexicon_metrics, segment_texts
 
@@ -21,7 +22,8 @@ def run(paths: Paths, params: Params) -> None:
     texts = {split: [sentences[row] for row in rows[split].tolist()] for split in SPLITS}
     if not texts["train"]:
         raise LexivertError(f"{paths.corpus} holds no training sentence; check section corpus of the params")
-    lexicon, train = build_lexicon(texts["train"], params.vocab)
+    lists = read_word_lists(paths, params.vocab.languages)
+    lexicon, train = build_lexicon(texts["train"], params.vocab, lists)
     segments = {"train": train}
     for split in SPLITS[1:]:
         segments[split] = segment_texts(lexicon, texts[split], f"segmenting {split}")

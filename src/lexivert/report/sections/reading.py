@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from lexivert.artifacts import Paths
 from lexivert.evaluation.decoders import label_of
@@ -12,6 +12,9 @@ from lexivert.evaluation.round_trip import DECODERS_TRIED, GENERATORS_TRIED
 from lexivert.report import figures
 from lexivert.report.page import Cards, Figures, Heading, Part, Section, Table
 from lexivert.report.tables import columns, layout, read_metrics, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _KINDS = ("clean", "noisy")
 SCORES = {
@@ -74,7 +77,20 @@ def _decoders(report: Mapping[str, Any], paths: Paths) -> list[Part]:
         series = columns(lengths, labels)
         plot = figures.lines(words, series, "words in the text", _SHARE, banded=_CONTROLLER)
         drawn.append((plot, f"Exact match by length, {kind} vectors."))
-    return [Table(layout(rows, SCORES, "decoder, vector")), Figures(drawn)]
+    return [Table(layout(rows, SCORES, "decoder, vector")), Table(_by_source(report, names)), Figures(drawn)]
+
+
+def _by_source(report: Mapping[str, Any], names: Sequence[str]) -> pd.DataFrame:
+    """Exact match by where the texts come from."""
+    rows = {
+        f"{label_of(name)}, {kind}": {
+            source: scores["exact_match"] for source, scores in report[kind][name]["source"].items()
+        }
+        for kind in _KINDS
+        for name in names
+    }
+    sources = {source: source for source in next(iter(rows.values()))}
+    return layout(rows, sources, "exact match by source")
 
 
 def _robustness(paths: Paths) -> list[Part]:

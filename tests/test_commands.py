@@ -1,0 +1,191 @@
+"""How commands begin and end: the project's own code, standard output of all kinds, one line an error."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lexivert import commands
+from lexivert.errors import LexivertError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SOURCES = REPOSITORY / "src"
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copied checkout, as far as it decides whose code runs."""
+    root = tmp_path / "copy"
+    shutil.copytree(SOURCES / "lexivert", root / "src" / "lexivert", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("params.yaml", "dvc.yaml", "requirements.lock"):
+        shutil.copyfile(REPOSITORY / name, root / name)
+    for folder in ("benchmarks", "experiments", "scripts"):
+        shutil.copytree(REPOSITORY / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+def started(folder, sources, *arguments):
+    """Exit code and standard error of a Python process in a folder, with the package of some sources."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(sources)},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.returncode, done.stderr
+
+
+def refused(root):
+    there = SOURCES / "lexivert"
+    return f"error: {root} is a Lexivert project, but the code that runs is that of {there}; "
+
+
+COMMANDS = {
+    "stage": ("-m", "lexivert.stages", "code"),
+    "command": ("-c", "from lexivert.cli import main; main()", "--version"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize("below", [".", "experiments", "src/lexivert/codes"])
+def test_another_folders_code_is_refused_anywhere_in_a_checkout(copied, command, below):
+    code, err = started(copied / below, SOURCES, *command)
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith(refused(copied))
+    assert not (copied / "build").exists()
+
+
+def test_a_checkouts_own_code_runs_whatever_it_was_reached_by(copied, tmp_path):
+    assert started(copied, copied / "src", *COMMANDS["command"]) == (0, "")
+    (tmp_path / "link").symlink_to(copied)
+    assert started(tmp_path / "link", copied / "src", *COMMANDS["command"]) == (0, "")
+    assert started(copied, tmp_path / "link" / "src", *COMMANDS["command"]) == (0, "")
+
+
+def test_outside_of_a_checkout_every_package_is_fine(tmp_path):
+    (tmp_path / "params.yaml").touch()  # a project folder without sources of its own
+    assert started(tmp_path, SOURCES, *COMMANDS["command"]) == (0, "")
+
+
+def test_a_script_runs_the_code_that_it_lies_beside_wherever_it_is_started(copied, tmp_path):
+    code, err = started(tmp_path, SOURCES, copied / "scripts" / "show_results.py")
+    assert (code, err.count("\n")) == (1, 1), err
+    assert err.startswith(refused(copied))
+
+
+NO_COMMANDS = {
+    "benchmarks/against.py",  # what speed.py starts, on another release
+    "scripts/restore.py",  # needs none of the package
+    "scripts/write_lock.py",
+}
+
+
+def test_every_script_is_run_as_a_command():
+    """By its last block; one that imports the package and is a command, or that none of the others imports."""
+    scripts = [
+        path for folder in ("benchmarks", "experiments", "scripts") for path in (REPOSITORY / folder).glob("*.py")
+    ]
+    run = {}
+    for path in scripts:
+        last = ast.parse(path.read_text(encoding="utf-8")).body[-1]
+        if isinstance(last, ast.If):
+            run[path.relative_to(REPOSITORY).as_posix()] = ast.unparse(last)
+    assert len(run) > 12
+    assert {
+        name for name, block in run.items() if not re.search(r"run_command\(|commands\.run\(", block)
+    } == NO_COMMANDS
+
+
+PRINT = """
+import sys
+from lexivert import commands
+def show():
+    for number in range(int(sys.argv[1])):
+        print(sys.argv[2])
+raise SystemExit(commands.run(show))
+"""
+
+
+def printed(redirection: str, *arguments: str, **environment: str) -> tuple[int, str]:
+    """Exit code and standard error of a command that prints, its output sent somewhere by the shell."""
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            f'"$@" {redirection}; echo "${{PIPESTATUS[0]}}" >&2',
+            "",
+            sys.executable,
+            "-c",
+            PRINT,
+            *arguments,
+        ],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *lines, status = done.stderr.splitlines()
+    return int(status), "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("redirection", "count", "message"),
+    [
+        ("| true", "100000", "standard output was closed before everything was written"),
+        ("| head -n 1", "100000", "standard output was closed before everything was written"),
+        (">&-", "1", "standard output is closed; write to a file instead"),
+        pytest.param(
+            ">/dev/full",
+            "1",
+            "standard output: No space left on device",
+            marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full"),
+        ),
+    ],
+)
+def test_output_that_takes_nothing_is_one_line(redirection, count, message):
+    assert printed(redirection, count, "word") == (1, f"error: {message}")
+
+
+def test_nothing_to_write_needs_no_output():
+    for redirection in (">&-", "2>&- >&-", "<&- >&-"):
+        assert printed(redirection, "0", "")[0] == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_an_encoding_without_a_character_is_one_line(encoding):
+    code, err = printed("", "1", "Emma saw ☃", PYTHONIOENCODING=encoding)
+    assert code == 1
+    assert err.count("\n") == 0
+    assert "which has no \\u2603; set PYTHONIOENCODING=utf-8" in err
+    assert printed("", "1", "Emma", PYTHONIOENCODING=encoding) == (0, "")
+
+
+def test_a_message_is_one_line_whatever_is_in_it(capsys):
+    def fail():
+        raise LexivertError("a\nb\x1b[31m\u2028c")
+
+    assert commands.run(fail) == 1
+    assert capsys.readouterr().err == "error: a\\nb\\x1b[31m\\u2028c\n"
+
+
+def test_files_are_named(capsys, tmp_path):
+    assert commands.run((tmp_path / "gone").read_text) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path / 'gone'}: No such file or directory\n"
+
+
+def test_a_defect_passes():
+    def fail():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        commands.run(fail)
