@@ -133,6 +133,13 @@ def test_on_a_terminal_what_would_steer_it_is_made_visible(lexivert, monkeypatch
     assert (code, out.splitlines()[0]) == (0, r"\x1b[31m:smile:\x07 \u202eb")
 
 
+def test_read_texts_are_visible_on_a_terminal_and_bytes_in_a_pipe(lexivert, tmp_path, monkeypatch):
+    assert lexivert("encode", "-", tmp_path / "v.npy", stdin="\x1b[31ma\x07\n")[0] == 0
+    assert lexivert("decode", tmp_path / "v.npy", "-")[:2] == (0, "\x1b[31ma\x07\n")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert lexivert("decode", tmp_path / "v.npy", "-")[:2] == (0, "\\x1b[31ma\\x07\n")
+
+
 def test_an_empty_text(lexivert):
     code, out, _ = lexivert("roundtrip", "", "--trace")
     assert code == 0
