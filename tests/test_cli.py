@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -27,24 +26,6 @@ TEXTS = [
     "Emma saw ☃ and 🙂…",
     "Alice bought a red lamp.",
 ]
-
-
-@pytest.fixture
-def lexivert(tiny_project, monkeypatch, capsys):
-    """Runs a command line; gives exit code, standard output and standard error."""
-
-    def run(*arguments, stdin=None, model=True):
-        where = ["--model", str(tiny_project)] if model else []
-        monkeypatch.setattr(sys, "argv", ["lexivert", *map(str, arguments), *where])
-        if stdin is not None:
-            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return caught.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture
