@@ -22,7 +22,7 @@ export PIP_NO_INPUT := 1
 unexport PYTHONPATH VIRTUAL_ENV
 
 .DELETE_ON_ERROR:
-.PHONY: moved help install quick reproduce diff restore test lint docs docs-check format lock clean distclean
+.PHONY: moved help install quick reproduce diff restore test fuzz lint docs docs-check format lock clean distclean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -70,6 +70,9 @@ restore: $(STAMP) ## go back to the last commit's params, metrics, data and mode
 
 test: lint $(PLOTS_PAGE) ## lint, then run all tests
 	$(BIN)/python -m pytest
+
+fuzz: $(STAMP) ## try 10,000 seeded inputs on API, command line and params; FUZZ_SEED=N for others
+	FUZZ_INPUTS=10000 $(BIN)/python -m pytest tests/fuzz
 
 lint: $(STAMP) ## style, types and layers
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lexivert.data.corpus import EMBEDDED_SOURCES
 from lexivert.evaluation.decoders import label_of
 from lexivert.evaluation.neighbours import PHRASE_TAGS, TAGS
 from lexivert.evaluation.robustness import ALL_DECODERS, LIMITS, condition_label
@@ -59,6 +60,7 @@ def test_used_terms_are_listed_once_in_one_order():
         *TAGS,
         *PHRASE_TAGS,
         *COUNTED_KINDS,
+        *EMBEDDED_SOURCES,
         *map(condition_label, ("width_192", "cosine_0.7-storage_int8", "length_48", "storage_sign")),
     ],
 )

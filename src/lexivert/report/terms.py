@@ -17,6 +17,16 @@ TERMS = {
     "embedding cosine": "Cosine of the backbone's embeddings of the original and of the text that was read.",
     "clean": "The vector as it was written.",
     "noisy": "The vector turned by a random direction, to the cosine named or else evaluate.noise_cosine.",
+    # where texts come from
+    "exact match by source": "Share of texts of each source that came back the same to the last character.",
+    "novels": "Novels and stories of Project Gutenberg.",
+    "drama": "Plays of Shakespeare, in their old spelling.",
+    "bible": "The King James Bible.",
+    "poems": "Verse of Project Gutenberg.",
+    "wikipedia": "Pages of the English Wikipedia.",
+    "glosses": "WordNet's definitions and example sentences.",
+    "files": "The user's own files.",
+    "datasets": "A dataset of the Hugging Face hub.",
     # what reads vectors back
     "decoder": "What reads vectors back, or guesses what they say.",
     "nearest training sentence": "Reads nothing: gives the training sentence with the nearest semantic prefix.",
