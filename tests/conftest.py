@@ -9,8 +9,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: no t
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import hashlib
+import io
 import math
 import random
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from hypothesis import settings
 from ruamel.yaml import YAML
 from xdist.scheduler import LoadScopeScheduling
 
+from lexivert import cli
 from lexivert.artifacts import Paths, write_parquet
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
@@ -323,6 +326,26 @@ def tiny_model(tiny_project: Path) -> Iterator[Lexivert]:
     before = _behaviour(model)
     yield model
     assert _behaviour(model) == before, "a test has changed the model, which others use"
+
+
+@pytest.fixture
+def lexivert(
+    tiny_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command line on ``tiny_project``; gives exit code, standard output and standard error."""
+
+    def run(*arguments: object, stdin: str | None = None, model: bool = True) -> tuple[int, str, str]:
+        where = ["--model", str(tiny_project)] if model else []
+        monkeypatch.setattr(sys, "argv", ["lexivert", *map(str, arguments), *where])
+        if stdin is not None:
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        captured = capsys.readouterr()
+        return caught.value.code or 0, captured.out, captured.err
+
+    return run
 
 
 def _behaviour(model: Lexivert) -> list[object]:

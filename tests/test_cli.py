@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -27,24 +26,6 @@ TEXTS = [
     "Emma saw ☃ and 🙂…",
     "Alice bought a red lamp.",
 ]
-
-
-@pytest.fixture
-def lexivert(tiny_project, monkeypatch, capsys):
-    """Runs a command line; gives exit code, standard output and standard error."""
-
-    def run(*arguments, stdin=None, model=True):
-        where = ["--model", str(tiny_project)] if model else []
-        monkeypatch.setattr(sys, "argv", ["lexivert", *map(str, arguments), *where])
-        if stdin is not None:
-            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return caught.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture
@@ -131,6 +112,13 @@ def test_on_a_terminal_what_would_steer_it_is_made_visible(lexivert, monkeypatch
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     code, out, _ = lexivert("roundtrip", "\x1b[31m:smile:\x07 \u202eb")
     assert (code, out.splitlines()[0]) == (0, r"\x1b[31m:smile:\x07 \u202eb")
+
+
+def test_read_texts_are_visible_on_a_terminal_and_bytes_in_a_pipe(lexivert, tmp_path, monkeypatch):
+    assert lexivert("encode", "-", tmp_path / "v.npy", stdin="\x1b[31ma\x07\n")[0] == 0
+    assert lexivert("decode", tmp_path / "v.npy", "-")[:2] == (0, "\x1b[31ma\x07\n")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert lexivert("decode", tmp_path / "v.npy", "-")[:2] == (0, "\\x1b[31ma\\x07\n")
 
 
 def test_an_empty_text(lexivert):

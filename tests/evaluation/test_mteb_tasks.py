@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
 
 import datasets
 import mteb
@@ -11,7 +12,6 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from lexivert import cli
 from lexivert.codes.encoder import Encoder
 from lexivert.errors import LexivertError
 from lexivert.evaluation.mteb_tasks import PARTS, LocalSTS, PartEncoder, evaluate, find_tasks, read_tasks
@@ -36,18 +36,9 @@ def sts_file(tmp_path):
 
 
 @pytest.fixture
-def lexivert(tiny_project, monkeypatch, capsys):
+def lexivert(lexivert):
     """Runs ``lexivert mteb``; gives exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lexivert", "mteb", *map(str, arguments), "--model", str(tiny_project)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return caught.value.code or 0, captured.out, captured.err
-
-    return run
+    return partial(lexivert, "mteb")
 
 
 def part_of(vectors, part, width):

@@ -19,8 +19,8 @@ from lexivert.model import Lexivert, Reading
 if TYPE_CHECKING:
     import pandas as pd
 
-_TEXTS = 450
-_COPIES = 3  # of each, in as many levels of noise: fewer readings leave a calibration error of .02 to chance alone
+_TEXTS = 300
+_COPIES = 2  # of each, in as many levels of noise: fewer readings leave a calibration error of .02 to chance alone
 _WITHOUT_TEXT = 24
 
 

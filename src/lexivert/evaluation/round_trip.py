@@ -36,7 +36,7 @@ GENERATORS_TRIED = {
     "hill_climbing": "hill climbing",
 }
 """What writes texts for a semantic prefix alone, with labels."""
-_INVERTED_TEXTS = 96
+_INVERTED_TEXTS = 64
 _TRACED_WORDS = 15
 
 Decode = Callable[[Tensor], Units]
