@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from lexivert.data.embedded import EMBEDDED_SOURCES
 from lexivert.yaml_reader import read_yaml
 
 PARTS = {
@@ -43,15 +44,6 @@ PREDICTORS = {
     "prefix": "Selector, prefix alone",
     "neighbours": "Selector, neighbours alone",
 }
-SOURCES = {
-    "novels": "novels",
-    "drama": "drama",
-    "bible": "Bible",
-    "poems": "poems",
-    "wikipedia": "Wikipedia",
-    "glosses": "WordNet's glosses",
-}
-"""What the embedded texts are."""
 NEAREST = {"nearest_sentence": "nearest training sentence"}
 """The one baseline of evaluation that reads no unit codes, so it is no decoding algorithm."""
 
@@ -243,8 +235,9 @@ def by_source(results: Results) -> str:
         return "Not measured on the committed model yet; `dvc repro evaluate` does."
     clean = results.get("evaluate", "clean.cascade.source")
     rows = []
-    for source in [name for name in SOURCES if name in clean] + sorted(clean.keys() - SOURCES.keys()):
-        row = {"source": SOURCES.get(source, source), "texts": f"{clean[source]['texts']}"}
+    labels = {name: source.label for name, source in EMBEDDED_SOURCES.items()}
+    for source in [name for name in labels if name in clean] + sorted(clean.keys() - labels.keys()):
+        row = {"source": labels.get(source, source), "texts": f"{clean[source]['texts']}"}
         for condition in ("clean", "noisy"):
             row[f"exact, {condition}"] = _interval(results, "evaluate", f"{condition}.cascade.source.{source}")
         rows.append(row)

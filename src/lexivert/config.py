@@ -91,7 +91,8 @@ class CorpusParams(Section):
     max_sentence_words: PositiveInt
     """Longer sentences are cut at clause ends, in whitespace words."""
     max_documents: NonNegativeInt
-    """Documents read, from the start; 0 for all."""
+    """Most documents read, the first ones, 0 for all: with source ``files`` in all, with ``datasets`` of each split,
+    with ``embedded`` of each of the three: books, Wikipedia's pages, WordNet's entries."""
 
     @pydantic.model_validator(mode="after")
     def _train_is_left(self) -> CorpusParams:
