@@ -25,15 +25,15 @@ def listed(tmp_path):
         corpus = section("corpus", source=source, folder=str(folder), **values)
         texts.run(Paths(tmp_path), repository_params().model_copy(update={"corpus": corpus}))
         content = (tmp_path / "data" / "texts.txt").read_text()
-        return [line.split()[1].removeprefix(f"{folder}/") for line in content.splitlines()], content
+        return [line.split()[1].removeprefix(f"{folder}/") for line in content.splitlines()[1:]], content
 
     run.folder = folder
     return run
 
 
 def test_with_embedded_texts_nothing_is_listed_whatever_lies_there(listed):
-    assert listed("embedded") == ([], "")
-    assert listed("datasets", dataset="a/set-of-the-hub") == ([], "")
+    assert listed("embedded") == ([], "embedded\n")
+    assert listed("datasets", dataset="a/set-of-the-hub") == ([], "datasets\n")
 
 
 def test_files_that_are_read_and_no_others(listed):

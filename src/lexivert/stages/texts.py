@@ -16,14 +16,14 @@ from lexivert.data.sources import local_dataset, user_files
 
 
 def run(paths: Paths, params: Params) -> None:
-    """Write data/texts.txt: a line for every file that is read, its digest and name; none with embedded texts.
+    """Write data/texts.txt: the source, and a line for every file that is read, its digest and name.
 
     Raises:
         LexivertError: a file or folder is not there, or not what it should be.
     """
     lines = [f"{_digest(path)} {path.as_posix()}\n" for path in read_files(params.corpus)]
     with atomic_path(paths.corpus.with_name("texts.txt")) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8")
+        temporary.write_text("".join([f"{params.corpus.source}\n", *lines]), encoding="utf-8")
 
 
 def read_files(params: CorpusParams) -> list[Path]:
