@@ -35,8 +35,9 @@ def read_files(params: CorpusParams) -> list[Path]:
     if params.source == "files":
         return user_files(params)
     dataset = local_dataset(params) if params.source == "datasets" else None
-    found = os.walk(dataset, followlinks=True) if dataset is not None else ()
-    return sorted(Path(folder, name) for folder, _, names in found for name in names)
+    if dataset is None:
+        return []
+    return sorted(Path(folder, name) for folder, _, names in os.walk(dataset, followlinks=True) for name in names)
 
 
 def _digest(path: Path) -> str:
