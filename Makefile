@@ -4,6 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# An environment that was copied or moved with its project still runs the code of the old folder: it is made anew.
+FOLDER := $(shell cat $(STAMP) 2>/dev/null)
+MOVED := $(if $(FOLDER),$(if $(filter-out $(CURDIR),$(FOLDER)),$(shell test -h $(VENV) || echo moved)))
+PLOTS_PAGE := .dvc/plots/page.html
 
 # DVC starts stages as `python -m lexivert.stages NAME`: the environment's python must come first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -18,24 +22,28 @@ export PIP_NO_INPUT := 1
 unexport PYTHONPATH VIRTUAL_ENV
 
 .DELETE_ON_ERROR:
-.PHONY: help install quick reproduce test lint docs docs-check format lock clean distclean
+.PHONY: moved help install quick reproduce diff restore test fuzz lint docs docs-check format lock clean distclean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-install: $(STAMP) ## create .venv with the locked versions
+install: $(STAMP) $(PLOTS_PAGE) ## create .venv with the locked versions
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml $(MOVED)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: Python 3.11 or later is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(if $(MOVED),--clear) $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
-	@touch $@
+	@printf %s '$(CURDIR)' > $@
+
+# What `dvc plots show` and `dvc plots diff` fill, with Vega inside.
+$(PLOTS_PAGE): $(STAMP) scripts/write_plots_page.py
+	$(BIN)/python scripts/write_plots_page.py
 
 # A small model of its own, in minutes: what params.quick.yaml states replaces values of params.yaml.
 QUICK := build/quick
-quick: $(QUICK)/models/controller ## make a small model in build/quick, and rebuild a sentence from its vector
+quick: $(PLOTS_PAGE) $(QUICK)/models/controller ## make a small model in build/quick, and rebuild a sentence from its vector
 	$(BIN)/lexivert roundtrip --model $(QUICK) --trace \
 	  "The silent owl sat by the river, and nobody knew how long it had been there."
 
@@ -48,14 +56,23 @@ $(QUICK)/models/controller: $(STAMP) params.yaml params.quick.yaml
 # has them before it has measured anything, and plain `dvc repro` skips each stage that writes nothing else as soon as
 # the models come out byte by byte as those of dvc.lock. Where nothing has run yet, they are therefore removed first:
 # every stage runs, and every figure is this machine's own.
-reproduce: $(STAMP) ## run every stage that is not up to date, and show the results
+reproduce: $(STAMP) $(PLOTS_PAGE) ## run every stage that is not up to date, and show the results
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
 	@test -d .dvc/cache || rm -rf metrics/*.json metrics/plots
 	$(BIN)/dvc repro
 	@$(BIN)/python scripts/show_results.py
 
-test: lint ## lint, then run all tests
+diff: $(STAMP) ## show how the headline figures differ from a revision's (REV=...; the last commit's if none is named)
+	@$(BIN)/dvc metrics diff $(REV) --targets metrics/headline.json
+
+restore: $(STAMP) ## go back to the last commit's params, metrics, data and models, however an experiment ended
+	@$(BIN)/python scripts/restore.py
+
+test: lint $(PLOTS_PAGE) ## lint, then run all tests
 	$(BIN)/python -m pytest
+
+fuzz: $(STAMP) ## try 10,000 seeded inputs on API, command line and params; FUZZ_SEED=N for others
+	FUZZ_INPUTS=10000 $(BIN)/python -m pytest tests/fuzz
 
 lint: $(STAMP) ## style, types and layers
 	$(BIN)/ruff check .
@@ -86,4 +103,4 @@ clean: ## remove data/, models/ and what tools wrote, but not .venv or DVC's cac
 	find src tests benchmarks experiments scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove .venv and DVC's cache
-	rm -rf $(VENV) .dvc/cache .dvc/tmp
+	rm -rf $(VENV) $(PLOTS_PAGE) .dvc/cache .dvc/tmp

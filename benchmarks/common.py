@@ -1,27 +1,22 @@
-"""What several benchmarks share: errors in one line, files that a user may supply, the memory of this process."""
+"""What several benchmarks share: how they begin and end, files that a user may supply, the memory of this process."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
-from lexivert.errors import LexivertError
+from lexivert import commands
 
 
-@contextlib.contextmanager
-def one_line_errors() -> Iterator[None]:
-    """End with one line on standard error and status 1 where something is missing, damaged or wrong.
+def run_command(action: Callable[[], object]) -> NoReturn:
+    """Run a benchmark, of this folder's project, as `lexivert.commands` runs a command.
 
     Raises:
-        SystemExit: it is.
+        SystemExit: always; with status 1 where something is missing, damaged or wrong.
     """
-    try:
-        yield
-    except LexivertError as error:
-        sys.stderr.write(f"error: {error}\n")
-        raise SystemExit(1) from error
+    raise SystemExit(commands.run(action, Path(__file__)))
 
 
 def given_file(name: str) -> Path | None:

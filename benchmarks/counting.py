@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from common import run_command
 from lexivert.artifacts import write_metrics
 from lexivert.config import KindCounts, VocabParams
 from lexivert.text.kinds import TokenKind, classify
@@ -39,6 +40,9 @@ def params_for(min_count: int) -> VocabParams:
         ngram_max=7,
         min_usage=2,
         pieces=8000,
+        languages=(),
+        language_words=0,
+        language_pieces=0,
         min_count=KindCounts(**dict.fromkeys(COUNTED, min_count)),
         max_units=KindCounts(**dict.fromkeys(COUNTED, 10**9)),
     )
@@ -213,4 +217,4 @@ def judge(figures: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(lambda: typer.run(main))

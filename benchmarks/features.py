@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from common import one_line_errors
+from common import run_command
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import Params, load_params
@@ -152,5 +152,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    run_command(main)

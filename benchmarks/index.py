@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from common import one_line_errors
+from common import run_command
 from lexivert import artifacts
 from lexivert.artifacts import UNIT_CODES, Paths
 from lexivert.codes.bindings import RotaryBinding
@@ -207,5 +207,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        typer.run(main)
+    run_command(lambda: typer.run(main))

@@ -19,7 +19,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from common import one_line_errors, peak_bytes
+from common import peak_bytes, run_command
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import ModelConfig
@@ -99,5 +99,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        typer.run(main)
+    run_command(lambda: typer.run(main))

@@ -32,7 +32,7 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
     top_k_accuracy_score,
 )
 
-from common import one_line_errors
+from common import run_command
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.corruption import add_noise
@@ -82,7 +82,7 @@ def synsets(paths: Paths) -> Retrieval:
     rows = zip(*(corpus[name].to_pylist() for name in ("doc_id", "source", "split", "text")), strict=True)
     documents: dict[str, list[str]] = {}
     for name, source, split, text in rows:
-        if (source, split) == ("wordnet", "test"):
+        if (source, split) == ("glosses", "test"):
             documents.setdefault(name, []).append(text)
     glosses = {f"wordnet/{synset.name}": synset.sentences[:1] for synset in read_synsets(paths.wordnet)}
     place: dict[str, int] = {}
@@ -222,5 +222,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        typer.run(main)
+    run_command(lambda: typer.run(main))

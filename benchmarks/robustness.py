@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from common import given_file, one_line_errors
+from common import given_file, run_command
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.hashing import identity_codes
@@ -240,5 +240,4 @@ def show(title: str, rows: dict[str, dict[str, float]]) -> None:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        typer.run(main)
+    run_command(lambda: typer.run(main))

@@ -20,9 +20,9 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from common import given_file, one_line_errors
+from common import given_file, run_command
 from lexivert.artifacts import Paths, write_metrics
-from lexivert.text.lexicon import CAP, CONTROL, FIRST_BYTE, JOIN, SPACE, UPPER, Lexicon
+from lexivert.text.lexicon import CAP, CONTROL, JOIN, SPACE, UPPER, Lexicon
 from lexivert.text.phrases import PhraseTrie, Place
 from lexivert.text.segmentation import Segmenter
 from lexivert.text.tokenizer import normalize
@@ -107,7 +107,7 @@ def figures(lexicon: Lexicon, texts: Sequence[str]) -> dict[str, float]:
         "join_and_space_a_word": (uses[JOIN] + uses[SPACE]) / words,
         "cap_and_upper_a_word": (uses[CAP] + uses[UPPER]) / words,
         "pieces_a_word": sum(n for unit, n in uses.items() if lexicon.surfaces[unit].startswith("##")) / words,
-        "bytes_a_word": sum(uses[unit] for unit in range(FIRST_BYTE, FIRST_BYTE + 256)) / words,
+        "bytes_a_word": sum(uses[unit] for unit in lexicon.bytes_of) / words,
         "first_texts_per_second": len(texts) / first,
         "again_texts_per_second": len(texts) / again,
         "join_texts_per_second": len(texts) / joining,
@@ -175,5 +175,4 @@ def _class(surface: str) -> str:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        typer.run(main)
+    run_command(lambda: typer.run(main))

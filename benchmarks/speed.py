@@ -36,7 +36,7 @@ from rich.console import Console
 from rich.table import Table
 
 from against import Release, compare
-from common import given_file, one_line_errors
+from common import given_file, run_command
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.corruption import add_noise
@@ -366,5 +366,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        typer.run(main)
+    run_command(lambda: typer.run(main))

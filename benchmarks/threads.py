@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from common import one_line_errors
+from common import run_command
 from lexivert.artifacts import write_metrics
 from lexivert.errors import LexivertError
 
@@ -152,5 +152,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        typer.run(main)
+    run_command(lambda: typer.run(main))

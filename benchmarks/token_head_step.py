@@ -34,7 +34,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoTokenizer, BertConfig, BertModel, get_cosine_schedule_with_warmup
 
-from common import one_line_errors, peak_bytes
+from common import peak_bytes, run_command
 from lexivert.artifacts import Paths, write_metrics
 from lexivert.codes.token_head import TokenHead, TokenHeadConfig
 from lexivert.codes.token_head_step import TokenHeadStep, TrainingUnits
@@ -253,5 +253,4 @@ def judge(figures: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    run_command(main)

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from lexivert import commands
 from lexivert.artifacts import atomic_path
 from lexivert.evaluation.loss_ablation import RECIPES
 
@@ -109,4 +110,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    raise SystemExit(commands.run(lambda: typer.run(main), HERE))

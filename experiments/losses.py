@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from typing import Annotated
 
-import pydantic
 from pydantic import Field
 
+from lexivert import commands
 from lexivert.artifacts import Paths, write_metrics
-from lexivert.config import load_params
-from lexivert.errors import LexivertError
+from lexivert.config import MOST, PositiveInt, Section, load_params
 from lexivert.evaluation.loss_ablation import run_recipe
 from lexivert.yaml_reader import read_yaml, validated
 
 HERE = Path(__file__).resolve().parent
 
 
-class RecipeParams(pydantic.BaseModel):
+class RecipeParams(Section):
     """Content of ``experiments/params.yaml``."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     recipe: str
     """A key of ``loss_ablation.RECIPES``."""
-    seeds: Annotated[int, Field(ge=2)]
+    seeds: Annotated[int, Field(ge=2, le=MOST)]
     """Runs, over which means and intervals are taken."""
-    epochs: Annotated[int, Field(ge=1)]
+    epochs: PositiveInt
     """In place of ``token_head.epochs``."""
-    texts: Annotated[int, Field(ge=1)]
+    texts: PositiveInt
     """Decoded in each condition with each seed."""
 
 
@@ -48,16 +44,11 @@ def measure(folder: Path) -> None:
     write_metrics(folder / "losses.json", run_recipe(Paths(folder.parent), params, own.recipe, own.seeds, own.texts))
 
 
-def main() -> int:
-    """Write experiments/losses.json; a user's mistake is one line and exit code 1."""
+def main() -> None:
+    """Write experiments/losses.json."""
     logging.basicConfig(level=logging.WARNING)
-    try:
-        measure(HERE)
-    except LexivertError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    return 0
+    measure(HERE)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(commands.run(main, HERE))

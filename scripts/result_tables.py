@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from lexivert.data.embedded import EMBEDDED_SOURCES
 from lexivert.yaml_reader import read_yaml
 
 PARTS = {
@@ -225,6 +226,21 @@ def by_length(results: Results) -> str:
             for key, value in sorted(buckets.items())
         }
         rows.append({"vector": condition} | cells)
+    return _frame(rows)
+
+
+def by_source(results: Results) -> str:
+    """Exact match of the full decoder by where texts come from, clean and noisy."""
+    if "source" not in results.get("evaluate", "clean.cascade"):
+        return "Not measured on the committed model yet; `dvc repro evaluate` does."
+    clean = results.get("evaluate", "clean.cascade.source")
+    rows = []
+    labels = {name: source.label for name, source in EMBEDDED_SOURCES.items()}
+    for source in [name for name in labels if name in clean] + sorted(clean.keys() - labels.keys()):
+        row = {"source": labels.get(source, source), "texts": f"{clean[source]['texts']}"}
+        for condition in ("clean", "noisy"):
+            row[f"exact, {condition}"] = _interval(results, "evaluate", f"{condition}.cascade.source.{source}")
+        rows.append(row)
     return _frame(rows)
 
 
@@ -513,6 +529,25 @@ def benchmarks(results: Results) -> str:
     return _frame(rows)
 
 
+def accelerator(results: Results) -> str:
+    """Rates on a GPU beside the CPU of the same machine, and vec2text's loop on the same card."""
+    if not results.has("benchmarks/accelerator"):
+        return NOT_MEASURED
+    figures = results.metrics("benchmarks/accelerator")
+    machine, loop = figures["hardware"], figures["vec2text"]
+    cpu, card = f"{machine['cpu_threads']} CPU threads", machine["card"]
+    jobs = {"encode": "encoding", "decode": "decoding", "decode_noisy": "decoding at cosine .8"}
+    rows = [
+        {"texts a second": label}
+        | {title: _rate(figures[side][f"{job}_texts_per_second"]) for title, side in ((cpu, "cpu"), (card, "device"))}
+        for job, label in jobs.items()
+    ]
+    for batch, measured in sorted(loop.items(), key=lambda item: int(item[0].removeprefix("batch_"))):
+        label = f"vec2text's loop, untrained, {batch.removeprefix('batch_')} texts at once"
+        rows.append({"texts a second": label, cpu: "", card: f"{measured['texts_per_second']:.2f}"})
+    return _frame(rows)
+
+
 def segmentation(results: Results) -> str:
     """Units a word and rates of segmentation, for each text."""
     if not results.has("benchmarks/segmentation"):
@@ -663,6 +698,8 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "reading": reading,
     "round_trip": round_trip,
     "by_length": by_length,
+    "by_source": by_source,
+    "accelerator": accelerator,
     "confidence": confidence,
     "embedding_inversion": embedding_inversion,
     "robustness": robustness,

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from lexivert import commands
 from lexivert.artifacts import Paths, read_json
 
 COLUMNS = {
@@ -34,5 +35,10 @@ def results(report: dict[str, Any]) -> Table:
     return table
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the table."""
     Console(width=110).print(results(read_json(Paths(Path()).metrics("evaluate"))))
+
+
+if __name__ == "__main__":
+    raise SystemExit(commands.run(main, Path(__file__)))

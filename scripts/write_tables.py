@@ -18,6 +18,8 @@ from typing import Annotated
 import typer
 from result_tables import TABLES, MissingFigureError, Results
 
+from lexivert import commands
+
 MARKER = re.compile(
     r"(?P<open><!-- (?P<kind>table|value|file): (?P<what>[^>]+?) -->)(?P<body>.*?)(?P<close><!-- end -->)", re.S
 )
@@ -123,4 +125,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    raise SystemExit(commands.run(lambda: typer.run(main), ROOT))

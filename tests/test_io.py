@@ -156,12 +156,53 @@ def test_damaged_vector_files_give_one_line(tmp_path, suffix):
     with io.vector_writer(path, 3, "0123") as write:
         write([1, 2], VECTORS[:2])
     whole = path.read_bytes()
-    for content in (b"", b"rubbish", whole[:-4]):
+    archive = BytesIO()
+    np.savez(archive, VECTORS)
+    objects = BytesIO()
+    np.save(objects, np.array([[{}]], dtype=object), allow_pickle=True)
+    for content in (b"", b"rubbish", whole[:-4], archive.getvalue(), objects.getvalue()):
         path.write_bytes(content)
         for read in (io.count_vectors, lambda file: list(io.read_vectors(file, 10))):
             with pytest.raises(LexivertError, match=f"vectors\\{suffix} is no readable") as caught:
                 read(path)
             assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", io.VECTOR_SUFFIXES)
+def test_no_change_of_a_byte_is_more_than_one_line(tmp_path, suffix):
+    path = tmp_path / f"vectors{suffix}"
+    with io.vector_writer(path, 3, "0123") as write:
+        write([1, 2], VECTORS[:2])
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(300):
+        content = bytearray(whole)
+        for place in rng.integers(len(whole), size=rng.integers(1, 4)):
+            content[place] = rng.integers(256)
+        path.write_bytes(bytes(content))
+        try:
+            list(io.read_vectors(path, 10))
+            io.count_vectors(path)
+            io.fingerprint_of(path)
+        except LexivertError as error:
+            assert "\n" not in str(error)  # noqa: PT017 what was changed may be a vector's own bytes
+
+
+def test_an_output_is_not_its_own_input(tmp_path):
+    np.save(tmp_path / "v.npy", VECTORS)
+    (tmp_path / "out.txt").symlink_to("v.npy")
+    (tmp_path / "hard.txt").hardlink_to(tmp_path / "v.npy")
+    for name in ("out.txt", "hard.txt"):
+        with pytest.raises(LexivertError, match=f"{name} is the file that is read; name another"):
+            io.check_output(tmp_path / name, io.TEXT_SUFFIXES, tmp_path / "v.npy")
+    (tmp_path / "null.txt").symlink_to("/dev/null")
+    with pytest.raises(LexivertError, match=r"null\.txt is a device or pipe"):
+        io.check_output(tmp_path / "null.txt", io.TEXT_SUFFIXES)
+
+
+def test_closed_standard_input_is_one_line(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(LexivertError, match="standard input is closed"):
+        lines(io.STANDARD)
 
 
 def test_an_array_of_another_shape(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -66,6 +67,12 @@ def test_texts_are_read_back(tiny_model, vectors):
 @pytest.mark.parametrize("scale", [1e-20, 1e20, 3.0])
 def test_length_does_not_matter(tiny_model, vectors, scale):
     assert tiny_model.decode(vectors * np.float32(scale)) == [normalize(text) for text in TEXTS]
+
+
+def test_tensors_of_any_kind(tiny_model, vectors):
+    expected = [normalize(text) for text in TEXTS]
+    for kind in (torch.bfloat16, torch.float16, torch.float32):
+        assert tiny_model.decode(torch.from_numpy(vectors).to(kind).requires_grad_()) == expected
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float64])
@@ -151,9 +158,11 @@ def test_what_fits(tiny_model):
     assert tiny_model.fits("moon " * 96)
     assert not tiny_model.fits("moon " * 97)
     assert not tiny_model.fits("x" * 1_000_000)
+    assert not tiny_model.fits("a" + "\u0301\u0316" * 1_000_000)
+    assert tiny_model.fits("moon" + " " * 1_000_000 + "stone")
     with pytest.raises(ValueError, match="lone surrogate"):
         tiny_model.fits("\ud800")
-    with pytest.raises(ValueError, match="is of type NoneType; give strings"):
+    with pytest.raises(ValueError, match="text is None; give a string"):
         tiny_model.fits(None)
 
 
@@ -163,25 +172,64 @@ def test_a_column_of_a_table_is_as_good_as_a_list(tiny_model, vectors):
     np.testing.assert_array_equal(np.stack(table["vector"]), vectors)
     assert tiny_model.decode(table["vector"]) == tiny_model.decode(vectors)
     assert tiny_model.decode(pd.DataFrame(vectors)) == tiny_model.decode(vectors)
-    with pytest.raises(ValueError, match="texts is a table; give one of its columns"):
+    with pytest.raises(ValueError, match=r"texts is a table .*; give one of its columns, such as texts\['text'\]"):
         tiny_model.encode(table)
 
 
-def test_banned_words_are_not_written(tiny_model, vectors):
+def has(text, word):
+    return re.search(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text, re.IGNORECASE) is not None
+
+
+def test_banned_words_and_phrases_are_not_written(tiny_model, vectors):
     for given in (vectors[:1], vectors[:1, :32]):
-        (text,) = tiny_model.decode(given, banned=["Captain", "RIVER"])
-        assert not {"captain", "river"} & set(text.lower().replace(".", " ").split())
+        (text,) = tiny_model.decode(given, banned=["Captain", "RIVER", "the old"])
+        assert not any(has(text, word) for word in ("captain", "river", "the old"))
+    (reading,) = tiny_model.read(vectors[:1], banned=["captain"], trace=True)
+    word = re.fullmatch(r"The old (.+) saw the river\.", reading.text)[1]
+    assert "captain" not in word.lower()
+    assert not reading.verified
+    assert reading.confidence < 0.01
+    assert tuple(tiny_model.encoder.segmenter.surface(reading.steps[-1].buffer)) == reading.units
+    assert tiny_model.decode(vectors, banned=["xyzzy", "captain owl"]) == tiny_model.decode(vectors)
+
+
+def test_a_banned_word_is_found_in_bytes_pieces_and_glued_words(tiny_model):
+    lexicon = tiny_model.encoder.segmenter.lexicon
+    piece = next(surface for surface in lexicon.surfaces if surface.startswith("##") and surface[2:].isalpha())
+    for surfaces, word in [
+        (["The", *(f"<0x{byte:02X}>" for byte in b"zyx")], "zyx"),
+        (["old", piece, "moon"], piece[2:]),
+        (["The", "old", "<join>", "moon"], "moon"),
+    ]:
+        features = torch.from_numpy(tiny_model.encoder.backbone.encode(["The old moon"]))
+        vector = tiny_model.encoder.compose([[lexicon.id_of[surface] for surface in surfaces]], features).numpy()
+        assert word in tiny_model.decode(vector)[0]
+        (text,) = tiny_model.decode(vector, banned=[word])
+        assert word not in text
+        assert text.startswith(surfaces[0])
+
+
+def test_what_can_not_be_banned_is_refused(tiny_model, vectors):
     for wrong, message in [
         ("captain", "banned is one string"),
         (None, "banned is of type NoneType"),
+        ({"captain": 1}, "banned is a table"),
         ([3], "banned word 0 is of type int"),
-        (["old captain"], "'old captain' is several words"),
-        ([" "], "' ' is empty"),
-        (["captain", "capt"], "'capt' is no word of any unit"),
-        (["<end>"], "'<end>' is no word of any unit"),
+        (["moon", " "], "banned word 1 is ' ', which holds nothing"),
+        (["moon", ""], "banned word 1 is ''"),
+        (["moon " * 97], "banned word 0 has 97 units; .*, so it is in no text anyway"),
     ]:
-        with pytest.raises(ValueError, match=message):
-            tiny_model.decode(vectors, banned=wrong)
+        for read in (tiny_model.decode, tiny_model.generate):
+            with pytest.raises(ValueError, match=message):
+                read(vectors[:0], banned=wrong)
+    with pytest.raises(ValueError, match="prefix holds 'captain', which is banned"):
+        tiny_model.decode(vectors[:1], prefix="The old captain", banned=["Captain".lower()])
+
+
+def test_generated_texts_have_no_notation_of_wikitext(tiny_model, vectors):
+    texts = tiny_model.generate(vectors)
+    assert not any(mark in text for text in texts for mark in ("@-@", "@,@", "@.@", "<unk>", "<wikitext>"))
+    assert tiny_model.generate(vectors[:1], prefix="red @-@ tipped")[0].startswith("red @-@ tipped")
 
 
 def test_wrong_texts_are_refused(tiny_model):
@@ -195,12 +243,12 @@ def test_wrong_texts_are_refused(tiny_model):
         tiny_model.encode(["\ud800"])
     with pytest.raises(ValueError, match="give a list of strings"):
         tiny_model.encode("one string")
-    with pytest.raises(ValueError, match="text 1 is of type NoneType"):
+    with pytest.raises(ValueError, match="text 1 is None"):
         tiny_model.encode(["a", None])
     for wrong in (None, 3, b"bytes"):
         with pytest.raises(ValueError, match=f"texts is of type {type(wrong).__name__}; give a list of strings"):
             tiny_model.encode(wrong)
-    with pytest.raises(ValueError, match="text 0 is of type int"):
+    with pytest.raises(ValueError, match="text is of type int"):
         tiny_model.segment(3)
 
 
@@ -246,6 +294,13 @@ def test_neighbours_need_a_text_and_a_count(tiny_model):
     assert len(tiny_model.neighbors("river", k=np.int64(3))) == 3
     with pytest.raises(ValueError, match=r"k is 1\.5"):
         tiny_model.neighbors("river", k=1.5)
+    with pytest.raises(ValueError, match="k is True"):
+        tiny_model.neighbors("river", k=True)
+    with pytest.raises(ValueError, match="query is a table"):
+        tiny_model.neighbors({"text": "river"})
+    with pytest.raises(ValueError, match="query is of type NoneType"):
+        tiny_model.neighbors(None)
+    assert tiny_model.neighbors(torch.from_numpy(tiny_model.encode(["river"])[0]).bfloat16(), 1)[0].surface == "river"
     with pytest.raises(ValueError, match="k is 0"):
         tiny_model.neighbors("captain", 0)
     with pytest.raises(ValueError, match="the text is empty"):

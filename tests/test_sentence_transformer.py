@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from sentence_transformers import SentenceTransformer
 
@@ -10,7 +12,7 @@ from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.config import ModelConfig
-from lexivert.errors import MissingArtifactError
+from lexivert.errors import MissingArtifactError, TooLongError
 from lexivert.model import Lexivert
 from lexivert.sentence_transformer import LexivertModule, export
 from lexivert.text.lexicon import RESERVED, Lexicon
@@ -34,6 +36,15 @@ def project(tmp_path, tiny_params):
     return paths.root
 
 
+@pytest.fixture
+def pool(project):
+    """The model, and a pool of one process that has a copy of it."""
+    model = SentenceTransformer(modules=[LexivertModule(project)], device="cpu")
+    processes = model.start_multi_process_pool(["cpu"])
+    yield model, processes
+    model.stop_multi_process_pool(processes)
+
+
 def test_module_gives_the_encoders_vectors(project):
     model = SentenceTransformer(modules=[LexivertModule(project)], device="cpu")
     vectors = model.encode(TEXTS, batch_size=2, show_progress_bar=False)
@@ -47,6 +58,45 @@ def test_prompt_is_part_of_the_text(project):
     model = SentenceTransformer(modules=[LexivertModule(project)], device="cpu")
     prompted = model.encode(["owl"], prompt="the ", show_progress_bar=False)
     np.testing.assert_array_equal(prompted, model.encode(["the owl"], show_progress_bar=False))
+
+
+WRONG = [
+    (["ok", "word " * 400, "the owl"], "text 'word word wo...rd word word ' has "),
+    (["ok", "the", "x" * 1_000_000], "text 'xxxxxxxxxxxx...xxxxxxxxxxxxx' has 1000000 characters, far too many"),
+    (["a", "b", "the long owl", "\ud800"], r"text '\ud800' holds the lone surrogate"),
+    (["a", None], "text is None; give a string"),
+    (["the owl", "a", 3], "text is of type int; give a string"),
+    (["the owl", ["a"]], "text is of type list"),
+    (None, "text is None"),
+    (3, "text is of type int"),
+    ({"text": ["a"]}, "text is a table (of type dict); give one of its columns"),
+    (pd.DataFrame({"text": ["a"]}), "text is a table (of type DataFrame); give one of its columns"),
+]
+"""What ``encode`` may be given, and how the complaint begins."""
+
+
+@pytest.mark.parametrize(("texts", "message"), WRONG)
+def test_a_text_that_is_refused_is_quoted(project, texts, message):
+    model = SentenceTransformer(modules=[LexivertModule(project)], device="cpu")
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        model.encode(texts, batch_size=2, show_progress_bar=False)
+
+
+def test_a_pool_says_the_same(project, pool):
+    """Its processes get chunks of the list, each sorted by length, and send their errors back."""
+    model, processes = pool
+    texts = ["the silent owl", "the owl", "a", "word " * 400, "owl"]
+    with pytest.raises(TooLongError, match=r"^text 'word word wo\.\.\.rd word word ' has .*: split the text$"):
+        model.encode(texts, pool=processes, chunk_size=3)
+    vectors = model.encode(TEXTS, pool=processes, chunk_size=3)
+    np.testing.assert_allclose(vectors, Encoder.load(project).encode(TEXTS), atol=1e-6)
+
+
+def test_called_alone_the_module_says_the_same(project):
+    with pytest.raises(TooLongError, match=r"^text 'word word wo\.\.\.rd word word ' has .*: split the text$"):
+        LexivertModule(project).preprocess(["the owl", "word " * 400])
+    with pytest.raises(ValueError, match=r"^text is None"):
+        LexivertModule(project).preprocess(["the owl", None])
 
 
 def test_the_exported_folder_needs_nothing_else_and_may_be_moved(tiny_project, tiny_model, tmp_path):

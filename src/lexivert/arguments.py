@@ -1,48 +1,138 @@
-"""Arguments of the public calls, checked: texts, vectors, words to be left out. Every mistake is one line."""
+"""Arguments of the public calls, checked: texts, vectors, banned words. Every mistake is one line with its place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from lexivert.errors import RowError
-from lexivert.text.lexicon import RESERVED, Lexicon
+from lexivert.text.banned import letters_of
+from lexivert.text.tokenizer import normalize
 
 Vectors = npt.NDArray[np.float32]
 _TINY = 1.0e-6  # a part that is smaller beside the other is scaled by itself
+_TEXT_COLUMNS, _VECTOR_COLUMNS = ("text", "sentence"), ("vector", "embedding")
+"""Columns that the argument is likely to stand in, where a table was given for it."""
 
 
 def check_texts(texts: Any) -> list[str]:
-    """Several texts as a list: of a sequence, an iterator or a pandas column.
+    """Several texts as a list: of a sequence, an iterator or a column of a table.
 
     Raises:
-        ValueError: it is one string, a table, or holds something else than strings.
+        ValueError: it is one string, a table or mapping, has no order, or holds something else than strings.
     """
-    return _strings("texts", "text", texts, "strings")
+    return check_strings("texts", "text", texts, "strings", ordered=True)
 
 
-def _strings(name: str, one: str, values: Any, what: str) -> list[str]:
+def check_banned(banned: Any) -> list[str]:
+    """Words and phrases as ``normalize`` leaves them.
+
+    Raises:
+        ValueError: ``banned`` is one string, a table, or no list.
+        RowError: an entry is no string, holds a lone surrogate, or nothing that is seen.
+    """
+    entries = []
+    for row, given in enumerate(check_strings("banned", "banned word", banned, "words and phrases", ordered=False)):
+        try:
+            entries.append(normalize(given))
+        except ValueError as error:
+            raise RowError("banned word", row, str(error).removeprefix("text ")) from error
+        if not letters_of(entries[-1]):
+            raise RowError("banned word", row, f"is {given!r:.40}, which holds nothing to be banned")
+    return entries
+
+
+def check_text(text: Any, name: str = "text") -> str:
+    """One text.
+
+    Raises:
+        ValueError: it is no string.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"{name} {_unlike_string(text)}; give a string")  # noqa: TRY004 documented as ValueError
+    return text
+
+
+def check_strings(name: str, one: str, values: Any, what: str, *, ordered: bool) -> list[str]:
+    """Several strings as a list.
+
+    Args:
+        name: of the argument.
+        one: what one of them is called.
+        values: the argument.
+        what: what they are called.
+        ordered: whether their order matters, so that a set is refused.
+
+    Raises:
+        ValueError: see ``check_texts``.
+    """
     if isinstance(values, str):
         raise ValueError(f"{name} is one string; give a list of {what}")  # noqa: TRY004 documented as ValueError
-    if not isinstance(values, Iterable) or isinstance(values, bytes):
+    refuse_table(name, values, _TEXT_COLUMNS)
+    if ordered and isinstance(values, set | frozenset):
+        raise ValueError(f"{name} is a {type(values).__name__}, which has no order; give a list of {what}")
+    values = (
+        values.to_pylist() if hasattr(values, "to_pylist") else values
+    )  # pyarrow's columns hold no Python strings
+    if not isinstance(values, Iterable) or isinstance(values, bytes | bytearray | memoryview):
         raise ValueError(f"{name} is of type {type(values).__name__}; give a list of {what}")  # noqa: TRY004
-    if hasattr(values, "columns"):  # iterating over a table gives the names of its columns
-        raise ValueError(f"{name} is a table; give one of its columns")
+    if (
+        isinstance(values, np.ndarray | torch.Tensor) and not values.ndim
+    ):  # one value, which only claims to be iterable
+        raise ValueError(f"{name} is a single value; give a list of {what}")
     listed = list(values)
     for row, value in enumerate(listed):
         if not isinstance(value, str):
-            raise RowError(one, row, f"is of type {type(value).__name__}; give strings")
+            raise RowError(one, row, f"{_unlike_string(value)}; give strings")
     return listed
+
+
+def _unlike_string(value: Any) -> str:
+    return "is None" if value is None else f"is of type {type(value).__name__}"
+
+
+def refuse_table(name: str, value: Any, likely: Sequence[str] = _TEXT_COLUMNS) -> None:
+    """Refuse a mapping or a table, iterating over which gives the names of its columns.
+
+    Args:
+        name: of the argument.
+        value: the argument.
+        likely: columns that it may stand in; the message names the first of them that is there, else the first.
+
+    Raises:
+        ValueError: it is one: a dict, an archive of arrays, a table of pandas, polars, pyarrow or datasets, an array
+            of records; the message says how to pass a column.
+    """
+    columns = _columns(value)
+    if columns is None:
+        return
+    found = next((column for column in likely if column in columns), next(iter(columns), None))
+    such_as = "" if found is None else f", such as {name}[{found!r}]"
+    raise ValueError(f"{name} is a table (of type {type(value).__name__}); give one of its columns{such_as}")
+
+
+def _columns(value: Any) -> list[Any] | None:
+    """Names of a table's columns, or None for what is no table."""
+    if isinstance(value, Mapping):
+        return list(itertools.islice(value, 1000))
+    if hasattr(type(value), "column_names"):  # of the type, since a pandas column may have a row of that name
+        return list(value.column_names or [])
+    if hasattr(type(value), "columns"):
+        return list(value.columns)
+    return list(getattr(getattr(value, "dtype", None), "names", None) or []) or None
 
 
 def check_vectors(vectors: Any, embed_dim: int, semantic_width: int) -> Vectors:
     """Vectors as float32 of width D, the order part zero where it was left out; of any positive length.
 
     Args:
-        vectors: an array, nested lists, or a pandas column of vectors. Shape: (B, D) or (B, S).
+        vectors: an array or tensor of any kind of real numbers, nested lists, a column of vectors, or a pandas or
+            polars table of as many columns of numbers. Shape: (B, D) or (B, S).
         embed_dim: D.
         semantic_width: S.
 
@@ -50,15 +140,17 @@ def check_vectors(vectors: Any, embed_dim: int, semantic_width: int) -> Vectors:
     Shape: (B, D).
 
     Raises:
-        ValueError: wrong shape, or no real numbers.
-        RowError: a vector is zero or holds NaN or infinity.
+        ValueError: a table, of wrong shape, or no real numbers.
+        RowError: a vector is zero, of another width than the first, or holds NaN, infinity or what is no number.
     """
-    array = _array(vectors, embed_dim)
+    values = _numbers_of_table(vectors, {embed_dim, semantic_width})
+    refuse_table("vectors", values, _VECTOR_COLUMNS)
+    array = _array("vectors", values, rows=True)
+    if array.shape == (0,):
+        array = array.reshape(0, embed_dim)
     if array.ndim != 2 or array.shape[1] not in {embed_dim, semantic_width}:
         message = f"(B, {embed_dim}) is needed, or (B, {semantic_width}) for semantic prefixes alone"
         raise ValueError(f"vectors have shape {array.shape}; {message}")
-    if not np.issubdtype(array.dtype, np.number) or np.issubdtype(array.dtype, np.complexfloating):
-        raise ValueError(f"vectors are of type {array.dtype}; real numbers are needed")
     wide = array.astype(np.float64)
     bad = ~np.isfinite(wide).all(axis=1)
     if bad.any():
@@ -74,37 +166,84 @@ def check_vectors(vectors: Any, embed_dim: int, semantic_width: int) -> Vectors:
     return wide.astype(np.float32)
 
 
-def _array(vectors: Any, embed_dim: int) -> npt.NDArray[Any]:
-    try:
-        array = np.asarray(vectors)
-        if array.dtype == object and array.ndim == 1:  # a column of vectors
-            array = np.stack([np.asarray(row) for row in array]) if len(array) else np.empty((0, embed_dim))
-    except (TypeError, ValueError) as error:
-        raise ValueError("vectors are no array of numbers, or of different widths") from error
+def check_query(query: Any, embed_dim: int) -> npt.NDArray[Any]:
+    """One vector as an array. Shape: (D,) or (S,), which ``check_vectors`` tells.
+
+    Raises:
+        ValueError: a table, no real numbers, or not of one dimension.
+    """
+    refuse_table("query", query, _VECTOR_COLUMNS)
+    vector = _array("query", query, rows=False)
+    if vector.ndim != 1:
+        raise ValueError(f"query has shape {vector.shape}; give a text, or one vector of shape ({embed_dim},)")
+    return vector
+
+
+def _numbers_of_table(values: Any, widths: set[int]) -> Any:
+    """The numbers of a table that has one column for each dimension; all else as it is."""
+    columns = _columns(values)
+    return values.to_numpy() if columns and len(columns) in widths and hasattr(values, "to_numpy") else values
+
+
+def _array(name: str, values: Any, *, rows: bool) -> npt.NDArray[Any]:
+    """Real numbers as an array of them; where they are rows of numbers, one at a time if there is no other way."""
+    if isinstance(values, Set | str | bytes) or not (hasattr(values, "__len__") or hasattr(values, "__array__")):
+        raise ValueError(f"{name} is of type {type(values).__name__}; give an array of numbers")
+    array = _plain(values)
+    if (array is None or array.dtype == object) and rows:
+        return _stacked(values)
+    if array is None or not _is_real(array):
+        found = type(values).__name__ if array is None else array.dtype
+        raise ValueError(f"{name} of type {found} given; real numbers are needed")
     return array
 
 
-def banned_units(words: Any, lexicon: Lexicon) -> list[int]:
-    """Units that have one of some words as a word of their own, in any casing.
+def _plain(values: Any) -> npt.NDArray[Any] | None:
+    """What NumPy, or torch, makes an array of; None if they don't."""
+    try:
+        if isinstance(values, torch.Tensor):
+            tensor = values.detach().to_dense().cpu()
+            return np.asarray(tensor.double() if tensor.is_floating_point() else tensor)  # NumPy has no bfloat16
+        array = np.asarray(values)
+        # types that packages add to NumPy, such as bfloat16, are none of its numbers
+        added = array.dtype.kind == "V" and array.dtype.names is None
+        return None if np.ma.is_masked(values) else array.astype(np.float64) if added else array
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
+def _is_real(array: npt.NDArray[Any]) -> bool:
+    return np.issubdtype(array.dtype, np.number) and not np.issubdtype(array.dtype, np.complexfloating)
+
+
+def _stacked(rows: Any) -> npt.NDArray[Any]:
+    """Rows of numbers as one array; says which row is none, or of another width."""
+    found: list[npt.NDArray[Any]] = []
+    for number, row in enumerate(rows.to_pylist() if hasattr(rows, "to_pylist") else rows):
+        array = _plain(row)
+        if array is not None and array.dtype == object and array.ndim == 1:
+            array = _plain(list(array))
+        if array is None or array.ndim != 1 or not _is_real(array):
+            raise RowError("vector", number, f"{_unlike_numbers(row)}; give real numbers")
+        if found and len(array) != len(found[0]):
+            raise RowError("vector", number, f"has {len(array)} numbers, the first has {len(found[0])}")
+        found.append(array)
+    return np.stack(found) if found else np.empty(0)
+
+
+def _unlike_numbers(row: Any) -> str:
+    if isinstance(row, list | tuple | np.ndarray):
+        strange = [value for value in row if value is np.ma.masked or not isinstance(value, float | int | np.number)]
+        return f"holds a value that {_unlike_string(strange[0])}" if strange else "holds what is no real number"
+    return _unlike_string(row)
+
+
+def check_count(k: Any) -> int:
+    """A number of neighbours.
 
     Raises:
-        ValueError: ``words`` is no list of strings, or a word is several, or in no unit, so that it had no effect.
+        ValueError: it is no positive integer.
     """
-    if isinstance(words, str):
-        raise ValueError("banned is one string; give a list of words")  # noqa: TRY004 documented as ValueError
-    wanted = {word.casefold(): word for word in _strings("banned", "banned word", words, "words")}
-    if not wanted:
-        return []
-    for word in wanted.values():
-        if len(word.split()) != 1:
-            reason = "is empty" if not word.strip() else "is several words; ban one of them"
-            raise ValueError(f"banned word {word!r} {reason}")
-    units, met = [], set()
-    for unit, surface in enumerate(lexicon.surfaces[len(RESERVED) :], start=len(RESERVED)):
-        found = wanted.keys() & surface.casefold().split()
-        if found:
-            units.append(unit)
-            met |= found
-    if missed := [word for key, word in wanted.items() if key not in met]:
-        raise ValueError(f"banned word {missed[0]!r} is no word of any unit, so banning it has no effect")
-    return units
+    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
+        raise ValueError(f"k is {k!r}; ask for at least 1 neighbour, an integer")
+    return int(k)

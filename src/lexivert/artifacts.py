@@ -50,6 +50,16 @@ class Paths:
         return self.raw / "gutenberg"
 
     @property
+    def wikipedia(self) -> Path:
+        """Wikipedia pages, a part of a database dump."""
+        return self.raw / "wikipedia"
+
+    @property
+    def word_lists(self) -> Path:
+        """Word frequencies, a file a language."""
+        return self.raw / "word_lists"
+
+    @property
     def raw_texts(self) -> Path:
         """Documents of a hub dataset or of the user's files: doc_id, split or null, text."""
         return self.raw / "texts.parquet"
@@ -197,20 +207,57 @@ def require(path: Path) -> Path:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary sibling of ``path`` to write a file or folder to, and rename it into place on success.
 
-    A stage that is killed or fails leaves the old content of ``path``, or nothing.
+    A stage that is killed or fails leaves the old content of ``path``, or nothing. Where ``path`` is a symbolic link,
+    what it points to is replaced, and the link stays. Modes are those that the umask gives, whatever wrote the files.
+
+    Raises:
+        LexivertError: a device, pipe or endless link is in the place of ``path``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"
+    target = target_of(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.parent / f".{target.name[:50]}.{uuid.uuid4().hex[:8]}.tmp"
     try:
         yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        _set_modes(temporary)
+        if target.is_dir():
+            shutil.rmtree(target)
+        os.replace(temporary, target)
+    except OSError as error:
+        if error.filename == str(temporary):  # nobody knows that name
+            error.filename = str(path)
+        raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def target_of(path: Path) -> Path:
+    """Where something is written under a name: the end of all symbolic links, which need not be there yet.
+
+    A link into DVC's cache is no such place, as a stage's own output may be one: what the cache holds never changes.
+
+    Raises:
+        LexivertError: a device, pipe or endless link is there.
+    """
+    target = Path(os.path.realpath(path))
+    if path.is_symlink() and target.parts[-4:-2] == ("files", "md5"):
+        return path
+    if target.is_symlink():
+        raise LexivertError(f"{path} is a symbolic link that leads back to itself; name a file")
+    if target.exists() and not target.is_file() and not target.is_dir():
+        raise LexivertError(f"{path} is a device or pipe; name a file")
+    return target
+
+
+def _set_modes(written: Path) -> None:
+    """Give a file, or all of a folder, the modes of plainly opened files; some libraries write for one user alone."""
+    mask = os.umask(0o077)  # it can only be read by setting it
+    os.umask(mask)
+    for path in [written, *(written.rglob("*") if written.is_dir() else [])]:
+        if not path.is_symlink():
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
 
 
 def write_parquet(path: Path, columns: Mapping[str, Any], schema: pa.Schema) -> None:
@@ -256,13 +303,31 @@ def read_array(path: Path, *, mmap: bool = False) -> npt.NDArray[Any]:
     """
     require(path)
     try:
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        return load_npy(path, mmap=mmap)
+    except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DamagedArtifactError(
             f"{path} is not a readable .npy file ({reason}); delete it and run `dvc repro`"
         ) from error
-    return array
+
+
+def load_npy(path: Path, *, mmap: bool) -> npt.NDArray[Any]:
+    """The array of a ``.npy`` file, memory-mapped read-only if ``mmap``; ``numpy.load`` would take archives, too.
+
+    Raises:
+        ValueError: it is no such file, cut short, or of Python objects.
+        OSError: it can't be read.
+    """
+    try:
+        if mmap:
+            return np.lib.format.open_memmap(path, mode="r")
+        with path.open("rb") as file:
+            array: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+            return array
+    except OSError:
+        raise
+    except Exception as error:  # the header is a piece of Python, and whatever reads such fails in many ways
+        raise ValueError(str(error) or type(error).__name__) from error
 
 
 def write_csv(path: Path, table: pd.DataFrame, fractions: str = "%.4f") -> None:
@@ -321,7 +386,7 @@ def read_json(path: Path) -> Any:
     require(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedArtifactError(f"{path} is not valid JSON ({error}); delete it and run `dvc repro`") from error
 
 

@@ -12,17 +12,21 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO
 
 import typer
 
-from lexivert.errors import LexivertError, RowError, TooLongError
+from lexivert import commands
+from lexivert.display import visible
+from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
 
 if TYPE_CHECKING:
     from lexivert.io import TextLine
     from lexivert.model import Lexivert, Reading
 
 _TEXTS_AT_ONCE = 2048
+_MOST_SEED = 2**32 - 1  # as of params.yaml's, whose module takes longer to import than --help may take
+_MOST_THREADS = 1024
 _VECTORS_AT_ONCE = 64  # no more than a model reads in one go, so that the bar moves after each
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -33,7 +37,10 @@ Device = Annotated[
     typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute; as the model says if not given."),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="Threads to compute with; as many as cores if not given.")
+    int | None,
+    typer.Option(
+        "--threads", min=1, max=_MOST_THREADS, help="Threads to compute with; as many as cores if not given."
+    ),
 ]
 Input = Annotated[Path, typer.Argument(metavar="IN")]
 Output = Annotated[Path, typer.Argument(metavar="OUT")]
@@ -71,20 +78,22 @@ def roundtrip(
     """Encode a text, read it back from the vector, and tell whether it is the same."""
     if not 0.0 < noise <= 1.0:
         raise LexivertError(f"--noise is {noise}; a cosine above 0 and up to 1 is needed")
+    if not 0 <= seed <= _MOST_SEED:
+        raise LexivertError(f"--seed is {seed}; a number from 0 to {_MOST_SEED} is needed")
     from rich.console import Console
 
     from lexivert.console import show_rebuild, verdict
+    from lexivert.display import show
     from lexivert.text.tokenizer import normalize
 
     loaded = _load(model, device, threads)
     with _one_line():
         vectors = loaded.encode([text])
         reading = loaded.read(_noisy(vectors, noise, seed), trace=trace)[0]
-    console = Console(highlight=False)
     if trace:
-        show_rebuild(console, loaded, reading)
-    console.print(reading.text, markup=False, soft_wrap=True)
-    console.print(verdict(reading, normalize(text)), markup=False, soft_wrap=True)
+        show_rebuild(Console(highlight=False), loaded, reading)
+    show(reading.text)
+    show(verdict(reading, normalize(text)))
 
 
 @app.command()
@@ -107,11 +116,12 @@ def encode(
     from lexivert import io
 
     io.check_input(source, io.TEXT_SUFFIXES)
-    io.check_output(target, io.VECTOR_SUFFIXES)
+    io.check_output(target, io.VECTOR_SUFFIXES, source)
     loaded = _load(model, device, threads)
     lines = _progress(io.read_texts(source, field), io.count_lines(source), "encode")
     skipped: list[int] = []
     surprising: list[int] = []
+    count = 0
     encoder = loaded.encoder
     fingerprint = loaded.fingerprint if target.suffix == ".parquet" else ""
     with io.vector_writer(target, loaded.embed_dim, fingerprint) as write:
@@ -119,6 +129,8 @@ def encode(
             vectors = encoder.encode_segmented([text.normalized for text in part], [text.units for text in part])
             write([text.number for text in part], vectors)
             surprising += [part[row].number for row in loaded.surprising([text.units for text in part], vectors)]
+            count += len(part)
+    typer.echo(visible(f"{count} vectors of width {loaded.embed_dim} written to {target}"), err=True)
     if skipped:
         typer.echo(f"left out, too long for a vector: {_listed(skipped)}", err=True)
     if surprising:
@@ -145,7 +157,7 @@ def decode(
     from lexivert import io
 
     io.check_input(source, io.VECTOR_SUFFIXES)
-    io.check_output(target, io.TEXT_SUFFIXES)
+    io.check_output(target, io.TEXT_SUFFIXES, source)
     total = io.count_vectors(source)
     written_by = None if ignore_fingerprint else io.fingerprint_of(source)
     loaded = _load(model, device, threads)
@@ -175,14 +187,12 @@ def neighbors(
     count: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
 ) -> None:
     """List the units whose codes are nearest to a word's, a phrase's or a text's."""
-    from rich.console import Console
-
-    from lexivert.console import neighbor_table
+    from lexivert.console import neighbor_table, show_table
 
     loaded = _load(model, device, threads)
     with _one_line():
         found = loaded.neighbors(text, count)
-    Console(highlight=False).print(neighbor_table(found))
+    show_table(neighbor_table(found))
 
 
 @app.command()
@@ -212,9 +222,7 @@ def mteb(
         raise LexivertError(f"{target} is no folder; name one for the results")
     with _needs_mteb():
         from lexivert.evaluation import mteb_tasks
-    from rich.console import Console
-
-    from lexivert.console import score_table
+    from lexivert.console import score_table, show_table
 
     mteb_tasks.check_part(part)
     found = [*mteb_tasks.read_tasks(sts or []), *mteb_tasks.find_tasks(names)]
@@ -224,27 +232,29 @@ def mteb(
         scores.extend(mteb_tasks.evaluate(encoder, found, target, progress=sys.stderr.isatty()))
     finally:  # what is finished is written, and shown even if a later task stops the command
         if scores:
-            Console(highlight=False).print(score_table(scores))
-            typer.echo(f"results in {mteb_tasks.result_folder(encoder, target)}", err=True)
+            show_table(score_table(scores))
+            typer.echo(f"results in {visible(str(mteb_tasks.result_folder(encoder, target)))}", err=True)
 
 
 def main() -> None:
     """Run the command; a user's mistake ends it with one line on standard error and exit code 1."""
     warnings.showwarning = _show_warning
-    try:
-        app()
-    except LexivertError as error:
-        typer.echo(f"error: {error}", err=True)
-    except OSError as error:
-        typer.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
-    raise SystemExit(1)
+    raise SystemExit(commands.run(app))
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
-    """Show a warning in one line, without the place in the code."""
-    typer.echo(
-        f"warning: {message}" if issubclass(category, UserWarning) else f"{category.__name__}: {message}", err=True
-    )
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show our own warnings in one line, without the place in the code; others as Python does."""
+    if issubclass(category, ReadingWarning):
+        typer.echo(f"warning: {message}", err=True)
+    else:
+        (file or sys.stderr).write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
 @contextlib.contextmanager
@@ -277,6 +287,12 @@ def _load(name: str, device: str | None, threads: int | None) -> Lexivert:
 
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").exists():
+        if not any((folder / part).exists() for part in ("dvc.yaml", "params.yaml", "models/index")):
+            where = "here" if name == "." else f"in {name}"
+            raise LexivertError(
+                f"no model {where}; use --model with a model's folder, its hub id, or a project folder after "
+                "`make reproduce`"
+            )
         return Lexivert.load(folder, device=device)
     return Lexivert.from_pretrained(name, device=device or "auto")
 
@@ -316,12 +332,9 @@ def _batches(texts: Iterator[_Segmented]) -> Iterator[list[_Segmented]]:
 
 def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | None) -> Iterator[_Segmented]:
     """Yield the texts that a vector can take; note the others in ``skipped``, or stop if that is None."""
-    from lexivert.text.tokenizer import normalize
-
     for line in lines:
         try:
-            text = normalize(line.text)
-            units = model.encoder.units_of(text)
+            text, units = model.encoder.written(line.text)
         except TooLongError as error:
             if skipped is None:
                 raise LexivertError(f"{line.where}: text {error}: split it or add --skip-long") from error

@@ -16,10 +16,17 @@ from typing import NamedTuple
 
 PACKAGE = "lexivert"
 EXEMPT = frozenset(
-    {"lexivert.code_fingerprint", "lexivert.config", "lexivert.errors", "lexivert.threads", "lexivert.yaml_reader"}
+    {
+        "lexivert.code_fingerprint",
+        "lexivert.commands",
+        "lexivert.config",
+        "lexivert.errors",
+        "lexivert.threads",
+        "lexivert.yaml_reader",
+    }
 )
-"""Modules that count for no one: params, whose values DVC tracks by themselves, error classes, what decides how long
-a stage takes but not what it writes, and this module."""
+"""Modules that count for no one: params, whose values DVC tracks by themselves, errors and how they are said, what
+decides how long a stage takes but not what it writes, and this module."""
 
 
 class Import(NamedTuple):

@@ -7,7 +7,7 @@ every change of it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
@@ -16,33 +16,72 @@ from lexivert import artifacts
 from lexivert.errors import DamagedArtifactError, LexivertError
 from lexivert.yaml_reader import overridden, read_yaml, validated
 
+MOST = 2**31 - 1
+"""Largest number of anything: what the number libraries count with 32 bits."""
+MOST_WIDTH = 2**17
+"""Widest vector: the codes of a lexicon must fit into memory."""
+MOST_POSITIONS = 2**13
+"""Most units of a text: bindings keep a row of angles for each position."""
+MOST_SEED = 2**32 - 1
+"""Largest seed that all of torch, NumPy and scikit-learn take."""
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Cosine = Annotated[float, Field(gt=0.0, le=1.0)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]
-PositiveInt = Annotated[int, Field(ge=1)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveInt = Annotated[int, Field(ge=1, le=MOST)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=MOST)]
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 STEP_UNIT = 10
 """Optimiser steps of the Selector that are averaged into one point of its curves."""
-TensOfSteps = Annotated[int, Field(ge=STEP_UNIT, multiple_of=STEP_UNIT)]
+TensOfSteps = Annotated[int, Field(ge=STEP_UNIT, le=MOST, multiple_of=STEP_UNIT)]
 MODEL_FILE = "config.json"
 """File of ``ModelConfig`` in the folder of unit codes."""
+LANGUAGES = (
+    *("ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fil", "fr", "he", "hi", "hu", "id"),
+    *("is", "it", "ja", "ko", "lt", "lv", "mk", "ms", "nb", "nl", "pl", "pt", "ro", "ru", "sh", "sk", "sl", "sv"),
+    *("ta", "tr", "uk", "ur", "vi", "zh"),
+)
+"""Languages that there are word lists of."""
 
 
-class _Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+def _with_word_list(language: str) -> str:
+    if language not in LANGUAGES:
+        raise ValueError(f"a language with a word list is one of {' '.join(LANGUAGES)}")
+    return language
 
 
-class CorpusParams(_Section):
+Language = Annotated[str, pydantic.AfterValidator(_with_word_list)]
+
+
+def _listed(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        raise ValueError("a list is needed")  # noqa: TRY004 pydantic takes no other
+    return tuple(value)
+
+
+_LIST = pydantic.BeforeValidator(_listed)
+"""YAML and JSON have lists where these sections have tuples; the items are checked as strictly as the rest."""
+
+
+class Section(pydantic.BaseModel):
+    """A section of a params file: every key known and there, every value of exactly its type, every number finite."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
+
+
+class CorpusParams(Section):
     """Where text comes from and how documents are split (stages ``fetch`` and ``corpus``)."""
 
     source: Literal["embedded", "datasets", "files"]
+    folder: str
+    """Where the user's files and datasets lie, relative to where stages run; stage ``texts`` depends on all of it."""
     dataset: str
-    """Hub id or local path, with source ``datasets``."""
+    """Hub id, or name of a folder in ``folder``, with source ``datasets``."""
     config: str
     """Configuration name of the dataset; empty for none."""
-    files: tuple[str, ...]
-    """``.txt`` (a document a file), ``.jsonl`` or ``.parquet`` (a document a row), with source ``files``."""
+    files: Annotated[tuple[str, ...], _LIST]
+    """Names in ``folder``, with source ``files``: ``.txt`` (a document a file), ``.jsonl`` or ``.parquet`` (a
+    document a row); all that are there if empty."""
     text_field: str
     """Column of the text in ``.jsonl``, ``.parquet`` and hub datasets."""
     valid_share: Share
@@ -52,7 +91,8 @@ class CorpusParams(_Section):
     max_sentence_words: PositiveInt
     """Longer sentences are cut at clause ends, in whitespace words."""
     max_documents: NonNegativeInt
-    """Documents read, from the start; 0 for all."""
+    """Most documents read, the first ones, 0 for all: with source ``files`` in all, with ``datasets`` of each split,
+    with ``embedded`` of each of the three: books, Wikipedia's pages, WordNet's entries."""
 
     @pydantic.model_validator(mode="after")
     def _train_is_left(self) -> CorpusParams:
@@ -61,7 +101,7 @@ class CorpusParams(_Section):
         return self
 
 
-class KindCounts(_Section):
+class KindCounts(Section):
     """One integer for each unit kind that is counted."""
 
     word: PositiveInt
@@ -74,10 +114,10 @@ class KindCounts(_Section):
     punctuation: PositiveInt
 
 
-class VocabParams(_Section):
+class VocabParams(Section):
     """What becomes a unit (stage ``vocab``)."""
 
-    ngram_min: Annotated[int, Field(ge=2)]
+    ngram_min: Annotated[int, Field(ge=2, le=MOST)]
     ngram_max: Annotated[int, Field(ge=2, le=7)]
     """Length of phrases, in words."""
     min_count: KindCounts
@@ -88,6 +128,20 @@ class VocabParams(_Section):
     """Phrases used less often in the segmented training split are dropped."""
     pieces: PositiveInt
     """Fallback word pieces learned on the training words."""
+    languages: Annotated[tuple[Language, ...], _LIST]
+    """Languages whose words become units, the corpus's own first: it has half the weight of all. Empty for none."""
+    language_words: NonNegativeInt
+    """Most words added from the lists of these languages, the most probable first."""
+    language_pieces: NonNegativeInt
+    """Most characters and subwords added to spell their other words."""
+
+    @pydantic.field_validator("languages")
+    @classmethod
+    def _each_language_once(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        for place, language in enumerate(languages):
+            if language in languages[:place]:
+                raise ValueError(f"{language} stands twice; name each language once")
+        return languages
 
     @pydantic.model_validator(mode="after")
     def _shortest_phrase_is_no_longer_than_the_longest(self) -> VocabParams:
@@ -96,7 +150,7 @@ class VocabParams(_Section):
         return self
 
 
-class LexicalMapsParams(_Section):
+class LexicalMapsParams(Section):
     """WordNet relations within the vocabulary (stage ``lexical_maps``)."""
 
     max_synonyms: PositiveInt
@@ -105,7 +159,7 @@ class LexicalMapsParams(_Section):
     """A unit with more hypernym siblings than this keeps none."""
 
 
-class BackboneParams(_Section):
+class BackboneParams(Section):
     """The frozen sentence encoder."""
 
     model: str
@@ -113,26 +167,27 @@ class BackboneParams(_Section):
     pooling: Literal["mean", "cls"]
     prompt: str
     """Put before every text, e.g. ``"query: "`` for e5."""
-    max_tokens: Annotated[int, Field(ge=4)]
+    max_tokens: Annotated[int, Field(ge=4, le=MOST)]
     """Word pieces read of a text."""
     device: Literal["auto", "cpu", "cuda", "mps"]
     dtype: Literal["auto", "float32", "bfloat16", "float16"]
     """``auto``: bfloat16 where the device multiplies it natively, else float32."""
 
 
-class FeaturesParams(_Section):
+class FeaturesParams(Section):
     """Frozen features (stage ``features``)."""
 
     tokens_per_batch: PositiveInt
     """Word pieces a batch, padding included."""
     max_train_sentences: NonNegativeInt
-    """Training sentences encoded, drawn at random; 0 for all. Validation and test are always encoded in full."""
+    """Training sentences encoded, drawn at random, a larger share of small sources; 0 for all. Validation and test
+    are always encoded in full."""
 
 
-class CodeParams(_Section):
+class CodeParams(Section):
     """The vector's layout."""
 
-    embed_dim: PositiveInt
+    embed_dim: Annotated[int, Field(ge=1, le=MOST_WIDTH)]
     """Width of the full vector, D; the order part has D - H dimensions and must be even."""
     semantic_share: Annotated[float, Field(gt=0.0, lt=1.0)]
     """Energy of the semantic prefix in the vector, a."""
@@ -140,20 +195,20 @@ class CodeParams(_Section):
     """Energy of the surface string's fixed random part in a unit code."""
     surprisal_share: Share
     """Share of a unit code's energy in proportion to its surprisal under the unigram prior; 0: equal power."""
-    max_units: PositiveInt
+    max_units: Annotated[int, Field(ge=1, le=MOST_POSITIONS)]
     """Longest text that can be encoded, in units, EOS not counted."""
     binding: str
     """Name of the position binding, an entry of ``codes.bindings.BINDINGS``."""
 
 
-class TemperatureParams(_Section):
+class TemperatureParams(Section):
     """Cosine-annealed temperature of the contrastive loss."""
 
     start: PositiveFloat
     end: PositiveFloat
 
 
-class TokenHeadWeights(_Section):
+class TokenHeadWeights(Section):
     """Weights of the token head's losses."""
 
     contrastive: NonNegativeFloat
@@ -166,12 +221,12 @@ class TokenHeadWeights(_Section):
     orthogonality: NonNegativeFloat
 
 
-class TokenHeadParams(_Section):
+class TokenHeadParams(Section):
     """Training of the token head (stage ``token_head``)."""
 
     hidden: PositiveInt
     """Width of both MLPs' hidden layers."""
-    batch_size: Annotated[int, Field(ge=4)]
+    batch_size: Annotated[int, Field(ge=4, le=MOST)]
     accumulation: PositiveInt
     """Batches summed into one optimiser step."""
     epochs: PositiveInt
@@ -195,7 +250,7 @@ class TokenHeadParams(_Section):
     """Share of units kept out of training, for the report."""
 
 
-class IndexParams(_Section):
+class IndexParams(Section):
     """The FAISS index over unit codes (stage ``index``)."""
 
     factory: str
@@ -209,11 +264,11 @@ class IndexParams(_Section):
     codes. 0: all."""
     shortlist: PositiveInt
     """Hits rescored of a search in few dimensions, where the best stand out."""
-    frequent: Annotated[int, Field(ge=3)]
+    frequent: Annotated[int, Field(ge=3, le=MOST)]
     """Most used units, searched first."""
 
 
-class SelectorWeights(_Section):
+class SelectorWeights(Section):
     """Weights of the Selector's losses."""
 
     infonce: NonNegativeFloat
@@ -224,10 +279,10 @@ class SelectorWeights(_Section):
     """Squared log partition function: keeps log probabilities normalised without summing (Devlin et al. 2014)."""
 
 
-class BagOfWordsParams(_Section):
+class BagOfWordsParams(Section):
     """First phase of the Selector's training: which units a text has, given its semantic prefix alone."""
 
-    batch_size: Annotated[int, Field(ge=4)]
+    batch_size: Annotated[int, Field(ge=4, le=MOST)]
     """Texts a step."""
     steps: TensOfSteps
     """Optimiser steps, a multiple of ten."""
@@ -235,7 +290,7 @@ class BagOfWordsParams(_Section):
     """Peak; these steps have every unit's loss in full and bear more than the second phase."""
 
 
-class SelectorParams(_Section):
+class SelectorParams(Section):
     """Training of the Selector, the learned prior over units (stage ``selector``)."""
 
     hidden_dim: PositiveInt
@@ -251,7 +306,7 @@ class SelectorParams(_Section):
     min_prefix_cosine: Cosine
     """Noisiest semantic prefix in training: its cosine with the clean one."""
     bag_of_words: BagOfWordsParams
-    batch_size: Annotated[int, Field(ge=4)]
+    batch_size: Annotated[int, Field(ge=4, le=MOST)]
     """Texts a step."""
     steps: TensOfSteps
     """Optimiser steps of the second phase, a multiple of ten."""
@@ -265,10 +320,10 @@ class SelectorParams(_Section):
     weight: SelectorWeights
 
 
-class EasyFirstParams(_Section):
+class EasyFirstParams(Section):
     """Rules of the easy-first loop: the most probable units are committed first and subtracted from the vector."""
 
-    candidates: Annotated[int, Field(ge=3)]
+    candidates: Annotated[int, Field(ge=3, le=MOST)]
     """Candidate units a position, K."""
     frequent_only_rounds: NonNegativeInt
     """Rounds in which a position is searched among the frequent units, before all units are searched."""
@@ -288,7 +343,7 @@ class EasyFirstParams(_Section):
     """A committed unit is examined again when its evidence falls this many standard deviations short."""
 
 
-class AmpParams(_Section):
+class AmpParams(Section):
     """Rules of approximate message passing (Donoho, Maleki & Montanari 2009): all positions at once, soft."""
 
     rounds: PositiveInt
@@ -303,7 +358,7 @@ class AmpParams(_Section):
     """A position that lies before EOS with no more probability than this is left out."""
 
 
-class RestartParams(_Section):
+class RestartParams(Section):
     """What a restart of message passing changes in ``AmpParams``."""
 
     damping: Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -312,7 +367,7 @@ class RestartParams(_Section):
     """Factor on the noise variance that the residual shows."""
 
 
-class CascadeParams(_Section):
+class CascadeParams(Section):
     """When easy-first decoding is used, when message passing, and when it is restarted with other lengths."""
 
     underloaded_from: PositiveFloat
@@ -332,25 +387,25 @@ class CascadeParams(_Section):
     """Most positions decoded anew for one vector, of all its lengths together."""
     batch: PositiveInt
     """Lengths that are tried in one batch, the likeliest first."""
-    restarts: tuple[RestartParams, ...]
+    restarts: Annotated[tuple[RestartParams, ...], _LIST]
     """Runs of message passing for each of these lengths; with none, nothing is decoded again."""
 
 
-class ControllerParams(_Section):
+class ControllerParams(Section):
     """Rules of the decoding loops, and the calibration of their confidences (stage ``controller``)."""
 
     prior: str
     """Name of the prior over units, an entry of ``priors.base.PRIORS``; ``name:folder`` names its files, too."""
     algorithm: str
     """Name of the decoding algorithm, an entry of ``controller.registry.DECODERS``."""
-    calibration_texts: Annotated[int, Field(ge=20)]
+    calibration_texts: Annotated[int, Field(ge=20, le=MOST)]
     """Validation texts decoded at several noise levels, on which confidences are calibrated; some are added."""
     easy_first: EasyFirstParams
     amp: AmpParams
     cascade: CascadeParams
 
 
-class EvaluateParams(_Section):
+class EvaluateParams(Section):
     """The report on test documents (stage ``evaluate``)."""
 
     texts_per_bucket: PositiveInt
@@ -360,26 +415,26 @@ class EvaluateParams(_Section):
     batch_size: PositiveInt
 
 
-class RobustnessParams(_Section):
+class RobustnessParams(Section):
     """The sweep over conditions at the limit of what can be read (stage ``robustness``)."""
 
     texts: PositiveInt
     """Texts decoded in each condition."""
     decisive_texts: PositiveInt
     """Texts decoded in each decisive condition instead."""
-    decisive: tuple[str, ...]
+    decisive: Annotated[tuple[str, ...], _LIST]
     """Conditions that a release is judged by, named by their keys in the metrics."""
-    widths: tuple[Annotated[int, Field(ge=2, multiple_of=2)], ...]
+    widths: Annotated[tuple[Annotated[int, Field(ge=2, le=MOST, multiple_of=2)], ...], _LIST]
     """Order dimensions; no noise, texts of at most 32 units."""
-    cosines: tuple[Cosine, ...]
+    cosines: Annotated[tuple[Cosine, ...], _LIST]
     """Cosines of the noisy full vectors with the clean ones; texts of at most 40 units."""
-    lengths: tuple[PositiveInt, ...]
+    lengths: Annotated[tuple[PositiveInt, ...], _LIST]
     """Units a text; no noise."""
-    storages: tuple[Literal["float32", "float16", "int8", "sign"], ...]
+    storages: Annotated[tuple[Literal["float32", "float16", "int8", "sign"], ...], _LIST]
     """Number formats that vectors are stored in; texts of at most 32 units."""
 
 
-class TokenSpaceParams(_Section):
+class TokenSpaceParams(Section):
     """The report on units (stage ``token_space``)."""
 
     units: PositiveInt
@@ -389,7 +444,7 @@ class TokenSpaceParams(_Section):
     """Most ambiguous words looked at, those with the most example sentences first."""
 
 
-class SentenceSpaceParams(_Section):
+class SentenceSpaceParams(Section):
     """The report on sentences (stage ``sentence_space``)."""
 
     queries: PositiveInt
@@ -398,31 +453,31 @@ class SentenceSpaceParams(_Section):
     """Other definitions among which to look, and training definitions by which classes are told."""
     sentences_per_book: PositiveInt
     """Sentences of each book whose author is told."""
-    pairs: Annotated[int, Field(ge=8)]
+    pairs: Annotated[int, Field(ge=8, le=MOST)]
     """Sentences with a changed version, for each way to change them."""
 
 
-class CollapseParams(_Section):
+class CollapseParams(Section):
     """The report on everything that predicts vectors (stage ``collapse``)."""
 
-    texts: Annotated[int, Field(ge=4)]
+    texts: Annotated[int, Field(ge=4, le=MOST)]
     """Test texts of 1 to 40 words."""
 
 
-class ReportParams(_Section):
+class ReportParams(Section):
     """The page of results (stage ``report``)."""
 
-    map_units: Annotated[int, Field(ge=10)]
+    map_units: Annotated[int, Field(ge=10, le=MOST)]
     """Units drawn on the maps."""
     perplexity: PositiveFloat
     """Of t-SNE: about how many neighbours a unit keeps near."""
 
 
-class Params(_Section):
+class Params(Section):
     """All of ``params.yaml``."""
 
-    seed: NonNegativeInt
-    plugins: tuple[str, ...]
+    seed: Seed
+    plugins: Annotated[tuple[str, ...], _LIST]
     """Python files that register parts of one's own (docs/extending.md), relative to this file's folder."""
     corpus: CorpusParams
     vocab: VocabParams
@@ -442,10 +497,10 @@ class Params(_Section):
     report: ReportParams
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """What unit codes were made with; saved beside them, to load a model with the numbers it was trained with."""
 
-    seed: NonNegativeInt
+    seed: Seed
     """Fixes position rotations and identity codes."""
     semantic_width: PositiveInt
     """Width of the semantic prefix, S: the backbone's."""
@@ -463,7 +518,7 @@ class ModelConfig(_Section):
         order = params.code.embed_dim - semantic_width
         if order < 2 or order % 2:
             raise LexivertError(
-                f"params.yaml: code.embed_dim {params.code.embed_dim} leaves {order} dimensions beside the "
+                f"code.embed_dim {params.code.embed_dim} leaves {order} dimensions beside the "
                 f"backbone's {semantic_width}; the order part must be even and at least 2 wide"
             )
         return cls(
@@ -506,7 +561,9 @@ def load_params(path: Path = Path("params.yaml"), overrides: Path | None = None)
             is out of its range; the message names file, key and value.
     """
     content = read_yaml(path)
+    changes = None
     if overrides is not None:
-        content = overridden(content, read_yaml(overrides) or {})
-    params = validated(Params, content, overrides or path)
+        changes = read_yaml(overrides) or {}
+        content = overridden(content, changes)
+    params = validated(Params, content, path, None if overrides is None else (overrides, changes))
     return params.model_copy(update={"plugins": tuple(str(path.parent / file) for file in params.plugins)})

@@ -12,11 +12,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lexivert.display import show, visible
 from lexivert.model import Lexivert, Neighbor, Reading, Step
 
 OPEN_MARK = "·"
 """Stands for a position that is not decoded yet."""
 _LONGEST_SHOW = 6.0  # seconds
+_LINE_OF_A_FILE = 100_000  # characters
 _ROWS = 12  # latest steps kept in sight
 
 Join = Callable[[Sequence[int]], str]
@@ -45,7 +47,7 @@ def show_rebuild(console: Console, model: Lexivert, reading: Reading) -> None:
     """Show every step of a rebuild: live on a terminal, a line a step elsewhere."""
     if not console.is_terminal:
         for number, step in enumerate(reading.steps, start=1):
-            console.print(_line(model, number, step), highlight=False, markup=False, soft_wrap=True)
+            show(_line(model, number, step))
         return
     pause = min(0.12, _LONGEST_SHOW / max(len(reading.steps), 1))
     with Live(console=console, auto_refresh=False) as live:
@@ -71,14 +73,27 @@ def _frame(model: Lexivert, steps: Sequence[Step]) -> RenderableType:
         unit = model.encoder.segmenter.surface([step.unit])[0]
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(total=1.0, completed=step.residual, width=22), f"{step.residual:.4f}")
-        table.add_row(str(number + 1), Text(unit, "bold"), str(step.position), _probability(step.score), bar)
+        table.add_row(str(number + 1), _cell(unit, "bold"), str(step.position), _probability(step.score), bar)
     text = buffer_text(steps[-1].buffer, model.encoder.segmenter.join)
-    return Group(table, Panel(Text(text), title="text so far", title_align="left", border_style="dim"))
+    return Group(table, Panel(_cell(text), title="text so far", title_align="left", border_style="dim"))
+
+
+def _cell(text: str, style: str = "") -> Text:
+    """Text of a user or a model in a table: rich would read markup and emoji codes into a plain string."""
+    return Text(visible(text), style)
 
 
 def _probability(score: float) -> Text:
     style = "green" if score >= 0.95 else "yellow" if score >= 0.5 else "red"
     return Text(f"{score:.3f}", style)
+
+
+def show_table(table: Table) -> None:
+    """Write a table to standard output; one that is not a terminal has lines of any length."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_LINE_OF_A_FILE)
+    console.print(table)
 
 
 def verdict(reading: Reading, original: str) -> str:
@@ -100,7 +115,7 @@ def neighbor_table(neighbors: Sequence[Neighbor]) -> Table:
     table.add_column("kind")
     table.add_column("cosine", justify="right")
     for neighbor in neighbors:
-        table.add_row(Text(neighbor.surface, "bold"), neighbor.kind, f"{neighbor.score:.4f}")
+        table.add_row(_cell(neighbor.surface, "bold"), _cell(neighbor.kind), f"{neighbor.score:.4f}")
     return table
 
 
@@ -116,5 +131,6 @@ def score_table(scores: Sequence[tuple[str, str, str, str, float]]) -> Table:
         table.add_column(title)
     table.add_column("score", justify="right")
     for task, split, subset, measure, value in scores:
-        table.add_row(Text(task, "bold"), split, subset, measure, f"{value:.4f}")
+        names = map(_cell, (split, subset, measure))
+        table.add_row(_cell(task, "bold"), *names, f"{value:.4f}")
     return table

@@ -20,7 +20,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lexivert.artifacts import atomic_path
+from lexivert import display
+from lexivert.artifacts import atomic_path, load_npy, target_of
 from lexivert.errors import LexivertError
 
 STANDARD = Path("-")
@@ -65,8 +66,13 @@ def check_input(path: Path, suffixes: Sequence[str]) -> None:
         raise LexivertError(f"{path} is not there" if not path.exists() else f"{path} is no file")
 
 
-def check_output(path: Path, suffixes: Sequence[str]) -> None:
-    """Refuse an output of an unknown kind, or in a folder's place.
+def check_output(path: Path, suffixes: Sequence[str], source: Path | None = None) -> None:
+    """Refuse an output of an unknown kind, in the place of a folder or a device, or in that of the input.
+
+    Args:
+        path: of the output.
+        suffixes: the kinds.
+        source: the input, if any.
 
     Raises:
         LexivertError: names the file and what would be right.
@@ -77,6 +83,9 @@ def check_output(path: Path, suffixes: Sequence[str]) -> None:
         raise LexivertError(f"{path}: write to a {' or '.join(suffixes)} file")
     if path.is_dir():
         raise LexivertError(f"{path} is a folder; name a file")
+    target = target_of(path)
+    if source is not None and target.exists() and source.exists() and target.samefile(source):
+        raise LexivertError(f"{path} is the file that is read; name another")
 
 
 def count_lines(path: Path) -> int | None:
@@ -100,33 +109,56 @@ def read_texts(path: Path, field: str = "text") -> Iterator[TextLine]:
     Raises:
         LexivertError: a line is not UTF-8, no JSON object, or has no string under ``field``; names file and line.
     """
+    for line in _lines(path):
+        if path.suffix != ".jsonl":
+            yield line
+        elif line.text.strip():
+            text = _field(line, field)
+            if text is None:
+                raise LexivertError(f"{line.where}: field {field!r} is null, not a string")
+            yield TextLine(line.where, line.number, text)
+
+
+def read_records(path: Path, field: str) -> Iterator[TextLine]:
+    """Yield the texts of a ``.jsonl`` file as rows of a table: null is an empty text; otherwise as ``read_texts``."""
+    for line in _lines(path):
+        if line.text.strip():
+            yield TextLine(line.where, line.number, _field(line, field) or "")
+
+
+def _lines(path: Path) -> Iterator[TextLine]:
+    """The lines of a file, or of standard input."""
     name = "standard input" if path == STANDARD else str(path)
     with contextlib.ExitStack() as stack:
-        file: BinaryIO = sys.stdin.buffer if path == STANDARD else stack.enter_context(path.open("rb"))
+        file: BinaryIO = _standard_input() if path == STANDARD else stack.enter_context(path.open("rb"))
         for number, raw in enumerate(file, start=1):
             where = f"{name} line {number}"
             try:
                 content = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
             except UnicodeDecodeError as error:
                 raise LexivertError(f"{where}: not valid UTF-8 (byte {error.start + 1})") from error
-            if path.suffix != ".jsonl":
-                yield TextLine(where, number, content)
-            elif content.strip():
-                yield TextLine(where, number, _field(content, field, where))
+            yield TextLine(where, number, content)
 
 
-def _field(content: str, field: str, where: str) -> str:
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise LexivertError("standard input is closed; name a file instead")
+    return sys.stdin.buffer
+
+
+def _field(line: TextLine, field: str) -> str | None:
+    """What a JSON object has under a key, a string or null."""
     try:
-        record = json.loads(content)
+        record = json.loads(line.text)
     except (ValueError, RecursionError) as error:  # the latter from brackets nested too deep
-        raise LexivertError(f"{where}: not valid JSON ({error})") from error
+        raise LexivertError(f"{line.where}: not valid JSON ({error})") from error
     if not isinstance(record, dict):
-        raise LexivertError(f"{where}: not a JSON object")
+        raise LexivertError(f"{line.where}: not a JSON object")
     if field not in record:
-        raise LexivertError(f"{where}: no field {field!r}")
+        raise LexivertError(f"{line.where}: no field {field!r}")
     text = record[field]
-    if not isinstance(text, str):
-        raise LexivertError(f"{where}: field {field!r} is {json.dumps(text)[:40]}, not a string")
+    if text is not None and not isinstance(text, str):
+        raise LexivertError(f"{line.where}: field {field!r} is {json.dumps(text)[:40]}, not a string")
     return text
 
 
@@ -232,8 +264,8 @@ def read_vectors(path: Path, rows_at_once: int, column: str = VECTOR_COLUMN) -> 
 
 def _open_npy(path: Path) -> Vectors:
     try:
-        array: Vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        array: Vectors = load_npy(path, mmap=True)
+    except ValueError as error:
         raise LexivertError(f"{path} is no readable .npy file of numbers, as `lexivert encode` writes it") from error
     if array.ndim != 2:
         raise LexivertError(f"{path} holds an array of shape {array.shape}; a row a vector is needed")
@@ -276,7 +308,7 @@ def _is_fixed(kind: Any) -> bool:
 
 @contextlib.contextmanager
 def line_writer(path: Path) -> Iterator[WriteText]:
-    """Give a function that writes a line to a file, or to standard output."""
+    """Give a function that writes a line to a file, or to standard output as ``display.shown`` says."""
     if path == STANDARD:
         yield _line_to(sys.stdout)
         sys.stdout.flush()
@@ -287,6 +319,6 @@ def line_writer(path: Path) -> Iterator[WriteText]:
 
 def _line_to(file: TextIO) -> WriteText:
     def write(line: str) -> None:
-        file.write(f"{line}\n")
+        file.write(f"{display.shown(line, file)}\n")
 
     return write

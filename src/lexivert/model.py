@@ -6,10 +6,10 @@ import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
-import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
@@ -25,10 +25,12 @@ from lexivert.controller.capacity import Capacity
 from lexivert.controller.controller import Controller
 from lexivert.controller.results import Step
 from lexivert.encoders.huggingface import is_local
-from lexivert.errors import LexivertError, ReadingWarning, RowError
+from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
 from lexivert.generation.hill_climbing import HillClimbing
 from lexivert.reading import Reader, Reading
 from lexivert.search.unit_index import UnitIndex
+from lexivert.text.banned import Banned
+from lexivert.text.wikitext import NOTATION
 
 _TEXTS_AT_ONCE = 64
 _SHOWN = 10  # rows that a warning names
@@ -54,8 +56,9 @@ class Neighbor:
 class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     """Encoder and decoder of one trained model.
 
-    Texts may be given as any sequence of strings, vectors as an array or nested lists; a column of a pandas table
-    serves for either, and ``table["vector"] = list(model.encode(table["text"]))`` puts vectors into one.
+    Texts may be given as any sequence of strings, vectors as an array, a tensor or nested lists; a column of a table
+    (pandas, polars, pyarrow, datasets) serves for either, and in pandas ``table["vector"] =
+    list(model.encode(table["text"]))`` puts vectors into one.
 
     Args:
         encoder: text to vector.
@@ -172,7 +175,13 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         Raises:
             ValueError: it is no string, holds lone surrogates, or has more units than a vector is made for.
         """
-        return self.encoder.segmenter.surface(self.encoder.segment(arguments.check_texts([text]))[0])
+        return self.encoder.segmenter.surface(self._units(text))
+
+    def _units(self, text: str) -> list[int]:
+        try:
+            return self.encoder.written(arguments.check_text(text))[1]
+        except TooLongError as error:
+            raise ValueError(f"text {error}: split the text") from error
 
     def fits(self, text: str) -> bool:
         """Whether a vector can take a text; one of far too many characters is refused at once.
@@ -180,7 +189,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         Raises:
             ValueError: it is no string or holds lone surrogates.
         """
-        return self.encoder.fits(arguments.check_texts([text])[0])
+        return self.encoder.fits(arguments.check_text(text))
 
     def encode(self, texts: Sequence[str], *, progress: str = "") -> Vectors:
         """Vectors of texts, of unit length; their first S dimensions are the backbone's embedding, scaled.
@@ -261,11 +270,13 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             scores: give back ``Reading``s, with what is known of each text, in place of strings.
             trace: the same, with every step of the rebuild.
             prefix: how every text is known to begin.
-            banned: single words that no text may contain, in any casing; each must be a word of some unit.
+            banned: words and phrases that no text may contain, in any casing and however they are spelled in units;
+                see ``text.banned.Banned``. What stands in their place is the likeliest that may.
 
         Raises:
-            ValueError: wrong shape, a prefix too long for a vector, or a banned word that is none.
-            RowError: a zero vector, or a number that is not finite; a ValueError with its ``row``.
+            ValueError: wrong shape, a prefix too long for a vector, or one that holds what is banned.
+            RowError: a zero vector, a number that is not finite, or a banned entry that is no text or too long to
+                occur in one; a ValueError with its ``row``.
         """
         readings = self.read(vectors, trace=trace, prefix=prefix, banned=banned)
         if scores or trace:
@@ -303,15 +314,32 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         return [reading.text for reading in self._read(checked, prefix, banned)]
 
     def _read(self, vectors: Vectors, prefix: str, banned: Sequence[str], *, trace: bool = False) -> list[Reading]:
-        units = arguments.banned_units(banned, self.encoder.segmenter.lexicon)
-        decoder = self.decoder.without(units) if units else self.decoder
-        generator = self.generator.without(units) if units else self.generator
-        reader = Reader(self.encoder, decoder, generator, prefix)
+        reader = Reader(self.encoder, self.decoder, self.generator, prefix, self._notation)
+        if entries := self._banned(banned):
+            reader = reader.without(self._banning(entries))
         reader.starts  # noqa: B018 says what is wrong with the prefix even where there is no vector
         readings: list[Reading] = []
         for start in range(0, len(vectors), _TEXTS_AT_ONCE):
             readings += reader.read(vectors[start : start + _TEXTS_AT_ONCE], trace=trace)
         return readings
+
+    @cached_property
+    def _notation(self) -> Banned:
+        """WikiText's own marks; looked for among all units once."""
+        return self._banning(NOTATION)
+
+    def _banning(self, entries: Sequence[str]) -> Banned:
+        return Banned(entries, self.encoder.segmenter.lexicon, self.encoder.segmenter.detokenizer)
+
+    def _banned(self, banned: Sequence[str]) -> list[str]:
+        """Words and phrases, checked; one that no text has room for would have no effect."""
+        entries = arguments.check_banned(banned)
+        for row, entry in enumerate(entries):
+            try:
+                self.encoder.units_of(entry)
+            except TooLongError as error:
+                raise RowError("banned word", row, f"{error}, so it is in no text anyway") from error
+        return entries
 
     def neighbors(self, query: str | npt.ArrayLike, k: int = 10) -> list[Neighbor]:
         """Units whose codes are nearest to a text's, or to those of the text that a vector holds.
@@ -325,10 +353,9 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         Raises:
             ValueError: ``k`` is no positive integer, the text is empty, or text or vector are not valid.
         """
-        if not isinstance(k, int | np.integer) or k < 1:
-            raise ValueError(f"k is {k}; ask for at least 1 neighbour, an integer")
+        k = arguments.check_count(k)
         text = query if isinstance(query, str) else self._text_of(query)
-        units = self.encoder.segment([text])[0]
+        units = self._units(text)
         if not units:
             raise ValueError("the text is empty; it has no neighbours")
         total = F.normalize(self.encoder.codes[units].float(), dim=-1).sum(dim=0, keepdim=True)
@@ -340,12 +367,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         ]
 
     def _text_of(self, query: npt.ArrayLike) -> str:
-        vector = np.asarray(query)
-        if vector.ndim != 1:
-            raise ValueError(
-                f"query has shape {vector.shape}; give a text, or one vector of shape ({self.embed_dim},)"
-            )
-        return self.decode(vector[None])[0]
+        return self.decode(arguments.check_query(query, self.embed_dim)[None])[0]
 
 
 def _named(kind: str, rows: Sequence[int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -10,15 +10,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.arguments import Vectors
+from lexivert.codes.codebook import Codebook
 from lexivert.codes.encoder import Encoder
-from lexivert.codes.superposition import parts_of
+from lexivert.codes.superposition import parts_of, superpose
 from lexivert.controller.controller import Controller
 from lexivert.controller.observation import Observation
 from lexivert.controller.results import DecodeResult, Step
+from lexivert.controller.trace import replay
+from lexivert.controller.verification import fit
 from lexivert.generation.base import Generator
+from lexivert.generation.without_banned import WithoutBanned
+from lexivert.text.banned import Banned
 from lexivert.text.lexicon import WIKITEXT
 from lexivert.text.tokenizer import normalize
 
+_SURE = 0.5  # probability from which on a text that is not verified is written in WikiText's convention
 _OPEN_ENDS = 2  # last units of a known beginning that may be spelled otherwise
 LIKELY = 0.5
 """Confidence from which on a text is more likely right than wrong."""
@@ -32,7 +38,8 @@ class Reading:
         text: the rebuilt text.
         units: surfaces of the units it was rebuilt from.
         scores: probability that each unit is right, 0 to 1.
-        confidence: probability that the text is exactly right, 0 to 1; 0 where only the meaning was known.
+        confidence: probability that the text is exactly right, 0 to 1; 0 where only the meaning was known, and where
+            a doubtful ``<wikitext>`` was left out, since the vector says another text then.
         fit: cosine of the given order part with the rebuilt one.
         verified: the text, encoded again, gives the very vector, which certifies that it is exactly right.
         steps: the rebuild, if ``trace`` was asked for.
@@ -61,12 +68,20 @@ class Reader:
         decoder: for vectors with an order part.
         generator: for semantic prefixes alone.
         prefix: how every text begins.
+        notation: WikiText's own marks, which no text that is written from its meaning may contain.
+        banned: what no text may contain.
     """
 
     encoder: Encoder
     decoder: Controller
     generator: Generator
     prefix: str
+    notation: Banned
+    banned: Banned | None = None
+
+    def without(self, banned: Banned) -> Reader:
+        """The same reader for texts without some words and phrases."""
+        return replace(self, decoder=self.decoder.without(banned), banned=banned)
 
     def read(self, vectors: Vectors, *, trace: bool) -> list[Reading]:
         """One reading for each vector; those without an order part are generated. Shape: (B, D)."""
@@ -103,7 +118,7 @@ class Reader:
         return [best[row] for row in range(len(plain))]
 
     def _readings(self, observed: Observation, trace: bool) -> list[Reading]:
-        decoded = self.decoder.decode(observed, trace=trace)
+        decoded = _ordinary(self.decoder.decode(observed, trace=trace), observed, self.decoder.codebook)
         return [self._reading(decoded, row) for row in range(len(observed))]
 
     def _begins(self, reading: Reading) -> bool:
@@ -114,7 +129,10 @@ class Reader:
         return reading.verified or (self._begins(reading) and reading.confidence >= LIKELY)
 
     def generate(self, semantic: Tensor) -> list[Reading]:
-        """Texts of like meaning, of which nothing is certain. Shape: (B, S)."""
+        """Texts of like meaning, of which nothing is certain, in WikiText's convention only where the prefix is.
+
+        Shape: (B, S).
+        """
         fixed = self._fixed(self.starts[0], len(semantic)) if self.starts else None
         segmenter = self.encoder.segmenter
         return [
@@ -127,22 +145,34 @@ class Reader:
                 verified=False,
                 steps=(),
             )
-            for units in self.generator.generate(semantic, fixed)
+            for units in self._allowed_generator.generate(semantic, fixed)
         ]
+
+    @cached_property
+    def _allowed_generator(self) -> Generator:
+        if self.starts and self.starts[0][0] == WIKITEXT:
+            return WithoutBanned(self.generator, self.banned) if self.banned else self.generator
+        banned = self.notation
+        if self.banned:
+            entries = [entry.text for entry in (*self.banned.entries, *self.notation.entries)]
+            banned = Banned(entries, self.encoder.segmenter.lexicon, self.encoder.segmenter.detokenizer)
+        return WithoutBanned(self.generator.without([WIKITEXT]), banned)
 
     @cached_property
     def starts(self) -> list[list[int]]:
         """Units that a text with this prefix may begin with; its last ones may join longer units with what follows.
 
         Raises:
-            ValueError: the prefix is no string, or too long for a vector.
+            ValueError: the prefix is no string, too long for a vector, or holds what is banned.
         """
         if not isinstance(self.prefix, str):
             raise ValueError(f"prefix is of type {type(self.prefix).__name__}; give a string")  # noqa: TRY004
         try:
-            units = self.encoder.units_of(normalize(self.prefix))
+            units = self.encoder.written(self.prefix)[1]
         except ValueError as error:
             raise ValueError(f"prefix {str(error).removeprefix('text ')}") from error
+        if self.banned and (found := self.banned.find(units)):
+            raise ValueError(f"prefix holds {found[0].entry.text!r}, which is banned")
         starts = [units[: len(units) - fewer] for fewer in range(min(_OPEN_ENDS, max(len(units) - 1, 0)) + 1)]
         plain = [start for start in starts if start and start[0] != WIKITEXT]
         limit = self.encoder.config.code.max_units
@@ -157,12 +187,43 @@ class Reader:
 
     def _reading(self, decoded: DecodeResult, row: int) -> Reading:
         segmenter = self.encoder.segmenter
+        units, scores = decoded.units[row], decoded.scores[row]
         return Reading(
-            text=segmenter.join(decoded.units[row]),
-            units=tuple(segmenter.surface(decoded.units[row])),
-            scores=tuple(decoded.scores[row]),
+            text=segmenter.join(units),
+            units=tuple(segmenter.surface(units)),
+            scores=tuple(scores),
             confidence=0.0 if decoded.confidence is None else float(decoded.confidence[row]),
             fit=max(min(float(decoded.fit[row]), 1.0), 0.0),
             verified=bool(decoded.verified[row]),
             steps=tuple(decoded.steps[row]),
         )
+
+
+def _ordinary(found: DecodeResult, observed: Observation, codebook: Codebook) -> DecodeResult:
+    """Texts without a doubtful ``<wikitext>``: ordinary text, as long as nothing says otherwise.
+
+    All that is known of such a text is that of what is returned: every unit stands a position before where it was
+    read, so fit and steps are found anew.
+
+    Args:
+        found: B texts.
+        observed: their vectors.
+        codebook: codes and binding.
+    """
+    pairs = zip(found.units, found.scores, found.verified.tolist(), strict=True)
+    doubtful = [units[:1] == [WIKITEXT] and not certain and scores[0] < _SURE for units, scores, certain in pairs]
+    rows = [row for row, is_doubtful in enumerate(doubtful) if is_doubtful]
+    if not rows:
+        return found
+    units, scores, steps = list(found.units), list(found.scores), list(found.steps)
+    fits = found.fit.clone()
+    confidence = None if found.confidence is None else found.confidence.clone()
+    for row in rows:
+        order = observed.order[row : row + 1]
+        units[row], scores[row] = units[row][1:], scores[row][1:]
+        fits[row] = fit(order, superpose([units[row]], codebook.codes, codebook.binding))[0]
+        if steps[row]:
+            steps[row] = replay(order, codebook, units[row], scores[row])
+        if confidence is not None:
+            confidence[row] = 0.0
+    return replace(found, units=units, scores=scores, steps=steps, fit=fits, confidence=confidence)

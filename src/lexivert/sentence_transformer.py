@@ -9,6 +9,7 @@ the model from the module: ``SentenceTransformer(modules=[LexivertModule(folder)
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -17,9 +18,10 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import InputModule
 
+from lexivert import arguments
 from lexivert.codes.encoder import Encoder
 from lexivert.controller import model_folder
-from lexivert.errors import LexivertError
+from lexivert.errors import LexivertError, TooLongError
 from lexivert.model import Lexivert
 
 
@@ -44,12 +46,33 @@ class LexivertModule(InputModule):  # type: ignore[misc]  # sentence-transformer
         self.encoder = read(self.folder, device)
 
     def preprocess(self, inputs: Sequence[str], prompt: str | None = None, **_: Any) -> dict[str, Any]:
-        """Pass texts on; the encoder segments them itself."""
-        return {"texts": [(prompt or "") + text for text in inputs]}
+        """Pass texts on, each after the prompt; the encoder segments them itself.
+
+        sentence-transformers has sorted the texts by length, and dealt them out to processes, before it calls this,
+        so a text that is refused is quoted: its row is not known here.
+
+        Raises:
+            ValueError: a text is no string, or can't be encoded.
+            TooLongError: a text has too many units.
+        """
+        segmented = [self._written(text, prompt or "") for text in inputs]
+        return {"texts": [text for text, _ in segmented], "units": [units for _, units in segmented]}
+
+    def _written(self, text: Any, prompt: str) -> tuple[str, list[int]]:
+        """A text as it is encoded, and its units."""
+        arguments.refuse_table("text", text)
+        arguments.check_text(text)
+        try:
+            return self.encoder.written(prompt + text)
+        except ValueError as error:
+            reason = f"text {reprlib.repr(text)} {str(error).removeprefix('text ')}"
+            if isinstance(error, TooLongError):
+                raise TooLongError(f"{reason}: split the text") from error
+            raise ValueError(reason) from error
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Add ``sentence_embedding``. Shape: (B, D) float32."""
-        vectors = torch.from_numpy(self.encoder.encode(features["texts"]))
+        vectors = torch.from_numpy(self.encoder.encode_segmented(features["texts"], features["units"]))
         return {**features, "sentence_embedding": vectors}
 
     def get_embedding_dimension(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 import pydantic
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import YAMLError
 
 from lexivert.errors import LexivertError
 
+_SHOWN = 80
+"""Characters of a wrong value that a message shows."""
 Checked = typing.TypeVar("Checked", bound=pydantic.BaseModel)
 
 
@@ -30,11 +32,14 @@ def read_yaml(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise LexivertError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
     except DuplicateKeyError as error:
-        key = str(error.problem).removeprefix("found duplicate key ").partition(" with value")[0]
+        key = re.sub(r"found duplicate (merge )?key ", "", str(error.problem)).partition(" with value")[0]
         line = error.problem_mark.line + 1
         raise LexivertError(f"{path}: line {line}: key {key} stands twice in its section; keep one") from error
-    except (YAMLError, ValueError) as error:
-        raise LexivertError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise LexivertError(f"{path} is not valid YAML: brackets or sections are nested too deep") from error
+    except Exception as error:  # tags such as !!bool run into errors of many types
+        reason = " ".join(str(error).split()) or "a value does not fit its tag"
+        raise LexivertError(f"{path} is not valid YAML: {reason}") from error
 
 
 def overridden(content: Any, changes: Any) -> Any:
@@ -47,8 +52,15 @@ def overridden(content: Any, changes: Any) -> Any:
     return content | {key: overridden(content.get(key), value) for key, value in changes.items()}
 
 
-def validated(kind: type[Checked], content: Any, path: Path) -> Checked:
+def validated(kind: type[Checked], content: Any, path: Path, overrides: tuple[Path, Any] | None = None) -> Checked:
     """Turn the content of a file into a section.
+
+    Args:
+        kind: of section.
+        content: of the file, with the values of ``overrides`` in it.
+        path: of the file.
+        overrides: path and content of a second file, if there is one: named where it states the value at fault, and
+            beside the first where it states some of the section at fault.
 
     Raises:
         LexivertError: a key is unknown or missing, or a value is out of its range; one line that names file, key and
@@ -59,15 +71,39 @@ def validated(kind: type[Checked], content: Any, path: Path) -> Checked:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "top level"
+        file = _file_of(first["loc"], path, overrides)
         if first["type"] == "extra_forbidden":
             raise LexivertError(
-                f"{path}: {key}: no such key; there are {_keys_beside(kind, first['loc'])}"
+                f"{file}: {key}: no such key; there are {_keys_beside(kind, first['loc'])}"
             ) from error
         if first["type"] == "missing":
-            raise LexivertError(f"{path}: {key}: this key is missing") from error
-        given = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
+            raise LexivertError(f"{file}: {key}: this key is missing") from error
+        given = "" if isinstance(first["input"], dict) else f", not {_shown(first['input'])}"
         reason = first["msg"].lower().removeprefix("value error, ")  # pydantic's words before those of our validators
-        raise LexivertError(f"{path}: {key}: {reason}{given}") from error
+        raise LexivertError(f"{file}: {key}: {reason}{given}") from error
+
+
+def _file_of(location: Sequence[int | str], path: Path, overrides: tuple[Path, Any] | None) -> str:
+    """Name of the file that states a value, or of both where its section has keys of both."""
+    if overrides is None:
+        return str(path)
+    other, content = overrides
+    for part in location:
+        if not isinstance(content, dict):  # all that it states here is its own
+            return str(other)
+        if part not in content:
+            return str(path)
+        content = content[part]
+    return f"{path} with {other}" if isinstance(content, dict) else str(other)
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands in a message, cut where it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a list nested too deep
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _keys_beside(section: type[pydantic.BaseModel], location: Sequence[int | str]) -> str:

@@ -20,15 +20,21 @@ def test_the_peak_is_this_processes_own(common):
 
 
 def test_an_error_is_one_line(common, capsys):
-    with pytest.raises(SystemExit) as end, common.one_line_errors():
+    def fail():
         raise LexivertError("models/index is missing; run `dvc repro index`")
+
+    with pytest.raises(SystemExit) as end:
+        common.run_command(fail)
     assert end.value.code == 1
     assert capsys.readouterr().err == "error: models/index is missing; run `dvc repro index`\n"
 
 
 def test_a_defect_keeps_its_traceback(common):
-    with pytest.raises(ZeroDivisionError), common.one_line_errors():
+    def fail():
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        common.run_command(fail)
 
 
 def test_a_file_that_is_not_there_is_said(common, tmp_path, capsys):

@@ -78,6 +78,15 @@ def test_a_text_that_is_far_too_long_is_refused_without_segmenting_it(encoder, m
         encoder.segment(["saw", "x" * (most + 1)])
 
 
+def test_characters_are_counted_before_they_are_composed(encoder):
+    """Up to four characters may be composed to one, so that a few more than fit are looked at."""
+    most = 96 * encoder.segmenter.most_characters
+    for text in ("a" + "\u0301\u0316" * (2 * most), "x" * (5 * most)):
+        with pytest.raises(TooLongError, match=f"^has {len(text)} characters, far too many"):
+            encoder.written(text)
+    assert encoder.written("  saw\n cafe\u0301 ")[0] == "saw café"
+
+
 def test_what_fits(encoder):
     assert encoder.fits("saw " * 96)
     assert not encoder.fits("saw " * 97)

@@ -87,15 +87,6 @@ def test_a_trace_is_passed_on(world):
     assert found.steps[0][-1].buffer == (5, 6)
 
 
-def test_units_are_ruled_out_and_the_calibration_stays(world):
-    calibration = Calibration((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0), (0.0, 0.0, 1.0))
-    controller = Controller(world.parts, calibration).without([6])
-    found = controller.decode(world.observed(world.vectors([[5, 6, 7]])))
-    assert controller.calibration == calibration
-    assert 6 not in found.units[0]
-    assert (found.units[0][0], found.units[0][2]) == (5, 7)
-
-
 def test_another_prior_changes_what_is_found(make_world):
     """A prior under which the text's own units are likely reads what the unigram prior does not."""
     world = make_world(300, 64, positions=24)

@@ -18,10 +18,11 @@ from sections import REPOSITORY
 def project(tmp_path, embedded):
     """A folder with params for one text file of four documents; WordNet is there already."""
     params = read_yaml(REPOSITORY / "params.yaml")
-    params["corpus"] |= {"source": "files", "files": ["notes.jsonl"], "valid_share": 0.3, "test_share": 0.3}
+    params["corpus"] |= {"source": "files", "folder": "texts", "valid_share": 0.3, "test_share": 0.3}
     YAML(typ="safe", pure=True).dump(params, tmp_path / "params.yaml")
     rows = [{"text": f"Note {number} is here. It has two sentences of its own, {number}."} for number in range(4)]
-    (tmp_path / "notes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "notes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     Paths(tmp_path).raw.mkdir(parents=True)
     Paths(tmp_path).wordnet.symlink_to(embedded.wordnet.resolve())
     return tmp_path
@@ -58,8 +59,8 @@ def test_fetch_then_corpus_twice_the_same_bytes(project, stage):
 
 
 def test_two_documents_are_too_few_to_split(project, stage):
-    lines = (project / "notes.jsonl").read_text().splitlines(keepends=True)
-    (project / "notes.jsonl").write_text("".join(lines[:2]))
+    notes = project / "texts" / "notes.jsonl"
+    notes.write_text("".join(notes.read_text().splitlines(keepends=True)[:2]))
     assert stage("fetch", project)[0] == 0
     code, errors = stage("corpus", project)
     assert code == 1
@@ -72,9 +73,9 @@ def test_mistakes_are_one_line_without_a_traceback(project, stage):
     code, errors = stage("corpus", project)
     assert code == 1
     assert errors == "error: data/raw/texts.parquet is missing; run `dvc repro fetch` first\n"
-    (project / "notes.jsonl").write_text("{oops\n")
+    (project / "texts" / "notes.jsonl").write_text("{oops\n")
     code, errors = stage("fetch", project)
     assert code == 1
-    assert errors.startswith("error: notes.jsonl:1: not JSON")
+    assert errors.startswith("error: texts/notes.jsonl line 1: not valid JSON")
     assert errors.count("\n") == 1
     assert not Paths(project).raw_texts.exists()

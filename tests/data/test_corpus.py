@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 
 import pyarrow.compute as pc
 import pytest
@@ -15,6 +16,7 @@ from lexivert.data.corpus import (
     require_every_split,
     text_sentences,
 )
+from lexivert.data.embedded import EMBEDDED_SOURCES
 from lexivert.data.fetch import fetch
 from lexivert.data.sources import RawText, write_texts
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
@@ -42,6 +44,24 @@ def test_sentences_seen_in_train_leave_valid_and_test():
     assert metrics["total"] == {"documents": 3, "sentences": 6, "words": 7}
     assert metrics["source"]["s"]["train"] == {"documents": 1, "sentences": 3, "words": 4}
     assert metrics["split"]["valid"] == {"documents": 1, "sentences": 1, "words": 1}
+
+
+def test_quotes_are_mended_but_in_the_test_split():
+    cut = ['"It rains," he said.', '"Come in.', 'It is open."']
+    documents = [
+        Document("a", "s", "train", cut, is_cut=True),
+        Document("b", "s", "valid", ["He (once", "1 ) 2 (x"], is_cut=True),
+        Document("c", "s", "valid", ['" spaced .']),
+        Document("d", "s", "test", ['"Wait.', 'It is open."', 'it is "fine.', "(a"], is_cut=True),
+    ]
+    table, dropped = build_corpus(documents, section("corpus"), seed=0)
+    texts = {
+        split: table.filter(pc.equal(table["split"], split))["text"].to_pylist() for split in dropped | {"train": 0}
+    }
+    assert texts["train"] == ['"It rains," he said.', "Come in.", "It is open."]
+    assert texts["valid"] == ["He (once)", "1 ) 2 (x", '" spaced .']
+    assert texts["test"] == ['"Wait.', 'it is "fine.', "(a"]  # as they stand; what stands in train, mended, is gone
+    assert dropped == {"valid": 0, "test": 1}
 
 
 def document(number, text="", split=None):
@@ -109,6 +129,7 @@ def four_books(embedded, tmp_path) -> Paths:
     paths = Paths(tmp_path)
     paths.gutenberg.mkdir(parents=True)
     paths.wordnet.symlink_to(embedded.wordnet.resolve())
+    paths.wikipedia.symlink_to(embedded.wikipedia.resolve())
     for name in ("blake-poems", "carroll-alice", "shakespeare-macbeth", "burgess-busterbrown"):
         shutil.copy(embedded.gutenberg / f"{name}.txt", paths.gutenberg)
     return paths
@@ -118,10 +139,12 @@ def test_embedded_documents(four_books):
     metrics = fetch(four_books, section("corpus"))  # nothing is missing, so nothing is downloaded
     assert metrics["gutenberg"]["files"] == 4
     documents = list(read_documents(four_books, section("corpus", max_documents=300)))
-    assert [document.source for document in documents].count("wordnet") == 300
+    counts = Counter(document.source for document in documents)
+    assert counts == {"poems": 1, "drama": 1, "novels": 2, "wikipedia": 106, "glosses": 300}
+    assert set(counts) < set(EMBEDDED_SOURCES)
     assert documents[0].doc_id == "gutenberg/blake-poems"
     table, _ = build_corpus(documents, section("corpus", valid_share=0.05, test_share=0.05), seed=42)
-    for source in ("gutenberg", "wordnet"):
+    for source in ("wikipedia", "glosses"):
         rows = table.filter(pc.equal(table["source"], source))
         assert set(rows["split"].to_pylist()) == {"train", "valid", "test"}
     by_document = {}

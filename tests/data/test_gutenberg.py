@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from lexivert.data.gutenberg import book_sentences, clean, is_heading, read_book
+from lexivert.data.embedded import EMBEDDED_SOURCES
+from lexivert.data.gutenberg import book_sentences, clean, genre, is_heading, read_book
+from lexivert.data.sentences import balance_quotes
 
 
 def test_prose_without_title_chapters_and_licence():
@@ -12,6 +14,14 @@ def test_prose_without_title_chapters_and_licence():
         "End of Project Gutenberg's Emma\n\nlegal words.\n"
     )
     assert book_sentences("austen-emma", text) == ["She was so happy, and rich.", "It was fine.", "He left."]
+
+
+def test_every_book_has_a_genre(embedded):
+    found = {}
+    for path in embedded.gutenberg.glob("*.txt"):
+        found.setdefault(genre(path.stem), []).append(path.stem)
+    assert {name: len(books) for name, books in found.items()} == {"novels": 11, "drama": 3, "bible": 1, "poems": 3}
+    assert set(found) == set(EMBEDDED_SOURCES) - {"wikipedia", "glosses"}
 
 
 def test_bible_verses_lose_their_numbers():
@@ -103,4 +113,4 @@ def test_real_books(embedded):
     texts = [text for sentences in books.values() for text in sentences]
     assert len(texts) == pytest.approx(11_800, rel=0.05)
     assert all(text == " ".join(text.split()) for text in texts)
-    assert sum(text.count('"') % 2 for text in texts) < 0.001 * len(texts)
+    assert sum(balance_quotes(text).count('"') % 2 for text in texts) < 0.001 * len(texts)

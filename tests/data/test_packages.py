@@ -54,6 +54,23 @@ def package_without_file():
     return PinnedPackage("tiny-texts", "1.0", "0" * 64, "tiny_texts/data")
 
 
+def test_only_files_of_the_pattern_are_unpacked(shelf, tmp_path):
+    fetch_folders(package(shelf, files="t*.txt"), {"poems": tmp_path / "poems"})
+    assert [path.name for path in (tmp_path / "poems").iterdir()] == ["two.txt"]
+    with pytest.raises(LexivertError, match=r"has no file \*\.csv in tiny_texts/data/songs"):
+        fetch_folders(package(shelf, files="*.csv"), {"songs": tmp_path / "songs"})
+
+
+def test_the_one_wheel_of_several_is_the_same_on_every_machine(shelf, tmp_path):
+    """A wheel for a machine that this one is not."""
+    other = shelf.with_name("tiny_texts-1.0-cp39-cp39-win_arm64.whl")
+    shelf.rename(other)
+    with pytest.raises(LexivertError, match="No matching distribution"):
+        fetch_folders(package(other), {"poems": tmp_path / "poems"})
+    fetch_folders(package(other, wheel_tags=("win_arm64", "3.9", "cp", "cp39")), {"poems": tmp_path / "poems"})
+    assert (tmp_path / "poems" / "one.txt").read_text() == "One."
+
+
 def test_wrong_hash_is_one_clear_line_and_unpacks_nothing(shelf, tmp_path):
     with pytest.raises(
         LexivertError, match=r"^tiny-texts==1.0 can't be fetched: the downloaded file's sha256 is \w{64}"

@@ -45,6 +45,17 @@ def test_three_documents_give_one_each_and_two_stay_in_train():
     assert set(assign_splits(sizes([5, 6]), valid_share=0.4, test_share=0.4, seed=0).values()) == {"train"}
 
 
+def test_a_source_of_three_keeps_two_for_training_where_another_gives_validation():
+    documents = sizes([50, 60, 70], "few") + sizes([10] * 100, "many")
+    splits = assign_splits(documents, valid_share=0.02, test_share=0.02, seed=0)
+    assert {name: splits[f"few/{name}"] for name in range(3)} == {0: "test", 1: "train", 2: "train"}
+    assert Counter(split for name, split in splits.items() if name.startswith("many")) == {
+        "train": 96,
+        "test": 2,
+        "valid": 2,
+    }
+
+
 def test_a_document_that_overshoots_is_passed_over():
     splits = assign_splits(sizes([1000, 10, 10, 10]), valid_share=0, test_share=0.02, seed=0)
     assert splits["s/0"] == "train"

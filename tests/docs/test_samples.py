@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,31 @@ def test_commands_are_understood(page: str, words: list[str]):
     name, command, arguments = group.resolve_command(context, list(words))
     with command.make_context(name, arguments, parent=context):
         pass  # an option or argument that the command does not know is an error
+
+
+def _written() -> set[str]:
+    """What the samples of the pages write into the folder that they are run in."""
+    calls = [words for page, words in _lexivert_calls() if page in {"README.md", "docs/quickstart.md"}]
+    names = {words[2] for words in calls if words[0] in {"encode", "decode"}}
+    names |= {words[1] for words in calls if words[0] == "mteb"}
+    for page in (pages.REPOSITORY / "README.md", pages.REPOSITORY / "docs" / "quickstart.md"):
+        names |= {match for line in pages.commands(page) for match in re.findall(r" > (\S+)", line)}
+        for block in pages.blocks(page, "python"):
+            names |= set(re.findall(r'\.save(?:_pretrained)?\("([^"]+)"', block))
+    return names - {"-"}
+
+
+def test_samples_leave_the_working_tree_clean():
+    written = _written()
+    assert {"texts.txt", "vectors.parquet", "rebuilt.txt", "mine.tsv", "results", "copy", "search"} <= written
+    git = [
+        "git",
+        "check-ignore",
+        "--no-index",
+        *(f"{name}/" if "." not in name else name for name in sorted(written)),
+    ]
+    ignored = subprocess.run(git, cwd=pages.REPOSITORY, capture_output=True, text=True, check=False).stdout.split()
+    assert {name.rstrip("/") for name in ignored} == written
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=pages.name_of)

@@ -90,6 +90,27 @@ def test_a_table_is_written_between_its_markers(run, project: Path):
     )
 
 
+def test_sources_in_the_order_of_the_corpus_with_their_own_last(run, project: Path):
+    readme = page(project, "<!-- table: by_source -->\n<!-- end -->\n")
+    assert run(project).exit_code == 0
+    assert readme.read_text(encoding="utf-8").splitlines()[1:-1] == [
+        "Not measured on the committed model yet; `dvc repro evaluate` does."
+    ]
+    path = project / "metrics" / "evaluate.json"
+    evaluate = json.loads(path.read_text(encoding="utf-8"))
+    for condition, exact in (("clean", 0.9), ("noisy", 0.6)):
+        evaluate[condition]["cascade"]["source"] = {name: scores(exact) for name in ("files", "wikipedia", "drama")}
+    path.write_text(json.dumps(evaluate), encoding="utf-8")
+    assert run(project).exit_code == 0
+    assert readme.read_text(encoding="utf-8").splitlines()[1:-1] == [
+        "| source | texts | exact, clean | exact, noisy |",
+        "| --- | ---: | ---: | ---: |",
+        "| drama | 20 | 0.900 (0.850–0.950) | 0.600 (0.550–0.650) |",
+        "| Wikipedia | 20 | 0.900 (0.850–0.950) | 0.600 (0.550–0.650) |",
+        "| files | 20 | 0.900 (0.850–0.950) | 0.600 (0.550–0.650) |",
+    ]
+
+
 def test_conditions_are_named_and_missing_cells_are_empty(run, project: Path):
     readme = page(project, "<!-- table: robustness -->\n<!-- end -->\n")
     assert run(project).exit_code == 0

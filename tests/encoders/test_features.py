@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lexivert import artifacts
-from lexivert.encoders.features import choose_sentences, write_features
+from lexivert.encoders.features import choose_sentences, quotas, write_features
 from lexivert.encoders.huggingface import HuggingFaceEncoder
 from lexivert.errors import LexivertError
 from sections import section
@@ -33,17 +33,32 @@ def random_texts(count, seed=0):
 
 def test_sentences_are_valid_test_and_a_seeded_sample_of_train():
     splits = ["train"] * 50 + ["valid", "test"] + ["train"] * 50 + ["test"]
-    rows = choose_sentences(splits, 10, seed=1)
+    sources = ["s"] * len(splits)
+    rows = choose_sentences(splits, sources, 10, seed=1)
     assert rows.tolist() == sorted(set(rows.tolist()))
     assert {50, 51, 102} < set(rows.tolist())
     assert len(rows) == 13
-    assert rows.tolist() == choose_sentences(splits, 10, seed=1).tolist()
-    assert rows.tolist() != choose_sentences(splits, 10, seed=2).tolist()
+    assert rows.tolist() == choose_sentences(splits, sources, 10, seed=1).tolist()
+    assert rows.tolist() != choose_sentences(splits, sources, 10, seed=2).tolist()
+
+
+def test_small_sources_give_a_larger_share_of_theirs():
+    """Weights 1, 2 and 10 of 13: 26 rows are 2, 4 and 20; what the smallest lacks goes to the others."""
+    assert quotas([1, 4, 100], 26) == [1, 4, 21]
+    assert quotas([100, 400, 10_000], 26) == [2, 4, 20]
+    assert quotas([10_000, 400, 100], 26) == [20, 4, 2]
+    assert quotas([5, 0], 3) == [3, 0]
+    splits = ["train"] * 110 + ["valid", "test"]
+    sources = ["large"] * 100 + ["small"] * 10 + ["large", "small"]
+    rows = choose_sentences(splits, sources, 22, seed=0)
+    assert len(rows) == 24
+    assert sum(100 <= row < 110 for row in rows) == round(22 * 10**0.5 / (10 + 10**0.5))
+    assert {110, 111} <= set(rows.tolist())
 
 
 @pytest.mark.parametrize("most", [0, 100, 1000])
 def test_all_training_sentences_if_they_are_few_or_unlimited(most):
-    assert choose_sentences(["train"] * 99 + ["test"], most, seed=0).tolist() == list(range(100))
+    assert choose_sentences(["train"] * 99 + ["test"], ["s"] * 100, most, seed=0).tolist() == list(range(100))
 
 
 def test_cached_features_are_the_backbones_own(backbone, tmp_path):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -92,6 +93,15 @@ def test_cut_texts_are_counted_and_logged(backbone, caplog):
         features = backbone.encode([fits, too_long, "rose"])
     np.testing.assert_array_equal(features[0], features[1])
     assert "1 texts are cut to backbone.max_tokens = 64" in caplog.text
+
+
+def test_of_a_text_without_end_the_beginning_is_read(backbone):
+    started = time.process_time()
+    tokens = backbone.tokenize(["rose " * 2_000_000, "x" * 5_000_000])
+    assert time.process_time() - started < 5.0
+    assert tokens.lengths.tolist() == [64, 3]
+    assert tokens.truncated == 1
+    np.testing.assert_array_equal(tokens.ids[:64], backbone.tokenize(["rose " * 63]).ids)
 
 
 def test_no_texts_give_no_features(backbone):

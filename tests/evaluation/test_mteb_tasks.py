@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from functools import partial
 
 import datasets
 import mteb
@@ -10,7 +12,6 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from lexivert import cli
 from lexivert.codes.encoder import Encoder
 from lexivert.errors import LexivertError
 from lexivert.evaluation.mteb_tasks import PARTS, LocalSTS, PartEncoder, evaluate, find_tasks, read_tasks
@@ -35,18 +36,9 @@ def sts_file(tmp_path):
 
 
 @pytest.fixture
-def lexivert(tiny_project, monkeypatch, capsys):
+def lexivert(lexivert):
     """Runs ``lexivert mteb``; gives exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lexivert", "mteb", *map(str, arguments), "--model", str(tiny_project)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return caught.value.code or 0, captured.out, captured.err
-
-    return run
+    return partial(lexivert, "mteb")
 
 
 def part_of(vectors, part, width):
@@ -70,7 +62,7 @@ def test_an_sts_file_in_mtebs_layout(lexivert, sts_file, tiny_model, tmp_path, p
     code, shown, err = lexivert("--sts", sts_file, "--part", part, out)
     path, content = results(out, "LocalSTS-mine")
     assert (code, err) == (0, f"results in {path.parent}\n")
-    assert path.parent.parent == out / "results" / f"lexivert__{part}"
+    assert path.parent.parent == out / f"lexivert__{part}"
     assert {file.name for file in path.parent.iterdir()} == {path.name, "model_meta.json", "run_settings.jsonl"}
     meta = json.loads((path.parent / "model_meta.json").read_text(encoding="utf-8"))
     assert meta["name"] == f"lexivert/{part}"
@@ -96,11 +88,26 @@ def test_parts_have_unit_length(tiny_model, sts_file, part):
     np.testing.assert_allclose(given, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5)
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_texts_without_end_and_what_is_no_text(tiny_model, sts_file, part):
+    encoder, metadata = PartEncoder(tiny_model, part), LocalSTS(sts_file).metadata
+    for endless in ("x" * 5_000_000, "moon " * 1_000_000, "a" + "\u0301\u0316" * 500_000):
+        started = time.process_time()
+        if part == "prefix":
+            assert encoder.encode([{"text": [endless]}], task_metadata=metadata).shape == (1, 32)
+        else:
+            with pytest.raises(LexivertError, match=r"text 1 has \d+ characters, far too many"):
+                encoder.encode([{"text": ["a", endless]}], task_metadata=metadata)
+        assert time.process_time() - started < 10.0
+    with pytest.raises(LexivertError, match=r"task LocalSTS-mine: text 1 is None"):
+        encoder.encode([{"text": ["a"]}, {"text": [None]}], task_metadata=metadata)
+
+
 def test_mteb_reads_the_results_back(sts_file, tiny_model, tmp_path):
     encoder = PartEncoder(tiny_model, "full")
     assert isinstance(encoder, mteb.EncoderProtocol)
-    (score,) = evaluate(encoder, [LocalSTS(sts_file)], tmp_path / "out")
-    found = mteb.ResultCache(tmp_path / "out").load_task_result("LocalSTS-mine", encoder.mteb_model_meta)
+    (score,) = evaluate(encoder, [LocalSTS(sts_file)], tmp_path / "results")
+    found = mteb.ResultCache(tmp_path).load_task_result("LocalSTS-mine", encoder.mteb_model_meta)
     assert found.get_score() == pytest.approx(score.value, abs=1e-6)
 
 
@@ -136,13 +143,30 @@ def test_headers_empty_lines_and_quotes(tmp_path):
     assert len(read_pairs(path)) == 2
 
 
+NO_NUMBERS = ["5,0", "", " ", "4/5", "4.0.", '"5.0"', "1_0", "x", "N/A", "None", "~3", "O.5", "$4", "e5", "-", "null"]
+"""What might stand in the place of a first score, and is no header."""
+
+
+@pytest.mark.parametrize("title", ["score", "Score (0-5)", "# similarity", '"score"', "sim_1", "_label", "оценка"])
+def test_titles_of_columns(tmp_path, title):
+    path = tmp_path / "a.tsv"
+    path.write_text(f"{title}\tone\ttwo\n1\ta\tb\n2\tc\td\n", encoding="utf-8")
+    assert [pair.score for pair in read_pairs(path)] == [1.0, 2.0]
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
         (["1\ta\tb", "2\tc"], " line 2: 2 columns; score, sentence and sentence are needed, tabs between"),
         (["score;one;two", "1;a;b"], " line 1: 1 columns; score, sentence and sentence are needed, tabs between"),
-        (["1\ta\tb", "x\ta\tb"], " line 2: score 'x' is no number"),
-        (["score\ta\tb", "1,5\ta\tb"], " line 2: score '1,5' is no number"),
+        (["1\ta\tb", "x\ta\tb"], " line 2: score 'x' is no number, such as 3.5"),
+        (["score\ta\tb", "1,5\ta\tb"], " line 2: score '1,5' is no number, such as 3.5"),
+        *(
+            ([f"{score}\ta\tb", "1\ta\tb"], f" line 1: score {score!r} is no number, such as 3.5")
+            for score in NO_NUMBERS
+        ),
+        (["nan\ta\tb", "1\ta\tb"], " line 1: score is nan; a finite number is needed"),
+        (["1\ta\tb", "1_0\ta\tb"], " line 2: score '1_0' is no number, such as 3.5"),
         (["1\ta\tb", "nan\ta\tb"], " line 2: score is nan; a finite number is needed"),
         (["1\ta\tb", "2\t \tb"], " line 2: sentence 1 is empty"),
         (["1\ta\tb", "2\ta\t"], " line 2: sentence 2 is empty"),

@@ -50,6 +50,7 @@ def trip(tiny_model) -> RoundTrip:
         EncodedTexts(list(TEXTS), encoder.segment(TEXTS), prefixes),
         vectors,
         EncodedTexts(known, encoder.segment(known), train),
+        {text: "novels" if place else "drama" for place, text in enumerate(TEXTS)},
     )
 
 
@@ -90,6 +91,16 @@ class TestScore:
         assert scores["unit_accuracy"] == pytest.approx(right / positions)
         assert scores["token_f1"] == pytest.approx(metrics.token_f1(TEXTS, found.texts))
         assert scores["rougeL"] == pytest.approx(metrics.rouge(TEXTS, found.texts)["rougeL"])
+
+    def test_sources_are_scored_by_themselves(self, trip, found):
+        """The first text is drama and right; the three others are novels and wrong."""
+        assert trip.score(found)["source"] == {
+            source: {"texts": n, "exact_match": share, "exact_match_low": low, "exact_match_high": high}
+            for source, n, share, (low, high) in [
+                ("drama", 1, 1.0, metrics.wilson_interval(1, 1)),
+                ("novels", 3, 0.0, metrics.wilson_interval(0, 3)),
+            ]
+        }
 
     def test_cosines_are_those_of_all_rebuilt_texts_embedded(self, trip, found):
         rebuilt = torch.from_numpy(trip.model.encoder.backbone.encode(found.texts))

@@ -4,9 +4,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lexivert.artifacts import Paths, write_parquet
+from lexivert.data.corpus import SCHEMA
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.errors import LexivertError
-from lexivert.evaluation.texts import choose_texts, draw_texts, embedded, encode_texts, fitting, with_texts
+from lexivert.evaluation.texts import (
+    choose_texts,
+    draw_texts,
+    embedded,
+    encode_texts,
+    fitting,
+    sources_of,
+    with_texts,
+)
 
 
 def test_texts_are_distinct_bounded_and_the_same_every_time():
@@ -25,6 +35,25 @@ def test_fewer_drawn_texts_are_the_first_of_more():
     assert len(drawn) == len(set(drawn)) == 30
     assert drawn[:12] == draw_texts(reversed(texts), 12, seed=1)
     assert sorted(draw_texts(texts, 99, seed=1)) == sorted(set(texts))
+
+
+def test_texts_are_drawn_of_every_source_in_turns():
+    """Of 40 texts of one source, 3 of another and 1 of a third, six are drawn: 3, 2 and 1; then the others."""
+    texts = [f"text {n}" for n in range(44)]
+    sources = {text: "abc"[(n >= 40) + (n >= 43)] for n, text in enumerate(texts)}
+    for count, expected in ((3, "abc"), (6, "aaabbc"), (9, "aaaaabbbc")):
+        drawn = draw_texts(texts, count, seed=1, sources=sources)
+        assert "".join(sorted(sources[text] for text in drawn)) == expected
+    chosen = choose_texts(texts, 9, seed=1, sources=sources)
+    assert "".join(sorted(sources[text] for text in chosen)) == "aaaaabbbc"
+    assert chosen != choose_texts(texts, 9, seed=2, sources=sources)
+
+
+def test_sources_of_a_split_are_by_normalised_text(tmp_path):
+    rows = [("a", "novels", "test", "One  two."), ("b", "drama", "test", "Three."), ("c", "drama", "train", "Four.")]
+    columns = dict(zip(SCHEMA.names, zip(*rows, strict=True), strict=True))
+    write_parquet(Paths(tmp_path).corpus, {name: list(values) for name, values in columns.items()}, SCHEMA)
+    assert sources_of(Paths(tmp_path), "test") == {"One two.": "novels", "Three.": "drama"}
 
 
 @pytest.fixture

@@ -118,11 +118,16 @@ def copy_sources(target: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def _project(tiny_params_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def _project(
+    tiny_params_file: Path, tiny_corpus_files: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> Project:
     root = tmp_path_factory.mktemp("project")
     copy_sources(root)
+    for file in tiny_corpus_files:
+        shutil.copyfile(file, root / "texts" / file.name)
     shutil.copyfile(tiny_params_file, root / "params.yaml")
     fresh = Project(root)
+    fresh.change(corpus__folder="texts")
     fresh.repro()
     for file in (fresh.params, fresh.lock):
         shutil.copyfile(file, file.with_suffix(".original"))

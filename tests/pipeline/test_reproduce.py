@@ -21,7 +21,7 @@ from lexivert.yaml_reader import read_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STAGES = list(read_yaml(REPOSITORY / "dvc.yaml")["stages"])
-ON_DATA = [stage for stage in STAGES if stage not in {"code", "fetch"}]
+ON_DATA = [stage for stage in STAGES if stage not in {"code", "texts", "fetch"}]
 TRAINED = {"token_head": {"token_head__epochs": 12}, "selector": {"selector__steps": 150}}
 """Stages that resume after a kill, with enough steps that a kill comes in the middle."""
 NEW_LINE = ("\nfrom __future__ import annotations\n", "\nfrom __future__ import annotations\nNEW = 1\n")
@@ -78,6 +78,7 @@ def test_nothing_half_written_stays(project):
 CHANGES = {
     "corpus.valid_share": {"corpus"},
     "vocab.min_count.ngram": {"vocab"},
+    "vocab.languages": {"fetch", "vocab"},
     "lexical_maps.max_synonyms": {"lexical_maps"},
     "backbone.pooling": {"features", "index", "token_space"},
     "backbone.device": {"features", "token_head", "index", "selector", "controller", "token_space"},
@@ -114,19 +115,39 @@ def test_changed_params_are_seen_by_the_stages_that_declare_them(project):
         assert changed(repo) == {"selector", "controller", "token_space"}
 
 
+def test_an_edited_added_or_removed_text_of_the_users_is_seen(project):
+    from dvc.repo import Repo
+
+    folder = project.root / "texts"
+    file, new = folder / "document_00.txt", folder / "new.txt"
+    former = file.read_text(encoding="utf-8")
+    changes = (lambda: file.write_text(former.replace("the", "a", 1), encoding="utf-8"), new.touch, file.unlink)
+    for change in changes:
+        change()
+        try:
+            with Repo(str(project.root)) as repo:
+                assert changed(repo) == {"texts"}
+                assert "fetch" in behind(repo, {"texts"})
+        finally:
+            file.write_text(former, encoding="utf-8")
+            new.unlink(missing_ok=True)
+    with Repo(str(project.root)) as repo:
+        assert changed(repo) == set()
+
+
 def test_a_rule_of_the_decoding_loops_runs_no_training(project, repo):
     project.change(controller__easy_first__rounds=23)
     assert ran(project.repro("controller")) == ["controller"]
-    expected = {"controller", "evaluate", "robustness", "collapse", "export", "report"}
+    expected = {"controller", "evaluate", "robustness", "collapse", "export", "headline", "report"}
     assert behind(repo, {"controller"}) == expected
 
 
 @pytest.mark.parametrize(
     ("stage", "skipped"),
     [
-        ("token_head", {"code", "fetch", "corpus", "vocab", "lexical_maps", "features"}),
+        ("token_head", {"code", "texts", "fetch", "corpus", "vocab", "lexical_maps", "features"}),
         ("selector", {"index", "token_head", "token_space", "sentence_space"}),
-        ("evaluate", set(STAGES) - {"evaluate", "report"}),
+        ("evaluate", set(STAGES) - {"evaluate", "headline", "report"}),
     ],
 )
 def test_what_depends_on_a_stage(repo, stage, skipped):

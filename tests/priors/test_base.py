@@ -2,29 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from lexivert.config import ModelConfig
 from lexivert.errors import LexivertError
 from lexivert.priors.base import PRIORS, TOP_K, Belief, Prior, PriorSource, load_prior, ruled_out_eos
 from lexivert.priors.unigram import FixedPrior, unigram
 from lexivert.search.output_layer import OutputLayer
-from lexivert.text.lexicon import EOS, NEVER, RESERVED, Lexicon
-
-
-@pytest.fixture
-def lexicon():
-    """The reserved units and three words, each unit rarer than the one before."""
-    surfaces = (*RESERVED, "a", "b", "c")
-    usage = np.arange(len(surfaces), 0, -1, dtype=np.int64)
-    return Lexicon(surfaces, ("word",) * len(surfaces), usage, usage)
-
-
-@pytest.fixture
-def config(tiny_params):
-    return ModelConfig.of(tiny_params, 32)
+from lexivert.text.lexicon import EOS, NEVER
 
 
 def test_what_is_known_for_certain_is_one_candidate_of_probability_1():

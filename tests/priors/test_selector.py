@@ -168,6 +168,20 @@ def test_unit_vectors_are_projected_features_and_free_ones_for_frequent_units():
     expected[:2] += space.free
     with torch.no_grad():
         torch.testing.assert_close(space(torch.tensor([4, 1, 0])), expected[[4, 1, 0]])
-        torch.testing.assert_close(space.every(space.features), expected)
-        torch.testing.assert_close(space.every(space.features.bfloat16()), expected, atol=0.2, rtol=0.02)
     assert torch.equal(space.bias, log_prior)
+
+
+@pytest.mark.parametrize("free", [2, 5])
+def test_the_partition_of_all_units_has_the_value_and_gradients_of_all_logits_at_once(free):
+    torch.manual_seed(0)
+    space = UnitEmbeddings(torch.randn(5, 4), torch.randn(5), embedding_dim=3, free=free)
+    nn.init.normal_(space.free)
+    queries, wanted = torch.randn(6, 3, requires_grad=True), [*space.parameters()]
+    naive = (queries @ space(torch.arange(5)).T + space.bias).logsumexp(dim=1)
+    expected = torch.autograd.grad(naive.square().sum(), [queries, *wanted])
+    found = space.log_partition(queries, space.features)
+    torch.testing.assert_close(found, naive)
+    gradients = torch.autograd.grad(found.square().sum(), [queries, *wanted])
+    for own, right in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(own, right, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(space.log_partition(queries, space.features.bfloat16()), naive, atol=0.2, rtol=0.02)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-import numpy as np
 import pytest
 import torch
 
@@ -12,19 +11,7 @@ from lexivert.errors import LexivertError
 from lexivert.priors.base import TOP_K, Belief, PriorSource, load_prior
 from lexivert.priors.selector import SelectorPrior
 from lexivert.priors.selector_storage import SIZES, WEIGHTS, SelectorSizes, load_selector, save_selector
-from lexivert.text.lexicon import RESERVED, Lexicon
-
-
-@pytest.fixture
-def config(tiny_params):
-    return ModelConfig.of(tiny_params, 32)
-
-
-@pytest.fixture
-def lexicon():
-    surfaces = (*RESERVED, "a", "b", "c")
-    usage = np.arange(len(surfaces), 0, -1, dtype=np.int64)
-    return Lexicon(surfaces, ("word",) * len(surfaces), usage, usage)
+from lexivert.text.lexicon import Lexicon
 
 
 @pytest.fixture

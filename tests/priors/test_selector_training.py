@@ -14,7 +14,13 @@ from lexivert.priors import selector_training
 from lexivert.priors.perplexity import cross_entropies
 from lexivert.priors.selector import Selector, UnitEmbeddings
 from lexivert.priors.selector_data import SelectorTexts
-from lexivert.priors.selector_training import BagOfWordsStep, SelectorBatches, SelectorStep, train_selector
+from lexivert.priors.selector_training import (
+    BagOfWordsStep,
+    SelectorBatches,
+    SelectorStep,
+    begin_with_similarity,
+    train_selector,
+)
 from lexivert.training.loop import Progress
 from sections import section
 
@@ -125,20 +131,46 @@ def test_the_bag_of_words_loss_is_the_cross_entropy_given_the_prefix_alone(small
     assert losses["infonce"].item() == pytest.approx(F.cross_entropy(each, batch.truth[inside]).item(), rel=1e-4)
 
 
-def test_bags_of_words_in_half_precision_cost_and_learn_nearly_the_same(small):
+@pytest.mark.parametrize("kind", ["bag of words", "selector"])
+def test_in_half_precision_a_step_costs_and_learns_nearly_the_same(small, kind):
     gradients, costs = [], []
     for dtype in (torch.float32, torch.bfloat16):
         selector, space = learner(small)
-        loss = BagOfWordsStep(selector, space, params(), dtype)(batches_of(small)(0, 0), NOW)["loss"]
+        bags = BagOfWordsStep(selector, space, params(), dtype)
+        contexts = SelectorStep(selector, space, small.codebook.log_prior, params(), dtype)
+        loss = (bags if kind == "bag of words" else contexts)(batches_of(small)(0, 0), NOW)["loss"]
         loss.backward()
         costs.append(loss.item())
-        gradients.append(
-            [space.project.weight.grad, space.free.grad, space.bias.grad, selector.bag_of_words[0].weight.grad]
-        )
+        network = selector.bag_of_words if kind == "bag of words" else selector.query[2:]
+        gradients.append([space.project.weight.grad, space.free.grad, space.bias.grad, network[0].weight.grad])
     assert costs[1] == pytest.approx(costs[0], rel=1e-2)
     assert costs[1] != costs[0]
     for exact, rough in zip(*gradients, strict=True):
         assert F.cosine_similarity(exact.flatten(), rough.flatten(), dim=0) > 0.99
+
+
+def test_training_begins_where_units_like_the_prefix_are_likelier(small):
+    """Query and unit vectors are projected alike, so logits rank units as cosines of the projections do."""
+    torch.manual_seed(0)
+    selector, space = Selector(8, 6, 16, 2, 16), UnitEmbeddings(torch.randn(120, 8), torch.zeros(120), 6, 10)
+    begin_with_similarity(selector, space)
+    belief = batches_of(small)(0, 0).belief
+    with torch.no_grad():
+        query = selector.bag_of_words_query(belief)
+        projected = space.project(8.0 * belief.prefix * belief.cosine[:, None])
+        torch.testing.assert_close(query, projected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_network_that_is_narrow_begins_with_a_part_of_the_projection(small):
+    torch.manual_seed(0)
+    selector, space = Selector(8, 6, 4, 2, 16), UnitEmbeddings(torch.randn(120, 8), torch.zeros(120), 6, 10)
+    begin_with_similarity(selector, space)
+    belief = batches_of(small)(0, 0).belief
+    with torch.no_grad():
+        query = selector.bag_of_words_query(belief)
+        projected = space.project(8.0 * belief.prefix * belief.cosine[:, None])
+    torch.testing.assert_close(query[:, :4], projected[:, :4], atol=1e-5, rtol=1e-4)
+    assert not query[:, 4:].any()
 
 
 def test_bags_of_words_that_are_all_one_end_the_run(small):
@@ -171,7 +203,7 @@ def test_the_loss_is_the_weighted_sum_of_finite_parts(small, kind):
     assert losses["loss"] == pytest.approx(sum(share * losses[name] for name, share in weight.items()), rel=1e-5)
 
 
-def test_each_phase_has_its_own_rate_and_bags_of_words_the_machines_number_format(small, monkeypatch):
+def test_each_phase_has_its_own_rate_and_the_machines_number_format(small, monkeypatch):
     seen = []
 
     def spy(step, modules, batches, config, checkpoint, label):
@@ -183,7 +215,7 @@ def test_each_phase_has_its_own_rate_and_bags_of_words_the_machines_number_forma
     selector, space = learner(small)
     numbers = params(learning_rate=1e-3, bag_of_words={"batch_size": 6, "steps": 50, "learning_rate": 2e-3})
     train_selector(selector, space, texts_of(small), small.codebook.log_prior, numbers, 0)
-    assert seen == [("bag of words", 2e-3, torch.bfloat16), ("selector", 1e-3, None)]
+    assert seen == [("bag of words", 2e-3, torch.bfloat16), ("selector", 1e-3, torch.bfloat16)]
 
 
 def test_the_selector_learns_and_is_the_same_twice(make_world):

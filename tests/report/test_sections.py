@@ -34,6 +34,9 @@ def paths(tmp_path) -> Paths:
     paths = Paths(tmp_path)
     kinds = ("clean", "noisy")
     report = {kind: {name: scores(place) for place, name in enumerate(DECODERS_TRIED)} for kind in kinds}
+    for decoders in report.values():
+        for place, found in enumerate(decoders.values()):
+            found["source"] = {"drama": {"exact_match": place / 8}, "wikipedia": {"exact_match": place / 4}}
     report["embedding_inversion"] = {name: scores(place) for place, name in enumerate(GENERATORS_TRIED)}
     report["confidence"] = {"texts": 5, "readings": 15, "expected_calibration_error": 0.02, "auroc": 0.9}
     artifacts.write_metrics(paths.metrics("evaluate"), report)
@@ -59,7 +62,9 @@ def of_kind(section, kind):
 
 
 def test_decoders_stand_in_the_table_with_their_figures(paths):
-    decoders, inversion = (part.frame for part in of_kind(reading(paths), Table))
+    decoders, by_source, inversion = (part.frame for part in of_kind(reading(paths), Table))
+    assert by_source.loc["cascade (the controller), noisy"].to_dict() == {"drama": 0.5, "wikipedia": 1.0}
+    assert list(by_source.index) == list(decoders.index)
     assert len(decoders) == 2 * len(DECODERS_TRIED)
     assert decoders.loc["cascade (the controller), clean"].tolist() == pytest.approx(list(scores(4).values()))
     assert decoders.loc["cascade, unigram prior, noisy", "exact"] == 3.0
@@ -112,7 +117,7 @@ def test_sentences_are_compared_part_by_part(paths):
     artifacts.write_csv(paths.plots / "order_awareness.csv", table)
     section = sentences(paths)
     found, classes = (part.frame for part in of_kind(section, Table))
-    assert found.to_dict("index") == {"semantic prefix": retrieval}
+    assert found.to_dict("index") == {"semantic prefix": {"MRR": 0.5, "MAP": 0.25}}
     assert classes.loc["author of sentence, order part"].tolist() == [0.5, 0.4, 0.6, 0.2]
     probes, cosines = (figure.drawn[0][0] for figure in of_kind(section, Figures))
     assert {trace.name: list(trace.y) for trace in probes.data} == {"backbone": [0.6, 0.5], "order part": [1.0, 0.75]}
@@ -148,5 +153,5 @@ def test_collapse_and_curves(paths):
     (drawn,) = training(paths).parts
     assert [[(trace.name, list(trace.y)) for trace in plot.data] for plot, _ in drawn.drawn] == [
         [("contrastive", [2.0])],
-        [("infonce", [3.0, 2.0])],
+        [("InfoNCE", [3.0, 2.0])],
     ]

@@ -21,6 +21,7 @@ def project(tmp_path):
     Lexicon(surfaces, kinds, counts, counts).save(paths.vocab)
     columns = {
         "split": ["train", "valid", "train", "test", "train", "train"],
+        "source": ["drama", "drama", "poems", "poems", "drama", "drama"],
         "text": ["the owl", "an owl", "the mill", "the river", "rose " * 70, "the old owl"],
     }
     artifacts.write_parquet(paths.corpus, columns, None)

@@ -1,4 +1,5 @@
 import time
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,21 @@ def surfaces(text):
 def test_normalize_composes_and_collapses_white_space():
     assert normalize("  cafe\u0301\u00a0au \t\n lait ") == "caf\u00e9 au lait"
     assert normalize(" \n") == ""
+
+
+MARKS = st.text(st.sampled_from("\u0301\u0316\u0327\u0345\u0f73\u093f\u0344\u20dd"), min_size=25, max_size=90)
+
+
+@given(MARKS, st.sampled_from(["", "a", "é", "ᾂ"]))
+def test_runs_of_marks_are_composed_as_unicode_has_it(marks, before):
+    text = f"{before}{marks} b{marks}"
+    assert normalize(text) == unicodedata.normalize("NFC", text)
+
+
+def test_a_hundred_thousand_marks_take_no_time():
+    started = time.process_time()
+    assert len(normalize("a" + "\u0301\u0316" * 50_000)) == 100_000
+    assert time.process_time() - started < 5.0
 
 
 def test_normalize_rejects_lone_surrogates():

@@ -55,7 +55,7 @@ class Codebook:
     @cached_property
     def energies(self) -> Tensor:
         """Each code's squared length. Shape: (V,)."""
-        parts = [part.float().square().sum(dim=1) for part in self.codes.split(_AT_ONCE)]
+        parts = [part.float().square().sum(dim=1) for part in torch.split(self.codes, _AT_ONCE)]
         return torch.cat(parts) if parts else self.log_prior.new_zeros(0)
 
     def embed(self, units: Tensor) -> Tensor:

@@ -24,6 +24,8 @@ from lexivert.text.segmentation import Segmenter
 from lexivert.text.tokenizer import normalize
 
 _TEXTS_AT_ONCE = 256
+_COMPOSED = 4
+"""Characters of a text that ``normalize`` may make one of, at most."""
 
 
 class Encoder:
@@ -84,17 +86,37 @@ class Encoder:
         digest.update(np.ascontiguousarray(self.codes.cpu().numpy()).data)
         return digest.hexdigest()[:16]
 
+    def written(self, text: str) -> tuple[str, list[int]]:
+        """One text as ``normalize`` leaves it, and in units: the one check of a text's length.
+
+        Raises:
+            TooLongError: it has more units than a vector holds. A text of far too many characters is refused at once.
+            ValueError: see ``normalize``.
+        """
+        if len(text) > self._most_characters * _COMPOSED:
+            self._check_characters(len(" ".join(text.split())), self._most_characters * _COMPOSED)
+        normalized = normalize(text)
+        return normalized, self.units_of(normalized)
+
+    @property
+    def _most_characters(self) -> int:
+        return self.config.code.max_units * self.segmenter.most_characters
+
+    def _check_characters(self, count: int, most: int) -> None:
+        if count > most:
+            limit = self.config.code.max_units
+            raise TooLongError(
+                f"has {count} characters, far too many for the {limit} units that a vector holds at most"
+            )
+
     def units_of(self, text: str) -> list[int]:
         """Write one text, as ``normalize`` leaves it, in units.
 
         Raises:
-            TooLongError: it has more units than a vector holds. A text of far too many characters is refused at once.
+            TooLongError: see ``written``.
         """
+        self._check_characters(len(text), self._most_characters)
         limit = self.config.code.max_units
-        if len(text) > limit * self.segmenter.most_characters:
-            raise TooLongError(
-                f"has {len(text)} characters, far too many for the {limit} units that a vector holds at most"
-            )
         units = self.segmenter.segment_normalized(text)
         if len(units) > limit:
             raise TooLongError(f"has {len(units)} units; a vector holds at most {limit}")
@@ -107,7 +129,7 @@ class Encoder:
             ValueError: see ``normalize``.
         """
         try:
-            self.units_of(normalize(text))
+            self.written(text)
         except TooLongError:
             return False
         return True
@@ -125,12 +147,13 @@ class Encoder:
         normalized, segmented = [], []
         for row, text in enumerate(texts):
             try:
-                normalized.append(normalize(text))
-                segmented.append(self.units_of(normalized[-1]))
+                own, units = self.written(text)
             except TooLongError as error:
                 raise RowError("text", row, f"{error}: split the text") from error
             except ValueError as error:
                 raise RowError("text", row, str(error).removeprefix("text ")) from error
+            normalized.append(own)
+            segmented.append(units)
         return normalized, segmented
 
     def compose(self, units: Sequence[Sequence[int]], semantic: Tensor) -> Tensor:

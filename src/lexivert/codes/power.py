@@ -12,6 +12,8 @@ from torch import Tensor
 
 from lexivert.text.lexicon import EOS
 
+_AT_ONCE = 8192  # codes in float32
+
 
 def unit_energies(log_prior: Tensor, surprisal_share: float) -> Tensor:
     """Energy of each unit's code, its squared length; 1 on average over the units of a text, and EOS's is 1.
@@ -32,6 +34,6 @@ def unit_energies(log_prior: Tensor, surprisal_share: float) -> Tensor:
 def with_energies(codes: Tensor, energies: Tensor) -> Tensor:
     """Codes of given energies. Shape: codes (V, O) float16 of unit length, energies (V,), result (V, O) float16."""
     scaled = torch.empty_like(codes)
-    for rows in torch.arange(len(codes)).split(8192):
+    for rows in torch.split(torch.arange(len(codes)), _AT_ONCE):
         scaled[rows] = (codes[rows].float() * energies[rows, None].sqrt()).half()
     return scaled

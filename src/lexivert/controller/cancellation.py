@@ -5,6 +5,8 @@ After Frady, Kleyko & Sommer (2018). It knows neither a prior nor how sure it is
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -18,17 +20,17 @@ from lexivert.search.unit_index import UnitIndex
 MAX_PASSES = 12
 
 
+@dataclass(frozen=True)
 class Cancellation:
     """Cancels interference without prior or learning.
 
-    Args:
+    Attributes:
         index: nearest units.
         codebook: codes and binding.
     """
 
-    def __init__(self, index: UnitIndex, codebook: Codebook) -> None:
-        self.index = index
-        self.codebook = codebook
+    index: UnitIndex
+    codebook: Codebook
 
     @torch.inference_mode()
     def decode(self, observed: Observation, *, trace: bool = False) -> DecodeResult:  # noqa: ARG002 nothing is rebuilt

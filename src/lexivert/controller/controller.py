@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -14,8 +13,10 @@ from lexivert.controller.base import DecodingAlgorithm, Parts
 from lexivert.controller.confidence import Calibration, text_features
 from lexivert.controller.observation import Observation
 from lexivert.controller.registry import DECODERS
+from lexivert.controller.replacement import Replacement
 from lexivert.controller.results import DecodeResult
 from lexivert.controller.verification import second_eos_score
+from lexivert.text.banned import Banned
 
 
 class Controller:
@@ -24,13 +25,16 @@ class Controller:
     Args:
         parts: codebook, index, prior, and rules, which name the algorithm.
         calibration: of the confidences; scores are taken as they are if None.
+        banned: what no text may contain.
 
     Raises:
         LexivertError: ``controller.algorithm`` is not registered.
     """
 
-    def __init__(self, parts: Parts, calibration: Calibration | None = None) -> None:
+    def __init__(self, parts: Parts, calibration: Calibration | None = None, banned: Banned | None = None) -> None:
         self.parts = parts
+        self.banned = banned
+        self.replacement = Replacement(parts, banned) if banned else None
         self.calibration = calibration or Calibration.none()
         self.algorithm: DecodingAlgorithm = DECODERS.make(parts.params.algorithm)(parts)
 
@@ -40,12 +44,12 @@ class Controller:
         return self.parts.codebook
 
     def with_parts(self, parts: Parts) -> Controller:
-        """The same calibration with other parts."""
-        return Controller(parts, self.calibration)
+        """The same controller with other parts."""
+        return Controller(parts, self.calibration, self.banned)
 
-    def without(self, units: Sequence[int]) -> Controller:
-        """The same controller for texts without some units."""
-        return self.with_parts(self.parts.without(units))
+    def without(self, banned: Banned) -> Controller:
+        """The same controller for texts without some words and phrases."""
+        return Controller(self.parts, self.calibration, banned)
 
     def to(self, device: torch.device | str) -> Controller:
         """The same controller on a device."""
@@ -59,7 +63,8 @@ class Controller:
         second_eos = second_eos_score(observed.order, total, self.codebook.eos_codes)
         features = text_features(found.scores, found.fit, second_eos, self.codebook.width)
         confidence, scores = self.calibration(features, found.scores, found.verified)
-        return replace(found, scores=scores, confidence=confidence, features=features)
+        found = replace(found, scores=scores, confidence=confidence, features=features)
+        return found if self.replacement is None else self.replacement(found, observed)
 
     def decode_all(self, observed: Observation, batch: int, label: str) -> DecodeResult:
         """Read any number of texts back in batches, with a progress bar."""

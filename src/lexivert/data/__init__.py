@@ -1,1 +1,1 @@
-"""Data in: sources, sentences, document splits, WordNet and its relations."""
+"""Data in: sources, sentences, document splits, WordNet and its relations, word lists."""

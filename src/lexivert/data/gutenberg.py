@@ -8,6 +8,14 @@ from pathlib import Path
 
 from lexivert.data.sentences import split_sentences
 
+_OTHER_GENRES = {
+    "bible": "bible",
+    "blake": "poems",
+    "milton": "poems",
+    "shakespeare": "drama",
+    "whitman": "poems",
+}
+"""By what a file's name begins with; the others are novels and stories."""
 VERSE_WORDS = 40
 _LICENCE = re.compile(r"^End of (?:the )?Project Gutenberg.*", re.M | re.S)
 _VERSE_NUMBER = re.compile(r"(?:^|(?<=\s))\d+:\d+\s+")
@@ -25,6 +33,11 @@ _HEADING = re.compile(
     r"|(?i:epilogue|prologue|etymology|extracts|contents|finis|the end)\b.{0,3}$"
     r"|[IVXLC]+\.?$|[IVXLC]+\. [A-Z].{0,60}$|\d+\.?$"
 )
+
+
+def genre(name: str) -> str:
+    """Source of a book's text, by its file's stem, such as ``milton-paradise``."""
+    return _OTHER_GENRES.get(name.partition("-")[0], "novels")
 
 
 def read_book(path: Path) -> str:

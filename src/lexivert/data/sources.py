@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,8 @@ from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import CorpusParams
 from lexivert.errors import LexivertError
+from lexivert.io import read_records
+from lexivert.text.tokenizer import check_characters
 from lexivert.text.wikitext import group_articles, is_title, is_wikitext
 
 _Document = TypeVar("_Document")
@@ -70,7 +70,7 @@ def write_texts(paths: Paths, texts: Iterable[RawText]) -> int:
             writer.write_batch(pa.record_batch(columns, schema=TEXT_SCHEMA))
             count += len(batch)
         if not count:
-            raise LexivertError("the corpus source has no text; check corpus.dataset or corpus.files")
+            raise LexivertError("the corpus source has no text; check corpus.dataset, or the files in corpus.folder")
     return count
 
 
@@ -86,7 +86,7 @@ def _batches(texts: Iterable[RawText], size: int) -> Iterator[list[RawText]]:
 
 
 def hub_texts(params: CorpusParams) -> Iterator[RawText]:
-    """Documents of a dataset of the hub or of a local folder in its formats; its own splits are kept.
+    """Documents of a dataset of the hub, or of one in ``corpus.folder`` in its formats; its own splits are kept.
 
     A row is a document, unless the rows are WikiText's lines, which are joined to articles. Splits by other names
     than train, validation (valid, dev) and test are left out.
@@ -119,7 +119,9 @@ def _checked(value: Any, params: CorpusParams) -> str:
 
 
 def load_hub(params: CorpusParams) -> Mapping[str, Any]:
-    """Load a dataset through ``datasets``: a hub id, or a folder of data files or that ``save_to_disk`` wrote.
+    """Load a dataset through ``datasets``: one of the hub, or a folder in ``corpus.folder``.
+
+    The folder holds data files, or what ``save_to_disk`` wrote.
 
     Returns:
         Rows by split name.
@@ -131,14 +133,15 @@ def load_hub(params: CorpusParams) -> Mapping[str, Any]:
         import datasets  # optional and slow to import
     except ImportError as error:
         raise LexivertError("corpus.source: datasets needs the extra `hub`: pip install 'lexivert[hub]'") from error
-    folder = Path(params.dataset)
+    name = local_dataset(params) or params.dataset
+    folder = Path(name)
     try:
         if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
-            loaded = datasets.load_from_disk(params.dataset)
+            loaded = datasets.load_from_disk(name)
         elif params.config and (folder / params.config).is_dir():
             loaded = datasets.load_dataset(str(folder / params.config))
         else:
-            loaded = datasets.load_dataset(params.dataset, params.config or None)
+            loaded = datasets.load_dataset(name, params.config or None)
     except Exception as error:  # the library raises dozens of unrelated types
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise LexivertError(
@@ -147,29 +150,77 @@ def load_hub(params: CorpusParams) -> Mapping[str, Any]:
     return loaded if isinstance(loaded, dict) else {"train": loaded}
 
 
+def local_dataset(params: CorpusParams) -> str | None:
+    """Path of a dataset in ``corpus.folder``, or None for one of the hub.
+
+    Raises:
+        LexivertError: it is one of this machine, but not in that folder.
+    """
+    folder = Path(params.folder)
+    path = folder / params.dataset
+    if path.exists() and path.resolve().is_relative_to(folder.resolve()):
+        return str(path)
+    if path.exists() or Path(params.dataset).exists():
+        raise LexivertError(f"corpus.dataset: {params.dataset} {_outside(folder)}")
+    return None
+
+
 def file_texts(params: CorpusParams) -> Iterator[RawText]:
     """Documents of the user's files: a ``.txt`` is one (or one a WikiText article), a row of the others is one.
 
     Raises:
         LexivertError: see ``read_source``.
     """
-    if not params.files:
-        raise LexivertError("corpus.files is empty; with corpus.source: files, name .txt, .jsonl or .parquet files")
-    repeated = [file for file, count in Counter(params.files).items() if count > 1]
-    if repeated:
-        raise LexivertError(f"corpus.files names {repeated[0]} twice")
-    names = [Path(file).name for file in params.files]
-    for file in params.files:
-        path = Path(file)
-        label = path.name if names.count(path.name) == 1 else path.as_posix()
-        if not path.is_file():
-            raise LexivertError(f"corpus.files: {file} is not there")
-        if path.suffix not in SUFFIXES:
-            raise LexivertError(f"corpus.files: {file} must end in {', '.join(SUFFIXES)}")
+    folder = Path(params.folder)
+    for path in user_files(params):
+        label = path.relative_to(folder).as_posix()
         reader = {".txt": _read_txt, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[path.suffix]
         for key, text in reader(path, params.text_field):
             if text.strip():
                 yield RawText(f"{label}{key}", None, text)
+
+
+def user_files(params: CorpusParams) -> list[Path]:
+    """The files of ``corpus.folder`` that ``corpus.files`` names, in that order, or all of them by name.
+
+    Raises:
+        LexivertError: the folder or a file is not there, of another kind, outside the folder, or named twice.
+    """
+    folder = Path(params.folder)
+    if not folder.is_dir():
+        raise LexivertError(f"corpus.folder: {folder} is no folder; make it, and put your files there")
+    if params.files:
+        paths = [_named_file(folder, name) for name in params.files]
+    else:
+        paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+    if not paths:
+        raise LexivertError(f"corpus.folder: {folder} holds no {', '.join(SUFFIXES)} file; put yours there")
+    met: dict[tuple[int, int], str] = {}
+    for path, name in zip(paths, params.files or map(str, paths), strict=True):
+        status = path.stat()
+        file = (status.st_dev, status.st_ino)
+        if file in met:
+            what = f"{name} twice" if met[file] == name else f"{met[file]} and {name}, which are one file"
+            raise LexivertError(f"corpus.files: {what}; it would be read twice")
+        met[file] = name
+    return paths
+
+
+def _named_file(folder: Path, name: str) -> Path:
+    path = folder / name
+    if path.suffix not in SUFFIXES:
+        raise LexivertError(f"corpus.files: {name} must end in {', '.join(SUFFIXES)}")
+    place, root = path.parent.resolve(), folder.resolve()
+    if not place.is_relative_to(root):
+        raise LexivertError(f"corpus.files: {name} {_outside(folder)}")
+    if not path.is_file():
+        reason = "is no file" if path.exists() else f"is not in corpus.folder ({folder})"
+        raise LexivertError(f"corpus.files: {name} {reason}; names are relative to that folder")
+    return folder / place.relative_to(root) / path.name
+
+
+def _outside(folder: Path) -> str:
+    return f"lies outside corpus.folder ({folder}), where DVC would not see it change; move it there"
 
 
 def _read_txt(path: Path, _field: str) -> Iterator[tuple[str, str]]:
@@ -185,31 +236,29 @@ def _read_txt(path: Path, _field: str) -> Iterator[tuple[str, str]]:
 
 
 def _read_jsonl(path: Path, field: str) -> Iterator[tuple[str, str]]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise LexivertError(f"{path}:{number}: not JSON ({error})") from error
-            if not isinstance(row, dict) or not isinstance(row.get(field), str):
-                raise LexivertError(f"{path}:{number}: field {field!r} must be a string (corpus.text_field)")
-            yield f":{number}", row[field]
+    for line in read_records(path, field):
+        try:
+            check_characters(line.text)
+        except ValueError as error:
+            raise LexivertError(f"{line.where}: {error}") from error
+        yield f":{line.number}", line.text
 
 
 def _read_parquet(path: Path, field: str) -> Iterator[tuple[str, str]]:
+    number = 0
     try:
         file = pq.ParquetFile(path)
+        names = file.schema_arrow.names
+        if field not in names:
+            raise LexivertError(f"{path}: no column {field!r} (corpus.text_field); it has {', '.join(names)}")
+        for batch in file.iter_batches(columns=[field]):
+            for value in batch.column(0):
+                number += 1
+                text = value.as_py()
+                if text is not None and not isinstance(text, str):
+                    raise LexivertError(f"{path}: row {number}: column {field!r} must hold strings, not {text!r:.60}")
+                yield f":{number}", text or ""
+    except UnicodeDecodeError as error:
+        raise LexivertError(f"{path}: row {number}: column {field!r} holds bytes that are not UTF-8") from error
     except (pa.ArrowException, OSError) as error:
-        raise LexivertError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from error
-    names = file.schema_arrow.names
-    if field not in names:
-        raise LexivertError(f"{path}: no column {field!r} (corpus.text_field); it has {', '.join(names)}")
-    number = 0
-    for batch in file.iter_batches(columns=[field]):
-        for text in batch.column(0).to_pylist():
-            number += 1
-            if text is not None and not isinstance(text, str):
-                raise LexivertError(f"{path}: row {number}: column {field!r} must hold strings, not {text!r:.60}")
-            yield f":{number}", text or ""
+        raise LexivertError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from error

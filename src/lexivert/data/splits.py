@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 FEWEST_TO_SPLIT = 3
 """A source with fewer documents stays in train."""
+FEWEST_FOR_VALID = 4
+"""A source with fewer documents gives none to validation, if another has so many: the third is for training."""
 OVERSHOOT = 1.25
 """A document may carry its split past the target by this factor, unless it is the split's first."""
 
@@ -41,7 +43,8 @@ def assign_splits(
 
     A document keeps the split its source gave it. A source that names no validation (or test) documents gives up
     some of its other documents: drawn in hash order until they have the share of the source's sentences;
-    one that would overshoot by more than a quarter is passed over, and if all would, the smallest is taken.
+    one that would overshoot by more than a quarter is passed over, and if all would, the smallest is taken. A source
+    of three documents gives one to test alone, if another has more (``FEWEST_FOR_VALID``).
 
     Args:
         documents: every document once.
@@ -52,11 +55,19 @@ def assign_splits(
     Returns:
         ``train``, ``valid`` or ``test`` by doc_id.
     """
+    sources: dict[str, list[DocumentSize]] = {}
+    for document in documents:
+        sources.setdefault(document.source, []).append(document)
+    some_are_large = any(_fit_for_valid(of_source) for of_source in sources.values())
     splits: dict[str, str] = {}
-    for source in dict.fromkeys(document.source for document in documents):
-        of_source = [document for document in documents if document.source == source]
-        splits.update(_assign_source(of_source, {"test": test_share, "valid": valid_share}, seed))
+    for of_source in sources.values():
+        own_valid = valid_share if _fit_for_valid(of_source) or not some_are_large else 0.0
+        splits.update(_assign_source(of_source, {"test": test_share, "valid": own_valid}, seed))
     return splits
+
+
+def _fit_for_valid(documents: Sequence[DocumentSize]) -> bool:
+    return sum(document.sentences > 0 for document in documents) >= FEWEST_FOR_VALID
 
 
 def _assign_source(documents: list[DocumentSize], shares: dict[str, float], seed: int) -> dict[str, str]:

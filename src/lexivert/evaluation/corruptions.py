@@ -26,7 +26,8 @@ def at_width(codes: Tensor, width: int) -> Tensor:
     if width == codes.shape[1]:
         return codes
     lengths = codes.float().norm(dim=-1, keepdim=True)
-    return (F.normalize(codes[:, :width].float(), dim=-1) * lengths).half()
+    narrow: Tensor = (F.normalize(codes[:, :width].float(), dim=-1) * lengths).half()
+    return narrow
 
 
 def with_codes(parts: Parts, codes: Tensor, config: ModelConfig) -> Parts:

@@ -23,6 +23,7 @@ from mteb.abstasks.sts import AbsTaskSTS
 from mteb.models.abs_encoder import AbsEncoder
 from mteb.models.model_meta import ModelMeta, ScoringFunction
 
+from lexivert.arguments import check_texts
 from lexivert.errors import LexivertError, TooLongError
 from lexivert.evaluation.sts_files import Pair, read_pairs
 from lexivert.model import Lexivert
@@ -103,7 +104,7 @@ class PartEncoder(AbsEncoder):  # type: ignore[misc]  # mteb is untyped to mypy
         texts = [text for batch in inputs for text in batch["text"]]
         progress = task_metadata.name if show_progress_bar else ""
         try:
-            return self._encode(texts, progress)
+            return self._encode(check_texts(texts), progress)
         except ValueError as error:
             longer = "" if self.part == "prefix" else "; part prefix takes texts of any length"
             raise LexivertError(f"task {task_metadata.name}: {error}{longer}") from error
@@ -198,7 +199,7 @@ def find_tasks(names: Iterable[str]) -> list[Any]:
 
 
 def evaluate(encoder: PartEncoder, tasks: Iterable[Any], folder: Path, *, progress: bool = False) -> Iterator[Score]:
-    """Run tasks one by one, write their results in mteb's layout below ``folder``, and yield their main scores.
+    """Run tasks one by one, write their results in mteb's layout to ``folder``, and yield their main scores.
 
     What ``folder`` already holds for this very model and part is not run again, except for STS files.
 
@@ -211,7 +212,7 @@ def evaluate(encoder: PartEncoder, tasks: Iterable[Any], folder: Path, *, progre
     Raises:
         LexivertError: a task's data can't be reached, a text can't be encoded, or a result that is there is damaged.
     """
-    cache = mteb.ResultCache(folder)
+    cache = _Results(folder)
     for task in tasks:
         if isinstance(task, LocalSTS) and encoder.part != "prefix":
             _check_lengths(encoder.model, task.pairs)
@@ -224,15 +225,25 @@ def evaluate(encoder: PartEncoder, tasks: Iterable[Any], folder: Path, *, progre
 
 def result_folder(encoder: PartEncoder, folder: Path) -> Path:
     """Where in ``folder`` mteb writes a model's results."""
-    path: Path = mteb.ResultCache(folder).get_task_result_path("task", encoder.mteb_model_meta)
+    path: Path = _Results(folder).get_task_result_path("task", encoder.mteb_model_meta)
     return path.parent
+
+
+class _Results(mteb.ResultCache):  # type: ignore[misc]
+    """A folder of results, which mteb would put into a folder ``results`` of its own within it."""
+
+    def get_task_result_path(self, *arguments: Any, **options: Any) -> Path:
+        """Where mteb writes the results of a task."""
+        path: Path = super().get_task_result_path(*arguments, **options)
+        folder = Path(self.cache_path)
+        return folder / path.relative_to(folder / "results")
 
 
 def _check_lengths(model: Lexivert, pairs: Iterable[Pair]) -> None:
     for pair in pairs:
         for text in (pair.first, pair.second):
             try:
-                model.encoder.units_of(normalize(text))
+                model.encoder.written(text)
             except TooLongError as error:
                 raise LexivertError(f"{pair.where}: sentence {error}: split it, or compare part prefix") from error
 

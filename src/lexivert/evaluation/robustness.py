@@ -21,7 +21,7 @@ from lexivert.errors import LexivertError
 from lexivert.evaluation import metrics
 from lexivert.evaluation.corruptions import at_width, send, with_codes, with_lexicon
 from lexivert.evaluation.decoders import decoder_named, in_batches
-from lexivert.evaluation.texts import draw_texts, with_texts
+from lexivert.evaluation.texts import draw_texts, sources_of, with_texts
 from lexivert.model import Lexivert
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ LIMITS = {
 """What theory asks for, with labels; see ``by_dimensions``."""
 _AT_ONCE = 32
 _LONGEST_SENTENCE = 40  # words; texts of more units than that are chains of sentences
+LENGTH_SPAN = 8
+"""Units by which texts of a condition's length may be longer."""
 _DRAWN = 40  # texts drawn for each that is wanted: few have the length, and a chain takes several
 _DRAWN_SHORT = 4  # where any sentence will do
 _EDGES = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 20.0, 24.0, 32.0, 48.0, 64.0, 128.0)
@@ -202,7 +204,7 @@ def conditions_of(params: RobustnessParams) -> list[Condition]:
     found = [
         *(Condition(width=width) for width in params.widths),
         *(replace(few, cosine=cosine, length=(1, 40)) for cosine in params.cosines),
-        *(replace(few, length=(length, length + 8)) for length in params.lengths),
+        *(replace(few, length=(length, length + LENGTH_SPAN)) for length in params.lengths),
         *(replace(few, storage=storage) for storage in params.storages),
     ]
     names = [condition.name for condition in found]
@@ -228,7 +230,8 @@ def run_robustness(paths: Paths, params: Params) -> None:
     model = Lexivert.load(paths.root)
     test = read_encoded_texts(paths, "test")
     short = [text for text in test.texts if len(text.split()) <= _LONGEST_SENTENCE]
-    texts = with_texts(test, draw_texts(short, _to_draw(conditions, settings), params.seed))
+    drawn = draw_texts(short, _to_draw(conditions, settings), params.seed, sources_of(paths, "test"))
+    texts = with_texts(test, drawn)
     sweep = RobustnessSweep(model.decoder.parts, model.encoder.config)
     report: dict[str, Any] = {}
     for condition in conditions:

@@ -22,7 +22,7 @@ from lexivert.data.segments import read_encoded_texts
 from lexivert.evaluation import metrics, nearest
 from lexivert.evaluation.confidence import confidence_report
 from lexivert.evaluation.decoders import NEAREST_SENTENCE, Units, decoder_named, in_batches, unit_ids
-from lexivert.evaluation.texts import choose_texts, fitting, with_texts
+from lexivert.evaluation.texts import choose_texts, fitting, sources_of, with_texts
 from lexivert.model import Lexivert
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ GENERATORS_TRIED = {
     "hill_climbing": "hill climbing",
 }
 """What writes texts for a semantic prefix alone, with labels."""
-_INVERTED_TEXTS = 96
+_INVERTED_TEXTS = 64
 _TRACED_WORDS = 15
 
 Decode = Callable[[Tensor], Units]
@@ -66,17 +66,19 @@ class RoundTrip:
         heldout: texts of test documents.
         vectors: theirs. Shape: (B, D).
         train: training sentences, for retrieval.
+        sources: where each text comes from.
     """
 
     model: Lexivert
     heldout: EncodedTexts
     vectors: Tensor
     train: EncodedTexts
+    sources: Mapping[str, str]
 
     def only(self, rows: Sequence[int]) -> RoundTrip:
         """Some of the texts."""
         chosen = list(rows)
-        return RoundTrip(self.model, self.heldout.only(chosen), self.vectors[chosen], self.train)
+        return replace(self, heldout=self.heldout.only(chosen), vectors=self.vectors[chosen])
 
     def drawn(self, count: int, seed: int) -> RoundTrip:
         """At most so many of the texts, drawn at random."""
@@ -123,6 +125,7 @@ class RoundTrip:
                 scores[name] = _bucket(originals.texts, [found.texts[row] for row in rows])
                 units = [found.units[row] for row in rows]
                 scores[name]["unit_accuracy"] = metrics.unit_accuracy(originals.units, units)
+        scores["source"] = exact_by_source(self.heldout.texts, found.texts, self.sources)
         return scores
 
     def score_texts(self, texts: Sequence[str]) -> dict[str, Any]:
@@ -150,6 +153,27 @@ class RoundTrip:
         if wrong:
             embedded[wrong] = torch.from_numpy(self.model.encoder.backbone.encode([texts[row] for row in wrong]))
         return embedded
+
+
+def exact_by_source(
+    originals: Sequence[str], texts: Sequence[str], sources: Mapping[str, str]
+) -> dict[str, dict[str, float]]:
+    """Exact match of the texts of each source, with its interval.
+
+    Args:
+        originals: B texts.
+        texts: what was read back.
+        sources: source of each original.
+    """
+    right: dict[str, list[bool]] = {}
+    for original, text in zip(originals, texts, strict=True):
+        right.setdefault(sources[original], []).append(original == text)
+    report = {}
+    for source, own in sorted(right.items()):
+        low, high = metrics.wilson_interval(sum(own), len(own))
+        share = sum(own) / len(own)
+        report[source] = {"texts": len(own), "exact_match": share, "exact_match_low": low, "exact_match_high": high}
+    return report
 
 
 def _bucket(originals: Sequence[str], texts: Sequence[str]) -> dict[str, float]:
@@ -192,7 +216,8 @@ def prepare(paths: Paths, params: Params) -> tuple[RoundTrip, dict[str, Any]]:
     """
     model = Lexivert.load(paths.root)
     test = read_encoded_texts(paths, "test")
-    chosen = with_texts(test, choose_texts(test.texts, params.evaluate.texts_per_bucket, params.seed))
+    sources = sources_of(paths, "test")
+    chosen = with_texts(test, choose_texts(test.texts, params.evaluate.texts_per_bucket, params.seed, sources))
     heldout = fitting(chosen, model.encoder.config.code.max_units)
     start = time.perf_counter()
     vectors = torch.from_numpy(model.encode(heldout.texts, progress="encoding"))
@@ -205,7 +230,7 @@ def prepare(paths: Paths, params: Params) -> tuple[RoundTrip, dict[str, Any]]:
         "semantic_prefix_cosine": metrics.mean_cosine(heldout.prefixes, prefixes),
     }
     heldout = replace(heldout, prefixes=prefixes)  # in full precision
-    return RoundTrip(model, heldout, vectors, read_encoded_texts(paths, "train")), report
+    return RoundTrip(model, heldout, vectors, read_encoded_texts(paths, "train"), sources), report
 
 
 def noisy_vectors(trip: RoundTrip, params: Params) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -24,21 +25,58 @@ def texts_of(paths: Paths, split: str) -> list[str]:
     return [text for own, text in pairs if own == split]
 
 
-def choose_texts(texts: Sequence[str], per_bucket: int, seed: int) -> list[str]:
-    """Draw at most ``per_bucket`` distinct texts of every length bucket, shortest bucket first."""
+def sources_of(paths: Paths, split: str) -> dict[str, str]:
+    """Source of each distinct normalised sentence of a split; the first one's where two have it."""
+    corpus = artifacts.read_parquet(paths.corpus, ["split", "source", "text"])
+    found: dict[str, str] = {}
+    for own, source, text in zip(*(corpus[name].to_pylist() for name in ("split", "source", "text")), strict=True):
+        if own == split:
+            found.setdefault(normalize(text), source)
+    return found
+
+
+def choose_texts(
+    texts: Sequence[str], per_bucket: int, seed: int, sources: Mapping[str, str] | None = None
+) -> list[str]:
+    """Draw at most ``per_bucket`` distinct texts of every length bucket, each bucket's sorted, shortest bucket first.
+
+    Args:
+        texts: to draw from.
+        per_bucket: most texts of a bucket.
+        seed: of the draw.
+        sources: source of each text. A bucket is filled with one text of every source in turn; a source that has no
+            more is passed over. None: all are of one.
+    """
     rng = np.random.default_rng(seed)
     distinct = sorted({normalize(text) for text in texts})
     chosen: list[str] = []
     for rows in metrics.by_length(distinct).values():
-        picked = rng.permutation(len(rows))[:per_bucket]
-        chosen += [distinct[rows[i]] for i in sorted(picked.tolist())]
+        bucket = [distinct[row] for row in rows]
+        chosen += sorted(_in_turns(bucket, sources, rng)[:per_bucket])
     return chosen
 
 
-def draw_texts(texts: Sequence[str], count: int, seed: int) -> list[str]:
-    """Draw at most ``count`` distinct texts of any length."""
+def draw_texts(texts: Sequence[str], count: int, seed: int, sources: Mapping[str, str] | None = None) -> list[str]:
+    """Draw at most ``count`` distinct texts of any length.
+
+    They come in random order; with ``sources``, see ``choose_texts``, in rounds of one random text of every source,
+    the sources in alphabetical order.
+    """
     distinct = sorted({normalize(text) for text in texts})
-    return [distinct[row] for row in np.random.default_rng(seed).permutation(len(distinct))[:count]]
+    return _in_turns(distinct, sources, np.random.default_rng(seed))[:count]
+
+
+def _in_turns(texts: Sequence[str], sources: Mapping[str, str] | None, rng: np.random.Generator) -> list[str]:
+    """All texts in random order; with sources, in rounds of one text of every source that still has any."""
+    drawn = [texts[row] for row in rng.permutation(len(texts)).tolist()]
+    if sources is None:
+        return drawn
+    met: Counter[str] = Counter()
+    rounds: list[tuple[int, str, str]] = []
+    for text in drawn:
+        rounds.append((met[sources[text]], sources[text], text))
+        met[sources[text]] += 1
+    return [text for _, _, text in sorted(rounds, key=lambda turn: turn[:2])]
 
 
 def with_texts(encoded: EncodedTexts, texts: Sequence[str]) -> EncodedTexts:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from lexivert.priors.base import Belief, ruled_out_eos
 from lexivert.search.output_layer import OutputLayer
+from lexivert.training.partition import inner_products, log_partition
 
 _NEAR = 64  # places counted from either end of a text; those further inside look alike
 _SURETY = 2  # probability of the likeliest candidate, and of all candidates together
@@ -58,14 +59,27 @@ class UnitEmbeddings(nn.Module):
         vectors: Tensor = self.project(self.features[units])
         return vectors + own * (units < count)[:, None]
 
-    def every(self, features: Tensor) -> Tensor:
-        """Vectors of all units, from ``features`` in the number format that products are wanted in.
+    def log_partition(self, queries: Tensor, features: Tensor) -> Tensor:
+        """``log sum_u exp(<q, g(u)> + b(u))`` over all units, from ``features`` in the format to multiply in.
 
-        Shape: (V, H) to (V, H).
+        No unit's vector leaves the processor's cache: a step that wrote all of them and their gradients to memory
+        took twice as long.
+
+        Shape: queries (B, H), features (V, F), result (B,).
         """
-        vectors = F.linear(features, self.project.weight.to(features.dtype)).float()
-        vectors[: len(self.free)] += self.free
-        return vectors
+        free, dtype = len(self.free), features.dtype
+
+        def rare(features: Tensor, bias: Tensor, own: Tensor | float = 0.0) -> Tensor:
+            vectors = F.linear(features, self.project.weight.to(dtype))
+            return inner_products(queries, vectors + own, bias, dtype)
+
+        def frequent(features: Tensor, bias: Tensor, own: Tensor) -> Tensor:
+            return rare(features, bias, own)
+
+        total = log_partition(frequent, (features[:free], self.bias[:free], self.free))
+        if free == len(features):
+            return total
+        return torch.logaddexp(total, log_partition(rare, (features[free:], self.bias[free:])))
 
 
 class Selector(nn.Module):

@@ -17,12 +17,16 @@ from lexivert.priors.selector_data import SelectorBatch, SelectorTexts, draw_bat
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.collapse import CollapseAlarm, CollapseRules
 from lexivert.training.loop import History, LoopConfig, Progress, train
-from lexivert.training.partition import log_partition
+from lexivert.training.partition import inner_products, log_partition
 
 STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
 _ALWAYS = 2048  # most probable units, negatives of every step
 _DRAWN = 2048  # further negatives a step, drawn from the rest
+_PART = 512  # negatives whose logits of all positions are in memory at once
+_SIMILARITY = 1.0
+"""Factor of the first logits. A unit's begins at about 20 times the cosine of its feature with the prefix: both are
+scaled to length 8 (``_PREFIX_SCALE``), and 192 rows of a projection of deviation .04 leave .3 of a product."""
 _PRETRAINING_PATIENCE = 100  # steps: measured, the first phase is over after ten
 
 
@@ -56,12 +60,13 @@ class BagOfWordsStep:
         del progress
         batch = batch.to(self.space.bias.device)
         inside = batch.truth >= 0
-        vectors = self.space.every(self._features)
         queries = self.selector.bag_of_words_query(batch.belief)
-        partition = log_partition(queries, vectors, self.space.bias, self.dtype)
-        truth = batch.truth.clamp_min(0)
-        own = torch.einsum("bh,bnh->bn", queries, F.embedding(truth, vectors)) + self.space.bias[truth]
-        infonce = ((partition[:, None] - own) * inside).sum() / inside.sum()
+        partition = self.space.log_partition(queries, self._features)
+        units, places = batch.truth[inside].unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        texts = inside.nonzero()[:, 0]
+        own = (queries[texts] * F.embedding(places, self.space(units))).sum(dim=1)
+        own = own + F.embedding(places, self.space.bias[units, None])[:, 0]
+        infonce = (partition[texts] - own).mean()
         parts = _components(self.selector, batch, infonce, partition, self.params)
         return parts | {"anisotropy": self.alarm(queries)}
 
@@ -74,6 +79,7 @@ class SelectorStep:
         space: unit vectors, trained with it.
         log_prior: log unigram probability. Shape: (V,).
         params: weights of the losses.
+        dtype: that products with negatives are computed in.
         always: so many most probable units are negatives of every step.
         drawn: further negatives a step, drawn from the rest.
     """
@@ -84,6 +90,7 @@ class SelectorStep:
         space: UnitEmbeddings,
         log_prior: Tensor,
         params: SelectorParams,
+        dtype: torch.dtype = torch.float32,
         *,
         always: int = _ALWAYS,
         drawn: int = _DRAWN,
@@ -91,6 +98,7 @@ class SelectorStep:
         self.selector = selector
         self.space = space
         self.params = params
+        self.dtype = dtype
         log_prior = log_prior.to(space.bias.device)
         order = log_prior.argsort(descending=True, stable=True)
         self._always, self._rest, self._drawn = order[:always], order[always:], drawn
@@ -106,7 +114,11 @@ class SelectorStep:
         weighs as many units as it stands for, so that this is the cross-entropy over all units, in nats.
         """
         del progress
-        batch = batch.to(self.space.bias.device)
+        device = self.space.bias.device
+        with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return self._losses(batch.to(device))
+
+    def _losses(self, batch: SelectorBatch) -> dict[str, Tensor]:
         inside = batch.truth >= 0
         truth = batch.truth[inside]
         negatives, times = self._negatives()
@@ -115,23 +127,41 @@ class SelectorStep:
         vectors = F.embedding(places, self.space(wanted))
         sizes = [len(negatives), len(truth), seen.numel()]
         others, own, expected = torch.split(vectors, sizes)
-        queries = self.selector(batch.belief, expected.view(*seen.shape, -1))[inside]
+        queries = self.selector(batch.belief, expected.view(*seen.shape, -1))[inside].float()
         own_logits = (queries * own).sum(dim=1) + self.space.bias[truth]
-        logits = torch.addmm(self.space.bias[negatives] + times.log(), queries, others.T)
-        elsewhere = torch.logsumexp(logits.masked_fill(truth[:, None] == negatives, -torch.inf), dim=1)
+        column = negatives.new_full(self.space.bias.shape, -1)
+        column[negatives] = torch.arange(len(negatives), device=column.device)
+        bias = self.space.bias[negatives] + times.log()
+        elsewhere = self._log_partition_without(queries, others, bias, column[truth])
         partition = torch.logaddexp(elsewhere, own_logits)
         parts = _components(self.selector, batch, (partition - own_logits).mean(), partition, self.params)
         return parts | {"anisotropy": self.alarm(queries)}
 
+    def _log_partition_without(self, queries: Tensor, vectors: Tensor, bias: Tensor, left_out: Tensor) -> Tensor:
+        """Log partition functions over the negatives, one of which a query may leave out.
+
+        Shape: queries (Q, R), vectors (P, R), bias (P,), left_out (Q,) columns or -1, result (Q,).
+        """
+
+        def logits(vectors: Tensor, bias: Tensor, columns: Tensor) -> Tensor:
+            found = inner_products(queries, vectors, bias, self.dtype)
+            rows = ((left_out >= columns[0]) & (left_out <= columns[-1])).nonzero()[:, 0]
+            return found.index_put_((rows, left_out[rows] - columns[0]), found.new_tensor(-torch.inf))
+
+        columns = torch.arange(len(vectors), device=vectors.device)
+        return log_partition(logits, (vectors, bias, columns), part=_PART)
+
     def _negatives(self) -> tuple[Tensor, Tensor]:
-        """Units, and how many each stands for: the partition function's importance sample (Bengio & Senécal 2008)."""
+        """Units, each once, and how many each stands for.
+
+        The partition function's importance sample (Bengio & Senécal 2008).
+        """
+        times = torch.ones_like(self._always, dtype=torch.float32)
         if not len(self._rest):
-            return self._always, torch.ones_like(self._always, dtype=torch.float32)
-        drawn = torch.multinomial(self._spread, self._drawn, replacement=True)
-        times = 1.0 / (self._drawn * self._spread[drawn])
-        return torch.cat((self._always, self._rest[drawn])), torch.cat(
-            (torch.ones_like(self._always, dtype=torch.float32), times)
-        )
+            return self._always, times
+        drawn, count = torch.multinomial(self._spread, self._drawn, replacement=True).unique(return_counts=True)  # type: ignore[no-untyped-call]
+        stands_for = count / (self._drawn * self._spread[drawn])
+        return torch.cat((self._always, self._rest[drawn])), torch.cat((times, stands_for))
 
 
 def _components(
@@ -206,6 +236,7 @@ def train_selector(
     Returns:
         The Selector with its unit vectors, and the mean of every component over each ``STEPS_A_POINT`` steps.
     """
+    begin_with_similarity(selector, space)
     modules: dict[str, nn.Module] = {"selector": selector.train(), "space": space}
     bags = SelectorBatches.of(texts, log_prior, params, params.bag_of_words.batch_size, seed)
     config = _config(params, params.bag_of_words.steps, params.bag_of_words.learning_rate, seed)
@@ -214,7 +245,7 @@ def train_selector(
         BagOfWordsStep(selector, space, params, dtype), modules, bags, config, checkpoints[0], "bag of words"
     )
     selector.bag_of_words.requires_grad_(requires_grad=False)
-    step = SelectorStep(selector, space, log_prior, params)
+    step = SelectorStep(selector, space, log_prior, params, dtype)
     contexts = SelectorBatches.of(texts, log_prior, params, params.batch_size, seed + 1)
     config = _config(params, params.steps, params.learning_rate, seed)
     history += train(step, modules, contexts, config, checkpoints[1], "selector")
@@ -222,6 +253,28 @@ def train_selector(
     with torch.no_grad():
         everything = torch.arange(len(space.bias), device=space.bias.device)
         return SelectorPrior.of(selector, space(everything), space.bias), history
+
+
+def begin_with_similarity(selector: Selector, space: UnitEmbeddings) -> None:
+    """Make the bag-of-words network begin as a linear map: the nearer a unit is to the prefix, the likelier.
+
+    Prefix and unit features are of one space, so a random projection of both keeps their cosines (Johnson &
+    Lindenstrauss 1984), and ``gelu(x) - gelu(-x) = x`` makes two layers linear. Begun from 0 instead, the phase
+    needs twice as many steps.
+
+    Args:
+        selector: untrained; changed in place.
+        space: untrained unit vectors.
+    """
+    first, bias, last, _ = selector.bag_of_words.parameters()
+    project = space.project.weight[: len(first) // 2, : first.shape[1] - 1]
+    height, width = project.shape
+    with torch.no_grad():
+        for half, sign in enumerate((1.0, -1.0)):
+            rows = slice(half * height, (half + 1) * height)
+            first[rows] = F.pad(sign * project, (0, first.shape[1] - width))
+            last[:height, rows] = sign * _SIMILARITY * torch.eye(height, device=last.device)
+        bias[: 2 * height] = 0.0
 
 
 def _config(params: SelectorParams, steps: int, rate: float, seed: int) -> LoopConfig:

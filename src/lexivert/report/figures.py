@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +15,45 @@ COLOURS = (
     "#0b6e6e", "#d1495b", "#edae49", "#3d5a98", "#8f5ea8", "#66a182", "#8d6e53", "#2e4057", "#c08497", "#7a7a7a",
     "#4f9dde", "#b5bd00",
 )  # fmt: skip
+ACCENT = COLOURS[0]
+_BAND = 11  # pixels
+_GROUP_NAME = 11  # characters a line
 _FONT = {"family": 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif', "size": 13, "color": "#1b1f24"}
 _MOST_CLASSES = len(COLOURS) - 1
 
 Floats = Sequence[float] | npt.NDArray[np.floating]
 Columns = Mapping[str, Sequence[float | str]]
+
+
+@dataclass(frozen=True)
+class Series:
+    """An entry of a figure's legend, which the page draws: one that wraps, explains its terms and switches a series.
+
+    Attributes:
+        trace: its number in the figure.
+        name: of the series.
+        colour: as in CSS.
+        style: of the line, as in CSS; ``solid`` also for bars and points.
+        wide: drawn as a band below the others.
+    """
+
+    trace: int
+    name: str
+    colour: str
+    style: str
+    wide: bool
+
+
+def legend(figure: go.Figure) -> list[Series]:
+    """The named series of a figure, in order."""
+    found = []
+    for number, trace in enumerate(figure.data):
+        if trace.name is not None:
+            line = getattr(trace, "line", None)
+            dotted = line is not None and line.dash == "dot"
+            wide = line is not None and line.width == _BAND
+            found.append(Series(number, trace.name, trace.meta, "dotted" if dotted else "solid", wide))
+    return found
 
 
 def _layout(x: str, y: str) -> dict[str, object]:
@@ -25,20 +62,28 @@ def _layout(x: str, y: str) -> dict[str, object]:
         "xaxis": {**axis, "title": {"text": x}},
         "yaxis": {**axis, "title": {"text": y}},
         "font": _FONT,
-        "colorway": list(COLOURS),
         "plot_bgcolor": "white",
         "paper_bgcolor": "white",
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "showlegend": False,  # the page draws its own: see Series
         "hovermode": "closest",
         "template": "none",
     }
 
 
 def lines(
-    x: Floats, series: Mapping[str, Floats], x_label: str, y_label: str, *, dashed: Sequence[str] = ()
+    x: Floats,
+    series: Mapping[str, Floats],
+    x_label: str,
+    y_label: str,
+    *,
+    dashed: Sequence[str] = (),
+    banded: str = "",
 ) -> go.Figure:
     """One line a series; NaN leaves a gap.
+
+    Lines that coincide hide each other. The one that matters is a wide band below the others, so that it is seen
+    wherever they run; and at every x all values are told at once.
 
     Args:
         x: where the points are.
@@ -46,30 +91,69 @@ def lines(
         x_label: of the axis.
         y_label: of the axis.
         dashed: series that are limits or references.
+        banded: the series that no other may hide; it comes first.
     """
-    figure = go.Figure(layout=_layout(x_label, y_label))
-    for name, values in series.items():
-        line = {"dash": "dot", "width": 1.5} if name in dashed else {"width": 2.5}
-        mode = "lines" if name in dashed or len(x) > 40 else "lines+markers"
-        kept = [(a, b) for a, b in zip(_floats(x), _floats(values), strict=True) if not np.isnan(b)]
-        figure.add_scatter(x=[a for a, _ in kept], y=[b for _, b in kept], name=name, mode=mode, line=line)
+    figure = go.Figure(layout=_layout(x_label, y_label) | {"hovermode": "x unified"})
+    colours = _colours(series, banded)
+    for name in sorted(series, key=lambda name: name != banded):
+        colour = colours[name]
+        line: dict[str, object] = {"color": colour, "width": 2}
+        if name in dashed:
+            line |= {"dash": "dot", "width": 1.5}
+        elif name == banded:
+            line |= {"width": _BAND}
+        mode = "lines" if name in dashed or name == banded or len(x) > 40 else "lines+markers"
+        kept = [(a, b) for a, b in zip(_floats(x), _floats(series[name]), strict=True) if not np.isnan(b)]
+        figure.add_scatter(
+            x=[a for a, _ in kept],
+            y=[b for _, b in kept],
+            name=name,
+            mode=mode,
+            line=line,
+            opacity=0.4 if name == banded else 1.0,
+            meta=colour,
+        )
     return figure
 
 
+def _colours(names: Iterable[str], accented: str) -> dict[str, str]:
+    """A colour a series; the accent is kept for one, where there is such."""
+    others = COLOURS[1:] if accented else COLOURS
+    found = dict(zip((name for name in names if name != accented), itertools.cycle(others)))
+    return found | {accented: ACCENT}
+
+
 def bars(groups: Sequence[str], series: Mapping[str, Floats], y_label: str) -> go.Figure:
-    """Bars side by side: one cluster a group, one bar a series."""
-    figure = go.Figure(layout=_layout("", y_label) | {"barmode": "group"})
-    for name, values in series.items():
-        figure.add_bar(x=list(groups), y=_floats(values), name=name)
+    """Bars side by side: one cluster a group, whose name is wrapped to fit a narrow screen, one bar a series."""
+    groups = ["<br>".join(textwrap.wrap(group, _GROUP_NAME)) for group in groups]
+    figure = go.Figure(layout=_layout("", y_label) | {"barmode": "group", "hovermode": "x unified"})
+    figure.update_xaxes(tickangle=0, tickfont={"size": 11})
+    for (name, values), colour in zip(series.items(), COLOURS, strict=False):
+        figure.add_bar(x=list(groups), y=_floats(values), name=name, marker={"color": colour}, meta=colour)
     return figure
 
 
 def with_intervals(
-    names: Sequence[str], series: Mapping[str, Sequence[tuple[float, float, float]]], y_label: str
+    names: Sequence[str],
+    series: Mapping[str, Sequence[tuple[float, float, float]]],
+    y_label: str,
+    *,
+    accented: str = "",
 ) -> go.Figure:
-    """Points with 95 % intervals: value, low and high of each name in each series."""
-    figure = go.Figure(layout=_layout("", y_label))
+    """Shares as points with 95 % intervals, side by side: value, low and high of each name in each series.
+
+    Args:
+        names: of the groups.
+        series: name to values, as many as groups.
+        y_label: of the axis.
+        accented: the series that has the accent colour.
+    """
+    grouped = {"scattermode": "group", "scattergap": 0.5, "hovermode": "x unified"}
+    figure = go.Figure(layout=_layout("", y_label) | grouped)
+    figure.update_yaxes(range=[-0.04, 1.04])
+    colours = _colours(series, accented)
     for series_name, values in series.items():
+        colour = colours[series_name]
         figure.add_scatter(
             x=list(names),
             y=[value for value, _, _ in values],
@@ -81,8 +165,10 @@ def with_intervals(
                 "thickness": 1,
             },
             mode="markers",
-            marker={"size": 9},
+            marker={"size": 9, "color": colour},
             name=series_name,
+            offsetgroup=series_name,
+            meta=colour,
         )
     return figure
 
@@ -96,10 +182,9 @@ def scatter(places: npt.NDArray[np.floating], labels: Sequence[str], classes: Se
     order = [str(name) for name in names[np.argsort(-counts, kind="stable")]]
     shown = [name for name in order if name != "other"][:_MOST_CLASSES]
     figure = go.Figure(layout=_layout("", ""))
-    for name in [*shown, "other"]:
+    for name, colour in zip([*shown, "other"], [*COLOURS[: len(shown)], "#c9ced4"], strict=True):
         inside = [row for row, own in enumerate(classes) if (own if own in shown else "other") == name]
         if inside:
-            colour = "#c9ced4" if name == "other" else None
             figure.add_scatter(
                 x=_floats(places[inside, 0]),
                 y=_floats(places[inside, 1]),
@@ -108,6 +193,7 @@ def scatter(places: npt.NDArray[np.floating], labels: Sequence[str], classes: Se
                 mode="markers",
                 marker={"size": 5, "opacity": 0.75, "color": colour},
                 name=name,
+                meta=colour,
             )
     figure.update_xaxes(showticklabels=False)
     figure.update_yaxes(showticklabels=False)

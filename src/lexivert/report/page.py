@@ -1,12 +1,14 @@
 """The page of results: sections of tables, cards and Plotly figures, rendered by one Jinja2 template.
 
-The page is one file that needs no network: plotly.js is inside.
+The page is one file that needs no network: plotly.js is inside. Labels that are terms show their explanation, and
+link to their line in the list of terms at the end. On a narrow screen a table of texts is stacked, a row a block; one
+of numbers scrolls below its first column, and says so.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
+from lexivert.report import terms
+from lexivert.report.figures import legend
+
 if TYPE_CHECKING:
     import pandas as pd
 
-_CONFIG = {"displayModeBar": False, "responsive": True}
+_CONFIG = {"displayModeBar": False, "responsive": False}  # the page itself resizes figures with their frames
+_LONG = 24  # characters, from which on a column has the width of a text
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,56 @@ class Table:
         frame: strings are set left, numbers right with three places.
         summary: if there is any, the table is folded away below it.
         opened: unfold it at first.
+        terms: columns of strings whose values are terms; of a table of numbers, the index is one anyway.
     """
 
     frame: pd.DataFrame
     summary: str = ""
     opened: bool = False
+    terms: Sequence[str] = ()
     kind: str = "table"
+
+    @property
+    def columns(self) -> list[Column]:
+        """The index and all others, as they are set."""
+        index = self.frame.index
+        texts = [
+            name for name in self.frame.columns if self.frame[name].map(lambda value: isinstance(value, str)).any()
+        ]
+        named = not texts and all(isinstance(value, str) for value in index)
+        first = Column(str(index.name or ""), index.tolist(), text=True, terms=named)
+        rest = [
+            Column(str(name), self.frame[name].tolist(), text=name in texts, terms=name in self.terms)
+            for name in self.frame.columns
+        ]
+        return [first, *rest]
+
+    @property
+    def stacked(self) -> bool:
+        """Whether a narrow screen shows a row as a block: where texts stand beside each other."""
+        return any(column.text for column in self.columns[1:])
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: its head.
+        values: a cell a row.
+        text: set left.
+        terms: its values are explained.
+    """
+
+    name: str
+    values: Sequence[Any]
+    text: bool
+    terms: bool
+
+    @property
+    def long(self) -> bool:
+        """Whether it holds texts that need room."""
+        return self.text and max((len(value) for value in self.values if isinstance(value, str)), default=0) > _LONG
 
 
 @dataclass(frozen=True)
@@ -117,9 +167,32 @@ def render(title: str, lead: str, sections: Sequence[Section]) -> str:
         keep_trailing_newline=True,
     )
     numbers = itertools.count(1)
-    environment.filters |= {"cell": cell, "draw": lambda figure: _drawn(figure, f"figure-{next(numbers)}")}
+    environment.filters |= {
+        "cell": cell,
+        "draw": lambda figure: _drawn(figure, f"figure-{next(numbers)}"),
+        "legend": legend,
+        "pieces": terms.pieces,
+        "explanation": terms.explanation,
+    }
     template = environment.get_template("report.html.j2")
-    return template.render(title=title, lead=lead, sections=sections, plotly=Markup(get_plotlyjs()))  # noqa: S704 code
+    listed = {terms.anchor(term): (term, text) for term, text in terms.used(labels(sections)).items()}
+    plotly_script = Markup(get_plotlyjs())  # noqa: S704 code
+    return template.render(title=title, lead=lead, sections=sections, terms=listed, plotly=plotly_script)
+
+
+def labels(sections: Sequence[Section]) -> Iterator[str]:
+    """Everything on a page that has to be explained: cards, heads and first columns of tables, legends, axes."""
+    for part in itertools.chain.from_iterable(section.parts for section in sections):
+        if isinstance(part, Cards):
+            yield from (label for label, _ in part.cards)
+        elif isinstance(part, Table):
+            for column in part.columns:
+                yield column.name
+                yield from (str(value) for value in column.values if column.terms)
+        elif isinstance(part, Figures):
+            for figure, _ in part.drawn:
+                yield from (series.name for series in legend(figure))
+                yield from filter(None, (axis.title.text for axis in (figure.layout.xaxis, figure.layout.yaxis)))
 
 
 def _drawn(figure: go.Figure, name: str) -> Markup:

@@ -11,6 +11,8 @@ from lexivert.artifacts import Paths
 if TYPE_CHECKING:
     import pandas as pd
 
+_SPELLED = {"map": "MAP", "mrr": "MRR", "adjusted rand": "adjusted Rand", "v measure": "V-measure"}
+
 
 def read_metrics(paths: Paths, stage: str) -> dict[str, Any]:
     """Metrics of a stage.
@@ -69,5 +71,6 @@ def columns(table: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, list[fl
 
 
 def readable(name: str) -> str:
-    """A metric's key as words."""
-    return name.replace("_", " ")
+    """A metric's key as words, as the field spells them."""
+    words = name.replace("_", " ")
+    return _SPELLED.get(words) or words.replace("ndcg", "nDCG")

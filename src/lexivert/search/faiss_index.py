@@ -47,6 +47,22 @@ def _one_thread(library: Any) -> Iterator[None]:
         library.omp_set_num_threads(threads)
 
 
+def check_factory(params: IndexParams, width: int) -> None:
+    """Refuse a factory string that FAISS does not know, or that does not fit codes of a width.
+
+    Raises:
+        LexivertError: it is such a one.
+    """
+    library = _faiss()
+    dims = min(params.search_dims or width, width)
+    try:
+        library.index_factory(dims, params.factory, library.METRIC_INNER_PRODUCT)
+    except RuntimeError as error:
+        reason = str(error).split("Error: ")[-1].splitlines()[0]
+        message = f"index.factory {params.factory!r} does not work in {dims} dimensions: {reason}"
+        raise LexivertError(message) from error
+
+
 def build(codes: Tensor, params: IndexParams) -> faiss.Index:
     """Build the FAISS index over the codes' leading dimensions; the same codes give the same bytes.
 
@@ -68,7 +84,7 @@ def build(codes: Tensor, params: IndexParams) -> faiss.Index:
             index.add(vectors)
     except RuntimeError as error:
         reason = str(error).split("Error: ")[-1].splitlines()[0]
-        message = f"params.yaml: index.factory {params.factory!r} does not work for {len(codes)} units: {reason}"
+        message = f"index.factory {params.factory!r} does not work for {len(codes)} units: {reason}"
         raise LexivertError(message) from error
     return index
 

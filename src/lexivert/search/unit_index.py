@@ -109,7 +109,7 @@ class UnitIndex:
         self.codes = codes
         self.params = params
         self._index = index
-        halves = [part.float().square().sum(dim=1) / 2 for part in codes.split(_SCORED_AT_ONCE)]
+        halves = [part.float().square().sum(dim=1) / 2 for part in torch.split(codes, _SCORED_AT_ONCE)]
         self.half_energies = torch.cat(halves) if halves else codes.new_zeros(0).float()
         faiss_index.set_search_width(index, params)
         self.frequent = min(params.frequent, len(codes))

@@ -6,19 +6,22 @@ import argparse
 import importlib
 import logging
 import pkgutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lexivert import plugins, stages
+from lexivert import commands, plugins, stages
 from lexivert.artifacts import Paths
 from lexivert.config import load_params
 from lexivert.errors import LexivertError
 
 STAGES = tuple(sorted(info.name for info in pkgutil.iter_modules(stages.__path__) if info.name != "__main__"))
+LIGHT = frozenset({"code", "headline", "texts"})
+"""Stages of a second, which take nothing from the params that others could refuse."""
 
 
-def run_stages(names: Sequence[str], root: Path, params: Path, overrides: Path | None = None) -> None:
+def run_stages(
+    names: Sequence[str], root: Path, params: Path, overrides: Path | None = None, *, checked: bool = False
+) -> None:
     """Run stages one after the other in this process.
 
     Args:
@@ -26,23 +29,37 @@ def run_stages(names: Sequence[str], root: Path, params: Path, overrides: Path |
         root: folder that holds ``data/``, ``models/`` and ``metrics/``.
         params: the numbers of the run.
         overrides: a second file of params, which replaces some of them.
+        checked: whether to look at all params first, so that no stage begins with what a later one could only refuse.
 
     Raises:
         LexivertError: there is no such stage, the params are wrong, a plug-in fails, or what a stage says.
     """
+    check_names(names)
+    numbers = load_params(params, overrides)
+    plugins.load(numbers.plugins)
+    if checked and not LIGHT.issuperset(names):
+        from lexivert.params_check import check_params  # with torch, which light stages and --help do not need
+
+        check_params(numbers, *filter(None, (params, overrides)))
+    for name in names:
+        importlib.import_module(f"lexivert.stages.{name}").run(Paths(root), numbers)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse what is no stage.
+
+    Raises:
+        LexivertError: there is no such stage.
+    """
     unknown = [name for name in names if name not in STAGES]
     if unknown:
         raise LexivertError(f"there is no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
-    numbers = load_params(params, overrides)
-    plugins.load(numbers.plugins)
-    for name in names:
-        importlib.import_module(f"lexivert.stages.{name}").run(Paths(root), numbers)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run stages as a command.
 
-    A ``LexivertError`` is one line on standard error, without a traceback; anything else is a defect of ours and
+    What a user can mend is one line on standard error, without a traceback; anything else is a defect of ours and
     keeps its traceback.
 
     Returns:
@@ -56,12 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("lexivert").setLevel(logging.INFO)
-    try:
-        run_stages(given.names, given.root, given.params, given.overrides)
-    except LexivertError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    return 0
+    return commands.run(lambda: run_stages(given.names, given.root, given.params, given.overrides, checked=True))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lexivert.artifacts import Paths
 from lexivert.config import Params
-from lexivert.evaluation.collapse import run_collapse
 
 
 def run(paths: Paths, params: Params) -> None:
     """Write metrics/collapse.json."""
+    from lexivert.evaluation.collapse import run_collapse
+
     run_collapse(paths, params)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import ModelConfig, Params
-from lexivert.controller import storage
-from lexivert.controller.base import Parts
-from lexivert.controller.calibration import calibrate
-from lexivert.controller.controller import Controller
-from lexivert.data.segments import read_encoded_texts
-from lexivert.devices import choose_device
-from lexivert.priors.base import load_prior
-from lexivert.search.unit_index import UnitIndex
-from lexivert.text.lexicon import Lexicon
 
 
 def run(paths: Paths, params: Params) -> None:
     """Write models/controller/ and metrics/controller.json."""
+    from lexivert.controller import storage
+    from lexivert.controller.base import Parts
+    from lexivert.controller.calibration import calibrate
+    from lexivert.controller.controller import Controller
+    from lexivert.data.segments import read_encoded_texts
+    from lexivert.devices import choose_device
+    from lexivert.priors.base import load_prior
+    from lexivert.search.unit_index import UnitIndex
+    from lexivert.text.lexicon import Lexicon
+
     lexicon = Lexicon.load(paths.vocab)
     config = ModelConfig.load(artifacts.require(paths.index))
     index = UnitIndex.load(paths.index, config.index)

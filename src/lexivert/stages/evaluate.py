@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lexivert.artifacts import Paths
 from lexivert.config import Params
-from lexivert.evaluation.round_trip import run_evaluation
 
 
 def run(paths: Paths, params: Params) -> None:
     """Write metrics/evaluate.json and the tables exact_match, reliability and trace of metrics/plots."""
+    from lexivert.evaluation.round_trip import run_evaluation
+
     run_evaluation(paths, params)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from lexivert.artifacts import Paths, write_metrics
 from lexivert.config import Params
-from lexivert.controller import model_folder, storage
 
 
 def run(paths: Paths, _params: Params) -> None:
@@ -19,6 +18,8 @@ def run(paths: Paths, _params: Params) -> None:
     Raises:
         LexivertError: an artifact is missing or damaged.
     """
+    from lexivert.controller import model_folder, storage
+
     encoder, decoder = storage.load_model(paths)
     model_folder.write(paths.exported, encoder, decoder)
     parts = {part.stem.lower(): _size(part) for part in paths.exported.iterdir()}

@@ -8,18 +8,20 @@ import shutil
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import Params
-from lexivert.encoders.base import load_encoder
-from lexivert.encoders.features import choose_sentences, tokens_by_kind, write_features
-from lexivert.text.lexicon import Lexicon, unit_text
 
 log = logging.getLogger(__name__)
 
 
 def run(paths: Paths, params: Params) -> None:
     """Write unit features, sentence features, the sentences' corpus rows, and metrics/features.json."""
+    from lexivert.encoders.base import load_encoder
+    from lexivert.encoders.features import choose_sentences, tokens_by_kind, write_features
+    from lexivert.text.lexicon import Lexicon, unit_text
+
     lexicon, budget = Lexicon.load(paths.vocab), params.features.tokens_per_batch
-    corpus = artifacts.read_parquet(paths.corpus, ["split", "text"])
-    rows = choose_sentences(corpus["split"].to_pylist(), params.features.max_train_sentences, params.seed)
+    corpus = artifacts.read_parquet(paths.corpus, ["split", "source", "text"])
+    splits, sources = corpus["split"].to_pylist(), corpus["source"].to_pylist()
+    rows = choose_sentences(splits, sources, params.features.max_train_sentences, params.seed)
     encoder = load_encoder(params.backbone)
     checkpoints = paths.checkpoints / "features"
 

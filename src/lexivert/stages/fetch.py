@@ -1,4 +1,4 @@
-"""Stage ``fetch``: source texts and WordNet into ``data/raw``."""
+"""Stage ``fetch``: source texts, WordNet and word lists into ``data/raw``."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from lexivert.data.fetch import fetch
 
 
 def run(paths: Paths, params: Params) -> None:
-    """Bring the chosen source's texts, and WordNet, into data/raw; write metrics/fetch.json."""
-    write_metrics(paths.metrics("fetch"), fetch(paths, params.corpus))
+    """Bring the chosen source's texts, WordNet and word lists into data/raw; write metrics/fetch.json."""
+    write_metrics(paths.metrics("fetch"), fetch(paths, params.corpus, word_lists=bool(params.vocab.languages)))

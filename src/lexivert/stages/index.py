@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import torch
-
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.codes.power import unit_energies, with_energies
-from lexivert.codes.token_head import TokenHead, unit_codes
 from lexivert.config import ModelConfig, Params
-from lexivert.search.unit_index import UnitIndex, report
-from lexivert.text.lexicon import Lexicon
 
 
 def run(paths: Paths, params: Params) -> None:
     """Write models/index/ and metrics/index.json."""
+    import torch
+
+    from lexivert.codes.power import unit_energies, with_energies
+    from lexivert.codes.token_head import TokenHead, unit_codes
+    from lexivert.search.unit_index import UnitIndex, report
+    from lexivert.text.lexicon import Lexicon
+
     lexicon = Lexicon.load(paths.vocab)
     features = artifacts.read_array(paths.unit_features)
     config = ModelConfig.of(params, features.shape[1])

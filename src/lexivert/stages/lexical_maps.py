@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from lexivert.artifacts import Paths, write_metrics, write_parquet
 from lexivert.config import Params
-from lexivert.data.lexical_maps import lexical_maps
-from lexivert.data.relations import SCHEMA
-from lexivert.data.wordnet import WordNet
-from lexivert.text.lexicon import Lexicon
 
 
 def run(paths: Paths, params: Params) -> None:
     """Write data/synonyms.parquet, data/antonyms.parquet and metrics/lexical_maps.json."""
+    from lexivert.data.lexical_maps import lexical_maps
+    from lexivert.data.relations import SCHEMA
+    from lexivert.data.wordnet import WordNet
+    from lexivert.text.lexicon import Lexicon
+
     lexicon, limits = Lexicon.load(paths.vocab), params.lexical_maps
     maps = lexical_maps(
         lexicon.surfaces,

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import torch
-
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import ModelConfig, Params
-from lexivert.data.segments import read_encoded_texts
-from lexivert.devices import choose_device
-from lexivert.priors.perplexity import cross_entropies
-from lexivert.priors.selector import UnitEmbeddings
-from lexivert.priors.selector_data import SelectorTexts
-from lexivert.priors.selector_storage import SelectorSizes, save_selector
-from lexivert.priors.selector_training import STEPS_A_POINT, train_selector
-from lexivert.text.augmentation import SubwordRegularizer
-from lexivert.text.lexicon import Lexicon
-from lexivert.training.checkpoint import Checkpoint, fingerprint
-from lexivert.training.curves import write_curves
 
 
 def run(paths: Paths, params: Params) -> None:
     """Write models/selector/, metrics/selector.json and metrics/plots/selector.csv; resumes after a kill."""
+    import numpy as np
+    import torch
+
+    from lexivert.data.segments import read_encoded_texts
+    from lexivert.devices import choose_device
+    from lexivert.priors.perplexity import cross_entropies
+    from lexivert.priors.selector import UnitEmbeddings
+    from lexivert.priors.selector_data import SelectorTexts
+    from lexivert.priors.selector_storage import SelectorSizes, save_selector
+    from lexivert.priors.selector_training import STEPS_A_POINT, train_selector
+    from lexivert.text.augmentation import SubwordRegularizer
+    from lexivert.text.lexicon import Lexicon
+    from lexivert.training.checkpoint import Checkpoint, fingerprint
+    from lexivert.training.curves import write_curves
+
     lexicon = Lexicon.load(paths.vocab)
     config = ModelConfig.load(artifacts.require(paths.index))
     log_prior = torch.from_numpy(lexicon.log_prior())

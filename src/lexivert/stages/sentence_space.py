@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lexivert.artifacts import Paths
 from lexivert.config import Params
-from lexivert.evaluation.sentence_space import run_sentence_space
 
 
 def run(paths: Paths, params: Params) -> None:
     """Write metrics/sentence_space.json and metrics/plots/order_awareness.csv."""
+    from lexivert.evaluation.sentence_space import run_sentence_space
+
     run_sentence_space(paths, params)

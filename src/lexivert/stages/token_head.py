@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lexivert.artifacts import Paths, write_metrics
-from lexivert.codes.token_head_data import TokenHeadData, read_token_head_data
-from lexivert.codes.token_head_training import train_token_head
 from lexivert.config import Params
-from lexivert.devices import choose_device
-from lexivert.evaluation.token_head_report import heldout_report
-from lexivert.training.checkpoint import Checkpoint, fingerprint
-from lexivert.training.curves import by_epoch, write_curves
+
+if TYPE_CHECKING:
+    from lexivert.codes.token_head_data import TokenHeadData
+    from lexivert.training.checkpoint import Checkpoint
 
 
 def run(paths: Paths, params: Params) -> None:
     """Write models/token_head/, metrics/token_head.json and metrics/plots/token_head.csv."""
+    from lexivert.codes.token_head_data import read_token_head_data
+    from lexivert.codes.token_head_training import train_token_head
+    from lexivert.devices import choose_device
+    from lexivert.evaluation.token_head_report import heldout_report
+    from lexivert.training.curves import by_epoch, write_curves
+
     data = read_token_head_data(paths, params)
     checkpoint = checkpoint_of(paths, params, data)
     device = choose_device(params.backbone.device)
@@ -30,6 +36,8 @@ def run(paths: Paths, params: Params) -> None:
 
 def checkpoint_of(paths: Paths, params: Params, data: TokenHeadData) -> Checkpoint:
     """Where a run's resumable state goes, valid for these params and inputs and for this code only."""
+    from lexivert.training.checkpoint import Checkpoint, fingerprint
+
     relations = (data.units.synonyms, data.units.never_negative, data.units.antonyms)
     others = [relation.others.numpy() for relation in relations]
     inputs = (params.seed, params.token_head, data.config, data.surfaces, data.features)

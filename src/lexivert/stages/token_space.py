@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lexivert.artifacts import Paths
 from lexivert.config import Params
-from lexivert.evaluation.token_space import run_token_space
 
 
 def run(paths: Paths, params: Params) -> None:
     """Write metrics/token_space.json and the tables homographs, neighbours and pair_cosines of metrics/plots."""
+    from lexivert.evaluation.token_space import run_token_space
+
     run_token_space(paths, params)

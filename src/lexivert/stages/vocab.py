@@ -1,4 +1,4 @@
-"""Stage ``vocab``: training sentences to the lexicon, and the corpus written in its units."""
+"""Stage ``vocab``: training sentences and word lists to the lexicon, and the corpus written in its units."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import numpy as np
 
 from lexivert.artifacts import Paths, read_parquet, write_metrics
 from lexivert.config import Params
-from lexivert.data.segments import write_segments
 from lexivert.data.sources import SPLITS
+from lexivert.data.word_lists import read_word_lists
 from lexivert.errors import LexivertError
 from lexivert.text.vocabulary import build_lexicon, lexicon_metrics, segment_texts
 
 
 def run(paths: Paths, params: Params) -> None:
     """Write data/vocab.parquet, data/segments.parquet and metrics/vocab.json."""
+    from lexivert.data.segments import write_segments
+
     table = read_parquet(paths.corpus, ["split", "text"])
     split_of, sentences = np.asarray(table["split"].to_pylist()), table["text"].to_pylist()
     rows = {split: np.flatnonzero(split_of == split) for split in SPLITS}
     texts = {split: [sentences[row] for row in rows[split].tolist()] for split in SPLITS}
     if not texts["train"]:
         raise LexivertError(f"{paths.corpus} holds no training sentence; check section corpus of the params")
-    lexicon, train = build_lexicon(texts["train"], params.vocab)
+    lists = read_word_lists(paths, params.vocab.languages)
+    lexicon, train = build_lexicon(texts["train"], params.vocab, lists)
     segments = {"train": train}
     for split in SPLITS[1:]:
         segments[split] = segment_texts(lexicon, texts[split], f"segmenting {split}")

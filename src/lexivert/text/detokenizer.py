@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from lexivert.text.lexicon import CAP, EOS, FIRST_BYTE, JOIN, RESERVED, SPACE, WIKITEXT, Lexicon
+from lexivert.text.lexicon import CAP, CONTROL, EOS, JOIN, RESERVED, SPACE, WIKITEXT, Lexicon
 from lexivert.text.lexicon import UPPER as UPPER_UNIT
 from lexivert.text.shapes import (
     AFTER_OPEN,
@@ -20,7 +21,7 @@ from lexivert.text.shapes import (
     shape_of_piece,
 )
 from lexivert.text.spacing import AFTER, OWN, SPACED, Line, PlainSpacing
-from lexivert.text.wikitext import join_wikitext, wikitext_text
+from lexivert.text.wikitext import WikitextSpacing, join_wikitext, wikitext_text
 
 FIRST_LEXICAL = len(RESERVED)
 CONTINUES = "##"
@@ -70,6 +71,20 @@ def plain_text(tokens: list[str]) -> str:
     return join_plain(Line(tokens, [shape(token) for token in tokens], [0] * len(tokens)))
 
 
+class Stretch(NamedTuple):
+    """What one unit, or a run of bytes, writes.
+
+    Attributes:
+        text: in ordinary spelling.
+        spaced: whether white space stands before it.
+        positions: of its units, those that set its case or spacing left out.
+    """
+
+    text: str
+    spaced: bool
+    positions: tuple[int, ...]
+
+
 class Detokenizer:
     """Writes unit ids as text.
 
@@ -81,6 +96,8 @@ class Detokenizer:
 
     def __init__(self, lexicon: Lexicon) -> None:
         self._size = len(lexicon)
+        self._bytes = lexicon.bytes_of
+        self._special = frozenset(self._bytes).union(range(FIRST_LEXICAL))
         self._plain: list[str] = list(lexicon.surfaces)
         self._wikitext: list[str] = self._plain.copy()
         self._shapes: list[Shape] = [Shape(BLANK, AFTER_OPEN, OTHER)] * FIRST_LEXICAL  # never used
@@ -120,20 +137,39 @@ class Detokenizer:
             return join_wikitext(self._line(units, self._wikitext))
         return join_plain(self._line(units, self._plain))
 
+    def stretches(self, units: Sequence[int]) -> list[Stretch]:
+        """A text of units by the stretches that it is written in; ordinary text is their texts and white space.
+
+        Text in WikiText's convention is given in ordinary spelling, ``red-tipped`` for ``red @-@ tipped``.
+        """
+        written = list(units[: units.index(EOS)] if EOS in units else units)
+        owners: dict[int, list[int]] = {}
+        for position, unit in enumerate(written):
+            if unit >= len(CONTROL):
+                number = len(self._line(written[: position + 1], self._plain).texts) - 1
+                owners.setdefault(number, []).append(position)
+        line = self._line(written, self._plain)
+        spacing = WikitextSpacing() if written[:1] == [WIKITEXT] else PlainSpacing()
+        spaced = _spaced(line, spacing)
+        return [
+            Stretch(text, own, tuple(owners[number]))
+            for number, (text, own) in enumerate(zip(line.texts, spaced, strict=True))
+        ]
+
     def _line(self, units: list[int], texts: list[str]) -> Line:
-        if min(units, default=0) >= FIRST_LEXICAL:
+        if self._special.isdisjoint(units):
             return Line([texts[unit] for unit in units], [self._shapes[unit] for unit in units], [0] * len(units))
         line = Line([], [], [])
         run = bytearray()
         link = case = 0
         for unit in units:
-            is_byte = FIRST_BYTE <= unit < FIRST_LEXICAL
-            if run and (unit >= FIRST_LEXICAL or (is_byte and link)):
+            string = self._bytes.get(unit)
+            if run and (link if string else unit >= FIRST_LEXICAL):
                 _end_run(line, run)
-            if is_byte:
+            if string:
                 if not run:
                     line.links.append(link)
-                run.append(unit - FIRST_BYTE)
+                run += string
             elif unit >= FIRST_LEXICAL:
                 text, token = _cased(texts[unit], self._shapes[unit], case)
                 line.texts.append(text)
@@ -146,6 +182,15 @@ class Detokenizer:
         if run:
             _end_run(line, run)
         return line
+
+
+def _spaced(line: Line, spacing: PlainSpacing | WikitextSpacing) -> Iterator[bool]:
+    """Whether white space stands before each stretch."""
+    for place, (token, link) in enumerate(zip(line.shapes, line.links, strict=True)):
+        following = line.following(place)
+        spaced = place > 0 and (link == SPACE if link else spacing.wants_space(token, following))
+        spacing.advance(token, spaced, following)
+        yield spaced
 
 
 def _end_run(line: Line, run: bytearray) -> None:

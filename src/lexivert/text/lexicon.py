@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ FIRST_BYTE = len(CONTROL)
 """Unit id of byte 0; byte b is unit FIRST_BYTE + b."""
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 RESERVED = CONTROL + BYTES
+_BYTE_MARK = "<0x"
 NEVER = -1.0e6
 """Log probability of what is ruled out: finite, so that products with 0 stay 0."""
 
@@ -43,9 +45,10 @@ class Lexicon:
 
     Attributes:
         surfaces: V strings, unique.
-        kinds: V names: control, byte, piece or one of ``COUNTED_KINDS``.
+        kinds: V names: control, byte (one or several), piece, foreign or one of ``COUNTED_KINDS``.
         counts: (V,) occurrences in the training split, overlapping phrases included.
-        usage: (V,) occurrences in the segmented training split (what a decoder meets).
+        usage: (V,) occurrences in the segmented training split (what a decoder meets), with those expected of words
+            from frequency lists (``languages``).
         id_of: surface to unit id.
     """
 
@@ -64,6 +67,12 @@ class Lexicon:
 
     def __len__(self) -> int:
         return len(self.surfaces)
+
+    @cached_property
+    def bytes_of(self) -> dict[int, bytes]:
+        """Units that write bytes, and which: the reserved ones, and the byte strings ``languages`` has learned."""
+        marked = ((unit, surface) for unit, surface in enumerate(self.surfaces) if surface.startswith(_BYTE_MARK))
+        return {unit: bytes.fromhex(surface[len(_BYTE_MARK) : -1]) for unit, surface in marked}
 
     def log_prior(self) -> npt.NDArray[np.float32]:
         """Log unigram probability of each unit in segmented text, add-one smoothed. Shape: (V,)."""
@@ -102,10 +111,16 @@ class Lexicon:
         )
 
 
+def byte_surface(string: bytes) -> str:
+    """Surface of the unit that writes some bytes: ``<0xE4B8>``."""
+    return f"{_BYTE_MARK}{string.hex().upper()}>"
+
+
 def unit_text(surface: str, kind: str) -> str:
     """What the backbone reads for a unit: its letters, or a name for what has none.
 
-    A continuation piece "##arus" is read as "arus", "<end>" as "end", byte 0x41 as "A" and byte 0x0A as "byte 0x0A".
+    A continuation piece "##arus" is read as "arus", "<end>" as "end", byte 0x41 as "A" and byte 0x0A as "byte 0x0A",
+    bytes 0xE4 0xB8 as "byte 0xE4B8".
     """
     if kind == "control":
         return surface.strip("<>")

@@ -6,21 +6,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from lexivert.text.detokenizer import capitalize, uppercase
-from lexivert.text.lexicon import CAP, FIRST_BYTE, RESERVED, UPPER, Lexicon
-from lexivert.text.shapes import FIRST_DYNAMIC, PIECE, shape
+from lexivert.text.lexicon import CAP, RESERVED, UPPER, Lexicon
+from lexivert.text.shapes import FIRST_DYNAMIC, shape
 
 UNIT_COST, CONTROL_COST, PIECE_COST, BYTE_COST = 1000, 1001, 1002, 1003
 """Of equally short codings the plainest wins: words, then case and spacing controls, then pieces, then bytes."""
 _LEAF = " "
 """Key of a trie node's unit; no token has white space."""
 _Trie = dict[str, Any]
-
-
-def cost_of(units: tuple[int, ...], right: int) -> int:
-    """Return the cost of a part that attaches by ``right``; its units are all bytes, or a control or none and one."""
-    if FIRST_BYTE <= units[0] < len(RESERVED):
-        return BYTE_COST * len(units)
-    return CONTROL_COST * (len(units) - 1) + (PIECE_COST if right == PIECE else UNIT_COST)
 
 
 class Place(NamedTuple):

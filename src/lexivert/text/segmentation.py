@@ -14,7 +14,7 @@ from lexivert.text.shapes import (
     NOT,
 )
 from lexivert.text.spacing import SPACED, PlainSpacing
-from lexivert.text.subwords import Part, SubwordSpeller, byte_part, can_be_in_phrase, merge_bytes
+from lexivert.text.subwords import ByteSpeller, Part, SubwordSpeller, can_be_in_phrase, merge_bytes
 from lexivert.text.tokenizer import normalize, split_chunk
 from lexivert.text.wikitext import (
     MOST_CHARACTERS,
@@ -68,10 +68,16 @@ class Segmenter:
         self.most_characters = MOST_CHARACTERS * max(map(len, lexicon.surfaces)) + 1
         self._detokenizer = Detokenizer(lexicon)
         self._trie = PhraseTrie(lexicon)
-        self._plain_speller = SubwordSpeller(lexicon, PlainSpacing)
-        self._wikitext_speller = SubwordSpeller(lexicon, WikitextSpacing)
+        self._byte_speller = ByteSpeller(lexicon)
+        self._plain_speller = SubwordSpeller(lexicon, PlainSpacing, self._byte_speller)
+        self._wikitext_speller = SubwordSpeller(lexicon, WikitextSpacing, self._byte_speller)
         self._plain_chunks: dict[str, _Chunk] = {}
         self._wikitext_chunks: dict[str, _Chunk] = {}
+
+    @property
+    def detokenizer(self) -> Detokenizer:
+        """What writes units as text."""
+        return self._detokenizer
 
     def segment(self, text: str) -> list[int]:
         """Return the unit ids of a text; EOS is not among them.
@@ -115,7 +121,7 @@ class Segmenter:
         for chunk in chunks:
             places.extend(chunk.places)
         ids = self._trie.cover(places, _plain_links(chunks))
-        return ids if self._detokenizer.write(ids) == text else list(byte_part(text).units)
+        return ids if self._detokenizer.write(ids) == text else list(self._byte_speller.part(text).units)
 
     def _segment_wikitext(self, text: str) -> list[int] | None:
         """Segment as WikiText, or return None if the text doesn't keep to the convention."""

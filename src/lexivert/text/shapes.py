@@ -126,7 +126,8 @@ def _is_dash(surface: str) -> bool:
     return surface[0] in _INFIXES or (len(surface) > 1 and not surface.strip("-"))
 
 
-def _is_cjk(character: str) -> bool:
+def is_cjk(character: str) -> bool:
+    """Whether a character is a word of its own: Han, Hiragana, Katakana and their signs."""
     code = ord(character)
     if code < 0x3000:
         return False
@@ -137,7 +138,7 @@ def _is_cjk(character: str) -> bool:
 def _right(first: str) -> int:
     if first.isdigit():
         return NUMBER
-    if _is_cjk(first):
+    if is_cjk(first):
         return CJK
     if first.isalpha():
         return WORD
@@ -147,7 +148,7 @@ def _right(first: str) -> int:
 def _left(surface: str, last: str) -> int:
     if last.isdigit():
         return AFTER_NUMBER
-    if _is_cjk(last):
+    if is_cjk(last):
         return AFTER_CJK
     if last.isalpha() or unicodedata.category(last)[0] == "M":
         return AFTER_PLURAL if last in "sSzZ" and len(surface) > 2 else AFTER_WORD

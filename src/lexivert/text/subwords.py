@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
 from lexivert.text.detokenizer import CONTINUES, capitalize, uppercase
-from lexivert.text.lexicon import CAP, FIRST_BYTE, RESERVED, UPPER, Lexicon
-from lexivert.text.phrases import CONTROL_COST, UNIT_COST, cost_of
+from lexivert.text.lexicon import CAP, RESERVED, UPPER, Lexicon
+from lexivert.text.phrases import BYTE_COST, CONTROL_COST, PIECE_COST, UNIT_COST
 from lexivert.text.shapes import (
     DIGIT,
     FIRST_DYNAMIC,
@@ -28,6 +27,8 @@ MAX_PART = 32
 """Longest part of a token that is looked up, in characters."""
 _INNER_MARKS = frozenset("-,.'")
 _FORBIDDEN = 1_000_000
+_CACHED = 1 << 14
+"""Characters remembered."""
 
 
 class Part(NamedTuple):
@@ -37,7 +38,7 @@ class Part(NamedTuple):
         text: as written.
         shape: how it spaces itself.
         units: unit ids, control units for case included, those for spacing not.
-        is_bytes: whether the units are UTF-8 bytes.
+        is_bytes: whether the units are UTF-8 bytes or strings of them.
     """
 
     text: str
@@ -48,7 +49,10 @@ class Part(NamedTuple):
     @property
     def cost(self) -> int:
         """Units needed, with a little more for controls, pieces and bytes; see ``phrases``."""
-        return cost_of(self.units, self.shape.right)
+        if self.is_bytes:
+            return BYTE_COST * len(self.units)
+        last = PIECE_COST if self.shape.right == PIECE else UNIT_COST
+        return CONTROL_COST * (len(self.units) - 1) + last
 
 
 class _Node(NamedTuple):
@@ -60,12 +64,34 @@ class _Node(NamedTuple):
     before: _Node | None
 
 
-def byte_part(text: str) -> Part:
-    """Write text as bytes, which is always possible."""
-    return Part(text, shape_of_bytes(text), tuple(FIRST_BYTE + byte for byte in text.encode()), is_bytes=True)
+class ByteSpeller:
+    """Writes text as bytes, which is always possible, each character in the fewest units that write its bytes."""
 
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._unit_of = {string: unit for unit, string in lexicon.bytes_of.items()}
+        self._parts: dict[str, Part] = {}
 
-_byte_part_of_character = lru_cache(maxsize=1 << 14)(byte_part)
+    def part(self, text: str) -> Part:
+        """Return text as one part."""
+        units = tuple(unit for character in text for unit in self.of_character(character).units)
+        return Part(text, shape_of_bytes(text), units, is_bytes=True)
+
+    def of_character(self, character: str) -> Part:
+        """Return a character as a part."""
+        known = self._parts.get(character)
+        if known is None:
+            if len(self._parts) >= _CACHED:
+                self._parts.clear()
+            units = self._fewest(character.encode())
+            known = self._parts[character] = Part(character, shape_of_bytes(character), units, is_bytes=True)
+        return known
+
+    def _fewest(self, string: bytes) -> tuple[int, ...]:
+        """Fewest units of a string of at most four bytes; of equals the one with the longest first."""
+        if not string:
+            return ()
+        cuts = (cut for cut in range(len(string), 0, -1) if string[:cut] in self._unit_of)
+        return min(((self._unit_of[string[:cut]], *self._fewest(string[cut:])) for cut in cuts), key=len)
 
 
 class SubwordSpeller:
@@ -74,13 +100,19 @@ class SubwordSpeller:
     Args:
         lexicon: the units.
         spacing: class of the rules that say which parts attach to each other without a ``<join>``.
+        spell_bytes: what writes characters that no unit has.
     """
 
-    def __init__(self, lexicon: Lexicon, spacing: type[PlainSpacing | WikitextSpacing]) -> None:
+    def __init__(
+        self, lexicon: Lexicon, spacing: type[PlainSpacing | WikitextSpacing], spell_bytes: ByteSpeller
+    ) -> None:
+        self._bytes = spell_bytes
         self._words: dict[str, int] = {}
         self._pieces: dict[str, int] = {}
         for unit in range(len(RESERVED), len(lexicon)):
             surface = lexicon.surfaces[unit]
+            if unit in lexicon.bytes_of:
+                continue
             if surface.startswith(CONTINUES):
                 self._pieces[surface[len(CONTINUES) :]] = unit
             elif " " not in surface:
@@ -100,7 +132,7 @@ class SubwordSpeller:
         for start in range(len(token)):
             for stop in range(min(start + self._longest, len(token)), start, -1):
                 self._reach(nodes, token, start, stop, has_case)
-            self._relax(nodes, token, start, start + 1, _byte_part_of_character(token[start]))
+            self._relax(nodes, token, start, start + 1, self._bytes.of_character(token[start]))
         last = nodes[-1]
         assert last is not None
         return _parts_up_to(last)
@@ -176,11 +208,13 @@ def _parts_up_to(node: _Node) -> tuple[Part, ...]:
 def merge_bytes(parts: Iterable[Part]) -> list[Part]:
     """Make one part of those that are bytes and follow each other."""
     merged: list[Part] = []
-    for is_bytes, run in groupby(parts, key=lambda part: part.is_bytes):
-        if is_bytes:
-            merged.append(byte_part("".join(part.text for part in run)))
-        else:
-            merged.extend(run)
+    for is_bytes, group in groupby(parts, key=lambda part: part.is_bytes):
+        run = list(group)
+        if is_bytes and len(run) > 1:
+            text = "".join(part.text for part in run)
+            units = tuple(unit for part in run for unit in part.units)
+            run = [Part(text, shape_of_bytes(text), units, is_bytes=True)]
+        merged.extend(run)
     return merged
 
 

@@ -1,11 +1,11 @@
-"""Learns the lexicon: counts tokens and phrases, chooses units, adds subwords, drops unused phrases."""
+"""Learns the lexicon: counts tokens and phrases, chooses units, adds subwords and lists, drops unused phrases."""
 
 from __future__ import annotations
 
 import logging
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from lexivert.config import VocabParams
 from lexivert.text.kinds import TokenKind, classify, is_reserved
+from lexivert.text.languages import Mixture, expected_usage, listed_units
 from lexivert.text.lexicon import BYTES, CONTROL, COUNTED_KINDS, EOS, RESERVED, Lexicon
 from lexivert.text.ngrams import CodedText, Phrases, count_phrases, encode_texts
 from lexivert.text.segmentation import Segmenter
@@ -43,8 +44,10 @@ class Unit:
     usage: int = 0
 
 
-def build_lexicon(sentences: Sequence[str], params: VocabParams) -> tuple[Lexicon, pa.ListArray]:
-    """Build the lexicon of the training sentences.
+def build_lexicon(
+    sentences: Sequence[str], params: VocabParams, lists: Mapping[str, Mapping[str, float]] | None = None
+) -> tuple[Lexicon, pa.ListArray]:
+    """Build the lexicon of the training sentences and of word lists.
 
     Phrases that the segmentation uses less than ``params.min_usage`` times (since longer ones cover them) are
     dropped, and usage is measured again without them.
@@ -52,11 +55,15 @@ def build_lexicon(sentences: Sequence[str], params: VocabParams) -> tuple[Lexico
     Args:
         sentences: training texts, plain or in WikiText's convention, in any order.
         params: thresholds and caps.
+        lists: word frequencies by language, the most important first; None for none.
 
     Returns:
         The lexicon, and the sentences in its units, a list of int32 each.
     """
     units = count_units(sentences, params)
+    mixture = Mixture.of(lists) if lists else None
+    if mixture is not None:
+        units += units_of_lists(mixture, params, {unit.surface for unit in units})
     lexicon, _ = with_usage(units, sentences, "segmenting train")
     kept = [
         unit
@@ -64,7 +71,7 @@ def build_lexicon(sentences: Sequence[str], params: VocabParams) -> tuple[Lexico
         if unit.usage >= params.min_usage or unit.kind not in PHRASE_KINDS or " " not in unit.surface
     ]
     logger.info("%d of %d units stay after unused phrases are dropped", len(kept), len(units))
-    return with_usage(kept, sentences, "segmenting train again")
+    return with_usage(kept, sentences, "segmenting train again", mixture)
 
 
 def count_units(sentences: Iterable[str], params: VocabParams) -> list[Unit]:
@@ -76,6 +83,14 @@ def count_units(sentences: Iterable[str], params: VocabParams) -> list[Unit]:
     alphabetic = {surface: count for surface, count in counts.items() if surface[0].isalpha()}
     pieces = learn_pieces(alphabetic, params.pieces, {unit.surface for unit in units})
     return units + [Unit(piece, "piece", 0) for piece in pieces]
+
+
+def units_of_lists(mixture: Mixture, params: VocabParams, known: Collection[str]) -> list[Unit]:
+    """Words and subwords of other languages that are no units yet; their counts are 0, as those of pieces are."""
+    found = listed_units(mixture, params.language_words, params.language_pieces, known)
+    kinds = {"foreign": found.words, "piece": found.pieces, "byte": found.byte_strings}
+    logger.info("from word lists: %s", ", ".join(f"{len(surfaces)} {kind}" for kind, surfaces in kinds.items()))
+    return [Unit(surface, kind, 0) for kind, surfaces in kinds.items() for surface in surfaces]
 
 
 def count_candidates(text: CodedText, params: VocabParams) -> list[Unit]:
@@ -152,15 +167,20 @@ def assemble(units: Iterable[Unit]) -> Lexicon:
     )
 
 
-def with_usage(units: Iterable[Unit], sentences: Sequence[str], label: str) -> tuple[Lexicon, pa.ListArray]:
-    """Number the units by how often the sentences use them, and write the sentences in them.
+def with_usage(
+    units: Iterable[Unit], sentences: Sequence[str], label: str, mixture: Mixture | None = None
+) -> tuple[Lexicon, pa.ListArray]:
+    """Number the units by how often the sentences and words from lists use them, and write the sentences in them.
 
     Which units a sentence takes depends on their surfaces, never on their numbers, so it is segmented once, with the
     numbers of a lexicon without usage, and these are then exchanged.
     """
     before = assemble(Unit(unit.surface, unit.kind, unit.count) for unit in units)
     segments = segment_texts(before, sentences, label)
-    columns = zip(before.surfaces, before.kinds, before.counts.tolist(), usage_of(segments, len(before)), strict=True)
+    usage = usage_of(segments, len(before))
+    if mixture is not None:
+        usage += expected_usage(before, mixture, int(usage.sum()))
+    columns = zip(before.surfaces, before.kinds, before.counts.tolist(), usage, strict=True)
     lexicon = assemble(Unit(surface, kind, count, int(usage)) for surface, kind, count, usage in columns)
     number = np.array([lexicon.id_of[surface] for surface in before.surfaces], dtype=np.int32)
     return lexicon, pa.ListArray.from_arrays(segments.offsets, number[segments.values.to_numpy()])

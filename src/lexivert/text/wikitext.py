@@ -46,6 +46,8 @@ from lexivert.text.tokenizer import KEEPS_N_BEFORE_T, normalize
 MOST_CHARACTERS = 5
 """Characters that one of a surface's may become: a mark inside a word is written `` @-@ ``."""
 _MARKS = {"@-@": "-", "@,@": ",", "@.@": "."}
+NOTATION = (*_MARKS, "<unk>", "<wikitext>")
+"""What only WikiText has, and this lexicon's mark of it: no part of any other text."""
 _CLITICS = frozenset({"'", "'d", "'ll", "'m", "'re", "'s", "'ve", "'t"})
 _INNER_SIGNS, _FINAL_SIGNS, _HEADING_SIGN = (",", ";", "(", '"', "'s"), (".", "?", "!"), "="
 SIGNS = frozenset({*_INNER_SIGNS, *_FINAL_SIGNS, _HEADING_SIGN, *_MARKS})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import regex  # type: ignore[import-untyped]
 from tokenizers import Tokenizer, models, trainers
@@ -47,7 +47,7 @@ def learn_pieces(word_counts: Mapping[str, int], size: int, known: Collection[st
     taken = frozenset(known)
     pieces = [piece for piece in dict.fromkeys([*characters, *digits]) if piece not in taken]
     wanted = max(0, size - len(pieces))
-    merges = (piece for piece in _merges(word_counts, alphabet, 3 * wanted) if piece not in taken)
+    merges = (piece for piece in merged_pieces(word_counts, alphabet, 3 * wanted) if piece not in taken)
     return pieces + [piece for _, piece in zip(range(wanted), merges, strict=False)]
 
 
@@ -61,15 +61,21 @@ def _alphabet(word_counts: Mapping[str, int]) -> list[str]:
     return list(dict.fromkeys([*_ALWAYS, *common[:_ALPHABET_LIMIT]]))
 
 
-def _merges(word_counts: Mapping[str, int], alphabet: list[str], wanted: int) -> list[str]:
-    """Learn pieces of two characters and more."""
+def merged_pieces(words: Iterable[str], alphabet: Iterable[str], wanted: int) -> list[str]:
+    """Learn pieces of two characters and more, most frequent merge first.
+
+    Args:
+        words: types, each of the same weight; those with a character outside of ``alphabet`` are passed over.
+        alphabet: characters that are pieces.
+        wanted: most pieces.
+    """
     if wanted <= 0:
         return []
     known = set(alphabet)
-    words = sorted(word for word in word_counts if _LEARNABLE.fullmatch(word) and known.issuperset(word))
+    learnable = sorted({word for word in words if _LEARNABLE.fullmatch(word) and known.issuperset(word)})
     # The trainer numbers continuation characters in the order of a randomly seeded hash map and breaks ties by
     # number; listing them first gives the same pieces in every process.
-    singles = [form for character in sorted(alphabet) for form in (character, PREFIX + character)]
+    singles = [form for character in sorted(known) for form in (character, PREFIX + character)]
     trainer = trainers.WordPieceTrainer(
         vocab_size=len(singles) + wanted,
         min_frequency=2,
@@ -78,6 +84,6 @@ def _merges(word_counts: Mapping[str, int], alphabet: list[str], wanted: int) ->
         continuing_subword_prefix=PREFIX,
     )
     tokenizer = Tokenizer(models.WordPiece())
-    tokenizer.train_from_iterator(words, trainer)
+    tokenizer.train_from_iterator(learnable, trainer)
     learned = sorted(tokenizer.get_vocab(with_added_tokens=False).items(), key=lambda item: item[1])
     return [piece for piece, _ in learned if len(piece.removeprefix(PREFIX)) > 1]

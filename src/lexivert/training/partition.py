@@ -2,64 +2,43 @@
 
 A batch's logits over 90,000 units are a hundred megabytes, and so are their exponentials and gradients: writing and
 reading them takes longer than computing them. So they are made in parts that stay in the processor's cache, and made
-again for the gradient (cut cross-entropy, Wijmans et al. 2024).
+again for the gradient (cut cross-entropy, Wijmans et al. 2024; gradient checkpointing, Chen et al. 2016).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
 
 
-def log_partition(
-    queries: Tensor, vectors: Tensor, bias: Tensor, dtype: torch.dtype = torch.float32, part: int = 4096
-) -> Tensor:
-    """``log sum_u exp(<q, g(u)> + b(u))`` of every query, with gradients for all three.
+def log_partition(logits: Callable[..., Tensor], rows: tuple[Tensor, ...], part: int = 4096) -> Tensor:
+    """``log sum_u exp(logits(u))`` over all units, with gradients for all that the logits are made of.
 
     Args:
-        queries: Shape: (B, R).
-        vectors: g, one a unit. Shape: (V, R).
-        bias: b. Shape: (V,).
-        dtype: that products are computed in; sums are float32.
-        part: units whose logits are in memory at once.
+        logits: makes logits (B, P) of P units from these units' entries of every tensor in ``rows``. It runs twice
+            and must give the same.
+        rows: tensors with one entry a unit. Shape: (V, ...) each.
+        part: P, units whose logits are in memory at once.
 
     Shape: (B,).
     """
-    result: Tensor = _LogPartition.apply(queries, vectors, bias, dtype, part)  # type: ignore[no-untyped-call]
-    return result
+
+    def total(*entries: Tensor) -> Tensor:
+        return logits(*entries).logsumexp(dim=1)
+
+    parts = zip(*(torch.split(tensor, part) for tensor in rows), strict=True)
+    options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
+    return torch.stack([checkpoint(total, *entries, **options) for entries in parts]).logsumexp(dim=0)
 
 
-class _LogPartition(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, queries: Tensor, vectors: Tensor, bias: Tensor, dtype: torch.dtype, part: int) -> Tensor:
-        queries, vectors = queries.to(dtype), vectors.to(dtype)
-        total = bias.new_full((len(queries),), -torch.inf)
-        for start in range(0, len(vectors), part):
-            logits = _logits(queries, vectors, bias, slice(start, start + part))
-            total = torch.logaddexp(total, logits.logsumexp(dim=1))
-        ctx.part = part
-        ctx.save_for_backward(queries, vectors, bias, total)
-        return total
+def inner_products(queries: Tensor, vectors: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
+    """``<q, g(u)> + b(u)`` for every query and unit, multiplied in ``dtype``, as float32.
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        queries, vectors, bias, total = ctx.saved_tensors
-        of_queries = bias.new_zeros(queries.shape)
-        of_vectors, of_bias = bias.new_empty(vectors.shape), bias.new_empty(bias.shape)
-        for start in range(0, len(vectors), ctx.part):
-            part = slice(start, start + ctx.part)
-            shares = _logits(queries, vectors, bias, part).sub_(total[:, None]).exp_().mul_(gradients[0][:, None])
-            of_bias[part] = shares.sum(dim=0)
-            shares = shares.to(queries.dtype)
-            of_queries += (shares @ vectors[part]).float()
-            of_vectors[part] = (shares.T @ queries).float()
-        return of_queries, of_vectors, of_bias, None, None
-
-
-def _logits(queries: Tensor, vectors: Tensor, bias: Tensor, part: slice) -> Tensor:
-    logits: Tensor = (queries @ vectors[part].T).float().add_(bias[part])
-    return logits
+    Shape: queries (B, R), vectors (P, R), bias (P,), result (B, P).
+    """
+    products = queries.to(dtype) @ vectors.to(dtype).T
+    return products.float() + bias

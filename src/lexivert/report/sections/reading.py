@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from lexivert.artifacts import Paths
 from lexivert.evaluation.decoders import label_of
@@ -13,33 +13,38 @@ from lexivert.report import figures
 from lexivert.report.page import Cards, Figures, Heading, Part, Section, Table
 from lexivert.report.tables import columns, layout, read_metrics, read_table
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _KINDS = ("clean", "noisy")
-_SCORES = {
+SCORES = {
     "exact_match": "exact",
     "exact_match_low": "low",
     "exact_match_high": "high",
     "unit_accuracy": "units",
     "bleu": "BLEU",
     "token_f1": "token F1",
-    "backbone_cosine": "cosine",
+    "backbone_cosine": "embedding cosine",
 }
-_INVERSION_SCORES = {"token_f1": "token F1", "bleu": "BLEU", "backbone_cosine": "cosine", "exact_match": "exact"}
+"""Keys of a readout's figures, and their labels."""
+_INVERSION_SCORES = {name: SCORES[name] for name in ("token_f1", "bleu", "backbone_cosine", "exact_match")}
 _SHARE = "share read back exactly"
+_CONTROLLER = label_of("cascade")
 
 
 def summary(paths: Paths) -> Section:
     """The figures that matter most."""
     report, space = read_metrics(paths, "evaluate"), read_metrics(paths, "sentence_space")
     cards = [
-        ("texts of 1–40 words read back exactly from clean vectors", report["clean"]["cascade"]["exact_match"]),
-        ("from noisy vectors", report["noisy"]["cascade"]["exact_match"]),
-        ("expected calibration error of the confidence", report["confidence"]["expected_calibration_error"]),
-        ("AUROC of the confidence", report["confidence"]["auroc"]),
+        ("texts of 1–40 words read back exactly, clean", report["clean"]["cascade"]["exact_match"]),
+        ("texts of 1–40 words read back exactly, noisy", report["noisy"]["cascade"]["exact_match"]),
+        ("confidence, expected calibration error", report["confidence"]["expected_calibration_error"]),
+        ("confidence, AUROC", report["confidence"]["auroc"]),
     ]
     swapped = space["order_awareness"].get("subject_and_object_swapped", {})
     if "order" in swapped:
-        cards.append(("order part tells subject from object (probe)", swapped["order"]["probe_accuracy"]))
-        cards.append(("the backbone alone does", swapped["backbone"]["probe_accuracy"]))
+        for name, label in (("order", "order part"), ("backbone", "backbone")):
+            cards.append((f"subject and object swapped, probe accuracy, {label}", swapped[name]["probe_accuracy"]))
     return Section("summary", "", parts=[Cards([(label, float(value)) for label, value in cards])])
 
 
@@ -54,7 +59,8 @@ def reading(paths: Paths) -> Section:
     ]
     text = (
         "Held-out texts become vectors and are read back by several decoders. “Exact” counts texts that are the same "
-        "to the last character; “units” counts positions with the right word or phrase."
+        "to the last character; “units” counts positions with the right word or phrase. The wide band in a figure is "
+        "the controller."
     )
     return Section("reading", "Reading texts back", text, parts)
 
@@ -68,9 +74,23 @@ def _decoders(report: Mapping[str, Any], paths: Paths) -> list[Part]:
     drawn = []
     for kind in _KINDS:
         labels = {f"{name}_{kind}": label_of(name) for name in names}
-        plot = figures.lines(words, columns(lengths, labels), "words in the text", _SHARE)
+        series = columns(lengths, labels)
+        plot = figures.lines(words, series, "words in the text", _SHARE, banded=_CONTROLLER)
         drawn.append((plot, f"Exact match by length, {kind} vectors."))
-    return [Table(layout(rows, _SCORES, "decoder, vector")), Figures(drawn)]
+    return [Table(layout(rows, SCORES, "decoder, vector")), Table(_by_source(report, names)), Figures(drawn)]
+
+
+def _by_source(report: Mapping[str, Any], names: Sequence[str]) -> pd.DataFrame:
+    """Exact match by where the texts come from."""
+    rows = {
+        f"{label_of(name)}, {kind}": {
+            source: scores["exact_match"] for source, scores in report[kind][name]["source"].items()
+        }
+        for kind in _KINDS
+        for name in names
+    }
+    sources = {source: source for source in next(iter(rows.values()))}
+    return layout(rows, sources, "exact match by source")
 
 
 def _robustness(paths: Paths) -> list[Part]:
@@ -83,7 +103,7 @@ def _robustness(paths: Paths) -> list[Part]:
         for decoder in ALL_DECODERS
         if all("exact_match" in by_decoder.get(decoder, {}) for by_decoder in conditions.values())
     }
-    plot = figures.with_intervals(list(map(condition_label, conditions)), intervals, _SHARE)
+    plot = figures.with_intervals(list(map(condition_label, conditions)), intervals, _SHARE, accented=_CONTROLLER)
     by_width = read_table(paths, "robustness")
     labels = {name: label_of(name) for name in ALL_DECODERS} | LIMITS
     limits = figures.lines(
@@ -92,9 +112,14 @@ def _robustness(paths: Paths) -> list[Part]:
         "order dimensions a unit",
         _SHARE,
         dashed=list(LIMITS.values()),
+        banded=_CONTROLLER,
     )
     return [
-        Heading("Robustness", "Narrow, noisy, long and stored in few bits; points with 95 % intervals."),
+        Heading(
+            "Robustness",
+            "Width: dimensions of the order part; cosine: of the noisy vector with the clean one; length: units of "
+            "the text; stored as: the number format. Points with 95 % intervals.",
+        ),
         Figures(
             [
                 (plot, "Exact match by condition."),
@@ -121,4 +146,4 @@ def _confidence(report: Mapping[str, Any], paths: Paths) -> list[Part]:
 def _inversion(report: Mapping[str, Any]) -> list[Part]:
     rows = {label: report[name] for name, label in GENERATORS_TRIED.items()}
     text = "The order part is missing: what can be written from the semantic prefix alone."
-    return [Heading("Embedding inversion", text), Table(layout(rows, _INVERSION_SCORES, "from"))]
+    return [Heading("Embedding inversion", text), Table(layout(rows, _INVERSION_SCORES, "written by"))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lexivert.artifacts import Paths
 from lexivert.report import figures
 from lexivert.report.page import Figures, Heading, Section, Table, cell
+from lexivert.report.sections.reading import SCORES
 from lexivert.report.tables import columns, layout, read_metrics, read_table, readable
 
 _PREDICTORS = {
@@ -17,6 +18,7 @@ _FIGURES = (
     *("cosine", "cosine_of_mean_vector", "cosine_centred", "anisotropy", "true_anisotropy"),
     *("raw_deviation_ratio", "normalised_deviation_ratio", "raw_mean_error"),
 )
+_LABELS = {name: readable(name) for name in _FIGURES} | {"cosine": "cosine with the truth"}
 _GIVEN = ("encoder_raw", "encoder_normalised", "predicted_raw", "predicted_normalised", "mean_vector")
 _SCORES = ("exact_match", "unit_accuracy", "token_f1")
 _CURVES = (
@@ -28,6 +30,7 @@ _CURVES = (
     ),
     ("selector", "step", ("infonce", "length"), "Selector: bags of words first, then full contexts."),
 )
+_CURVE_LABELS = {"infonce": "InfoNCE", "length": "length loss"}
 
 
 def collapse(paths: Paths) -> Section:
@@ -46,11 +49,9 @@ def collapse(paths: Paths) -> Section:
         "A predictor that has collapsed gives the mean vector whatever it is asked: then its cosine is that of the "
         "mean vector, its anisotropy is 1 and its deviations are 0 of the true ones.",
         [
-            Table(layout(rows, {key: readable(key) for key in _FIGURES}, "predictor")),
+            Table(layout(rows, _LABELS, "predictor")),
             Heading("What is read from raw, normalised and predicted vectors", text),
-            Table(
-                layout({readable(g): reading[g] for g in _GIVEN}, {key: readable(key) for key in _SCORES}, "vector")
-            ),
+            Table(layout({readable(g): reading[g] for g in _GIVEN}, {key: SCORES[key] for key in _SCORES}, "vector")),
         ],
     )
 
@@ -60,6 +61,6 @@ def training(paths: Paths) -> Section:
     drawn = []
     for name, x, series, caption in _CURVES:
         table = read_table(paths, name)
-        shown = columns(table, {column: column for column in series})
+        shown = columns(table, {column: _CURVE_LABELS.get(column, readable(column)) for column in series})
         drawn.append((figures.lines(table[x].tolist(), shown, x, "mean loss"), caption))
     return Section("training", "Training curves", parts=[Figures(drawn)])

@@ -21,7 +21,7 @@ from lexivert.report.tables import layout, read_metrics, read_table, readable
 
 SPACES = {
     "raw_features": "backbone features",
-    "features": "the same, centred",
+    "features": "centred features",
     "head_codes": "head codes",
     "unit_codes": "unit codes",
 }
@@ -30,6 +30,7 @@ _STATISTICS = (
     *("deviation_mean", "deviation_min", "deviation_max"),
 )
 _SHOWN_NEIGHBOURS = 5
+_UNFOLDED_UNITS = 3
 
 Report = Mapping[str, Any]
 
@@ -111,11 +112,18 @@ def _examples(paths: Paths) -> list[Part]:
     near = read_table(paths, "neighbours", "space", "unit", "neighbour", "tag")
     near = near[near["rank"] <= _SHOWN_NEIGHBOURS]
     told = near["neighbour"] + near["cosine"].map(" ({:.2f}, ".format) + near["tag"] + ")"
-    lines = (
-        told.groupby([near["unit"], near["space"]]).agg(", ".join).reset_index(name="nearest, with cosine and tag")
-    )
-    lines["space"] = lines["space"].map(SPACES)
-    return [Heading("Neighbours of some held-out words and phrases"), Table(lines.set_index("unit"))]
+    lines = told.groupby([near["unit"], near["space"]], sort=False).agg(", ".join)
+    table = lines.reset_index(name="nearest, with cosine and tag").set_index("unit")
+    table["space"] = table["space"].map(SPACES)
+    units = sorted(table.index.unique())
+    few, rest = units[:_UNFOLDED_UNITS], units[_UNFOLDED_UNITS:]
+    parts: list[Part] = [
+        Heading("Neighbours of some held-out words and phrases"),
+        Table(table.loc[few], terms=("space",)),
+    ]
+    if rest:
+        parts.append(Table(table.loc[rest], f"{len(rest)} more words and phrases", terms=("space",)))
+    return parts
 
 
 def _statistics(report: Report) -> list[Part]:

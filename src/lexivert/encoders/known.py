@@ -1,0 +1,64 @@
+"""What is known of an encoder before it is loaded: its width, and whether it can be the backbone at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lexivert.config import BackboneParams
+from lexivert.encoders import huggingface
+from lexivert.encoders.base import ENCODERS, HUGGING_FACE, split_name
+from lexivert.errors import LexivertError
+
+_WIDTHS = ("hidden_size", "d_model", "dim", "n_embd")
+"""What families of transformers call their width."""
+
+
+def known_width(params: BackboneParams) -> int | None:
+    """Width of the encoder that ``backbone.model`` names, S, by its ``config.json``; None where that doesn't tell.
+
+    Raises:
+        LexivertError: there is no such encoder or model, it is none that can be the backbone, or ``max_tokens`` is
+            more than it reads.
+    """
+    name, argument = split_name(params.model)
+    ENCODERS.make(name)
+    if name != HUGGING_FACE:
+        return None
+    source = huggingface.find(argument)
+    config = _json(source, "config.json", params.model)
+    tokenizer = _json(source, "tokenizer_config.json", params.model, optional=True)
+    limits = [config.get("max_position_embeddings"), tokenizer.get("model_max_length")]
+    reads = min((int(limit) for limit in limits if isinstance(limit, int | float)), default=params.max_tokens)
+    huggingface.check_limits(params, reads, is_encoder_decoder=bool(config.get("is_encoder_decoder")))
+    return next((int(config[key]) for key in _WIDTHS if isinstance(config.get(key), int)), None)
+
+
+def _json(source: str, file: str, model: str, *, optional: bool = False) -> dict[str, Any]:
+    """A small file of a model's folder, or of the hub through its cache; empty if optional and absent."""
+    path: Path | None = Path(source) / file
+    if not Path(source).is_dir():
+        with huggingface.explained(model):
+            path = _hub_path(source, file, optional=optional)
+    if path is None or (optional and not path.is_file()):
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise LexivertError(f"backbone.model {model!r} can't be loaded ({path} is not valid JSON)") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _hub_path(source: str, file: str, *, optional: bool) -> Path | None:
+    """Where the hub's cache has a file; None if it is optional, and the hub hasn't got it or can't be asked."""
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError
+
+    cached = try_to_load_from_cache(source, file)
+    try:
+        return Path(cached if isinstance(cached, str) else hf_hub_download(source, file))
+    except EntryNotFoundError:  # LocalEntryNotFoundError, for a hub that can't be asked, is one of them
+        if not optional:
+            raise
+        return None
