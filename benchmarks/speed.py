@@ -47,7 +47,8 @@ from lexivert.evaluation import metrics
 from lexivert.evaluation.corruptions import send, with_lexicon
 from lexivert.evaluation.decoders import decoder_named, unit_ids
 from lexivert.model import Lexivert
-from lexivert.search.unit_index import Compared, Hits, Logits, UnitIndex
+from lexivert.search.rough_scores import Logits
+from lexivert.search.unit_index import Compared, Hits, UnitIndex
 from lexivert.text.tokenizer import normalize
 from lexivert.text.wikitext import is_heading
 

@@ -29,7 +29,8 @@ from lexivert.priors.selector_data import SelectorTexts
 from lexivert.priors.selector_storage import SelectorSizes
 from lexivert.priors.selector_training import train_selector
 from lexivert.priors.unigram import flat, unigram
-from lexivert.search.unit_index import Logits, UnitIndex, report
+from lexivert.search.rough_scores import Logits
+from lexivert.search.unit_index import UnitIndex, report
 from sections import section
 
 

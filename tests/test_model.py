@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,9 @@ import pytest
 import torch
 
 from lexivert import artifacts
+from lexivert.controller.controller import Controller
 from lexivert.encoders.huggingface import HuggingFaceEncoder
-from lexivert.errors import LexivertError, RowError
+from lexivert.errors import LexivertError, ReadingWarning, RowError
 from lexivert.model import Lexivert
 from lexivert.text.lexicon import EOS
 from lexivert.text.tokenizer import normalize
@@ -121,12 +123,56 @@ def test_a_known_beginning_is_a_beginning(tiny_model, vectors):
     for prefix in ("The old", "The  old captain saw the river."):
         assert tiny_model.decode(vectors[:1], prefix=prefix) == [TEXTS[0]]
         assert tiny_model.read(vectors[:1], prefix=prefix)[0].verified
-    assert tiny_model.decode(vectors[:1], prefix="The young")[0].startswith("The young")
+    with pytest.warns(ReadingWarning, match=r"^text 0: read with a confidence below 0\.5"):
+        assert tiny_model.decode(vectors[:1], prefix="The young")[0].startswith("The young")
     assert tiny_model.decode(vectors[:1, :32], prefix="The young")[0].startswith("The young")
     with pytest.raises(ValueError, match="prefix is of type int"):
         tiny_model.decode(vectors, prefix=3)
     with pytest.raises(ValueError, match=r"^prefix has \d+ units; a vector holds at most 96"):
         tiny_model.decode(vectors, prefix="moon " * 97)
+
+
+def test_a_true_beginning_costs_no_second_decode(tiny_model, vectors, monkeypatch):
+    """A false one is imposed in each of its spellings, on the vectors that begin otherwise."""
+    decoded, decode = [], Controller.decode
+
+    def counted(self, observed, **options):
+        decoded.append(len(observed))
+        return decode(self, observed, **options)
+
+    monkeypatch.setattr(Controller, "decode", counted)
+    tiny_model.read(vectors[:1], prefix="The old captain")
+    assert decoded == [1]
+    decoded.clear()
+    readings = tiny_model.read(vectors[:3], prefix="The old captain")
+    assert readings[0].text == TEXTS[0]
+    assert decoded[0] == 3
+    assert max(decoded[1:]) <= 2
+
+
+def test_texts_too_surprising_for_a_vector_are_named(tiny_model):
+    """The tiny model's 224 order dimensions take about 210 bits."""
+    hard = " ".join(f"{letter}q{letter}z" for letter in "abcdefgh")
+    with pytest.warns(ReadingWarning, match=r"^text 1: more surprising than the \d+ bits that a vector is expected"):
+        tiny_model.encode([TEXTS[0], hard, TEXTS[1]])
+    with pytest.warns(ReadingWarning, match=r"^texts 0, 1: more"):
+        tiny_model.encode([hard, hard])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tiny_model.encode(TEXTS[:2])
+
+
+def test_no_doubtful_string_without_a_word(tiny_model, vectors):
+    """Readings tell themselves, and a prefix alone is known to be no more than a guess."""
+    random = np.random.default_rng(0).standard_normal((2, 256)).astype(np.float32)
+    with pytest.warns(ReadingWarning, match=r"^texts 1, 2: read with a confidence below 0\.5, see `read`$"):
+        tiny_model.decode(np.concatenate((vectors[:1], random)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tiny_model.read(random)[0].doubtful
+        tiny_model.decode(random, scores=True)
+        tiny_model.decode(vectors[:2])
+        tiny_model.decode(vectors[:2, :32])
 
 
 def test_generating_is_what_decoding_a_prefix_alone_does(tiny_model, vectors):

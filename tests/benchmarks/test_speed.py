@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lexivert.controller.observation import Observation
-from lexivert.search.unit_index import Logits
+from lexivert.search.rough_scores import Logits
 
 
 @pytest.fixture(scope="module")

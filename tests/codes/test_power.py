@@ -4,14 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lexivert.codes.power import unit_energies, with_energies
+from lexivert.codes.power import EOS_ENERGY, unit_energies, with_energies
 
 
 def test_energies_by_hand():
-    """EOS, ½, ¼ and ¼: surprisals 1, 2, 2 bits of mean 1.5, so that half of the energy is 1/3, 2/3, 2/3."""
-    log_prior = torch.tensor([1e-30, 0.5, 0.25, 0.25]).log()
-    assert unit_energies(log_prior, 0.5).tolist() == pytest.approx([1.0, 0.5 + 1 / 3, 0.5 + 2 / 3, 0.5 + 2 / 3])
-    assert unit_energies(log_prior, 1.0).tolist() == pytest.approx([1.0, 2 / 3, 4 / 3, 4 / 3])
+    """Beside EOS of ½: surprisals of 2, 3 and 3 bits, of mean 2.5, so that half of the energy is .4, .6 and .6."""
+    log_prior = torch.tensor([0.5, 0.25, 0.125, 0.125]).log()
+    assert unit_energies(log_prior, 0.5).tolist() == pytest.approx([EOS_ENERGY, 0.9, 1.1, 1.1])
+    assert unit_energies(log_prior, 1.0).tolist() == pytest.approx([EOS_ENERGY, 0.8, 1.2, 1.2])
     assert unit_energies(log_prior, 0.0).tolist() == [1.0] * 4
 
 
@@ -26,4 +26,4 @@ def test_codes_keep_their_directions_and_texts_their_mean_energy():
     assert scaled.dtype == torch.float16
     torch.testing.assert_close(scaled.float().square().sum(dim=1), energies, rtol=3e-3, atol=0)
     assert F.cosine_similarity(scaled.float(), codes.float()).min() > 0.9999
-    assert (log_prior.exp() * energies).sum().item() == pytest.approx(1.0, abs=1e-4)
+    assert (log_prior.exp() * energies)[1:].sum().item() == pytest.approx(1.0, abs=1e-4)

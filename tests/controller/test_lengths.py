@@ -11,18 +11,28 @@ from lexivert.controller.observation import Observation
 from lexivert.text.lexicon import NEVER
 
 
-def test_evidence_by_hand():
-    """Orthogonal EOS codes in four dimensions: at n an inner product e scores the mean of exp(4 s (e - s/2)) over
-    s = c / sqrt(n + 1), c being 1, ¾, ½ and ¼."""
+@pytest.mark.parametrize("energy", [1.0, 2.0])
+def test_evidence_by_hand(energy):
+    """Orthogonal EOS codes of energy g in four dimensions, where e is a vector's inner product with them.
+
+    It scores the mean of exp(4 s (e - s/2) / g) over s = c g / sqrt(n + g), c being 1, ¾, ½ and ¼, or what is told.
+    """
     order = torch.tensor([[0.0, 0.0, 0.5, 0.0], [0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
-    evidence = length_evidence(order, torch.eye(4))
+    codes = energy**0.5 * torch.eye(4)
+    evidence = length_evidence(order, codes)
 
-    def by_hand(product, n):
-        clean = [cosine / math.sqrt(n + 1) for cosine in (1.0, 0.75, 0.5, 0.25)]
-        return math.log(sum(math.exp(4 * s * (product - s / 2)) for s in clean) / 4)
+    def by_hand(product, n, cosines):
+        clean = [cosine * energy / math.sqrt(n + energy) for cosine in cosines]
+        return math.log(sum(math.exp(4 * s * (product - s / 2) / energy) for s in clean) / len(clean))
 
-    assert evidence[0].tolist() == pytest.approx([by_hand(0.5 * (n == 2), n) for n in range(4)], rel=1e-5)
+    products = [0.0, 0.0, 0.5 * energy**0.5, 0.0]
+    expected = [by_hand(product, n, (1.0, 0.75, 0.5, 0.25)) for n, product in enumerate(products)]
+    assert evidence[0].tolist() == pytest.approx(expected, rel=1e-5)
     assert evidence.argmax(dim=1).tolist() == [2, 3, 0]  # where there is nothing, the longest is the least unlikely
+    told = length_evidence(order, codes, torch.tensor([0.6, torch.nan, 0.6]))
+    expected = [by_hand(product, n, (0.6,)) for n, product in enumerate(products)]
+    assert told[0].tolist() == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(told[1], evidence[1])
 
 
 @pytest.mark.parametrize("cosine", [1.0, 0.6])

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from lexivert.errors import LexivertError
 from lexivert.search import faiss_index
 from lexivert.search.output_layer import OutputLayer
-from lexivert.search.unit_index import INDEX_FILE, Compared, Logits, UnitIndex, report
+from lexivert.search.rough_scores import Logits
+from lexivert.search.unit_index import INDEX_FILE, Compared, UnitIndex, report
 from lexivert.text.lexicon import NEVER
 from sections import section
 

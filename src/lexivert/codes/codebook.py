@@ -58,6 +58,11 @@ class Codebook:
         parts = [part.float().square().sum(dim=1) for part in torch.split(self.codes, _AT_ONCE)]
         return torch.cat(parts) if parts else self.log_prior.new_zeros(0)
 
+    @cached_property
+    def eos_energy(self) -> float:
+        """EOS's squared length."""
+        return float(self.energies[EOS])
+
     def embed(self, units: Tensor) -> Tensor:
         """Codes of units as float32; of a negative id, that of unit 0. Shape: (...) to (..., O)."""
         return self.codes[units.clamp_min(0)].float()

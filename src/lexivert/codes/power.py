@@ -12,11 +12,15 @@ from torch import Tensor
 
 from lexivert.text.lexicon import EOS
 
+EOS_ENERGY = 1.5
+"""Where a text ends is asked first, in the noise of all its units, and a mistake costs the entire text."""
 _AT_ONCE = 8192  # codes in float32
 
 
 def unit_energies(log_prior: Tensor, surprisal_share: float) -> Tensor:
-    """Energy of each unit's code, its squared length; 1 on average over the units of a text, and EOS's is 1.
+    """Energy of each unit's code, its squared length; 1 on average over the units of a text.
+
+    EOS's is ``EOS_ENERGY``, or 1 where all energies are the same.
 
     Args:
         log_prior: log unigram probability. Shape: (V,).
@@ -25,9 +29,11 @@ def unit_energies(log_prior: Tensor, surprisal_share: float) -> Tensor:
     Shape: (V,).
     """
     surprisal = -log_prior
-    mean = (log_prior.exp() * surprisal).sum()
+    usage = log_prior.exp()
+    usage[EOS] = 0.0
+    mean = (usage * surprisal).sum() / usage.sum()
     energies = 1.0 - surprisal_share + surprisal_share * surprisal / mean
-    energies[EOS] = 1.0
+    energies[EOS] = EOS_ENERGY if surprisal_share > 0.0 else 1.0
     return energies
 
 

@@ -24,7 +24,7 @@ from lexivert.codes.superposition import superpose
 from lexivert.config import AmpParams, RestartParams
 from lexivert.controller.belief import OPEN, BeliefState
 from lexivert.controller.evidence import Positions, evidence_at
-from lexivert.controller.lengths import length_evidence, log_length_prior
+from lexivert.controller.lengths import length_posterior, log_length_prior
 from lexivert.controller.noise import NoiseEstimate, estimate_noise, onsager
 from lexivert.controller.observation import Observation
 from lexivert.controller.posterior import IndexPosterior, Posterior, PosteriorSource
@@ -193,7 +193,7 @@ class AmpDecoder:
         if known is None:
             known = torch.full((batch, self.codebook.binding.positions), OPEN, device=device)
         log_length = log_length_prior(self.prior, observed, known.shape[1], lengths)
-        evidence = length_evidence(observed.order, self.codebook.eos_codes) + log_length
+        evidence = length_posterior(observed, self.codebook, log_length)
         usual = RestartParams(damping=self.params.damping, variance_scale=self.params.variance_scale)
         rules = restarts or [usual] * batch
         return AmpState(
@@ -264,7 +264,7 @@ class AmpDecoder:
         """Posterior over lengths: EOS's evidence at n, units' evidence before it. Shape: (b, N)."""
         lengths = state.belief.lengths[rows]
         before = F.pad(state.unit_evidence[rows].cumsum(dim=1)[:, :-1], (1, 0))
-        evidence = estimate.residual @ self.codebook.eos_codes.T + lengths - 0.5
+        evidence = estimate.residual @ self.codebook.eos_codes.T + self.codebook.eos_energy * (lengths - 0.5)
         return torch.softmax(state.log_length[rows] + evidence / estimate.variance[:, None] + before, dim=1)
 
     def _update(
@@ -287,7 +287,7 @@ class AmpDecoder:
         free = inside * found.energy - new[which, positions].square().sum(dim=1)
         free = torch.where(state.known[rows[which], positions] != OPEN, 0.0, free)
         divergence = torch.zeros_like(damping).index_add_(0, which, free) * (1.0 - damping)
-        divergence += (lengths - lengths.square()).sum(dim=1) * (1.0 - kept)
+        divergence += self.codebook.eos_energy * (lengths - lengths.square()).sum(dim=1) * (1.0 - kept)
         belief.memory[rows] = onsager(estimate, divergence)
         belief.replace(rows, new, lengths)
         belief.marginals[rows] = 0.0

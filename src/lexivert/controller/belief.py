@@ -70,14 +70,15 @@ class BeliefState:
         A code of which nothing is known counts as 1, the mean of all texts.
         """
         lengths = self.lengths[rows]
-        count = lengths @ torch.arange(1, lengths.shape[1] + 1, dtype=lengths.dtype, device=lengths.device)
+        count = lengths @ torch.arange(lengths.shape[1], dtype=lengths.dtype, device=lengths.device)
         before = 1.0 - lengths.cumsum(dim=1)[:, : self.positions]
         more = (self.codebook.energies[self.units[rows].clamp_min(0)] - 1.0) * self.marginals[rows]
-        return count + (before * more.sum(dim=2)).sum(dim=1)
+        return count + self.codebook.eos_energy + (before * more.sum(dim=2)).sum(dim=1)
 
     def believed_energy(self, rows: Tensor) -> Tensor:
         """Summed energy of all means, EOS's included: the squared length that ``total`` should have. Shape: (b,)."""
-        return self._believed[rows].sum(dim=1) + self.lengths[rows].square().sum(dim=1)
+        eos = self.codebook.eos_energy * self.lengths[rows].square().sum(dim=1)
+        return self._believed[rows].sum(dim=1) + eos
 
     def widen(self, positions: int) -> None:
         """Make room for so many positions."""

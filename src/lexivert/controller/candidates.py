@@ -12,7 +12,8 @@ from lexivert.codes.codebook import Codebook
 from lexivert.controller.belief import OPEN
 from lexivert.controller.posterior import ExpectedTail, softmax_with_tail
 from lexivert.priors.base import Prior
-from lexivert.search.unit_index import Hits, Logits, UnitIndex
+from lexivert.search.rough_scores import Logits
+from lexivert.search.unit_index import Hits, UnitIndex
 
 DETECTION_THRESHOLD = 6.0
 """Deviations by which the right unit must stand out for a search in few dimensions to have it on the shortlist."""

@@ -14,7 +14,7 @@ from lexivert.controller.amp import AmpDecoder
 from lexivert.controller.base import Parts
 from lexivert.controller.easy_first import EasyFirst
 from lexivert.controller.hypotheses import BestHypotheses
-from lexivert.controller.lengths import length_evidence, log_length_prior
+from lexivert.controller.lengths import length_posterior, log_length_prior
 from lexivert.controller.noise import explained
 from lexivert.controller.observation import Observation
 from lexivert.controller.restarts import Restarts
@@ -60,8 +60,8 @@ class Cascade:
         """Tell which vectors have dimensions in plenty for the length they seem to have. Shape: (B,) bool."""
         if observed.known is not None:
             return torch.zeros(len(observed), dtype=torch.bool, device=self.codebook.device)
-        evidence = length_evidence(observed.order, self.codebook.eos_codes)
-        length = (evidence + log_length_prior(self.parts.prior, observed, evidence.shape[1])).argmax(dim=1)
+        log_prior = log_length_prior(self.parts.prior, observed, self.codebook.binding.positions)
+        length = length_posterior(observed, self.codebook, log_prior).argmax(dim=1)
         enough = (length + 1) * self.parts.params.cascade.underloaded_from <= self.codebook.width
         return enough & observed.order.any(dim=1)
 

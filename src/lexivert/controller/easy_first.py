@@ -19,7 +19,7 @@ from lexivert.config import EasyFirstParams
 from lexivert.controller.belief import OPEN, BeliefState
 from lexivert.controller.candidates import CandidateSearch, Queries
 from lexivert.controller.evidence import Positions, evidence_at
-from lexivert.controller.lengths import length_evidence, log_length_prior
+from lexivert.controller.lengths import length_posterior, log_length_prior
 from lexivert.controller.noise import NoiseEstimate, estimate_noise, onsager
 from lexivert.controller.observation import Observation
 from lexivert.controller.placer import Placer
@@ -87,7 +87,7 @@ class EasyFirst:
     def _start(self, observed: Observation, *, trace: bool) -> _Run:
         device, batch = self.codebook.device, len(observed)
         log_length = log_length_prior(self.prior, observed, self.codebook.binding.positions)
-        length = (length_evidence(observed.order, self.codebook.eos_codes) + log_length).argmax(dim=1)
+        length = length_posterior(observed, self.codebook, log_length).argmax(dim=1)
         belief = BeliefState.of_lengths(self.codebook, length)
         rows = torch.arange(batch, device=device)
         recorder = TraceRecorder(observed.order) if trace else None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from lexivert.codes.codebook import Codebook
+from lexivert.controller.noise import told_cosine
 from lexivert.controller.observation import Observation
 from lexivert.priors.base import Belief, Prior
 from lexivert.text.lexicon import NEVER
@@ -15,22 +18,43 @@ _COSINES = (1.0, 0.75, 0.5, 0.25)
 """Of order parts with the clean ones, all as likely as each other before anything is known."""
 
 
-def length_evidence(order: Tensor, eos_codes: Tensor) -> Tensor:
-    """Log likelihood ratio of every length against plain noise, whatever noise the vector may have.
+def length_evidence(order: Tensor, eos_codes: Tensor, cosine: Tensor | None = None) -> Tensor:
+    """Log likelihood ratio of every length against plain noise.
 
-    A vector of n units, of cosine c with the clean one, shows EOS at position n with inner product near
-    ``c / sqrt(n + 1)``, in noise of deviation ``1 / sqrt(O)``; the likelihood is the mean over some cosines.
+    A vector of n units, of cosine c with the clean one, shows EOS, of energy g, at position n with inner product near
+    ``m = c g / sqrt(n + g)``, in noise of variance ``g / O``. Where the cosine is not known, the likelihood is the
+    mean over some.
 
     Args:
         order: order parts, unit length. Shape: (B, O).
         eos_codes: EOS's code at every position. Shape: (N, O).
+        cosine: of the order parts with the clean ones, NaN where it is not known; None if nowhere. Shape: (B,).
 
     Shape: (B, N).
     """
-    clean = torch.arange(1, len(eos_codes) + 1, dtype=order.dtype, device=order.device).rsqrt()
+    energy = eos_codes[0].square().sum()
+    clean = energy * (torch.arange(len(eos_codes), dtype=order.dtype, device=order.device) + energy).rsqrt()
     products = order @ eos_codes.T
-    ratios = [(products - cosine * clean / 2) * cosine * clean * order.shape[1] for cosine in _COSINES]
-    return torch.stack(ratios).logsumexp(dim=0) - torch.log(order.new_tensor(len(_COSINES)))
+    told = torch.full_like(products[:, 0], torch.nan) if cosine is None else cosine
+    ratios = []
+    for guess in _COSINES:
+        expected = torch.where(told.isnan(), guess, told)[:, None] * clean
+        ratios.append((products - expected / 2) * expected * order.shape[1] / energy)
+    return torch.stack(ratios).logsumexp(dim=0) - math.log(len(_COSINES))
+
+
+def length_posterior(observed: Observation, codebook: Codebook, log_prior: Tensor) -> Tensor:
+    """Log posterior of every length but for a constant, before anything is decoded, at the noise that is told.
+
+    Args:
+        observed: B vectors.
+        codebook: of them.
+        log_prior: over lengths, see ``log_length_prior``. Shape: (B, P).
+
+    Shape: (B, P).
+    """
+    cosine = told_cosine(observed, codebook.semantic_share)
+    return length_evidence(observed.order, codebook.eos_codes, cosine) + log_prior
 
 
 def log_length_prior(

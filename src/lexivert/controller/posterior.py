@@ -16,7 +16,8 @@ from torch import Tensor
 
 from lexivert.controller.evidence import Evidence
 from lexivert.priors.base import Prior
-from lexivert.search.unit_index import Logits, UnitIndex
+from lexivert.search.rough_scores import Logits
+from lexivert.search.unit_index import UnitIndex
 
 _BINS = 32
 _FAR = 8.0  # deviations beyond which a tail counts as empty

@@ -23,7 +23,8 @@ from lexivert.controller.observation import Observation
 from lexivert.controller.results import DecodeResult, Step
 from lexivert.controller.verification import fit, verified
 from lexivert.search.output_layer import OutputLayer
-from lexivert.search.unit_index import Hits, Logits
+from lexivert.search.rough_scores import Logits
+from lexivert.search.unit_index import Hits
 from lexivert.text.banned import Banned, Occurrence
 from lexivert.text.detokenizer import Stretch
 from lexivert.text.lexicon import NEVER

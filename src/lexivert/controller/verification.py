@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor
 
 _TOLERANCE = 2.0e-5  # most that a verified text's cosine may fall short of 1: rounding to half floats costs less
@@ -52,5 +53,5 @@ def second_eos_score(order: Tensor, total: Tensor, eos_codes: Tensor) -> Tensor:
     explained = total / total.norm(dim=1, keepdim=True).clamp_min(1e-12)
     residual = order - (order * explained).sum(dim=1, keepdim=True) * explained
     deviation = residual.norm(dim=1).clamp_min(1e-6) / order.shape[1] ** 0.5
-    strongest: Tensor = (residual @ eos_codes.T).abs().amax(dim=1) / deviation
+    strongest: Tensor = (residual @ F.normalize(eos_codes, dim=1).T).abs().amax(dim=1) / deviation
     return strongest

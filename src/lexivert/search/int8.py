@@ -8,6 +8,7 @@ searched in. Accelerators multiply half floats as fast, and are given those.
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,6 +37,18 @@ def _largest_entry() -> int:
     full = torch.full((8, 64), 127, dtype=torch.int8, device="cpu")
     exact = all(bool((_integer_product(full * sign, full.T) == sign * 127 * 127 * 64).all()) for sign in (1, -1))
     return 127 if exact else 63
+
+
+class RoundedQueries(NamedTuple):
+    """Queries in eight bits.
+
+    Attributes:
+        values: Shape: (m, w).
+        factor: of each query that makes inner products of products. Shape: (m, 1).
+    """
+
+    values: Tensor
+    factor: Tensor
 
 
 class Int8Vectors:
@@ -70,10 +83,20 @@ class Int8Vectors:
         Returns:
             Numbers (m, V), integers on a CPU, and each query's factor (m, 1) that makes inner products of them.
         """
-        values = self._values[:count, : queries.shape[1]]
+        rounded = self.rounded(queries)
+        return self.block(rounded, slice(0, count)), rounded.factor
+
+    def rounded(self, queries: Tensor) -> RoundedQueries:
+        """Queries as they are multiplied, for ``block``. Shape: (m, w)."""
         peak = queries.abs().amax(dim=1, keepdim=True).clamp_min(1e-12)
-        if values.dtype == torch.float16:
-            return ((queries / peak).half() @ values.T).float(), peak
+        if self._values.dtype == torch.float16:
+            return RoundedQueries((queries / peak).half(), peak)
         step = peak / _largest_entry()
-        rounded = (queries / step).round().to(torch.int8)
-        return _integer_product(rounded, values.T), step * self._step
+        return RoundedQueries((queries / step).round().to(torch.int8), step * self._step)
+
+    def block(self, queries: RoundedQueries, part: slice) -> Tensor:
+        """Products of queries with some of the vectors, but for the factor. Shape: (m, vectors)."""
+        values = self._values[part, : queries.values.shape[1]]
+        if values.dtype == torch.float16:
+            return (queries.values @ values.T).float()
+        return _integer_product(queries.values, values.T)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from lexivert.search.int8 import Int8Vectors
+from lexivert.search.int8 import Int8Vectors, RoundedQueries
 from lexivert.text.lexicon import NEVER
 
 
@@ -42,13 +42,21 @@ class OutputLayer:
 
         Shape: (m, H) to (m, count).
         """
-        bias = self.bias[:count]
-        if not self.weight.shape[1]:
-            return bias.repeat(len(queries), 1)
+        return self.block(self.rounded(queries), slice(0, count))
+
+    def rounded(self, queries: Tensor) -> RoundedQueries:
+        """Queries as they are multiplied, for ``block``. Shape: (m, H)."""
         if not self._rounded:
             self._rounded.append(Int8Vectors(self.weight))
-        products, factor = self._rounded[0].products(queries, count)
-        return products.float().mul_(factor).add_(bias)  # in float at once: mixed types are slower than three passes
+        return self._rounded[0].rounded(queries) if self.weight.shape[1] else RoundedQueries(queries, queries[:, :0])
+
+    def block(self, queries: RoundedQueries, part: slice) -> Tensor:
+        """Rounded logits of some units. Shape: (m, units)."""
+        bias = self.bias[part]
+        if not self.weight.shape[1]:
+            return bias.repeat(len(queries.values), 1)
+        products = self._rounded[0].block(queries, part).float()  # at once, as mixed types are slow
+        return products.mul_(queries.factor).add_(bias)
 
     def without(self, units: Sequence[int]) -> OutputLayer:
         """The same layer with some units ruled out; vectors are shared."""

@@ -24,9 +24,7 @@ from lexivert.config import IndexParams
 from lexivert.errors import DamagedArtifactError
 from lexivert.search import faiss_index
 from lexivert.search.faiss_index import FlatOverCodes
-from lexivert.search.int8 import Int8Vectors
-from lexivert.search.output_layer import OutputLayer
-from lexivert.search.top_k import top_k_columns
+from lexivert.search.rough_scores import Logits, RoughScores
 
 if TYPE_CHECKING:
     import faiss
@@ -35,28 +33,7 @@ INDEX_FILE = "units.faiss"
 _SCORED_AT_ONCE = 8192
 _SPARE = 4  # shortlisted beyond what is asked for, as rounding may swap neighbours
 _RESCORED_AT_ONCE = 2048  # codes, of all queries together
-_SCORES_AT_ONCE = 6_000_000  # what is smaller than 32 MiB is allocated once and used again (glibc's mmap threshold)
-
-
-class Logits(NamedTuple):
-    """What is added to the inner products of codes: the prior's logits, and what the codes' energies take off.
-
-    In Gaussian noise of variance v a code c has the log likelihood ratio ``<e, c> / v - |c|² / 2v`` against no code.
-
-    Attributes:
-        queries: Shape: (m, H).
-        layer: unit vectors and biases.
-        precision: 1/v of each query; None leaves energies out of the scores, which is right where all are the same.
-            Shape: (m,).
-    """
-
-    queries: Tensor
-    layer: OutputLayer
-    precision: Tensor | None = None
-
-    def rows(self, part: slice | Tensor) -> Logits:
-        """Those of some queries."""
-        return Logits(self.queries[part], self.layer, None if self.precision is None else self.precision[part])
+_SCANNED_AT_ONCE, _COMPARED_AT_ONCE = 256, 128  # queries
 
 
 class Hits(NamedTuple):
@@ -114,7 +91,8 @@ class UnitIndex:
         faiss_index.set_search_width(index, params)
         self.frequent = min(params.frequent, len(codes))
         self.scans = faiss_index.is_flat(index)
-        self._rounded = Int8Vectors(codes if self.scans else codes[: self.frequent])
+        scanned = codes if self.scans else codes[: self.frequent]
+        self._rough = RoughScores(scanned, self.half_energies)
 
     @classmethod
     def build(cls, codes: Tensor, params: IndexParams) -> UnitIndex:
@@ -179,19 +157,17 @@ class UnitIndex:
             ValueError: too many for an index that is not Flat.
         """
         count = min(first or len(self), len(self))
-        if count > len(self._rounded):
+        if count > len(self._rough):
             raise ValueError(
-                f"an index that is not Flat scans its {len(self._rounded)} frequent units alone, not {count}"
+                f"an index that is not Flat scans its {len(self._rough)} frequent units alone, not {count}"
             )
         k = min(k, count)
         most = min(k + k // 4 + _SPARE if biased else max(k, self.params.shortlist), count)
         parts = []
-        for rows in _parts(len(queries), _SCORES_AT_ONCE // count):
+        for rows in _parts(len(queries), _SCANNED_AT_ONCE):
             some = prior and prior.rows(rows)
-            rough, factor = self._rounded.products(queries[rows, :width], count)
-            if some is not None:
-                rough = self._with_addends(rough, factor, some, width, biased=biased)
-            parts.append(self._best(queries[rows], top_k_columns(rough, most), k, some))
+            units = self._rough.shortlist(queries[rows, :width], most, count, some, biased=biased)
+            parts.append(self._best(queries[rows], units, k, some))
         return _joined(parts, queries, k)
 
     def compare(self, queries: Tensor, k: int, prior: Logits) -> Iterator[Compared]:
@@ -206,7 +182,7 @@ class UnitIndex:
             prior: see ``search``.
         """
         k = min(k, len(self))
-        for rows in _parts(max(len(queries), 1), _SCORES_AT_ONCE // len(self)):
+        for rows in _parts(max(len(queries), 1), _COMPARED_AT_ONCE):
             some = prior.rows(rows)
             units, log_tail, log_prior = self._with_tail(queries[rows], k, some)
             codes = self.codes[units.clamp_min(0)].float()
@@ -222,15 +198,7 @@ class UnitIndex:
         """
         if not self.scans:
             return self._with_expected_tail(queries, count, prior)
-        scores = prior.layer.rounded_logits(prior.queries, len(self))
-        log_prior = scores.logsumexp(dim=1)
-        products, factor = self._rounded.products(queries)
-        scores.addcmul_(products, factor)
-        if prior.precision is not None:
-            scores.addr_(prior.precision, self.half_energies, alpha=-1.0)
-        units, total = top_k_columns(scores, count), scores.logsumexp(dim=1)
-        named = torch.exp(scores.gather(1, units).logsumexp(dim=1) - total).clamp(max=1.0 - 1e-6)
-        return units, total + torch.log1p(-named), log_prior
+        return self._rough.with_tail(queries, count, prior)
 
     def _with_expected_tail(self, queries: Tensor, count: int, prior: Logits) -> tuple[Tensor, Tensor, Tensor]:
         scores = prior.layer.logits(prior.queries)
@@ -254,22 +222,6 @@ class UnitIndex:
             scores[rows] = self._exact(queries[rows], units[rows], codes, prior and prior.rows(rows))
         best, places = scores.topk(k, dim=1)
         return Hits(best, units.gather(1, places))
-
-    def _with_addends(
-        self, products: Tensor, factor: Tensor, prior: Logits, width: int | None, *, biased: bool
-    ) -> Tensor:
-        """Rough scores of the first units, on any scale a query. Shape: (m, count), factor (m, 1)."""
-        count = products.shape[1]
-        if biased:
-            rough = prior.layer.rounded_logits(prior.queries, count).addcmul_(products, factor)
-        elif prior.precision is None:
-            return products
-        else:
-            rough = products.float().mul_(factor)
-        if prior.precision is not None:
-            share = 1.0 if width is None else min(width / self.codes.shape[1], 1.0)
-            rough.addr_(prior.precision, self.half_energies[:count], alpha=-share)
-        return rough
 
     def _exact(self, queries: Tensor, units: Tensor, codes: Tensor, prior: Logits | None) -> Tensor:
         """Exact scores of some units, -inf for none. Shape: (m, O), (m, k) and (m, k, O), result (m, k)."""
