@@ -10,7 +10,16 @@ import pyarrow as pa
 import pytest
 import torch
 
-from lexivert.arguments import check_banned, check_count, check_query, check_text, check_texts, check_vectors
+from lexivert.arguments import (
+    check_banned,
+    check_count,
+    check_query,
+    check_strings,
+    check_text,
+    check_texts,
+    check_vectors,
+    refuse_table,
+)
 from lexivert.errors import RowError
 
 TEXTS = ["a b", "c"]
@@ -207,3 +216,13 @@ def test_banned_words_and_phrases():
     for wrong in ("owl", None, 3, {"owl": 1}):
         with pytest.raises(ValueError, match=r"^banned is "):
             check_banned(wrong)
+
+
+def test_what_is_checked_is_asked_for_and_not_told_by_the_arguments_name():
+    with pytest.raises(ValueError, match=r"^sentences is a set, which has no order; give a list of strings$"):
+        check_strings("sentences", "sentence", {"a"}, "strings", ordered=True)
+    assert check_strings("texts", "text", {"a"}, "strings", ordered=False) == ["a"]
+    table = pd.DataFrame({"number": [1], "text": ["a"], "vector": [[1.0]]})
+    for likely, column in ((("text",), "text"), (("vector",), "vector"), (("other",), "number")):
+        with pytest.raises(ValueError, match=rf"such as given\['{column}'\]$"):
+            refuse_table("given", table, likely)

@@ -12,7 +12,7 @@ from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.config import ModelConfig
-from lexivert.errors import MissingArtifactError, RowError
+from lexivert.errors import MissingArtifactError, TooLongError
 from lexivert.model import Lexivert
 from lexivert.sentence_transformer import LexivertModule, export
 from lexivert.text.lexicon import RESERVED, Lexicon
@@ -36,6 +36,15 @@ def project(tmp_path, tiny_params):
     return paths.root
 
 
+@pytest.fixture
+def pool(project):
+    """The model, and a pool of one process that has a copy of it."""
+    model = SentenceTransformer(modules=[LexivertModule(project)], device="cpu")
+    processes = model.start_multi_process_pool(["cpu"])
+    yield model, processes
+    model.stop_multi_process_pool(processes)
+
+
 def test_module_gives_the_encoders_vectors(project):
     model = SentenceTransformer(modules=[LexivertModule(project)], device="cpu")
     vectors = model.encode(TEXTS, batch_size=2, show_progress_bar=False)
@@ -51,29 +60,42 @@ def test_prompt_is_part_of_the_text(project):
     np.testing.assert_array_equal(prompted, model.encode(["the owl"], show_progress_bar=False))
 
 
-@pytest.mark.parametrize(
-    ("texts", "message"),
-    [
-        (["ok", "word " * 400, "the owl"], "text 1 has "),
-        (["ok", "the", "x" * 1_000_000], "text 2 has 1000000 characters, far too many"),
-        (["a", "b", "the long owl", "\ud800"], "text 3 holds the lone surrogate"),
-        (["a", None], "text 1 is None; give a string"),
-        (["the owl", "a", 3], "text 2 is of type int"),
-        (["the owl", ["a"]], "text 1 is of type list"),
-        (None, "text 0 is None"),
-        (3, "text 0 is of type int"),
-        ({"text": ["a"]}, "text 0 is a table (of type dict); give one of its columns"),
-        (pd.DataFrame({"text": ["a"]}), "text 0 is a table (of type DataFrame); give one of its columns"),
-    ],
-)
-def test_the_callers_row_is_named(project, texts, message):
+WRONG = [
+    (["ok", "word " * 400, "the owl"], "text 'word word wo...rd word word ' has "),
+    (["ok", "the", "x" * 1_000_000], "text 'xxxxxxxxxxxx...xxxxxxxxxxxxx' has 1000000 characters, far too many"),
+    (["a", "b", "the long owl", "\ud800"], r"text '\ud800' holds the lone surrogate"),
+    (["a", None], "text is None; give a string"),
+    (["the owl", "a", 3], "text is of type int; give a string"),
+    (["the owl", ["a"]], "text is of type list"),
+    (None, "text is None"),
+    (3, "text is of type int"),
+    ({"text": ["a"]}, "text is a table (of type dict); give one of its columns"),
+    (pd.DataFrame({"text": ["a"]}), "text is a table (of type DataFrame); give one of its columns"),
+]
+"""What ``encode`` may be given, and how the complaint begins."""
+
+
+@pytest.mark.parametrize(("texts", "message"), WRONG)
+def test_a_text_that_is_refused_is_quoted(project, texts, message):
     model = SentenceTransformer(modules=[LexivertModule(project)], device="cpu")
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         model.encode(texts, batch_size=2, show_progress_bar=False)
 
 
-def test_called_alone_the_module_names_the_place_in_its_batch(project):
-    with pytest.raises(RowError, match=r"^text 1 is None"):
+def test_a_pool_says_the_same(project, pool):
+    """Its processes get chunks of the list, each sorted by length, and send their errors back."""
+    model, processes = pool
+    texts = ["the silent owl", "the owl", "a", "word " * 400, "owl"]
+    with pytest.raises(TooLongError, match=r"^text 'word word wo\.\.\.rd word word ' has .*: split the text$"):
+        model.encode(texts, pool=processes, chunk_size=3)
+    vectors = model.encode(TEXTS, pool=processes, chunk_size=3)
+    np.testing.assert_allclose(vectors, Encoder.load(project).encode(TEXTS), atol=1e-6)
+
+
+def test_called_alone_the_module_says_the_same(project):
+    with pytest.raises(TooLongError, match=r"^text 'word word wo\.\.\.rd word word ' has .*: split the text$"):
+        LexivertModule(project).preprocess(["the owl", "word " * 400])
+    with pytest.raises(ValueError, match=r"^text is None"):
         LexivertModule(project).preprocess(["the owl", None])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from lexivert.text.banned import letters_of
 from lexivert.text.tokenizer import normalize
 
 Vectors = npt.NDArray[np.float32]
-_LIKELY_COLUMNS = ("text", "sentence"), ("vector", "embedding")
+_TEXT_COLUMNS, _VECTOR_COLUMNS = ("text", "sentence"), ("vector", "embedding")
+"""Columns that the argument is likely to stand in, where a table was given for it."""
 
 
 def check_texts(texts: Any) -> list[str]:
@@ -24,7 +25,7 @@ def check_texts(texts: Any) -> list[str]:
     Raises:
         ValueError: it is one string, a table or mapping, has no order, or holds something else than strings.
     """
-    return check_strings("texts", "text", texts, "strings")
+    return check_strings("texts", "text", texts, "strings", ordered=True)
 
 
 def check_banned(banned: Any) -> list[str]:
@@ -35,7 +36,7 @@ def check_banned(banned: Any) -> list[str]:
         RowError: an entry is no string, holds a lone surrogate, or nothing that is seen.
     """
     entries = []
-    for row, given in enumerate(check_strings("banned", "banned word", banned, "words and phrases")):
+    for row, given in enumerate(check_strings("banned", "banned word", banned, "words and phrases", ordered=False)):
         try:
             entries.append(normalize(given))
         except ValueError as error:
@@ -56,7 +57,7 @@ def check_text(text: Any, name: str = "text") -> str:
     return text
 
 
-def check_strings(name: str, one: str, values: Any, what: str) -> list[str]:
+def check_strings(name: str, one: str, values: Any, what: str, *, ordered: bool) -> list[str]:
     """Several strings as a list.
 
     Args:
@@ -64,14 +65,15 @@ def check_strings(name: str, one: str, values: Any, what: str) -> list[str]:
         one: what one of them is called.
         values: the argument.
         what: what they are called.
+        ordered: whether their order matters, so that a set is refused.
 
     Raises:
         ValueError: see ``check_texts``.
     """
     if isinstance(values, str):
         raise ValueError(f"{name} is one string; give a list of {what}")  # noqa: TRY004 documented as ValueError
-    refuse_table(name, values)
-    if isinstance(values, set | frozenset) and name == "texts":
+    refuse_table(name, values, _TEXT_COLUMNS)
+    if ordered and isinstance(values, set | frozenset):
         raise ValueError(f"{name} is a {type(values).__name__}, which has no order; give a list of {what}")
     values = (
         values.to_pylist() if hasattr(values, "to_pylist") else values
@@ -93,8 +95,13 @@ def _unlike_string(value: Any) -> str:
     return "is None" if value is None else f"is of type {type(value).__name__}"
 
 
-def refuse_table(name: str, value: Any) -> None:
+def refuse_table(name: str, value: Any, likely: Sequence[str] = _TEXT_COLUMNS) -> None:
     """Refuse a mapping or a table, iterating over which gives the names of its columns.
+
+    Args:
+        name: of the argument.
+        value: the argument.
+        likely: columns that it may stand in; the message names the first of them that is there, else the first.
 
     Raises:
         ValueError: it is one: a dict, an archive of arrays, a table of pandas, polars, pyarrow or datasets, an array
@@ -103,9 +110,8 @@ def refuse_table(name: str, value: Any) -> None:
     columns = _columns(value)
     if columns is None:
         return
-    wanted = _LIKELY_COLUMNS[name in {"vectors", "query"}]
-    likely = next((column for column in wanted if column in columns), next(iter(columns), None))
-    such_as = "" if likely is None else f", such as {name}[{likely!r}]"
+    found = next((column for column in likely if column in columns), next(iter(columns), None))
+    such_as = "" if found is None else f", such as {name}[{found!r}]"
     raise ValueError(f"{name} is a table (of type {type(value).__name__}); give one of its columns{such_as}")
 
 
@@ -135,7 +141,9 @@ def check_vectors(vectors: Any, embed_dim: int, semantic_width: int) -> Vectors:
         ValueError: a table, of wrong shape, or no real numbers.
         RowError: a vector is zero, of another width than the first, or holds NaN, infinity or what is no number.
     """
-    array = _array("vectors", _numbers_of_table(vectors, {embed_dim, semantic_width}))
+    values = _numbers_of_table(vectors, {embed_dim, semantic_width})
+    refuse_table("vectors", values, _VECTOR_COLUMNS)
+    array = _array("vectors", values, rows=True)
     if array.shape == (0,):
         array = array.reshape(0, embed_dim)
     if array.ndim != 2 or array.shape[1] not in {embed_dim, semantic_width}:
@@ -161,7 +169,8 @@ def check_query(query: Any, embed_dim: int) -> npt.NDArray[Any]:
     Raises:
         ValueError: a table, no real numbers, or not of one dimension.
     """
-    vector = _array("query", query)
+    refuse_table("query", query, _VECTOR_COLUMNS)
+    vector = _array("query", query, rows=False)
     if vector.ndim != 1:
         raise ValueError(f"query has shape {vector.shape}; give a text, or one vector of shape ({embed_dim},)")
     return vector
@@ -173,13 +182,12 @@ def _numbers_of_table(values: Any, widths: set[int]) -> Any:
     return values.to_numpy() if columns and len(columns) in widths and hasattr(values, "to_numpy") else values
 
 
-def _array(name: str, values: Any) -> npt.NDArray[Any]:
-    """Real numbers as an array of them, a row at a time where there is no other way."""
-    refuse_table(name, values)
+def _array(name: str, values: Any, *, rows: bool) -> npt.NDArray[Any]:
+    """Real numbers as an array of them; where they are rows of numbers, one at a time if there is no other way."""
     if isinstance(values, Set | str | bytes) or not (hasattr(values, "__len__") or hasattr(values, "__array__")):
         raise ValueError(f"{name} is of type {type(values).__name__}; give an array of numbers")
     array = _plain(values)
-    if (array is None or array.dtype == object) and name == "vectors":
+    if (array is None or array.dtype == object) and rows:
         return _stacked(values)
     if array is None or not _is_real(array):
         found = type(values).__name__ if array is None else array.dtype

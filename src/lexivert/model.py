@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
@@ -26,6 +27,7 @@ from lexivert.generation.hill_climbing import HillClimbing
 from lexivert.reading import Reader, Reading
 from lexivert.search.unit_index import UnitIndex
 from lexivert.text.banned import Banned
+from lexivert.text.wikitext import NOTATION
 
 _TEXTS_AT_ONCE = 64
 
@@ -282,16 +284,22 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         return [reading.text for reading in self._read(checked, prefix, banned)]
 
     def _read(self, vectors: Vectors, prefix: str, banned: Sequence[str], *, trace: bool = False) -> list[Reading]:
-        reader = Reader(self.encoder, self.decoder, self.generator, prefix)
+        reader = Reader(self.encoder, self.decoder, self.generator, prefix, self._notation)
         if entries := self._banned(banned):
-            reader = reader.without(
-                Banned(entries, self.encoder.segmenter.lexicon, self.encoder.segmenter.detokenizer)
-            )
+            reader = reader.without(self._banning(entries))
         reader.starts  # noqa: B018 says what is wrong with the prefix even where there is no vector
         readings: list[Reading] = []
         for start in range(0, len(vectors), _TEXTS_AT_ONCE):
             readings += reader.read(vectors[start : start + _TEXTS_AT_ONCE], trace=trace)
         return readings
+
+    @cached_property
+    def _notation(self) -> Banned:
+        """WikiText's own marks; looked for among all units once."""
+        return self._banning(NOTATION)
+
+    def _banning(self, entries: Sequence[str]) -> Banned:
+        return Banned(entries, self.encoder.segmenter.lexicon, self.encoder.segmenter.detokenizer)
 
     def _banned(self, banned: Sequence[str]) -> list[str]:
         """Words and phrases, checked; one that no text has room for would have no effect."""

@@ -9,17 +9,19 @@ import torch
 from torch import Tensor
 
 from lexivert.arguments import Vectors
+from lexivert.codes.codebook import Codebook
 from lexivert.codes.encoder import Encoder
-from lexivert.codes.superposition import split_parts
+from lexivert.codes.superposition import split_parts, superpose
 from lexivert.controller.controller import Controller
 from lexivert.controller.observation import Observation
 from lexivert.controller.results import DecodeResult, Step
+from lexivert.controller.trace import replay
+from lexivert.controller.verification import fit
 from lexivert.generation.base import Generator
 from lexivert.generation.without_banned import WithoutBanned
 from lexivert.text.banned import Banned
 from lexivert.text.lexicon import WIKITEXT
 from lexivert.text.tokenizer import normalize
-from lexivert.text.wikitext import NOTATION
 
 _SURE = 0.5  # probability from which on a text that is not verified is written in WikiText's convention
 _OPEN_ENDS = 2  # last units of a known beginning that may be spelled otherwise
@@ -33,7 +35,8 @@ class Reading:
         text: the rebuilt text.
         units: surfaces of the units it was rebuilt from.
         scores: probability that each unit is right, 0 to 1.
-        confidence: probability that the text is exactly right, 0 to 1; 0 where only the meaning was known.
+        confidence: probability that the text is exactly right, 0 to 1; 0 where only the meaning was known, and where
+            a doubtful ``<wikitext>`` was left out, since the vector says another text then.
         fit: cosine of the given order part with the rebuilt one.
         verified: the text, encoded again, gives the very vector, which certifies that it is exactly right.
         steps: the rebuild, if ``trace`` was asked for.
@@ -57,6 +60,7 @@ class Reader:
         decoder: for vectors with an order part.
         generator: for semantic prefixes alone.
         prefix: how every text begins.
+        notation: WikiText's own marks, which no text that is written from its meaning may contain.
         banned: what no text may contain.
     """
 
@@ -64,6 +68,7 @@ class Reader:
     decoder: Controller
     generator: Generator
     prefix: str
+    notation: Banned
     banned: Banned | None = None
 
     def without(self, banned: Banned) -> Reader:
@@ -92,7 +97,8 @@ class Reader:
         best: list[Reading] = []
         for start in self.starts or [[]]:
             fixed = self._fixed(start, len(order)) if start else None
-            decoded = self.decoder.decode(Observation.of(order, semantic, fixed), trace=trace)
+            observed = Observation.of(order, semantic, fixed)
+            decoded = _ordinary(self.decoder.decode(observed, trace=trace), observed, self.decoder.codebook)
             found = [self._reading(decoded, row) for row in range(len(order))]
             best = [
                 max(pair, key=lambda reading: (reading.text.startswith(normalize(self.prefix)), reading.fit))
@@ -117,16 +123,18 @@ class Reader:
                 verified=False,
                 steps=(),
             )
-            for units in self._allowed_generator().generate(semantic, fixed)
+            for units in self._allowed_generator.generate(semantic, fixed)
         ]
 
+    @cached_property
     def _allowed_generator(self) -> Generator:
-        segmenter = self.encoder.segmenter
-        texts = [entry.text for entry in self.banned.entries] if self.banned else []
         if self.starts and self.starts[0][0] == WIKITEXT:
-            return WithoutBanned(self.generator, Banned(texts, segmenter.lexicon, segmenter.detokenizer))
-        plain = Banned([*texts, *NOTATION], segmenter.lexicon, segmenter.detokenizer)
-        return WithoutBanned(self.generator.without([WIKITEXT]), plain)
+            return WithoutBanned(self.generator, self.banned) if self.banned else self.generator
+        banned = self.notation
+        if self.banned:
+            entries = [entry.text for entry in (*self.banned.entries, *self.notation.entries)]
+            banned = Banned(entries, self.encoder.segmenter.lexicon, self.encoder.segmenter.detokenizer)
+        return WithoutBanned(self.generator.without([WIKITEXT]), banned)
 
     @cached_property
     def starts(self) -> list[list[int]]:
@@ -158,8 +166,6 @@ class Reader:
     def _reading(self, decoded: DecodeResult, row: int) -> Reading:
         segmenter = self.encoder.segmenter
         units, scores = decoded.units[row], decoded.scores[row]
-        if units[:1] == [WIKITEXT] and not decoded.verified[row] and scores[0] < _SURE:
-            units, scores = units[1:], scores[1:]  # ordinary text, as long as nothing says otherwise
         return Reading(
             text=segmenter.join(units),
             units=tuple(segmenter.surface(units)),
@@ -169,3 +175,33 @@ class Reader:
             verified=bool(decoded.verified[row]),
             steps=tuple(decoded.steps[row]),
         )
+
+
+def _ordinary(found: DecodeResult, observed: Observation, codebook: Codebook) -> DecodeResult:
+    """Texts without a doubtful ``<wikitext>``: ordinary text, as long as nothing says otherwise.
+
+    All that is known of such a text is that of what is returned: every unit stands a position before where it was
+    read, so fit and steps are found anew.
+
+    Args:
+        found: B texts.
+        observed: their vectors.
+        codebook: codes and binding.
+    """
+    pairs = zip(found.units, found.scores, found.verified.tolist(), strict=True)
+    doubtful = [units[:1] == [WIKITEXT] and not certain and scores[0] < _SURE for units, scores, certain in pairs]
+    rows = [row for row, is_doubtful in enumerate(doubtful) if is_doubtful]
+    if not rows:
+        return found
+    units, scores, steps = list(found.units), list(found.scores), list(found.steps)
+    fits = found.fit.clone()
+    confidence = None if found.confidence is None else found.confidence.clone()
+    for row in rows:
+        order = observed.order[row : row + 1]
+        units[row], scores[row] = units[row][1:], scores[row][1:]
+        fits[row] = fit(order, superpose([units[row]], codebook.codes, codebook.binding))[0]
+        if steps[row]:
+            steps[row] = replay(order, codebook, units[row], scores[row])
+        if confidence is not None:
+            confidence[row] = 0.0
+    return replace(found, units=units, scores=scores, steps=steps, fit=fits, confidence=confidence)

@@ -9,10 +9,9 @@ the model from the module: ``SentenceTransformer(modules=[LexivertModule(folder)
 
 from __future__ import annotations
 
-import sys
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, Self
 
 import torch
@@ -22,7 +21,7 @@ from sentence_transformers.base.modules import InputModule
 from lexivert import arguments
 from lexivert.codes.encoder import Encoder
 from lexivert.controller import model_folder
-from lexivert.errors import LexivertError, RowError, TooLongError
+from lexivert.errors import LexivertError, TooLongError
 from lexivert.model import Lexivert
 
 
@@ -49,22 +48,27 @@ class LexivertModule(InputModule):  # type: ignore[misc]  # sentence-transformer
     def preprocess(self, inputs: Sequence[str], prompt: str | None = None, **_: Any) -> dict[str, Any]:
         """Pass texts on, each after the prompt; the encoder segments them itself.
 
+        sentence-transformers has sorted the texts by length, and dealt them out to processes, before it calls this,
+        so a text that is refused is quoted: its row is not known here.
+
         Raises:
-            RowError: a text is no string, or can't be encoded; its row is that in what ``encode`` was given.
+            ValueError: a text is no string, or can't be encoded.
+            TooLongError: a text has too many units.
         """
-        texts, units = [], []
-        for place, text in enumerate(inputs):
-            try:
-                arguments.refuse_table("text", text)
-                written = self.encoder.written((prompt or "") + arguments.check_text(text))
-            except TooLongError as error:
-                raise RowError("text", _given_row(text, place), f"{error}: split the text") from error
-            except ValueError as error:
-                reason = str(error).removeprefix("text ")
-                raise RowError("text", _given_row(text, place), reason) from error
-            texts.append(written[0])
-            units.append(written[1])
-        return {"texts": texts, "units": units}
+        segmented = [self._written(text, prompt or "") for text in inputs]
+        return {"texts": [text for text, _ in segmented], "units": [units for _, units in segmented]}
+
+    def _written(self, text: Any, prompt: str) -> tuple[str, list[int]]:
+        """A text as it is encoded, and its units."""
+        arguments.refuse_table("text", text)
+        arguments.check_text(text)
+        try:
+            return self.encoder.written(prompt + text)
+        except ValueError as error:
+            reason = f"text {reprlib.repr(text)} {str(error).removeprefix('text ')}"
+            if isinstance(error, TooLongError):
+                raise TooLongError(f"{reason}: split the text") from error
+            raise ValueError(reason) from error
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Add ``sentence_embedding``. Shape: (B, D) float32."""
@@ -97,22 +101,6 @@ class LexivertModule(InputModule):  # type: ignore[misc]  # sentence-transformer
         if folder is None:
             raise LexivertError(f"{model_name_or_path} has no folder {subfolder!r}; save the model again")
         return cls(folder)
-
-
-def _given_row(text: Any, place: int) -> int:
-    """Row of a text in what ``SentenceTransformer.encode`` was given, where this module is called from there.
-
-    sentence-transformers sorts texts by length and passes them on in batches, without their rows. So the list is
-    looked up in the running call; called in another way, the place in the batch is the row.
-    """
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        given = frame.f_locals.get("inputs")
-        if frame.f_code.co_name == "encode" and isinstance(frame.f_locals.get("self"), SentenceTransformer):
-            rows = (row for row, own in enumerate(given) if own is text) if isinstance(given, list) else iter(())
-            return next(rows, place)
-        frame = frame.f_back
-    return place
 
 
 def export(source: Path, folder: Path) -> None:

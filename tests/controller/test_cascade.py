@@ -203,7 +203,7 @@ def test_units_that_are_ruled_out_never_appear(make_world, width):
     banned = [6, 9, *texts[2][:2]]
     observed = world.observed(world.vectors(texts))
     assert all(exact(cascade(world).decode(observed).units, texts))
-    found = Cascade(world.parts.without(banned)).decode(observed)
+    found = Cascade(world.parts.with_prior(world.prior.without(banned))).decode(observed)
     assert not {unit for units in found.units for unit in units} & {EOS, *banned}
     assert not found.verified[[0, 1, 2]].any()
     assert [found.units[0][place] for place in (0, 2, 3, 5)] == [5, 7, 8, 10]

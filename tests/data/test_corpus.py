@@ -8,7 +8,6 @@ import pytest
 
 from lexivert.artifacts import Paths
 from lexivert.data.corpus import (
-    EMBEDDED_SOURCES,
     SCHEMA,
     Document,
     build_corpus,
@@ -17,6 +16,7 @@ from lexivert.data.corpus import (
     require_every_split,
     text_sentences,
 )
+from lexivert.data.embedded import EMBEDDED_SOURCES
 from lexivert.data.fetch import fetch
 from lexivert.data.sources import RawText, write_texts
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError

@@ -66,7 +66,7 @@ def test_known_units_are_kept(small, decoder):
 
 def test_units_that_are_ruled_out_are_not_read(small, decoder):
     texts = small.texts([6], seed=5)
-    banned = DECODERS.make("gibbs")(small.parts.without(texts[0][:1]))
+    banned = DECODERS.make("gibbs")(small.parts.with_prior(small.prior.without(texts[0][:1])))
     assert texts[0][0] not in banned.decode(small.observed(small.vectors(texts))).units[0]
 
 

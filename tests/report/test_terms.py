@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lexivert.data.corpus import EMBEDDED_SOURCES
+from lexivert.data.embedded import EMBEDDED_SOURCES
 from lexivert.evaluation.decoders import label_of
 from lexivert.evaluation.neighbours import PHRASE_TAGS, TAGS
 from lexivert.evaluation.robustness import ALL_DECODERS, LIMITS, condition_label

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -49,10 +48,6 @@ class Parts:
     def with_prior(self, prior: Prior) -> Parts:
         """The same parts with another prior."""
         return replace(self, prior=prior)
-
-    def without(self, units: Sequence[int]) -> Parts:
-        """The same parts for texts without some units."""
-        return replace(self, prior=self.prior.without(units))
 
     def to(self, device: torch.device | str) -> Parts:
         """The same parts on a device."""

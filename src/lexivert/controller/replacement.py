@@ -50,6 +50,35 @@ class _Choice:
     probability: float
 
 
+@dataclass(frozen=True)
+class _Spelling:
+    """How a text is written that may have left out positions, which count all the same.
+
+    Attributes:
+        stretches: of its units.
+        occurrences: of what is banned.
+    """
+
+    stretches: list[Stretch]
+    occurrences: list[Occurrence]
+
+    @classmethod
+    def of(cls, units: Sequence[int], banned: Banned) -> _Spelling:
+        """Write a text and look for what is banned, -1 for what is left out."""
+        kept = [position for position, unit in enumerate(units) if unit != OPEN]
+        stretches = banned.stretches([units[position] for position in kept])
+        in_place = [own._replace(positions=tuple(kept[place] for place in own.positions)) for own in stretches]
+        return cls(in_place, banned.find_in(in_place))
+
+    def allows(self, after: _Spelling, position: int) -> bool:
+        """Whether a change at a position brings nothing banned, and leaves all around it as it is written."""
+        if len(after.occurrences) >= len(self.occurrences):
+            return False
+        if any(position in own.positions for own in after.occurrences):
+            return False
+        return _alike_around(self.stretches, after.stretches, position)
+
+
 class Replacement:
     """Puts allowed units in the place of what is banned.
 
@@ -97,24 +126,17 @@ class Replacement:
     def _choices(self, units: list[int], observed: Observation) -> Iterator[_Choice]:
         """Replace one unit after the other in ``units``, until nothing banned is left."""
         known = set() if observed.known is None else set((observed.known[0] != OPEN).nonzero()[:, 0].tolist())
-        while (occurrence := self._first(units)) is not None:
-            free = [position for position in occurrence.positions if position not in known]
+        while (before := _Spelling.of(units, self.banned)).occurrences:
+            free = [position for position in before.occurrences[0].positions if position not in known]
             if not free:
                 return  # what is known beforehand stays
-            choice = self._best(units, free, observed) or _Choice(free[-1], OPEN, 0.0)
+            choice = self._best(units, before, free, observed) or _Choice(free[-1], OPEN, 0.0)
             units[choice.position] = choice.unit
             yield choice
 
-    def _first(self, units: Sequence[int]) -> Occurrence | None:
-        """An occurrence in a text that may have left out positions."""
-        return next(iter(self._occurrences(units)), None)
-
-    def _occurrences(self, units: Sequence[int]) -> list[Occurrence]:
-        kept = [position for position, unit in enumerate(units) if unit != OPEN]
-        found = self.banned.find([units[position] for position in kept])
-        return [Occurrence(own.entry, tuple(kept[place] for place in own.positions)) for own in found]
-
-    def _best(self, units: list[int], positions: Sequence[int], observed: Observation) -> _Choice | None:
+    def _best(
+        self, units: list[int], before: _Spelling, positions: Sequence[int], observed: Observation
+    ) -> _Choice | None:
         """The likeliest allowed unit at any of the positions, or None if none is found."""
         evidence = self._evidence(units, positions, observed)
         choices: list[_Choice] = []
@@ -128,7 +150,7 @@ class Replacement:
             pairs = zip(hits.units[0].tolist(), odds, hits.scores[0].tolist(), strict=True)
             choices += [_Choice(position, unit, chance) for unit, chance, score in pairs if score > NEVER / 2]
         fits = (choice for choice in sorted(choices, key=lambda choice: -choice.probability))
-        return next((choice for choice in fits if self._is_allowed(units, choice)), None)
+        return next((choice for choice in fits if before.allows(self._changed(units, choice), choice.position)), None)
 
     def _evidence(self, units: Sequence[int], positions: Sequence[int], observed: Observation) -> Evidence:
         """What is known of each position once all other units are subtracted. Shape: m positions."""
@@ -162,21 +184,8 @@ class Replacement:
         sort = _SORT_OF.get(self._kinds[unit], _WORD)
         return _WORD if sort == _NOTHING else sort
 
-    def _is_allowed(self, units: list[int], choice: _Choice) -> bool:
-        """Whether a choice brings nothing banned, and leaves all around it as it is written."""
-        changed = [*units[: choice.position], choice.unit, *units[choice.position + 1 :]]
-        occurrences = self._occurrences(changed)
-        if len(occurrences) >= len(self._occurrences(units)):
-            return False
-        if any(choice.position in own.positions for own in occurrences):
-            return False
-        return _alike_around(self._stretches(units), self._stretches(changed), choice.position)
-
-    def _stretches(self, units: Sequence[int]) -> list[Stretch]:
-        """Stretches of a text that may have left out positions, with the positions of all of it."""
-        kept = [position for position, unit in enumerate(units) if unit != OPEN]
-        found = self.banned.stretches([units[position] for position in kept])
-        return [own._replace(positions=tuple(kept[place] for place in own.positions)) for own in found]
+    def _changed(self, units: list[int], choice: _Choice) -> _Spelling:
+        return _Spelling.of([*units[: choice.position], choice.unit, *units[choice.position + 1 :]], self.banned)
 
     def _steps(self, units: Sequence[int], chosen: Sequence[_Choice], observed: Observation) -> Iterator[Step]:
         codebook, buffer = self.parts.codebook, list(units)

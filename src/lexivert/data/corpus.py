@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.config import CorpusParams
-from lexivert.data.gutenberg import GENRES, book_sentences, genre, read_book
+from lexivert.data.gutenberg import book_sentences, genre, read_book
 from lexivert.data.sentences import balance_quotes, limit_words, paragraphs, split_sentences
 from lexivert.data.sources import SPLITS
 from lexivert.data.splits import FEWEST_TO_SPLIT, DocumentSize, assign_splits
@@ -26,8 +26,6 @@ from lexivert.errors import DamagedArtifactError, LexivertError
 from lexivert.text.wikitext import article_sentences, is_wikitext
 
 SCHEMA = pa.schema([("doc_id", pa.string()), ("source", pa.string()), ("split", pa.string()), ("text", pa.string())])
-EMBEDDED_SOURCES = (*GENRES, "wikipedia", "glosses")
-"""What the embedded texts are, in the order of tables; each is split on its own."""
 _CHUNK = 100_000
 
 
@@ -37,7 +35,7 @@ class Document:
 
     Attributes:
         doc_id: unique name.
-        source: where it comes from: one of ``EMBEDDED_SOURCES``, datasets or files.
+        source: where it comes from: one of ``embedded.EMBEDDED_SOURCES``, datasets or files.
         split: the split that its source put it in, or None.
         sentences: its sentences as they stand there, in order.
         is_cut: whether they were cut out of paragraphs, so that quotation marks may have lost their partners.

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from lexivert.data.sentences import split_sentences
 
-GENRES = ("novels", "drama", "bible", "poems")
-"""What the books are, in the order of tables."""
 _OTHER_GENRES = {
     "bible": "bible",
     "blake": "poems",
@@ -38,7 +36,7 @@ _HEADING = re.compile(
 
 
 def genre(name: str) -> str:
-    """One of ``GENRES``, by a file's stem, such as ``milton-paradise``."""
+    """Source of a book's text, by its file's stem, such as ``milton-paradise``."""
     return _OTHER_GENRES.get(name.partition("-")[0], "novels")
 
 

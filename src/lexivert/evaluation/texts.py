@@ -38,13 +38,14 @@ def sources_of(paths: Paths, split: str) -> dict[str, str]:
 def choose_texts(
     texts: Sequence[str], per_bucket: int, seed: int, sources: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Draw at most ``per_bucket`` distinct texts of every length bucket, shortest bucket first.
+    """Draw at most ``per_bucket`` distinct texts of every length bucket, each bucket's sorted, shortest bucket first.
 
     Args:
         texts: to draw from.
         per_bucket: most texts of a bucket.
         seed: of the draw.
-        sources: source of each text; as many texts are drawn of each as there are. None: all are of one.
+        sources: source of each text. A bucket is filled with one text of every source in turn; a source that has no
+            more is passed over. None: all are of one.
     """
     rng = np.random.default_rng(seed)
     distinct = sorted({normalize(text) for text in texts})
@@ -56,13 +57,17 @@ def choose_texts(
 
 
 def draw_texts(texts: Sequence[str], count: int, seed: int, sources: Mapping[str, str] | None = None) -> list[str]:
-    """Draw at most ``count`` distinct texts of any length, in random order; see ``choose_texts`` for ``sources``."""
+    """Draw at most ``count`` distinct texts of any length.
+
+    They come in random order; with ``sources``, see ``choose_texts``, in rounds of one random text of every source,
+    the sources in alphabetical order.
+    """
     distinct = sorted({normalize(text) for text in texts})
     return _in_turns(distinct, sources, np.random.default_rng(seed))[:count]
 
 
 def _in_turns(texts: Sequence[str], sources: Mapping[str, str] | None, rng: np.random.Generator) -> list[str]:
-    """Texts in random order, one of each source after the other as long as there are any."""
+    """All texts in random order; with sources, in rounds of one text of every source that still has any."""
     drawn = [texts[row] for row in rng.permutation(len(texts)).tolist()]
     if sources is None:
         return drawn

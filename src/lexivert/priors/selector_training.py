@@ -24,7 +24,9 @@ STEPS_A_POINT = STEP_UNIT
 _ALWAYS = 2048  # most probable units, negatives of every step
 _DRAWN = 2048  # further negatives a step, drawn from the rest
 _PART = 512  # negatives whose logits of all positions are in memory at once
-_SIMILARITY = 1.0  # nats between units like and unlike a prefix: some twenty, as for the words of a short text
+_SIMILARITY = 1.0
+"""Factor of the first logits. A unit's begins at about 20 times the cosine of its feature with the prefix: both are
+scaled to length 8 (``_PREFIX_SCALE``), and 192 rows of a projection of deviation .04 leave .3 of a product."""
 _PRETRAINING_PATIENCE = 100  # steps: measured, the first phase is over after ten
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lexivert.data.embedded import EMBEDDED_SOURCES
+
 TERMS = {
     # how well texts are read back
     "exact": "Share of texts that came back the same to the last character.",
@@ -19,12 +21,7 @@ TERMS = {
     "noisy": "The vector turned by a random direction, to the cosine named or else evaluate.noise_cosine.",
     # where texts come from
     "exact match by source": "Share of texts of each source that came back the same to the last character.",
-    "novels": "Novels and stories of Project Gutenberg.",
-    "drama": "Plays of Shakespeare, in their old spelling.",
-    "bible": "The King James Bible.",
-    "poems": "Verse of Project Gutenberg.",
-    "wikipedia": "Pages of the English Wikipedia.",
-    "glosses": "WordNet's definitions and example sentences.",
+    **{name: source.explanation for name, source in EMBEDDED_SOURCES.items()},
     "files": "The user's own files.",
     "datasets": "A dataset of the Hugging Face hub.",
     # what reads vectors back

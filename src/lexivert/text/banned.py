@@ -108,7 +108,11 @@ class Banned:
 
     def find(self, units: Sequence[int]) -> list[Occurrence]:
         """All that a text contains of what is banned, in no order."""
-        return list(self._find(_Written(self._detokenizer.stretches(units), self.lexicon)))
+        return self.find_in(self.stretches(units))
+
+    def find_in(self, stretches: Sequence[Stretch]) -> list[Occurrence]:
+        """The same of a text by its stretches."""
+        return list(self._find(_Written(stretches, self.lexicon)))
 
     def _find(self, written: _Written) -> Iterator[Occurrence]:
         for entry in self.entries:
@@ -122,7 +126,7 @@ class Banned:
 class _Written:
     """A text as it is written, with its letters and the edges of the stretches that units write."""
 
-    def __init__(self, stretches: list[Stretch], lexicon: Lexicon) -> None:
+    def __init__(self, stretches: Sequence[Stretch], lexicon: Lexicon) -> None:
         self._stretches, self._lexicon = stretches, lexicon
         self._starts: list[int] = []
         self.text = ""
