@@ -168,7 +168,7 @@ class TestStage:
         assert "smooth" in report["clean"]["cascade"]["bleu_signature"]
         bins = pd.read_csv(paths.plots / "reliability.csv")
         sent = report["confidence"]
-        assert bins["readings"].sum() == sent["readings"] == 3 * sent["texts"]
+        assert bins["readings"].sum() == sent["readings"] == 2 * sent["texts"]
         right = (bins["readings"] * bins["observed"]).sum()
         assert right / sent["readings"] == pytest.approx(sent["exact_match"], abs=1e-3)
         distance = (bins["readings"] * (bins["observed"] - bins["confidence"]).abs()).sum()

@@ -369,8 +369,10 @@ def test_a_missing_or_damaged_artifact_is_named_in_one_line(project, sandbox, st
 def test_a_device_that_is_not_there_is_named_in_one_line(project, sandbox, stage, capsys):
     project.change(backbone__device=ABSENT_DEVICE)
     project.fail_here(stage, sandbox("device", project.sources(stage)))
-    assert the_error(capsys) == (
-        f"error: backbone.device is '{ABSENT_DEVICE}', but this machine has no such device; use cpu or auto"
+    message = the_error(capsys)
+    assert message.startswith("error: ")
+    assert message.endswith(
+        f"params.yaml: backbone.device is '{ABSENT_DEVICE}', but this machine has no such device; use cpu or auto"
     )
 
 
