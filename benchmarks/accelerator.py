@@ -27,7 +27,9 @@ from lexivert import artifacts
 from lexivert.codes.corruption import add_noise
 from lexivert.devices import choose_device
 from lexivert.errors import LexivertError
+from lexivert.io import read_texts
 from lexivert.model import Lexivert
+from lexivert.text.tokenizer import normalize
 from vec2text_loop import Vec2TextLoop, Vec2TextSizes
 
 NOISE_COSINE = 0.8
@@ -67,15 +69,15 @@ def rates(
     return figures, (vectors, noisy)
 
 
-def vec2text_rate(device: torch.device, texts: int, sizes: Vec2TextSizes) -> float:
-    """Texts a second of vec2text's loop, untrained."""
+def vec2text_rate(device: torch.device, texts: int, sizes: Vec2TextSizes, timed: int) -> float:
+    """Texts a second of vec2text's loop, untrained; from so many timed corrections, which all take the same time."""
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     torch.manual_seed(0)
     with device:
         loop = Vec2TextLoop(sizes).to(dtype).eval()
     target = torch.nn.functional.normalize(torch.randn(texts, sizes.width), dim=1).to(device, dtype)
     loop(target, steps=2)
-    return texts / seconds(lambda: loop(target), device)
+    return texts / seconds(lambda: loop(target, steps=timed), device) * timed / sizes.steps
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
@@ -84,16 +86,15 @@ def hardware(device: torch.device) -> dict[str, Any]:
     return {"card": card, "cpu_threads": torch.get_num_threads(), "torch": torch.__version__}
 
 
-def measure(folder: Path, texts: Sequence[str], device: torch.device, batch: int, sizes: Vec2TextSizes) -> Any:
-    """All figures.
+def measure(folder: Path, texts: Sequence[str], device: torch.device) -> dict[str, Any]:
+    """Rates on both, and how alike they are.
 
     Args:
         folder: of the model.
-        texts: lines that fit it.
+        texts: that fit it.
         device: beside the CPU.
-        batch: texts that vec2text's loop reads at once.
-        sizes: of the loop.
     """
+    texts = [normalize(text) for text in texts]
     there, here = (Lexivert.from_pretrained(folder, device=name) for name in (device.type, "cpu"))
     on_cpu, (vectors, noisy) = rates(here, texts, torch.device("cpu"))
     on_device, (again, _) = rates(there, texts, device)
@@ -103,8 +104,6 @@ def measure(folder: Path, texts: Sequence[str], device: torch.device, batch: int
         figures[f"same_as_cpu_{name}"] = sum(map(str.__eq__, one, other)) / len(texts)
         figures[f"exact_{name}"] = sum(map(str.__eq__, one, texts)) / len(texts)
     figures["cosine_of_vectors_min"] = float((vectors * again).sum(axis=1).min())
-    figures["vec2text_texts"] = batch
-    figures["vec2text_texts_per_second"] = vec2text_rate(device, batch, sizes)
     return figures
 
 
@@ -112,17 +111,24 @@ def main(
     model: Annotated[Path, typer.Argument(help="Model folder (stage export).")],
     texts: Annotated[Path, typer.Argument(help="Text file, one text a line.")],
     device: Annotated[str, typer.Option(help="Beside the CPU: cuda, mps, or cpu once more.")] = "cuda",
-    batch: Annotated[int, typer.Option(min=1, help="Texts that vec2text's loop reads at once.")] = 16,
-    steps: Annotated[int, typer.Option(min=1, help="Corrections of vec2text's loop.")] = 50,
-    beam: Annotated[int, typer.Option(min=1, help="Beams of vec2text's loop.")] = 8,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Texts that vec2text's loop reads at once, 16 if not given; repeat it."),
+    ] = None,
+    timed: Annotated[int, typer.Option(min=1, help="Corrections of vec2text's loop that are timed, of 50.")] = 50,
     out: Annotated[Path | None, typer.Option(help="JSON file for the results.")] = None,
 ) -> None:
     """Measure and show."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    lines = [line for line in texts.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line.text for line in read_texts(texts) if line.text.strip()]
     if not lines:
         raise LexivertError(f"{texts} has no text; give one text a line")
-    figures = measure(model, lines, choose_device(device), batch, Vec2TextSizes(steps=steps, beam=beam))
+    chosen, sizes = choose_device(device), Vec2TextSizes()
+    figures = measure(model, lines, chosen)
+    figures["vec2text"] = {
+        f"batch_{count}": {"timed_steps": timed, "texts_per_second": vec2text_rate(chosen, count, sizes, timed)}
+        for count in batch or [16]
+    }
     if out is not None:
         artifacts.write_metrics(out, figures)
     typer.echo(json.dumps(figures, indent=2))

@@ -4,6 +4,8 @@ Params, locks and metrics come from git, data and models from DVC's cache; what 
 next ``dvc repro``. Sources stay as they are. A plain ``git restore … && dvc checkout`` would not do: `dvc exp run`
 puts its changes into git's index, where a plain restore takes them from, and ended by a signal it leaves a stage that
 goes on and writes, and locks of a process that is gone.
+
+What still runs is seen in /proc, so on Linux alone; elsewhere nothing is ended and no lock is removed.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PROCESSES = Path("/proc")
 NAMES = ("params.yaml", "dvc.lock")
 """Files that an experiment changes, in any folder."""
 FOLDERS = ("metrics/", "experiments/losses.json")
@@ -26,9 +29,14 @@ SECONDS = 10
 """That a stage is given to end."""
 
 
+def shown() -> bool:
+    """Whether processes can be seen, as they can on Linux."""
+    return (PROCESSES / "self" / "environ").exists()
+
+
 def processes() -> Iterator[Path]:
-    """Folders of the other processes, as Linux shows them; elsewhere none."""
-    for folder in Path("/proc").glob("[0-9]*"):
+    """Folders of the other processes; none where they can't be seen."""
+    for folder in PROCESSES.glob("[0-9]*"):
         if int(folder.name) != os.getpid():
             yield folder
 
@@ -88,7 +96,7 @@ def git(*arguments: str) -> str:
 def restore_files() -> None:
     """Put params, locks and metrics of HEAD into index and working tree."""
     folder = Path(git("rev-parse", "--absolute-git-dir").strip())
-    if not running("git"):
+    if shown() and not running("git"):
         (folder / "index.lock").unlink(missing_ok=True)
     listed = git("ls-tree", "-r", "-z", "--name-only", "HEAD").split("\0")
     files = [name for name in listed if Path(name).name in NAMES or name.startswith(FOLDERS)]
@@ -101,6 +109,11 @@ def main() -> int:
     Returns:
         0, or 1 after an error, which is one line.
     """
+    if not shown():
+        sys.stdout.write(
+            "processes can't be seen on this system: end dvc and its stages yourself; locks are left, remove "
+            ".git/index.lock and .dvc/tmp/rwlock if nothing runs\n"
+        )
     if busy := running("dvc"):
         sys.stderr.write(f"error: dvc is running here (process {busy[0]}); wait for it, or end it first\n")
         return 1
@@ -110,7 +123,8 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         sys.stderr.write(f"error: git: {' '.join(error.stderr.split())}\n")
         return 1
-    (ROOT / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
+    if shown():
+        (ROOT / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
     sys.stdout.flush()
     checkout = [sys.executable, "-m", "dvc", "checkout", "--force", "--allow-missing"]
     return subprocess.run(checkout, cwd=ROOT, check=False).returncode  # noqa: S603

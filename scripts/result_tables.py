@@ -498,12 +498,6 @@ BENCHMARKS = (
     ("threads", "default.decode.ratio", ".2f", "decoding beside a busy process: times the time alone"),
     ("threads", "one_thread.decode.ratio", ".2f", "the same with one thread"),
     ("threads", "spinning.decode.ratio", ".2f", "the same with threads that spin"),
-    ("accelerator", "device.encode_texts_per_second", ",.0f", "encoding on one H100: texts a second"),
-    ("accelerator", "cpu.encode_texts_per_second", ",.0f", "the same on 16 CPU cores beside it"),
-    ("accelerator", "device.decode_texts_per_second", ",.0f", "decoding on one H100: texts a second"),
-    ("accelerator", "cpu.decode_texts_per_second", ",.0f", "the same on 16 CPU cores beside it"),
-    ("accelerator", "same_as_cpu_noisy", ".3f", "share of texts at cosine .8 that H100 and CPU read the same"),
-    ("accelerator", "vec2text_texts_per_second", ".2f", "vec2text's loop, untrained, on that H100: texts a second"),
 )
 """Single figures of the benchmarks: file, key, format and what it is. Those of WikiText may be left out."""
 LEFT_OUT = {
@@ -529,6 +523,25 @@ def benchmarks(results: Results) -> str:
             continue
         value = format(results.number(name, key), form) if results.has(name) else "not yet"
         rows.append({"what": label, "measured": value, "by": f"`{file}`"})
+    return _frame(rows)
+
+
+def accelerator(results: Results) -> str:
+    """Rates on a GPU beside the CPU of the same machine, and vec2text's loop on the same card."""
+    if not results.has("benchmarks/accelerator"):
+        return NOT_MEASURED
+    figures = results.metrics("benchmarks/accelerator")
+    machine, loop = figures["hardware"], figures["vec2text"]
+    cpu, card = f"{machine['cpu_threads']} CPU threads", machine["card"]
+    jobs = {"encode": "encoding", "decode": "decoding", "decode_noisy": "decoding at cosine .8"}
+    rows = [
+        {"texts a second": label}
+        | {title: _rate(figures[side][f"{job}_texts_per_second"]) for title, side in ((cpu, "cpu"), (card, "device"))}
+        for job, label in jobs.items()
+    ]
+    for batch, measured in sorted(loop.items(), key=lambda item: int(item[0].removeprefix("batch_"))):
+        label = f"vec2text's loop, untrained, {batch.removeprefix('batch_')} texts at once"
+        rows.append({"texts a second": label, cpu: "", card: f"{measured['texts_per_second']:.2f}"})
     return _frame(rows)
 
 
@@ -683,6 +696,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "round_trip": round_trip,
     "by_length": by_length,
     "by_source": by_source,
+    "accelerator": accelerator,
     "confidence": confidence,
     "embedding_inversion": embedding_inversion,
     "robustness": robustness,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import re
 import shutil
@@ -186,3 +187,67 @@ def test_a_defect_passes():
 
     with pytest.raises(ZeroDivisionError):
         commands.run(fail)
+
+
+def test_a_refusal_of_the_system_without_a_file_says_why_and_no_more(capsys):
+    def fail():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert commands.run(fail) == 1
+    assert capsys.readouterr().err == "error: No space left on device\n"
+
+
+def test_an_os_error_that_the_system_did_not_raise_is_a_defect():
+    def fail():
+        raise OSError("a library's own words")
+
+    with pytest.raises(OSError, match="a library's own words"):
+        commands.run(fail)
+
+
+def test_a_refusals_traceback_is_in_the_log(caplog, tmp_path):
+    caplog.set_level("DEBUG", logger="lexivert.commands")
+    assert commands.run((tmp_path / "gone").read_text) == 1
+    assert "in read_text" in caplog.text
+
+
+class TestCopyOfDvc:
+    """What DVC copies a project to, for experiments that are queued or run beside it, runs its own sources."""
+
+    @pytest.fixture(params=["tmpa1", "standalone/tmpa1"])
+    def beside(self, copied, request):
+        """Such a copy, whose sources differ: they say so as they are imported."""
+        folder = copied / ".dvc" / "tmp" / "exps" / request.param
+        shutil.copytree(copied, folder, ignore=shutil.ignore_patterns(".dvc"))
+        with (folder / "src" / "lexivert" / "display.py").open("a") as file:
+            file.write("\nimport sys\nsys.stderr.write('the copy\\n')\n")
+        return folder
+
+    def test_runs_its_own_code_with_the_projects_environment(self, copied, beside):
+        assert started(beside, copied / "src", *COMMANDS["command"]) == (0, "the copy\n")
+        code, err = started(beside, copied / "src", *COMMANDS["stage"])
+        assert (code, err.splitlines()[0]) == (0, "the copy")
+        assert (beside / "build" / "code" / "fetch.txt").is_file()
+        assert not (copied / "build").exists()
+
+    def test_arguments_and_exit_status_are_as_they_were_given(self, copied, beside):
+        code, err = started(beside, copied / "src", "-m", "lexivert.stages", "fetch", "no such stage")
+        assert code == 1
+        assert err.splitlines()[1].startswith("error: there is no stage 'no such stage'; ")
+
+    def test_a_script_too_wherever_it_is_started(self, copied, beside, tmp_path):
+        code, err = started(tmp_path, copied / "src", beside / "scripts" / "show_results.py")
+        assert code == 1  # nothing was measured there
+        assert "the copy" in err
+        assert "the code that runs is that of" not in err
+
+    def test_one_of_another_project_is_refused(self, beside):
+        code, err = started(beside, SOURCES, *COMMANDS["stage"])
+        assert (code, err.count("\n")) == (1, 1)
+        assert err.startswith(refused(beside))
+
+    def test_where_other_code_still_comes_first_it_is_refused_and_not_tried_for_ever(self, copied, beside):
+        insert = f"import sys; sys.path.insert(0, {str(copied / 'src')!r}); "
+        code, err = started(beside, copied / "src", "-c", insert + COMMANDS["command"][1], "--version")
+        assert (code, err.count("\n")) == (1, 1)
+        assert err.startswith(f"error: {beside} is a Lexivert project, but the code that runs is that of {copied}")

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shutil
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -314,6 +315,36 @@ class TestOverrides:
         (tmp_path / "small.yaml").write_text("selector: { stepz: 10 }\n")
         with pytest.raises(LexivertError, match=r"small\.yaml: selector\.stepz: no such key; there are hidden_dim,"):
             load_params(PROJECT / "params.yaml", tmp_path / "small.yaml")
+
+    @pytest.mark.parametrize(
+        ("first", "second", "named"),
+        [
+            ({"seed": -1}, {"selector": {"steps": 10}}, "first.yaml"),
+            ({"seed": -1}, {}, "first.yaml"),
+            ({"selector": {"steps": -1}}, {"selector": {"hidden_dim": 8}}, "first.yaml"),
+            ({"plugins": [1]}, {"seed": 1}, "first.yaml"),
+            ({}, {"seed": -1}, "second.yaml"),
+            ({}, {"selector": {"steps": -1}}, "second.yaml"),
+            ({}, {"selector": 3}, "second.yaml"),
+            ({}, {"plugins": [1]}, "second.yaml"),
+            ({}, {"controller": {"cascade": {"restarts": [{"damping": 2.0, "variance_scale": 1.0}]}}}, "second.yaml"),
+            ({"corpus": {"valid_share": 0.6}}, {"corpus": {"test_share": 0.6}}, "first.yaml with second.yaml"),
+        ],
+    )
+    def test_the_message_names_the_file_that_states_the_value(self, tmp_path, monkeypatch, first, second, named):
+        monkeypatch.chdir(tmp_path)
+        for name, content in (("first.yaml", overridden(deepcopy(CONTENT), first)), ("second.yaml", second)):
+            YAML(typ="safe", pure=True).dump(content, Path(name))
+        with pytest.raises(LexivertError) as caught:
+            load_params(Path("first.yaml"), Path("second.yaml"))
+        assert str(caught.value).startswith(f"{named}: ")
+
+    def test_a_key_that_is_missing_in_both_is_missing_in_the_first(self, tmp_path):
+        content = {key: value for key, value in CONTENT.items() if key != "seed"}
+        YAML(typ="safe", pure=True).dump(content, tmp_path / "first.yaml")
+        (tmp_path / "second.yaml").write_text("selector: { steps: 10 }\n")
+        with pytest.raises(LexivertError, match=r"first\.yaml: seed: this key is missing$"):
+            load_params(tmp_path / "first.yaml", tmp_path / "second.yaml")
 
     def test_a_value_may_replace_a_section_and_a_section_a_value(self):
         assert overridden({"a": {"b": 1}, "c": 2}, {"a": 3, "c": {"d": 4}}) == {"a": 3, "c": {"d": 4}}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import pkgutil
+import shutil
 import subprocess
 import sys
 
+import pytest
+
 import lexivert
+from sections import REPOSITORY
 
 HEAVY = (
     "datasets",
@@ -88,3 +92,23 @@ def test_no_stage_loads_torch_before_it_runs():
     names = [name for name in modules() if name.startswith("lexivert.stages.")]
     assert {"lexivert.stages.selector", "lexivert.stages.evaluate", "lexivert.stages.export"} <= set(names)
     assert json.loads(child(LOADED, "torch,faiss", *names)) == []
+
+
+STAGE = """
+import runpy, sys
+before = sys.argv.pop(1)
+try:
+    runpy.run_module("lexivert.stages", run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    print("status", end.code, [name for name in before.split(",") if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize("stage", ["code", "headline", "texts"])
+def test_a_stage_of_a_second_loads_no_heavy_library(stage, tmp_path):
+    """Though it is run by the command that has a look at all params before other stages."""
+    shutil.copyfile(REPOSITORY / "requirements.lock", tmp_path / "requirements.lock")
+    shutil.copytree(REPOSITORY / "metrics", tmp_path / "metrics")
+    options = ("--root", str(tmp_path), "--params", str(REPOSITORY / "params.yaml"))
+    loaded = child(STAGE, ",".join((*HEAVY, "faiss", "torch")), stage, *options)
+    assert loaded.splitlines()[-1] == "status 0 []"

@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+from ruamel.yaml import YAML
 
 from lexivert.config import load_params
 from lexivert.encoders.known import known_width
@@ -13,7 +14,7 @@ from lexivert.errors import LexivertError
 from lexivert.params_check import check_params
 from lexivert.stages import code, fetch
 from lexivert.stages.__main__ import main
-from lexivert.yaml_reader import overridden
+from lexivert.yaml_reader import overridden, read_yaml
 from sections import REPOSITORY, section
 
 
@@ -68,12 +69,50 @@ def test_nothing_has_run_by_then(monkeypatch, tmp_path, capsys):
     options = ["--root", str(tmp_path), "--params", str(REPOSITORY / "params.yaml")]
     assert main(["code", "fetch", *options, "--overrides", str(tmp_path / "narrow.yaml")]) == 1
     assert capsys.readouterr().err == (
-        "error: params.yaml: code.embed_dim 300 leaves -84 dimensions beside the backbone's 384; the order part must "
-        "be even and at least 2 wide\n"
+        f"error: {REPOSITORY / 'params.yaml'} with {tmp_path / 'narrow.yaml'}: code.embed_dim 300 leaves -84 "
+        "dimensions beside the backbone's 384; the order part must be even and at least 2 wide\n"
     )
     assert ran == []
     assert main(["code", "fetch", *options]) == 0
     assert len(ran) == 2
+
+
+CHECKED_TOGETHER = [
+    {"code": {"embed_dim": 20}},
+    {"index": {"factory": "Flatt"}},
+    {"robustness": {"lengths": [90]}},
+    {"robustness": {"widths": [226]}},
+    {"code": {"binding": "rotray"}},
+    {"backbone": {"model": "./gone"}},
+]
+
+
+@pytest.mark.parametrize("sections", CHECKED_TOGETHER, ids=str)
+def test_the_files_that_were_given_are_named(changed, tiny_params_file, tmp_path, capsys, sections):
+    other, narrow = tmp_path / "other.yaml", tmp_path / "narrow.yaml"
+    YAML(typ="safe", pure=True).dump(overridden(read_yaml(tiny_params_file), sections), other)
+    YAML(typ="safe", pure=True).dump(sections, narrow)
+    for options, named in (
+        (["--params", str(other)], f"{other}"),
+        (["--params", str(tiny_params_file), "--overrides", str(narrow)], f"{tiny_params_file} with {narrow}"),
+    ):
+        assert main(["corpus", "--root", str(tmp_path), *options]) == 1
+        err = capsys.readouterr().err
+        assert err.startswith(f"error: {named}: ")
+        assert err.count("params.yaml") == err.count(str(tiny_params_file)) + err.count("(params.yaml: plugins)")
+    with pytest.raises(LexivertError) as caught:  # without a file, none is made up
+        check_params(changed(**sections))
+    assert "params.yaml: " not in str(caught.value).replace("(params.yaml: plugins)", "")
+
+
+def _cached_model(cache, name):
+    """The folder of a model's files in the hub's cache, as its library lays it out."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    model = cache / f"models--{name.replace('/', '--')}"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text(commit)
+    (model / "snapshots" / commit).mkdir(parents=True)
+    return model / "snapshots" / commit
 
 
 class TestWidth:
@@ -88,6 +127,30 @@ class TestWidth:
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "tokenizer_config.json").unlink()
         assert known_width(section("backbone", model=str(folder), max_tokens=64)) is None
+
+    def test_of_the_hub_through_its_cache(self, tiny_backbone, tmp_path, monkeypatch):
+        """With and without the file that tells what the tokeniser reads, which a model may lack."""
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        folder = _cached_model(tmp_path, "someone/tiny")
+        for file in ("config.json", "tokenizer_config.json"):
+            shutil.copyfile(tiny_backbone / file, folder / file)
+        assert known_width(section("backbone", model="someone/tiny", max_tokens=64)) == 32
+        with pytest.raises(LexivertError, match=r"reads 64 tokens at most"):
+            known_width(section("backbone", model="someone/tiny", max_tokens=65))
+        (folder / "tokenizer_config.json").unlink()
+        assert known_width(section("backbone", model="someone/tiny", max_tokens=64)) == 32
+        (folder / "config.json").unlink()
+        with pytest.raises(LexivertError, match=r"backbone\.model 'someone/tiny' can't be loaded"):
+            known_width(section("backbone", model="someone/tiny", max_tokens=64))
+
+    def test_a_file_that_the_hub_is_known_not_to_have(self, tiny_backbone, tmp_path, monkeypatch):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        folder = _cached_model(tmp_path, "someone/tiny")
+        shutil.copyfile(tiny_backbone / "config.json", folder / "config.json")
+        absent = folder.parents[1] / ".no_exist" / folder.name / "tokenizer_config.json"
+        absent.parent.mkdir(parents=True)
+        absent.touch()
+        assert known_width(section("backbone", model="someone/tiny", max_tokens=64)) == 32
 
     def test_an_encoder_decoder_and_a_damaged_config_are_refused(self, tiny_backbone, tmp_path):
         folder = shutil.copytree(tiny_backbone, tmp_path / "other")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -12,9 +13,16 @@ from typing import Any, TextIO, cast
 from lexivert.display import visible
 from lexivert.errors import LexivertError
 
+DVC_COPIES = Path(".dvc") / "tmp" / "exps"
+"""Where DVC copies a project to run an experiment that was queued or is to leave the folder as it is."""
+log = logging.getLogger(__name__)
+
 
 def run(action: Callable[[], object], start: Path | None = None) -> int:
-    """Run a command; a user's mistake, or a file that can't be read or written, is one line on standard error.
+    """Run a command; a user's mistake, or what the operating system refuses, is one line on standard error.
+
+    An ``OSError`` without the system's error number is no refusal of the system, but one that a library made up. The
+    traceback of a refusal, whoever's fault it may be, is in the log at level debug.
 
     Args:
         action: what the command does; anything but such an error passes, since that is a defect of ours.
@@ -25,6 +33,7 @@ def run(action: Callable[[], object], start: Path | None = None) -> int:
     """
     try:
         with _explained_output():
+            run_own_code(start or Path.cwd())
             check_checkout(start or Path.cwd())
             try:
                 action()
@@ -33,8 +42,32 @@ def run(action: Callable[[], object], start: Path | None = None) -> int:
     except LexivertError as error:
         return _failed(str(error))
     except OSError as error:
-        return _failed(f"{error.filename or 'a file'}: {error.strerror or error}")
+        if error.errno is None:
+            raise
+        log.debug("refused by the operating system", exc_info=True)
+        reason = error.strerror or str(error)
+        return _failed(reason if error.filename is None else f"{error.filename}: {reason}")
     return 0
+
+
+def run_own_code(start: Path) -> None:
+    """Start a command anew with the sources of a copy that DVC made of this project; elsewhere do nothing.
+
+    Queued and temporary experiments run there, with the environment of the project itself, whose sources may have
+    been edited since. In such a copy this call doesn't return: another program takes the place of this one.
+
+    Args:
+        start: a file or folder.
+    """
+    root = project_around(start)
+    project = Path(__file__).resolve().parents[2]
+    if root is None or not root.is_relative_to(project / DVC_COPIES):
+        return
+    sources, path = str(root / "src"), os.environ.get("PYTHONPATH", "")
+    if path.split(os.pathsep)[0] == sources:  # it was tried, and something else still comes first
+        return
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [sources, path]))}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606
 
 
 def check_checkout(start: Path) -> None:

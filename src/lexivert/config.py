@@ -74,7 +74,7 @@ class CorpusParams(Section):
 
     source: Literal["embedded", "datasets", "files"]
     folder: str
-    """Where the user's files and datasets lie, relative to where stages run; stage ``fetch`` depends on all of it."""
+    """Where the user's files and datasets lie, relative to where stages run; stage ``texts`` depends on all of it."""
     dataset: str
     """Hub id, or name of a folder in ``folder``, with source ``datasets``."""
     config: str
@@ -513,7 +513,7 @@ class ModelConfig(Section):
         order = params.code.embed_dim - semantic_width
         if order < 2 or order % 2:
             raise LexivertError(
-                f"params.yaml: code.embed_dim {params.code.embed_dim} leaves {order} dimensions beside the "
+                f"code.embed_dim {params.code.embed_dim} leaves {order} dimensions beside the "
                 f"backbone's {semantic_width}; the order part must be even and at least 2 wide"
             )
         return cls(
@@ -556,7 +556,9 @@ def load_params(path: Path = Path("params.yaml"), overrides: Path | None = None)
             is out of its range; the message names file, key and value.
     """
     content = read_yaml(path)
+    changes = None
     if overrides is not None:
-        content = overridden(content, read_yaml(overrides) or {})
-    params = validated(Params, content, overrides or path)
+        changes = read_yaml(overrides) or {}
+        content = overridden(content, changes)
+    params = validated(Params, content, path, None if overrides is None else (overrides, changes))
     return params.model_copy(update={"plugins": tuple(str(path.parent / file) for file in params.plugins)})

@@ -5,6 +5,8 @@ What a value may be by itself, ``config`` says.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lexivert.codes.bindings import BINDINGS
 from lexivert.config import ModelConfig, Params
 from lexivert.controller.registry import DECODERS
@@ -17,13 +19,26 @@ from lexivert.priors.base import PRIORS
 from lexivert.search.faiss_index import check_factory
 
 
-def check_params(params: Params) -> None:
+def check_params(params: Params, *files: Path) -> None:
     """Refuse params with which a later stage could only fail; what the machine can't know yet is left to that stage.
+
+    Args:
+        params: of the run.
+        files: that they were read from, for the message.
 
     Raises:
         LexivertError: a part is not registered, the machine has no such device, the backbone is not there or too wide
             for the vector, FAISS does not know the index, or a condition of the sweep can't be tried.
     """
+    try:
+        _check(params)
+    except LexivertError as error:
+        if not files:
+            raise
+        raise LexivertError(f"{' with '.join(map(str, files))}: {error}") from error
+
+
+def _check(params: Params) -> None:
     BINDINGS.make(params.code.binding)
     DECODERS.make(params.controller.algorithm)
     PRIORS.make(params.controller.prior.partition(":")[0])
@@ -41,7 +56,7 @@ def _check_lengths(params: Params) -> None:
     for length in params.robustness.lengths:
         if length + LENGTH_SPAN > params.code.max_units:
             raise LexivertError(
-                f"params.yaml: robustness.lengths: texts of {length} to {length + LENGTH_SPAN} units are longer than "
+                f"robustness.lengths: texts of {length} to {length + LENGTH_SPAN} units are longer than "
                 f"code.max_units, {params.code.max_units}"
             )
 
@@ -50,6 +65,6 @@ def _check_widths(params: Params, order_width: int) -> None:
     for width in params.robustness.widths:
         if width > order_width:
             raise LexivertError(
-                f"params.yaml: robustness.widths: {width} is wider than the order part, which code.embed_dim "
+                f"robustness.widths: {width} is wider than the order part, which code.embed_dim "
                 f"{params.code.embed_dim} leaves {order_width} dimensions"
             )

@@ -52,8 +52,15 @@ def overridden(content: Any, changes: Any) -> Any:
     return content | {key: overridden(content.get(key), value) for key, value in changes.items()}
 
 
-def validated(kind: type[Checked], content: Any, path: Path) -> Checked:
+def validated(kind: type[Checked], content: Any, path: Path, overrides: tuple[Path, Any] | None = None) -> Checked:
     """Turn the content of a file into a section.
+
+    Args:
+        kind: of section.
+        content: of the file, with the values of ``overrides`` in it.
+        path: of the file.
+        overrides: path and content of a second file, if there is one: named where it states the value at fault, and
+            beside the first where it states some of the section at fault.
 
     Raises:
         LexivertError: a key is unknown or missing, or a value is out of its range; one line that names file, key and
@@ -64,15 +71,30 @@ def validated(kind: type[Checked], content: Any, path: Path) -> Checked:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "top level"
+        file = _file_of(first["loc"], path, overrides)
         if first["type"] == "extra_forbidden":
             raise LexivertError(
-                f"{path}: {key}: no such key; there are {_keys_beside(kind, first['loc'])}"
+                f"{file}: {key}: no such key; there are {_keys_beside(kind, first['loc'])}"
             ) from error
         if first["type"] == "missing":
-            raise LexivertError(f"{path}: {key}: this key is missing") from error
+            raise LexivertError(f"{file}: {key}: this key is missing") from error
         given = "" if isinstance(first["input"], dict) else f", not {_shown(first['input'])}"
         reason = first["msg"].lower().removeprefix("value error, ")  # pydantic's words before those of our validators
-        raise LexivertError(f"{path}: {key}: {reason}{given}") from error
+        raise LexivertError(f"{file}: {key}: {reason}{given}") from error
+
+
+def _file_of(location: Sequence[int | str], path: Path, overrides: tuple[Path, Any] | None) -> str:
+    """Name of the file that states a value, or of both where its section has keys of both."""
+    if overrides is None:
+        return str(path)
+    other, content = overrides
+    for part in location:
+        if not isinstance(content, dict):  # all that it states here is its own
+            return str(other)
+        if part not in content:
+            return str(path)
+        content = content[part]
+    return f"{path} with {other}" if isinstance(content, dict) else str(other)
 
 
 def _shown(value: Any) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -124,3 +126,20 @@ def test_each_replacement_is_a_step(read):
     assert {first.position, last.position} == {1, 3}
     assert list(last.buffer) == found.units[0]
     assert 0.0 < first.residual < last.residual < 1.0
+
+
+def test_a_text_is_written_once_a_candidate(read, monkeypatch):
+    """Most words may not stand behind "silent": each is tried once, and what stands there is not written anew."""
+    written, stretches = Counter(), Banned.stretches
+
+    def counted(self, units):
+        written[tuple(units)] += 1
+        return stretches(self, units)
+
+    monkeypatch.setattr(Banned, "stretches", counted)
+    refused = [f"silent {word}" for word in WORDS[: len(WORDS) // 2]]
+    text = read(["the", "silent", "owl", "wjd"], "owl", *refused)[1]
+    assert text.startswith("the silent ")
+    tried = [units for units in written if len(units) == 4]
+    assert len(tried) > 2
+    assert max(written[units] for units in tried) <= 3  # the reading, the loop's next look, and the fixture's own

@@ -101,7 +101,7 @@ def test_local_files(tmp_path):
     ]
 
 
-def test_files_of_one_name_keep_apart(tmp_path):
+def test_files_of_one_name_in_two_folders_are_two_documents(tmp_path):
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.txt").write_text("Hi.")
@@ -189,9 +189,9 @@ def test_more_file_errors(tmp_path):
     with pytest.raises(LexivertError, match=r"t.parquet: row 2: column 'text' holds bytes that are not UTF-8"):
         list(read_source(files(tmp_path, "t.parquet")))
     pq.write_table(pa.table({"text": [f"Text {row} of many." for row in range(5000)]}), tmp_path / "t.parquet")
-    whole = bytearray((tmp_path / "t.parquet").read_bytes())
-    whole[100:400] = b"\xff" * 300
-    (tmp_path / "t.parquet").write_bytes(whole)
+    data = bytearray((tmp_path / "t.parquet").read_bytes())
+    data[100:400] = b"\xff" * 300
+    (tmp_path / "t.parquet").write_bytes(data)
     with pytest.raises(LexivertError, match=r"t.parquet: not a readable Parquet file") as caught:
         list(read_source(files(tmp_path, "t.parquet")))
     assert "\n" not in str(caught.value)

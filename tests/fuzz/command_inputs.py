@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -66,7 +67,7 @@ def within(arguments: list[str], given: bytes, folder: Path) -> Outcome:
     return Outcome(code, out.getvalue(), err.getvalue())
 
 
-def apart(arguments: list[str], given: bytes, folder: Path) -> Outcome:
+def as_process(arguments: list[str], given: bytes, folder: Path) -> Outcome:
     """Run the command in a process of its own."""
     command = [sys.executable, "-c", START, *arguments]
     done = subprocess.run(command, input=given, cwd=folder, capture_output=True, timeout=100, check=False)
@@ -197,13 +198,13 @@ def decode(run: Run, bench: Bench, rng: random.Random) -> None:
     """A file of vectors, right or damaged, to a file of texts."""
     ending = rng.choice((".npy", ".parquet"))
     data = bytearray(bench.vectors[rng.choice((ending, ending, ending, ".npy"))])
-    whole = rng.random()
-    if whole < 0.4:
+    kind = rng.random()
+    if kind < 0.4:
         for _ in range(rng.randint(1, 4)):
             data[rng.randrange(len(data))] = rng.randrange(256)
-    elif whole < 0.6:
+    elif kind < 0.6:
         del data[rng.randrange(len(data)) :]
-    elif whole < 0.7:
+    elif kind < 0.7:
         data = bytearray(_array(rng))
     source = bench.folder / f"in{ending}"
     source.write_bytes(bytes(data))
@@ -244,6 +245,7 @@ def proper(outcome: Outcome) -> None:
     assert outcome.code in {0, 1, 2}, outcome
     assert "Traceback" not in outcome.err, outcome
     outcome.out.decode("utf-8")
+    assert outcome.code != 2 or re.search(r"^Usage: ", outcome.err.lstrip(), re.MULTILINE), outcome
     if outcome.code == 1:
         lines = outcome.err.replace("\r", "\n").split("\n")
         told = [line for line in lines if line.startswith("error: ")]

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from fuzz import inputs
 from lexivert.config import Params, load_params
 from lexivert.errors import LexivertError
+from lexivert.params_check import check_params
 from lexivert.yaml_reader import overridden
 
 ODD = (
@@ -66,15 +67,24 @@ def attempt(original: str, folder: Path, rng: random.Random) -> None:
     try:
         params = load_params(file, overrides)
     except LexivertError as error:
-        message = str(error)
-        assert message
-        assert "\n" not in message
-        assert len(message) < 2000, message[:300]
+        one_line(error)
         return
     read = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
     if overrides is not None:
         read = overridden(read, YAML(typ="safe", pure=True).load(overrides.read_text(encoding="utf-8")) or {})
     as_declared(Params, params, read, "params")
+    try:
+        check_params(params, *filter(None, (file, overrides)))
+    except LexivertError as error:
+        one_line(error)
+
+
+def one_line(error: LexivertError) -> None:
+    """A mistake is told in one line that is not endless."""
+    message = str(error)
+    assert message
+    assert "\n" not in message
+    assert len(message) < 2000, message[:300]
 
 
 @cache

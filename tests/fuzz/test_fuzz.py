@@ -28,8 +28,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def numbers(part: str, block: int) -> range:
     """Which inputs a test tries."""
-    only, _, number = os.environ.get("FUZZ_ONLY", "").partition(":")
-    if only:
+    named = os.environ.get("FUZZ_ONLY", "")
+    only, _, number = named.partition(":")
+    if named:
+        if only not in SHARES or not number.isdecimal():
+            raise ValueError(f"FUZZ_ONLY is {named}; give one of {', '.join(SHARES)}, a colon and a number")
         return range(int(number), int(number) + 1) if only == part and block == 0 else range(0)
     count = math.ceil(INPUTS * SHARES[part])
     return range(count * block // BLOCKS, count * (block + 1) // BLOCKS)
@@ -80,6 +83,6 @@ def test_commands(bench, monkeypatch, block):
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_processes(bench, block):
-    attempt = partial(command_inputs.attempt, command_inputs.apart, bench)
+    attempt = partial(command_inputs.attempt, command_inputs.as_process, bench)
     found = faults("process", numbers("process", block), SEED, attempt)
     assert not found, told(found)

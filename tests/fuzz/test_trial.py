@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from fuzz import trial
+from fuzz import test_fuzz, trial
+from fuzz.command_inputs import Outcome, proper
 from fuzz.params_inputs import as_declared
 from lexivert.config import CollapseParams, CorpusParams
 from sections import section
@@ -36,6 +37,43 @@ def test_an_endless_computation_is_stopped(monkeypatch):
 
     (fault,) = trial.faults("some", range(1), 1, attempt)
     assert "more than 0.2 s" in fault.what
+
+
+@pytest.mark.parametrize("only", ["apis:3", "api", "api:", "api:x", ":3"])
+def test_one_input_that_there_is_not_is_an_error(monkeypatch, only):
+    monkeypatch.setenv("FUZZ_ONLY", only)
+    with pytest.raises(ValueError, match="give one of api, params, command, process, a colon and a number"):
+        test_fuzz.numbers("api", 0)
+
+
+def test_one_input_is_tried_once_and_by_its_part(monkeypatch):
+    monkeypatch.setenv("FUZZ_ONLY", "api:3")
+    assert [list(test_fuzz.numbers(part, block)) for part in ("api", "params") for block in (0, 1)] == [
+        [3],
+        [],
+        [],
+        [],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "right"),
+    [
+        (Outcome(0, b"", ""), True),
+        (Outcome(1, b"", "error: no\n"), True),
+        (Outcome(1, b"", "no\n"), False),
+        (Outcome(2, b"", "Usage: lexivert [OPTIONS]\nNo such option: -x\n"), True),
+        (Outcome(2, b"", "error: no\n"), False),
+        (Outcome(2, b"", ""), False),
+        (Outcome(3, b"", ""), False),
+    ],
+)
+def test_an_exit_status_needs_its_message(outcome, right):
+    if right:
+        proper(outcome)
+    else:
+        with pytest.raises(AssertionError):
+            proper(outcome)
 
 
 @pytest.mark.parametrize(

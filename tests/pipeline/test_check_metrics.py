@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +40,18 @@ def test_flatten_names_figures_by_stage_and_section(check):
         ("corpus.train.sentences", 1000, 1001, False),
         ("evaluate.clean.cascade.exact_match", 0.995, 0.986, True),
         ("evaluate.clean.cascade.exact_match", 0.995, 0.984, False),
+        ("evaluate.clean.cascade.source.poems.exact_match", 1.0, 0.985, True),
+        ("evaluate.clean.cascade.source.poems.exact_match", 1.0, 0.975, False),
+        ("evaluate.clean.cascade.source.poems.exact_match_low", 0.955, 0.935, True),
+        ("evaluate.clean.cascade.source.poems.texts", 80, 79, False),
+        ("evaluate.clean.one_shot.source.poems.exact_match", 0.9, 0.86, True),
+        ("evaluate.noisy.cascade.source.poems.exact_match", 1.0, 0.96, True),
+        ("headline.exact_match", 1.0, 0.992, True),
+        ("headline.exact_match", 1.0, 0.985, False),
+        ("headline.exact_match_noisy", 0.91, 0.885, True),
+        ("headline.exact_match_width_192", 0.97, 0.93, True),
+        ("headline.selector_valid_nats_a_unit", 5.0, 5.09, True),
+        ("headline.selector_valid_nats_a_unit", 5.0, 5.11, False),
         ("evaluate.noisy.cascade.exact_match", 0.91, 0.885, True),
         ("evaluate.noisy.cascade.exact_match", 0.91, 0.875, False),
         ("token_head.final.loss", 2.0, 2.09, True),
@@ -56,6 +70,20 @@ def test_flatten_names_figures_by_stage_and_section(check):
 )
 def test_tolerances(check, name, committed, fresh, agrees):
     assert check.agrees(name, committed, fresh) is agrees
+
+
+def test_headline_figures_have_the_tolerance_of_what_they_are_copies_of(check):
+    headline = json.loads((REPOSITORY / "metrics" / "headline.json").read_text(encoding="utf-8"))
+    sources = {name: check.source_of(f"headline.{name}") for name in headline}
+    assert sources["exact_match"] == "evaluate.clean.cascade.exact_match"
+    assert sources["exact_match_width_192"] == "robustness.width_192.cascade.exact_match"
+    for name, source in sources.items():
+        stage, *keys = re.split(r"\.(?!\d)", source)
+        found = json.loads((REPOSITORY / "metrics" / f"{stage}.json").read_text(encoding="utf-8"))
+        for key in keys:
+            found = found[key]
+        assert found == headline[name], source
+        assert check.rule_for(f"headline.{name}") is check.rule_for(source)
 
 
 def test_decisive_conditions_are_those_of_the_params(check):

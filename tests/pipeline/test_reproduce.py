@@ -21,7 +21,7 @@ from lexivert.yaml_reader import read_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STAGES = list(read_yaml(REPOSITORY / "dvc.yaml")["stages"])
-ON_DATA = [stage for stage in STAGES if stage not in {"code", "fetch"}]
+ON_DATA = [stage for stage in STAGES if stage not in {"code", "texts", "fetch"}]
 TRAINED = {"token_head": {"token_head__epochs": 12}, "selector": {"selector__steps": 150}}
 """Stages that resume after a kill, with enough steps that a kill comes in the middle."""
 NEW_LINE = ("\nfrom __future__ import annotations\n", "\nfrom __future__ import annotations\nNEW = 1\n")
@@ -126,7 +126,8 @@ def test_an_edited_added_or_removed_text_of_the_users_is_seen(project):
         change()
         try:
             with Repo(str(project.root)) as repo:
-                assert changed(repo) == {"fetch"}
+                assert changed(repo) == {"texts"}
+                assert "fetch" in behind(repo, {"texts"})
         finally:
             file.write_text(former, encoding="utf-8")
             new.unlink(missing_ok=True)
@@ -144,7 +145,7 @@ def test_a_rule_of_the_decoding_loops_runs_no_training(project, repo):
 @pytest.mark.parametrize(
     ("stage", "skipped"),
     [
-        ("token_head", {"code", "fetch", "corpus", "vocab", "lexical_maps", "features"}),
+        ("token_head", {"code", "texts", "fetch", "corpus", "vocab", "lexical_maps", "features"}),
         ("selector", {"index", "token_head", "token_space", "sentence_space"}),
         ("evaluate", set(STAGES) - {"evaluate", "headline", "report"}),
     ],

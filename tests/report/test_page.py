@@ -199,6 +199,12 @@ def test_points_of_one_group_stand_side_by_side():
     assert figure.data[1].marker.color == figures.ACCENT != figure.data[0].marker.color
 
 
+def test_names_of_groups_are_wrapped():
+    figure = figures.bars(["subject and object swapped", "negation"], {"order part": [1.0, 0.5]}, "accuracy")
+    assert list(figure.data[0].x) == ["subject and<br>object<br>swapped", "negation"]
+    assert figure.layout.xaxis.tickangle == 0
+
+
 def test_a_gap_is_not_drawn():
     figure = figures.lines([1, 2, 3], {"a": [1.0, float("nan"), 3.0]}, "x", "y")
     assert list(figure.data[0].x) == [1.0, 3.0]

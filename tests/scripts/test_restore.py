@@ -198,6 +198,36 @@ def test_it_does_nothing_while_dvc_is_running(project):
             one.wait()
 
 
+def test_where_processes_cannot_be_seen_locks_are_left_and_it_says_so(project):
+    script = project.root / "scripts" / "restore.py"
+    original = script.read_text()
+    assert original.count('"/proc"') == 1
+    locks = (project.root / ".git" / "index.lock", project.root / ".dvc" / "tmp" / "rwlock")
+    before = [lock.read_bytes() if lock.exists() else None for lock in locks]
+    try:
+        script.write_text(original.replace('"/proc"', '"/nowhere"'))  # as on a system that has none
+        for lock in locks:
+            lock.write_text("{}")
+        done = project.restore()
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: git: ")  # whose lock it is
+        assert done.stderr.count("\n") == 1
+        assert done.stdout.startswith("processes can't be seen on this system: ")
+        assert done.stdout.count("\n") == 1
+        assert [lock.read_text() for lock in locks] == ["{}", "{}"]
+        locks[0].unlink()
+        (project.root / "params.yaml").write_text("{")
+        assert project.restore().returncode == 0
+        assert locks[1].read_text() == "{}"
+        assert project.state("params.yaml") == COMMITTED["params.yaml"]
+    finally:
+        script.write_text(original)
+        for lock, content in zip(locks, before, strict=True):
+            lock.unlink(missing_ok=True)
+            if content is not None:
+                lock.write_bytes(content)
+
+
 def test_outside_of_a_repository_it_is_one_line(tmp_path):
     (tmp_path / "scripts").mkdir()
     shutil.copy(REPOSITORY / "scripts" / "restore.py", tmp_path / "scripts")

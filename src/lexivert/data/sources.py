@@ -133,7 +133,7 @@ def load_hub(params: CorpusParams) -> Mapping[str, Any]:
         import datasets  # optional and slow to import
     except ImportError as error:
         raise LexivertError("corpus.source: datasets needs the extra `hub`: pip install 'lexivert[hub]'") from error
-    name = _local_dataset(params) or params.dataset
+    name = local_dataset(params) or params.dataset
     folder = Path(name)
     try:
         if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
@@ -150,8 +150,12 @@ def load_hub(params: CorpusParams) -> Mapping[str, Any]:
     return loaded if isinstance(loaded, dict) else {"train": loaded}
 
 
-def _local_dataset(params: CorpusParams) -> str | None:
-    """Path of a dataset in ``corpus.folder``, or None for one of the hub."""
+def local_dataset(params: CorpusParams) -> str | None:
+    """Path of a dataset in ``corpus.folder``, or None for one of the hub.
+
+    Raises:
+        LexivertError: it is one of this machine, but not in that folder.
+    """
     folder = Path(params.folder)
     path = folder / params.dataset
     if path.exists() and path.resolve().is_relative_to(folder.resolve()):

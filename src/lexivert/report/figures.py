@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ COLOURS = (
 )  # fmt: skip
 ACCENT = COLOURS[0]
 _BAND = 11  # pixels
+_GROUP_NAME = 11  # characters a line
 _FONT = {"family": 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif', "size": 13, "color": "#1b1f24"}
 _MOST_CLASSES = len(COLOURS) - 1
 
@@ -122,8 +124,10 @@ def _colours(names: Iterable[str], accented: str) -> dict[str, str]:
 
 
 def bars(groups: Sequence[str], series: Mapping[str, Floats], y_label: str) -> go.Figure:
-    """Bars side by side: one cluster a group, one bar a series."""
+    """Bars side by side: one cluster a group, whose name is wrapped to fit a narrow screen, one bar a series."""
+    groups = ["<br>".join(textwrap.wrap(group, _GROUP_NAME)) for group in groups]
     figure = go.Figure(layout=_layout("", y_label) | {"barmode": "group", "hovermode": "x unified"})
+    figure.update_xaxes(tickangle=0, tickfont={"size": 11})
     for (name, values), colour in zip(series.items(), COLOURS, strict=False):
         figure.add_bar(x=list(groups), y=_floats(values), name=name, marker={"color": colour}, meta=colour)
     return figure

@@ -59,7 +59,7 @@ def check_factory(params: IndexParams, width: int) -> None:
         library.index_factory(dims, params.factory, library.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
         reason = str(error).split("Error: ")[-1].splitlines()[0]
-        message = f"params.yaml: index.factory {params.factory!r} does not work in {dims} dimensions: {reason}"
+        message = f"index.factory {params.factory!r} does not work in {dims} dimensions: {reason}"
         raise LexivertError(message) from error
 
 
@@ -84,7 +84,7 @@ def build(codes: Tensor, params: IndexParams) -> faiss.Index:
             index.add(vectors)
     except RuntimeError as error:
         reason = str(error).split("Error: ")[-1].splitlines()[0]
-        message = f"params.yaml: index.factory {params.factory!r} does not work for {len(codes)} units: {reason}"
+        message = f"index.factory {params.factory!r} does not work for {len(codes)} units: {reason}"
         raise LexivertError(message) from error
     return index
 

@@ -15,9 +15,13 @@ from lexivert.config import load_params
 from lexivert.errors import LexivertError
 
 STAGES = tuple(sorted(info.name for info in pkgutil.iter_modules(stages.__path__) if info.name != "__main__"))
+LIGHT = frozenset({"code", "headline", "texts"})
+"""Stages of a second, which take nothing from the params that others could refuse."""
 
 
-def run_stages(names: Sequence[str], root: Path, params: Path, overrides: Path | None = None) -> None:
+def run_stages(
+    names: Sequence[str], root: Path, params: Path, overrides: Path | None = None, *, checked: bool = False
+) -> None:
     """Run stages one after the other in this process.
 
     Args:
@@ -25,6 +29,7 @@ def run_stages(names: Sequence[str], root: Path, params: Path, overrides: Path |
         root: folder that holds ``data/``, ``models/`` and ``metrics/``.
         params: the numbers of the run.
         overrides: a second file of params, which replaces some of them.
+        checked: whether to look at all params first, so that no stage begins with what a later one could only refuse.
 
     Raises:
         LexivertError: there is no such stage, the params are wrong, a plug-in fails, or what a stage says.
@@ -32,6 +37,10 @@ def run_stages(names: Sequence[str], root: Path, params: Path, overrides: Path |
     check_names(names)
     numbers = load_params(params, overrides)
     plugins.load(numbers.plugins)
+    if checked and not LIGHT.issuperset(names):
+        from lexivert.params_check import check_params  # with torch, which light stages and --help do not need
+
+        check_params(numbers, *filter(None, (params, overrides)))
     for name in names:
         importlib.import_module(f"lexivert.stages.{name}").run(Paths(root), numbers)
 
@@ -64,18 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("lexivert").setLevel(logging.INFO)
-    return commands.run(lambda: _run(given.names, given.root, given.params, given.overrides))
-
-
-def _run(names: Sequence[str], root: Path, params: Path, overrides: Path | None) -> None:
-    """As ``run_stages``, after a look at all params: no stage begins with what a later one could only refuse."""
-    from lexivert.params_check import check_params  # with torch, which --help does not need
-
-    check_names(names)
-    numbers = load_params(params, overrides)
-    plugins.load(numbers.plugins)
-    check_params(numbers)
-    run_stages(names, root, params, overrides)
+    return commands.run(lambda: run_stages(given.names, given.root, given.params, given.overrides, checked=True))
 
 
 if __name__ == "__main__":
