@@ -25,6 +25,12 @@ TAIL = " This is the end of a line that is long enough."
         ("Its name ({{IPAc-en|ə}}) is Greek ({{lang|grc|ὄνομα}}).", "Its name is Greek (ὄνομα)."),
         ("Its name ({{IPA-el|a}}; 1900) is old.", "Its name (1900) is old."),
         ("[[fr:Chat]][[Category:Cats]][[:Category:Dogs]] and cats.", "Category:Dogs and cats."),
+        ("Cats[[simple:Cat]][[zh-min-nan:Niau]][[be-x-old:Кот]] sit.", "Cats sit."),
+        (
+            "It is in [[CSI: Miami]], [[CSI: NY|New York]] and [[Thor: A]].",
+            "It is in CSI: Miami, New York and Thor: A.",
+        ),
+        ("Cats{{clarify|date=May 2015}} sit{{citation needed}} here{{cn}}.", "Cats sit here."),
     ],
 )
 def test_marks_go_and_words_stay(markup, prose):
@@ -35,6 +41,17 @@ def test_marks_go_and_words_stay(markup, prose):
     "lost",
     [
         "It is {{convert|20|km}} long.",
+        "He wrote {{sic|hte}} here.",
+        "He wrote {{Sic}} there.",
+        "It is old {{citation|title=A book|year=1900}} here.",
+        "It is {{citation needed span|the oldest of all|date=May 2015}} here.",
+        "It is {{clarify span|an odd one}} here.",
+        "It is {{or-span|an odd one}} here.",
+        "The name {{audio|f.ogg|Wien}} is old.",
+        "The city ({{lang-fr|Vienne}}) is old.",
+        "It is seen in [[de: Wien]] here.",
+        "It is seen in [[De:Wien]] here.",
+        "It is seen in [[xyz:Wien]] here.",
         "It holds <math>a^2 = b</math> here.",
         "It has 10<sup>6</sup> parts.",
         "See http://example.com for more.",

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexivert.text.banned import Banned
-from lexivert.text.lexicon import CAP, FIRST_BYTE, JOIN, RESERVED, UPPER, WIKITEXT, Lexicon
+from lexivert.text.detokenizer import Detokenizer
+from lexivert.text.lexicon import CAP, EOS, FIRST_BYTE, JOIN, RESERVED, SPACE, UPPER, WIKITEXT, Lexicon
 from lexivert.text.segmentation import Segmenter
 
 WORDS = [
@@ -113,6 +114,30 @@ def test_stretches_are_the_text(text):
         assert written == SEGMENTER.join(text)
     positions = [position for own in stretches for position in own.positions]
     assert positions == [place for place, unit in enumerate(text) if unit >= 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "positions"),
+    [
+        (units("The", *spelled("ow"), "sat"), [(0,), (1, 2), (3,)]),
+        (units(*spelled("o"), CAP, *spelled("w")), [(0, 2)]),
+        (units(*spelled("o"), JOIN, *spelled("w")), [(0,), (2,)]),
+        (units(*spelled("o"), SPACE, CAP, *spelled("w")), [(0,), (3,)]),
+        (units(WIKITEXT, "owl", JOIN, CAP, "##s", CAP), [(1,), (4,)]),
+        ([*units("owl"), EOS, *units("sat")], [(0,)]),
+        ([], []),
+    ],
+)
+def test_positions_of_stretches(text, positions):
+    assert [own.positions for own in banned().stretches(text)] == positions
+
+
+def test_a_text_is_lined_up_once(monkeypatch):
+    """Once a unit, the time for a long text grows with the square of its length."""
+    lines, line = [], Detokenizer._line
+    monkeypatch.setattr(Detokenizer, "_line", lambda *given: lines.append(given) or line(*given))
+    assert len(banned().stretches(units(*["owl", "sat", ","] * 60))) == 180
+    assert len(lines) == 1
 
 
 @given(

@@ -32,18 +32,35 @@ _BLOCKS = re.compile(
 _TEMPLATE = re.compile(r"\{\{([^{}]*)\}\}")
 _TABLE = re.compile(r"\{\|(?:(?!\{\||\|\}).)*\|\}", re.S)
 _NOTE = re.compile(
-    r"(?:cit(?:e|ation)|cn|fact|sfn|harv|efn|refn?|note|r|rp|dead ?link|clarify|who|when|which|why|where|by whom|what"
-    r"|page needed|dubious|verif|failed|fullcit|full|vague|anchor|pp-|disputed|or|original|ambiguous|specify|weasel"
-    r"|update|nb|unreferenced|better source|year needed|quantify|attribution|peacock|contradict|sic|wikicite"
-    r"|use [a-z]+ (?:english|dates)|zwsp?|shy|clear|ipa(?:c?-\w+)?|pron[- ]?\w*|respell|audio|listen)\b",
+    r"(?!.*[ -]span\b)(?:cit(?:e|ation) needed|cn|fact|sfn|harv|efn|refn?|note|r|rp|dead ?link|clarify|who|when"
+    r"|which|why|where|by whom|what|page needed|dubious|verif|failed|fullcit|full|vague|anchor|pp-|disputed|or"
+    r"|original|ambiguous|specify|weasel|update|nb|unreferenced|better source|year needed|quantify|attribution"
+    r"|peacock|contradict|wikicite"
+    r"|use [a-z]+ (?:english|dates)|zwsp?|shy|clear|ipa(?:c?-\w+)?|pron[- ]?\w*|respell|listen)\b",
     re.I,
 )
-"""Templates that write nothing, a note for editors, or how a word is pronounced."""
+"""Templates that write nothing, a note for editors, or how a word is pronounced; one whose name ends in ``span``
+writes the words that the note is about."""
 _WRITES = {"'": "'", "nbsp": " ", "spaced ndash": " – ", "snd": " – ", "ndash": "–", "mdash": "—", "spd": " – "}
-_QUOTING = re.compile(r"lang(?:-\w+)?$|nowrap$|sc$|smallcaps$|transl$|nihongo2$", re.I)
+_QUOTING = re.compile(r"lang$|nowrap$|sc$|smallcaps$|transl$|nihongo2$", re.I)
 """Templates that write their last argument."""
 _LINK = re.compile(r"\[\[([^\[\]]*)\]\]")
-_NO_TEXT = re.compile(r"\s*(?:file|image|category|media|[a-z]{2,3}(?:-[a-z]+)?)\s*:", re.I)
+_NO_TEXT = re.compile(r"\s*(?:file|image|category|media)\s*:", re.I)
+_CODED = re.compile(r"\s*((?:[a-z]{2,3}|simple)(?:-[a-z]+){0,2})\s*:(\s?)", re.I)
+_CODES = """
+aa ab ace ady af ak als am an ang ar arc arz as ast av ay az azb ba bar bat-smg bcl be be-tarask be-x-old bg bh bi
+bjn bm bn bo bpy br bs bug bxr ca cbk-zam cdo ce ceb ch cho chr chy ckb co cr crh cs csb cu cv cy da de diq dsb dv
+dz ee el eml en eo es et eu ext fa ff fi fiu-vro fj fo fr frp frr fur fy ga gag gan gd gl glk gn gom got gu gv ha
+hak haw he hi hif ho hr hsb ht hu hy hz ia id ie ig ii ik ilo io is it iu ja jam jbo jv ka kaa kab kbd kg ki kj kk
+kl km kn ko koi kr krc ks ksh ku kv kw ky la lad lb lbe lez lg li lij lmo ln lo lrc lt ltg lv mai map-bms mdf mg
+mh mhr mi min mk ml mn mo mr mrj ms mt mus mwl my myv mzn na nah nap nb nds nds-nl ne new ng nl nn no nov nrm nso
+nv ny oc olo om or os pa pag pam pap pcd pdc pfl pi pih pl pms pnb pnt ps pt qu rm rmy rn ro roa-rup roa-tara ru
+rue rw sa sah sc scn sco sd se sg sh si simple sk sl sm sn so sq sr srn ss st stq su sv sw szl ta tcy te tet tg th
+ti tk tl tn to tpi tr ts tt tum tw ty tyv udm ug uk ur uz ve vec vep vi vls vo wa war wo wuu xal xh xmf yi yo za
+zea zh zh-classical zh-min-nan zh-yue zu
+"""
+_LANGUAGES = frozenset(_CODES.split())
+"""Wikipedias of 2016: a link to one of them stands beside a page, not in its text."""
 _EXTERNAL = re.compile(r"\[(?:https?|ftp)?:?//[^\s\[\]]+(?:\s+([^\[\]]*))?\]")
 _TAG = re.compile(
     r"</?(?:br|small|big|i|b|em|strong|u|s|sub|span|div|center|blockquote|nowiki|abbr|font|p|cite)\b[^<>]*>"
@@ -143,8 +160,16 @@ def _template(match: re.Match[str]) -> str:
 
 
 def _link(match: re.Match[str]) -> str:
-    """What a link shows: nothing for pictures, categories and other languages, else its label or its target."""
+    """What a link shows: nothing for pictures, categories and other languages, else its label or its target.
+
+    What looks like a link to another language, but is to none that is known, can't be told from a title.
+    """
     target, _, label = match[1].rpartition("|")
     if _NO_TEXT.match(target or label):
         return ""
+    coded = _CODED.match(target or label)
+    if coded and coded[1] in _LANGUAGES and not coded[2]:
+        return ""
+    if coded and (coded[1].islower() or coded[1].lower() in _LANGUAGES):
+        return _LOST
     return label.lstrip(":")

@@ -143,18 +143,26 @@ class Detokenizer:
         Text in WikiText's convention is given in ordinary spelling, ``red-tipped`` for ``red @-@ tipped``.
         """
         written = list(units[: units.index(EOS)] if EOS in units else units)
-        owners: dict[int, list[int]] = {}
-        for position, unit in enumerate(written):
-            if unit >= len(CONTROL):
-                number = len(self._line(written[: position + 1], self._plain).texts) - 1
-                owners.setdefault(number, []).append(position)
         line = self._line(written, self._plain)
         spacing = WikitextSpacing() if written[:1] == [WIKITEXT] else PlainSpacing()
-        spaced = _spaced(line, spacing)
-        return [
-            Stretch(text, own, tuple(owners[number]))
-            for number, (text, own) in enumerate(zip(line.texts, spaced, strict=True))
-        ]
+        stretches = zip(line.texts, _spaced(line, spacing), self._owners(written), strict=True)
+        return [Stretch(text, spaced, tuple(positions)) for text, spaced, positions in stretches]
+
+    def _owners(self, units: list[int]) -> list[list[int]]:
+        """Positions of the units that write each stretch: bytes in a row without a link between them are one."""
+        owners: list[list[int]] = []
+        is_open = linked = False
+        for position, unit in enumerate(units):
+            if unit < len(CONTROL):
+                linked = linked or unit in (JOIN, SPACE)
+                continue
+            is_byte = unit in self._bytes
+            if is_byte and is_open and not linked:
+                owners[-1].append(position)
+            else:
+                owners.append([position])
+            is_open, linked = is_byte, False
+        return owners
 
     def _line(self, units: list[int], texts: list[str]) -> Line:
         if self._special.isdisjoint(units):
