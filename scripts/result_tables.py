@@ -611,24 +611,24 @@ def index_kinds(results: Results) -> str:
     return _frame(rows)
 
 
-def mixing(results: Results) -> str:
-    """Quality of the full vector against decoding under noise, by semantic share."""
-    if not results.has("benchmarks/mixing"):
+def semantic_share(results: Results) -> str:
+    """How full vectors compare meanings against what reads back of them, by semantic share."""
+    if not results.has("benchmarks/semantic_share"):
         return NOT_MEASURED
-    shares = {
-        name: row for name, row in _conditions(results, "benchmarks/mixing").items() if name.startswith("share_")
-    }
     rows = []
-    for name, figures in shares.items():
-        row = {
-            "`code.semantic_share`": name.removeprefix("share_"),
-            "MRR of the full vector": _share(figures["mrr"]),
-            "share of the prefix's": _share(figures["mrr_to_prefix"]),
+    for share, figures in _conditions(results, "benchmarks/semantic_share").items():
+        meaning = {
+            title: _share(figures[key])
+            for key, title in (("reciprocal_rank", "MRR"), ("sts_spearman", "STS"))
+            if key in figures
         }
-        for key, value in figures.items():
-            if key.startswith("noise_"):
-                row[f"exact, cosine {key.removeprefix('noise_')}"] = _share(value["exact_match"])
-        rows.append(row)
+        for source in [name for name, cells in figures.items() if isinstance(cells, Mapping)] or [""]:
+            row = {"`code.semantic_share`": share.removeprefix("share_").replace("_", " "), **meaning}
+            row["texts"] = {"": "", "test": "own test", "wikitext": "WikiText-2 valid"}[source]
+            for condition, cells in figures.get(source, {}).items():
+                label = condition.removeprefix("cosine_")
+                row[label] = f"{_share(cells['exact_match'])} ({_rate(cells['texts_per_second'])}/s)"
+            rows.append(row)
     return _frame(rows)
 
 
@@ -715,7 +715,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "limits": limits,
     "ablation": ablation,
     "index_kinds": index_kinds,
-    "mixing": mixing,
+    "semantic_share": semantic_share,
     "stages": stages,
     "packages": packages,
     "log": log,
