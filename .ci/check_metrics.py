@@ -34,7 +34,7 @@ class Rule:
 
 
 ANY = math.inf
-DECISIVE = ("width_192", "cosine_0.7", "cosine_0.6")
+DECISIVE = ("width_192", "cosine_0.8", "cosine_0.7")
 """Conditions of the robustness sweep with ``robustness.decisive_texts`` texts (params.yaml)."""
 TOLERANCES = (
     # Speeds and sizes of the machine: never the same twice.

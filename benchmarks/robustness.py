@@ -52,8 +52,9 @@ BARS: list[tuple[Condition, float | None]] = [
     (Condition(width=256, decoders=(AMP, OWN)), 0.97),
     (Condition(width=192, decoders=(AMP, OWN)), 0.85),
     (Condition(width=128, decoders=(AMP, OWN)), None),
-    (Condition(cosine=0.8, length=(1, 48), decoders=(AMP, OWN)), 0.92),
-    (Condition(cosine=0.7, length=(1, 48), decoders=(AMP, OWN)), 0.60),
+    (Condition(cosine=0.9, length=(1, 48), decoders=(AMP, OWN)), 0.99),
+    (Condition(cosine=0.8, length=(1, 48), decoders=(AMP, OWN)), 0.70),
+    (Condition(cosine=0.7, length=(1, 48), decoders=(AMP, OWN)), None),
     (Condition(storage="sign", decoders=(AMP, OWN)), 0.95),
     (Condition(storage="int8", decoders=(OWN,)), 0.995),
     (Condition(storage="float16", decoders=(OWN,)), 0.995),
@@ -63,8 +64,8 @@ BARS: list[tuple[Condition, float | None]] = [
 """Conditions with the least exact match of the cascade; None: no bar, for the record."""
 ABLATION = [
     Condition(width=192),
+    Condition(cosine=0.8, length=(1, 48)),
     Condition(cosine=0.7, length=(1, 48)),
-    Condition(cosine=0.6, length=(1, 48)),
 ]
 
 
