@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lexivert.controller.controller import Controller
 from lexivert.text.languages import (
     LISTED_SHARE,
     Mixture,
@@ -175,3 +176,22 @@ def test_the_same_lists_give_the_same_units(word_lists):
     lists = {language: word_lists[language] for language in ("en", "is")}
     first = listed_units(Mixture.of(lists), 500, 3000, {"the"})
     assert listed_units(Mixture.of(lists), 500, 3000, {"the"}) == first
+
+
+@pytest.fixture(scope="module")
+def coded(built, make_world):
+    """Random codes for that lexicon, 1024 wide."""
+    return make_world(len(built), 1024, positions=64)
+
+
+@pytest.mark.parametrize("language", ["de", "ru", "el", "ko", "zh"])
+def test_sentences_of_several_scripts_are_read_back_from_vectors(built, coded, language):
+    """Ten words, or thirty signs, of each."""
+    text = SENTENCES[language]
+    text = text[:30] if language in BY_CHARACTERS else " ".join(text.split()[:10])
+    segmenter = Segmenter(built)
+    units = segmenter.segment(text)
+    assert {"piece", "foreign"} & {built.kinds[unit] for unit in units}
+    found = Controller(coded.parts).decode(coded.observed(coded.vectors([units])))
+    assert segmenter.join(found.units[0]) == text
+    assert found.verified.tolist() == [True]
