@@ -46,9 +46,11 @@ class OutputLayer:
 
     def rounded(self, queries: Tensor) -> RoundedQueries:
         """Queries as they are multiplied, for ``block``. Shape: (m, H)."""
+        if not self.weight.shape[1]:
+            return RoundedQueries(queries, queries[:, :0])
         if not self._rounded:
             self._rounded.append(Int8Vectors(self.weight))
-        return self._rounded[0].rounded(queries) if self.weight.shape[1] else RoundedQueries(queries, queries[:, :0])
+        return self._rounded[0].rounded(queries)
 
     def block(self, queries: RoundedQueries, part: slice) -> Tensor:
         """Rounded logits of some units. Shape: (m, units)."""
