@@ -242,7 +242,11 @@ class ExactIndex(UnitIndex):
     def _all_scores(self, queries: torch.Tensor, prior: Logits | None) -> torch.Tensor:
         """Shape: (m, O) to (m, V)."""
         scores = torch.cat([queries @ part.float().T for part in torch.split(self.codes, 8192)], dim=1)
-        return scores if prior is None else scores + prior.layer.logits(prior.queries)
+        if prior is None:
+            return scores
+        if prior.precision is not None:
+            scores = scores - prior.precision[:, None] * self.half_energies
+        return scores + prior.layer.logits(prior.queries)
 
 
 def _read(model: Lexivert, parts: Parts, order: torch.Tensor, prefix: torch.Tensor) -> list[list[int]]:

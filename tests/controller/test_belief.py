@@ -43,7 +43,8 @@ def from_scratch(belief):
 def check(belief):
     everything = torch.arange(len(belief.total))
     torch.testing.assert_close(belief.total, from_scratch(belief), atol=1e-5, rtol=1e-5)
-    energy = belief.means.square().sum(dim=(1, 2)) + belief.lengths.square().sum(dim=1)
+    eos = belief.codebook.codes[EOS].float().square().sum()
+    energy = belief.means.square().sum(dim=(1, 2)) + eos * belief.lengths.square().sum(dim=1)
     torch.testing.assert_close(belief.believed_energy(everything), energy)
 
 
@@ -61,8 +62,8 @@ def test_at_first_only_the_end_is_known():
     assert belief.inside(rows, POSITIONS).sum(dim=1).tolist() == [3, 0]
     assert belief.open(rows, POSITIONS).sum(dim=1).tolist() == [3, 0]
     assert belief.complete(rows).tolist() == [False, True]
-    assert belief.believed_energy(rows).tolist() == [1.0, 1.0]
-    assert belief.expected_energy(rows).tolist() == [4.0, 1.0]
+    assert belief.believed_energy(rows).tolist() == pytest.approx([1.0, 1.0], abs=1e-3)
+    assert belief.expected_energy(rows).tolist() == pytest.approx([4.0, 1.0], abs=1e-3)
     torch.testing.assert_close(belief.total[1], belief.codebook.codes[EOS].float())
     assert not belief.memory.any()
     check(belief)
@@ -161,7 +162,7 @@ def test_a_mean_over_candidates_is_subtracted_in_a_guess_place():
     torch.testing.assert_close(belief.means[row, position], mean)
     expected = bound(codes, [(EOS, 4)]) + belief.codebook.binding.bind(mean, position)[0]
     torch.testing.assert_close(belief.total[0], expected)
-    assert belief.believed_energy(row).item() == pytest.approx(1.0 + mean.square().sum().item(), rel=1e-5)
+    assert belief.believed_energy(row).item() == pytest.approx(1.0 + mean.square().sum().item(), abs=1e-3)
     assert bool(belief.open(row, 4)[0, 2])
     belief.commit(row, position, torch.tensor([6]))  # in the guess's place
     torch.testing.assert_close(belief.total[0], bound(codes, [(EOS, 4), (6, 2)]), atol=1e-6, rtol=1e-5)

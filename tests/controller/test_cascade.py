@@ -166,16 +166,21 @@ def test_without_restarts_message_passing_has_the_last_word(narrow):
 
 
 def test_a_verified_text_ends_the_restarts_of_its_vector(narrow, asked):
-    """Where one of the first two lengths gives it, the third is left alone; where none does, all have their turn."""
+    """Where one of the first two lengths gives it, the third is left alone; where none does, all have their turn.
+
+    No length has where what was found stands out as no wrong text could.
+    """
     world, texts, alone = narrow
     rows = [row for row, right in enumerate(alone) if not right][:8]
-    decoder = cascade(world, batch=2, margin=1e3, lengths=3, sure=2.0)
+    decoder = cascade(world, batch=2, margin=1e3, lengths=3, sure=2.0, overloaded_below=1e3)
     counts = []
     for row in rows:
         asked["restarts"].clear()
         found = decoder.decode(world.observed(world.vectors([texts[row]])))
         counts.append((bool(found.verified[0]), [len(call) for call in asked["restarts"]]))
-    assert {calls == [4, 2] for certain, calls in counts if not certain} == {True}
+    uncertain = [calls for certain, calls in counts if not certain]
+    assert all(calls in ([4, 2], []) for calls in uncertain)
+    assert [4, 2] in uncertain
     assert (True, [4]) in counts
 
 

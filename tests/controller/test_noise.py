@@ -10,9 +10,18 @@ from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.corruption import add_noise
 from lexivert.controller.belief import BeliefState
-from lexivert.controller.noise import NoiseEstimate, estimate_noise, explained, onsager, prefix_cosine, told_cosine
+from lexivert.controller.noise import (
+    NoiseEstimate,
+    estimate_noise,
+    explained,
+    onsager,
+    prefix_cosine,
+    told_cosine,
+    told_deviation,
+)
 from lexivert.controller.observation import Observation
 from lexivert.controller.verification import fit
+from lexivert.text.lexicon import EOS
 
 
 def estimate(world, order, belief, **changes):
@@ -20,14 +29,20 @@ def estimate(world, order, belief, **changes):
     return estimate_noise(world.observed(order), belief, rows, complete=belief.complete(rows), **changes)
 
 
+def eos_alone(width):
+    """Codes of four units, all zero but EOS's."""
+    codes = torch.zeros(4, width, dtype=torch.float16)
+    codes[EOS, 0] = 1.0
+    return codes
+
+
 def believing(total, length, energy):
-    """A belief about one text of ``length`` units whose sum and energy are set by hand; EOS's code is a zero vector.
+    """A belief about one text of ``length`` units whose sum and energy are set by hand; EOS's code has energy 1.
 
     Its one mean, at position 0, has the energy that EOS leaves of ``energy``.
     """
     width = total.shape[1]
-    codes = torch.zeros(4, width, dtype=torch.float16)
-    codebook = Codebook(codes, torch.zeros(4), RotaryBinding(width, length + 1, seed=0), semantic_share=0.5)
+    codebook = Codebook(eos_alone(width), torch.zeros(4), RotaryBinding(width, length + 1, seed=0), semantic_share=0.5)
     belief = BeliefState.of_lengths(codebook, torch.tensor([length]))
     zero, mean = torch.tensor([0]), torch.zeros(1, width)
     mean[0, 0] = math.sqrt(energy - 1.0)
@@ -62,8 +77,9 @@ def test_a_cosine_is_measured_by_what_is_known_and_weighed_against_a_guess_by_ha
 
 def test_an_uncertain_length_counts_as_its_mean():
     """Half one unit, half three: three codes with EOS's, of which EOS's belief has energy ½."""
-    codebook = Codebook(torch.zeros(4, 8, dtype=torch.float16), torch.zeros(4), RotaryBinding(8, 5, seed=0))
+    codebook = Codebook(eos_alone(8), torch.zeros(4), RotaryBinding(8, 5, seed=0))
     belief = BeliefState(codebook, torch.tensor([[0.0, 0.5, 0.0, 0.5, 0.0]]))
+    belief.total.zero_()
     row = torch.tensor([0])
     assert belief.expected_energy(row).item() == 3.0
     assert belief.believed_energy(row).item() == 0.5
@@ -173,7 +189,18 @@ def test_the_proportion_of_the_parts_tells_the_noise(share):
         told = told_cosine(observed, share)
         assert told.mean().item() == pytest.approx(true.mean().item(), abs=0.03)
         assert explained(observed, true, share).mean() > 0.9
-        assert explained(observed, true - 0.25, share).mean() < 0.1
+        assert explained(observed, true - 0.4, share).mean() < 0.1
+
+
+@pytest.mark.parametrize("share", [0.4, 0.8])
+@pytest.mark.parametrize("cosine", [0.95, 0.8, 0.7])
+def test_the_deviation_of_a_right_texts_fit_is_that_of_many_draws(share, cosine):
+    clean = torch.tensor([(share / 200) ** 0.5] * 200 + [((1 - share) / 800) ** 0.5] * 800).expand(1000, -1)
+    noisy = add_noise(clean, torch.full((1000,), cosine), torch.Generator().manual_seed(0))
+    observed = Observation.of(noisy[:, 200:], noisy[:, :200])
+    told = told_cosine(observed, share)
+    errors = (F.cosine_similarity(noisy[:, 200:], clean[:, 200:]) - told)[~told.isnan()]
+    assert told_deviation(observed, told, share).nanmean().item() == pytest.approx(errors.std().item(), rel=0.2)
 
 
 def test_where_no_noise_is_told_nothing_is_explained():

@@ -12,9 +12,10 @@ from lexivert.evaluation.decoders import decoder_named
 from sections import section
 
 
-def test_narrower_codes_are_leading_dimensions_at_unit_length():
+def test_narrower_codes_are_leading_dimensions_as_long_as_before():
     codes = torch.tensor([[3.0, 4.0, 12.0], [0.0, 2.0, 1.0]]).half()
-    torch.testing.assert_close(at_width(codes, 2).float(), torch.tensor([[0.6, 0.8], [0.0, 1.0]]), atol=1e-3, rtol=0)
+    expected = torch.tensor([[7.8, 10.4], [0.0, 5.0**0.5]])  # 13 and √5 long
+    torch.testing.assert_close(at_width(codes, 2).float(), expected, atol=0.0, rtol=1e-3)
     assert at_width(codes, 3) is codes
 
 
@@ -22,8 +23,8 @@ def test_a_vector_that_nothing_happens_to_comes_back(parts, drawn, config):
     texts, codebook = drawn([3, 9]), parts.codebook
     order, prefixes = send(texts.units, texts.prefixes, codebook, 1.0, "float32", seed=0)
     clean = F.normalize(superpose(texts.units, codebook.codes, codebook.binding), dim=1)
-    torch.testing.assert_close(order, clean, atol=1e-4, rtol=0)
-    torch.testing.assert_close(prefixes, texts.prefixes, atol=1e-4, rtol=0)
+    torch.testing.assert_close(order, 0.6**0.5 * clean, atol=1e-4, rtol=0)
+    torch.testing.assert_close(prefixes, 0.4**0.5 * texts.prefixes, atol=1e-4, rtol=0)
 
 
 def test_noise_is_of_the_full_vector(parts, drawn, config):
@@ -31,7 +32,7 @@ def test_noise_is_of_the_full_vector(parts, drawn, config):
     texts, codebook = drawn([5] * 40), parts.codebook
     order, prefixes = send(texts.units, texts.prefixes, codebook, 0.7, "float32", seed=0)
     clean = F.normalize(superpose(texts.units, codebook.codes, codebook.binding), dim=1)
-    of_order, of_prefix = (order * clean).sum(dim=1), (prefixes * texts.prefixes).sum(dim=1)
+    of_order, of_prefix = F.cosine_similarity(order, clean), F.cosine_similarity(prefixes, texts.prefixes)
     noise = 0.51 / (parts.codebook.width + 8)
     expected = 0.49 * 0.6 / (0.49 * 0.6 + parts.codebook.width * noise)
     assert of_order.mean().item() == pytest.approx(math.sqrt(expected), abs=0.02)
@@ -41,8 +42,9 @@ def test_noise_is_of_the_full_vector(parts, drawn, config):
 def test_storage_is_of_the_full_vector(parts, drawn, config):
     texts = drawn([3])
     order, prefixes = send(texts.units, texts.prefixes, parts.codebook, 1.0, "sign", seed=0)
-    torch.testing.assert_close(order.abs(), torch.full((1, parts.codebook.width), parts.codebook.width**-0.5))
-    torch.testing.assert_close(prefixes.abs(), torch.full((1, 8), 8**-0.5))
+    entry = (parts.codebook.width + 8) ** -0.5
+    torch.testing.assert_close(order.abs(), torch.full((1, parts.codebook.width), entry))
+    torch.testing.assert_close(prefixes.abs(), torch.full((1, 8), entry))
 
 
 def test_narrower_parts_keep_prior_and_rules_and_are_read(parts, drawn, config):

@@ -136,8 +136,8 @@ def test_an_easy_condition_is_read_by_every_soft_decoder_and_noted(sweep, parts,
 
 def test_figures_are_those_of_each_decoder_on_what_was_sent(sweep, parts, config, drawn):
     """Noise at which decoders differ; every figure is that of the decoder run by itself."""
-    texts = drawn([8] * 6)
-    report = sweep.run(Condition(cosine=0.75, length=(8, 8), decoders=FEW_DECODERS), texts, 6)
+    texts = drawn([8] * 40)
+    report = sweep.run(Condition(cosine=0.75, length=(8, 8), decoders=FEW_DECODERS), texts, 40)
     sent = send(texts.units, texts.prefixes, parts.codebook, 0.75, "float32", config.seed)
     expected = {name: scored(texts.units, decoder_named(name, parts)(*sent)) for name in FEW_DECODERS}
     assert report == expected

@@ -20,6 +20,8 @@ _PRIOR_DEVIATION = 0.2
 _COSINE_RANGE = (0.2, 1.05)
 _LEAST_TOLD = 0.3  # a vector that shows no higher cosine is taken to show none
 _INDISTINCT = 0.02  # shares of energy nearer to each other tell nothing
+_ROUNDING = 0.005  # what storing vectors in few bits may take off a fit
+_DEVIATIONS = 3.0
 _MIN_VARIANCE = 1.0e-5  # of a vector without noise; rounding to half floats leaves as much
 
 
@@ -143,8 +145,32 @@ def explained(observed: Observation, fits: Tensor, semantic_share: float) -> Ten
         1 where noise explains the rest, 0 where it doesn't, NaN where the noise isn't told. Shape: (B,).
     """
     cosine = told_cosine(observed, semantic_share)
-    tolerance = 0.005 + 0.05 * (1.0 - cosine.square()).clamp_min(0.0).sqrt()  # some three deviations of what is told
-    return torch.where(cosine.isnan(), cosine, (fits >= cosine - tolerance).to(cosine.dtype))
+    least = cosine - _ROUNDING - _DEVIATIONS * told_deviation(observed, cosine, semantic_share)
+    return torch.where(cosine.isnan(), cosine, (fits >= least).to(cosine.dtype))
+
+
+def told_deviation(observed: Observation, cosine: Tensor, semantic_share: float) -> Tensor:
+    """Standard deviation of a right text's fit from ``told_cosine``, over draws of the noise and to first order.
+
+    Let c² be the signal's share of the vector's energy and p = O / D. The noise, orthogonal to the signal, gives the
+    order part the energy ``(1 - c²) p`` and a cross term; their variances are ``2 (1 - c²)² p (1 - p) / D`` and
+    ``4 c² (1 - c²) a (1 - a) / D``. The nearer p is to 1 - a, the less a change of the energy says of c². The fit is
+    the cosine with noise drawn in O dimensions, and has a variance of its own.
+
+    Shape: (B,), NaN where nothing is told.
+    """
+    if observed.order_share is None:
+        return torch.full_like(cosine, torch.nan)
+    width = observed.order.shape[1] + observed.prefix.shape[1]
+    clean, noise, energy = 1.0 - semantic_share, observed.order.shape[1] / width, observed.order_share
+    signal = ((noise - energy) / (noise - clean)).clamp(0.0, 1.0)
+    cross = 4.0 * signal * (1.0 - signal) * semantic_share * clean
+    deviation = torch.sqrt((cross + 2.0 * (1.0 - signal).square() * noise * (1.0 - noise)) / width)
+    # The order part's squared cosine is signal · clean / energy, and the energy moves both.
+    slope = clean / energy * (1.0 / (noise - clean) + signal / energy)
+    own = (1.0 - cosine.square()).clamp_min(0.0) / observed.order.shape[1]
+    found: Tensor = torch.sqrt((slope * deviation / (2.0 * cosine)).square() + own)
+    return found
 
 
 def onsager(estimate: NoiseEstimate, divergence: Tensor) -> Tensor:
