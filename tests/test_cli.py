@@ -86,7 +86,7 @@ def test_noise_proves_nothing(lexivert):
     code, out, _ = lexivert("roundtrip", "Alice bought a lamp.", "--noise", "0.99", "--seed", "3")
     assert code == 0
     fit = float(re.search(r"not verified \(fit (\S+),", out)[1])
-    assert 0.97 < fit < 0.9999
+    assert 0.9 < fit < 0.9999
     for wrong in ("0", "1.5", "-0.5", "nan"):
         code, out, err = lexivert("roundtrip", "a", "--noise", wrong)
         assert (code, out) == (1, "")

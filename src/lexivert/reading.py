@@ -56,7 +56,7 @@ class Reading:
     @property
     def doubtful(self) -> bool:
         """Whether the text was read from an order part, and is more likely wrong than right."""
-        return self.fit > 0.0 and self.confidence < LIKELY
+        return self.confidence < LIKELY and (self.fit > 0.0 or self.confidence > 0.0)  # both 0 for a prefix alone
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ class Reader:
         """Read order parts, first without the known beginning: where the text begins so by itself, that is enough.
 
         Else the beginning is imposed, in one of its spellings after the other, until a text is likely right; of
-        several the one that fits best is taken.
+        several the one that fits best is taken. Where the vector proves that its text begins otherwise, that has no
+        confidence.
 
         Shape: order (B, O), semantic (B, S).
         """
@@ -115,7 +116,8 @@ class Reader:
                 observed = Observation.of(order[rows], semantic[rows], self._fixed(start, len(rows)))
                 for row, found in zip(rows, self._readings(observed, trace), strict=True):
                     best[row] = max(best.get(row, found), found, key=lambda one: (self._begins(one), one.fit))
-        return [best[row] for row in range(len(plain))]
+        refuted = [one.verified and not best[row].verified for row, one in enumerate(plain)]
+        return [replace(best[row], confidence=0.0) if wrong else best[row] for row, wrong in enumerate(refuted)]
 
     def _readings(self, observed: Observation, trace: bool) -> list[Reading]:
         decoded = _ordinary(self.decoder.decode(observed, trace=trace), observed, self.decoder.codebook)

@@ -88,7 +88,9 @@ def naive(world, order, log_prior, rounds, variance_scale, sparse):
             evidence[n] = logits.logsumexp(dim=0)
         for n in unsure:
             evidence[n] = evidence[n - n % sparse[1]]
-        ahead = torch.stack([(residual @ ends[n] + eos_energy * (lengths[n] - 0.5)) / variance for n in range(positions)])
+        ahead = torch.stack(
+            [(residual @ ends[n] + eos_energy * (lengths[n] - 0.5)) / variance for n in range(positions)]
+        )
         behind = torch.stack([evidence[:n].sum() for n in range(positions)])
         kept = DAMPING if number else 0.0
         lengths = kept * lengths + (1 - kept) * (ahead + behind).softmax(dim=0)

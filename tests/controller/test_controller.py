@@ -10,8 +10,9 @@ from lexivert.codes.corruption import add_noise
 from lexivert.codes.superposition import superpose
 from lexivert.controller.amp import AmpDecoder
 from lexivert.controller.cascade import Cascade
-from lexivert.controller.confidence import Calibration, text_features
+from lexivert.controller.confidence import FEATURES, Calibration, text_features
 from lexivert.controller.controller import Controller
+from lexivert.controller.noise import explained
 from lexivert.controller.verification import second_eos_score
 from lexivert.errors import LexivertError
 from lexivert.priors.unigram import unigram
@@ -31,7 +32,7 @@ def test_confidence_is_calibrated_and_verified_texts_are_certain(world):
     texts = world.texts([4, 12, 20])
     order = world.vectors(texts)
     order[1:] = add_noise(order[1:], torch.tensor([0.9, 0.7]), torch.Generator().manual_seed(0))
-    calibration = Calibration((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0), (0.0, 0.0, 1.0))
+    calibration = Calibration((0.0,) * FEATURES + (-1.0,), (0.0, 0.0, 1.0))
     found = Controller(world.parts, calibration).decode(world.observed(order))
     assert found.verified.tolist() == [True, False, False]
     assert found.confidence.tolist() == pytest.approx([1.0, 0.2689, 0.2689], abs=1e-4)
@@ -47,7 +48,9 @@ def test_features_are_of_the_algorithms_own_scores(world):
     found, raw = controller.decode(observed), controller.algorithm.decode(observed)
     total = superpose(raw.units, world.codebook.codes, world.codebook.binding)
     second = second_eos_score(observed.order, total, world.codebook.eos_codes)
-    np.testing.assert_allclose(found.features, text_features(raw.scores, raw.fit, second, 512), rtol=1e-4, atol=1e-4)
+    noise = explained(observed, raw.fit, world.codebook.semantic_share)
+    expected = text_features(raw.scores, raw.fit, second, noise, 512)
+    np.testing.assert_allclose(found.features, expected, rtol=1e-4, atol=1e-4)
     assert found.units == raw.units
 
 

@@ -42,7 +42,9 @@ def believing(total, length, energy):
     Its one mean, at position 0, has the energy that EOS leaves of ``energy``.
     """
     width = total.shape[1]
-    codebook = Codebook(eos_alone(width), torch.zeros(4), RotaryBinding(width, length + 1, seed=0), semantic_share=0.5)
+    codebook = Codebook(
+        eos_alone(width), torch.zeros(4), RotaryBinding(width, length + 1, seed=0), semantic_share=0.5
+    )
     belief = BeliefState.of_lengths(codebook, torch.tensor([length]))
     zero, mean = torch.tensor([0]), torch.zeros(1, width)
     mean[0, 0] = math.sqrt(energy - 1.0)

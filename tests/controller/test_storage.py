@@ -11,7 +11,7 @@ from lexivert.controller.confidence import Calibration
 from lexivert.errors import LexivertError
 from sections import section
 
-CALIBRATION = Calibration((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), (1.0, 2.0, 3.0))
+CALIBRATION = Calibration((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8), (1.0, 2.0, 3.0))
 
 
 @pytest.fixture
@@ -49,7 +49,8 @@ def test_a_projects_parts_are_put_together(tiny_project):
     params, calibration = storage.read(Paths(tiny_project).controller)
     assert (controller.parts.params, controller.calibration) == (params, calibration)
     assert controller.codebook.codes is encoder.codes is controller.parts.index.codes  # one copy
-    assert controller.codebook.min_distance == encoder.config.code.identity_share
+    least = controller.codebook.energies.min().item()
+    assert controller.codebook.min_distance == pytest.approx(encoder.config.code.identity_share * least, rel=1e-3)
     assert controller.codebook.device == torch.device("cpu")
     with pytest.raises(LexivertError, match="'tpu'"):
         storage.load_model(Paths(tiny_project), "tpu")

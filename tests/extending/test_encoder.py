@@ -75,7 +75,7 @@ def test_end_to_end_every_text_is_read(extended, distilled, encoder, heldout_tex
     model = Lexivert.load(root)
     vectors = model.encode(heldout_texts)
     expected = encoder.encode(heldout_texts)
-    expected *= np.sqrt(0.4) / np.linalg.norm(expected, axis=1, keepdims=True)
+    expected *= np.sqrt(model.encoder.config.code.semantic_share) / np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(vectors[:, :32], expected, atol=1e-6)
     readings = model.read(vectors)
     assert [reading.text for reading in readings] == heldout_texts

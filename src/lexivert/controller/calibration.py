@@ -27,7 +27,7 @@ ORDER_COSINES = (0.85, 0.75, 0.65, 0.6, 0.55, 0.5, 0.45)
 """Noise levels that texts are read at, as cosines of order parts with the clean ones: from easy to hopeless."""
 AT_ONCE = 32
 """Noisy texts decoded in one batch."""
-_TEXTS_A_COMBINATION = 10
+_TEXTS_A_COMBINATION = 7
 
 
 def calibrate(

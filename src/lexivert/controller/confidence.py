@@ -18,7 +18,7 @@ from torch import Tensor
 
 _EDGE = 1.0e-6  # scores are kept this far from 0 and 1
 _VERIFIED = 1.0 - 1.0e-6
-FEATURES = 6
+FEATURES = 7
 _SECOND_EOS = (3.0, 10.0)  # what noise shows; what leaves no doubt
 
 
@@ -75,27 +75,27 @@ class Calibration:
 
 
 def text_features(
-    scores: Sequence[Sequence[float]], fit: Tensor, second_eos: Tensor, order_width: int
+    scores: Sequence[Sequence[float]], fit: Tensor, second_eos: Tensor, noise: Tensor, order_width: int
 ) -> npt.NDArray[np.float64]:
     """What tells right texts from wrong ones.
 
     Columns: log odds that all units are right, taken together; lowest log odds of a unit; log of the summed expected
     errors; noise that the text leaves, as the log of unexplained over explained energy; log length; how far the
-    evidence of a second EOS stands above noise.
+    evidence of a second EOS stands above noise; 1 where the text leaves more than the noise that its vector shows.
 
-    Shape: fit (B,), second_eos (B,) from ``second_eos_score``, result (B, FEATURES).
+    Shape: fit (B,), second_eos (B,) from ``second_eos_score``, noise (B,) from ``explained``, result (B, FEATURES).
     """
     rows = []
-    for row, quality, end in zip(scores, fit.tolist(), second_eos.tolist(), strict=True):
+    for row, quality, end, told in zip(scores, fit.tolist(), second_eos.tolist(), noise.tolist(), strict=True):
         probabilities = np.clip(np.array(row or [1.0]), _EDGE, 1.0 - _EDGE)
         together = float(np.log(probabilities).sum())
         odds = together - np.log(max(-np.expm1(together), _EDGE))
         squared = min(max(quality, 0.01) ** 2, 1.0 - 1e-5)
-        noise = np.log((1.0 - squared) / squared * order_width / 1000.0)
+        left = np.log((1.0 - squared) / squared * order_width / 1000.0)
         lowest = _log_odds(float(probabilities.min()))
         wrong = float(np.log((1.0 - probabilities).sum() + 1e-3))
         second = min(max(end, _SECOND_EOS[0]), _SECOND_EOS[1]) - _SECOND_EOS[0]
-        rows.append([odds, lowest, wrong, noise, np.log1p(len(row)), second])
+        rows.append([odds, lowest, wrong, left, np.log1p(len(row)), second, float(told == 0.0)])
     return np.array(rows, dtype=np.float64).reshape(-1, FEATURES)
 
 

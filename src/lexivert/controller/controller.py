@@ -11,6 +11,7 @@ from lexivert.codes.codebook import Codebook
 from lexivert.codes.superposition import superpose
 from lexivert.controller.base import DecodingAlgorithm, Parts
 from lexivert.controller.confidence import Calibration, text_features
+from lexivert.controller.noise import explained
 from lexivert.controller.observation import Observation
 from lexivert.controller.registry import DECODERS
 from lexivert.controller.replacement import Replacement
@@ -61,7 +62,8 @@ class Controller:
         found = self.algorithm.decode(observed, trace=trace)
         total = superpose(found.units, self.codebook.codes, self.codebook.binding)
         second_eos = second_eos_score(observed.order, total, self.codebook.eos_codes)
-        features = text_features(found.scores, found.fit, second_eos, self.codebook.width)
+        noise = explained(observed, found.fit, self.codebook.semantic_share)
+        features = text_features(found.scores, found.fit, second_eos, noise, self.codebook.width)
         confidence, scores = self.calibration(features, found.scores, found.verified)
         found = replace(found, scores=scores, confidence=confidence, features=features)
         return found if self.replacement is None else self.replacement(found, observed)
