@@ -263,7 +263,7 @@ def tiny_params_file(
             # An untrained prior reads few noisy texts, and every restart is spent on each of the others.
             "cascade": {"lengths": 2, "restarts": [{"damping": 0.1, "variance_scale": 1.0}]},
         },
-        "evaluate": {"texts_per_bucket": 5, "batch_size": 8},
+        "evaluate": {"texts_per_bucket": 5, "confidence_texts": 10, "inverted_texts": 4, "batch_size": 8},
         "token_space": {"units": 40, "neighbours": 3, "homographs": 5},
         "sentence_space": {"queries": 30, "definitions": 60, "sentences_per_book": 5, "pairs": 12},
         "collapse": {"texts": 6},

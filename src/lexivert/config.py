@@ -412,6 +412,10 @@ class EvaluateParams(Section):
     """Texts tried in each length bucket."""
     noise_cosine: Annotated[float, Field(gt=0.0, le=1.0)]
     """Cosine of the noisy full vector with the true one."""
+    confidence_texts: PositiveInt
+    """Most texts that confidences are measured on."""
+    inverted_texts: PositiveInt
+    """Most texts whose semantic prefixes alone are given."""
     batch_size: PositiveInt
 
 

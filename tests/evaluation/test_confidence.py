@@ -22,7 +22,7 @@ def test_figures_against_a_loop(tiny_model, heldout, monkeypatch):
     """Two of four texts are read three times, and weigh as much as the others."""
     monkeypatch.setattr(confidence, "copies_of", lambda lengths, width: [1, 3, 3, 1])
     vectors = torch.from_numpy(tiny_model.encode(TEXTS))
-    report, bins = confidence_report(tiny_model, heldout, vectors, seed=5)
+    report, bins = confidence_report(tiny_model, heldout, vectors, count=10, seed=5)
     order = np.random.default_rng(5).permutation(4)
     place = [0, 1, 1, 1, 2, 2, 2, 3]
     cosines = mixed_cosines(4, LEVELS, tiny_model.decoder.codebook, tiny_model.semantic_width)
@@ -53,7 +53,7 @@ def test_texts_are_read_again_where_it_is_open_how_that_ends():
 
 def test_vectors_that_no_text_made_are_told_from_texts(tiny_model, heldout):
     vectors = torch.from_numpy(tiny_model.encode(TEXTS))
-    report, _ = confidence_report(tiny_model, heldout, vectors, seed=5)
+    report, _ = confidence_report(tiny_model, heldout, vectors, count=10, seed=5)
     clean = np.mean([reading.confidence for reading in tiny_model.read(vectors.numpy())])
     for kind in (*ARITHMETIC, "random_vectors"):
         assert report[f"mean_confidence_of_{kind}"] < clean

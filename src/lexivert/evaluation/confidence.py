@@ -28,13 +28,12 @@ LEVELS = (1.0, *ORDER_COSINES[1:])
 """Noise levels in turn, as cosines of order parts: noise-free vectors among them, as users have them."""
 COPIES = 3
 """Readings of a text that may come out either way."""
-_TEXTS = 300
 _OPEN = (10.0, 45.0)  # squared deviations by which a code stands out of noise, where texts may come out either way
 _WITHOUT_TEXT = 24
 
 
 def confidence_report(
-    model: Lexivert, heldout: EncodedTexts, vectors: Tensor, seed: int
+    model: Lexivert, heldout: EncodedTexts, vectors: Tensor, count: int, seed: int
 ) -> tuple[dict[str, float], pd.DataFrame]:
     """How well confidences tell right texts and units from wrong ones.
 
@@ -42,12 +41,13 @@ def confidence_report(
         model: reads vectors back.
         heldout: B texts.
         vectors: theirs. Shape: (B, D).
+        count: most texts that are read.
         seed: of the choice of texts and of the noise.
 
     Returns:
         Figures; and the bins of the reliability diagram: ``confidence``, ``observed``, ``perfect``, ``readings``.
     """
-    rows = np.random.default_rng(seed).permutation(len(heldout))[:_TEXTS].tolist()
+    rows = np.random.default_rng(seed).permutation(len(heldout))[:count].tolist()
     clean, units = vectors[rows], [heldout.units[row] for row in rows]
     noise = torch.Generator().manual_seed(seed + 1)
     cosines = mixed_cosines(len(rows), LEVELS, model.decoder.codebook, model.semantic_width)

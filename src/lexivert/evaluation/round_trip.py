@@ -36,7 +36,6 @@ GENERATORS_TRIED = {
     "hill_climbing": "hill climbing",
 }
 """What writes texts for a semantic prefix alone, with labels."""
-_INVERTED_TEXTS = 64
 _TRACED_WORDS = 15
 
 Decode = Callable[[Tensor], Units]
@@ -201,7 +200,8 @@ def run_evaluation(paths: Paths, params: Params) -> None:
             if condition == "clean":
                 report["rates"][f"{name}_texts_per_second"] = found.rate
     report["embedding_inversion"] = inversion_report(trip, params)
-    report["confidence"], bins = confidence_report(trip.model, trip.heldout, trip.vectors, params.seed)
+    count = params.evaluate.confidence_texts
+    report["confidence"], bins = confidence_report(trip.model, trip.heldout, trip.vectors, count, params.seed)
     artifacts.write_metrics(paths.metrics("evaluate"), report)
     artifacts.write_csv(paths.plots / "exact_match.csv", exact_match_table(trip.heldout.texts, texts))
     artifacts.write_csv(paths.plots / "reliability.csv", bins)
@@ -244,7 +244,7 @@ def inversion_report(trip: RoundTrip, params: Params) -> dict[str, Any]:
 
     Beside them one text for all, written for the mean of the training prefixes.
     """
-    trip = trip.drawn(_INVERTED_TEXTS, params.seed)
+    trip = trip.drawn(params.evaluate.inverted_texts, params.seed)
     model, prefixes = trip.model, trip.heldout.prefixes
     mean = F.normalize(trip.train.prefixes.mean(dim=0, keepdim=True), dim=-1)
     found = {
