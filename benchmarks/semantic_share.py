@@ -12,7 +12,8 @@ and in noise on the full vector, of which a larger a leaves the order part less;
 
     python benchmarks/semantic_share.py --sts sts-b.dev.tsv --wikitext wikitext2.valid.txt --texts 200
 
-Needs a trained project on the embedded corpus. Codes and prior are those of its own share.
+Needs a trained project on the embedded corpus. Codes and prior are those of its own share; with that share, texts are
+also read back from codes of equal power.
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ from sklearn.metrics import label_ranking_average_precision_score  # type: ignor
 from common import given_file, run_command
 from lexivert import artifacts
 from lexivert.artifacts import Paths
+from lexivert.codes.power import with_energies
 from lexivert.codes.superposition import split_parts
+from lexivert.controller.base import Parts
 from lexivert.controller.observation import Observation
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.data.wordnet import read_synsets
-from lexivert.evaluation.corruptions import send
+from lexivert.evaluation.corruptions import send, with_codes
 from lexivert.evaluation.metrics import wilson_interval
 from lexivert.evaluation.sts_files import Pair, read_pairs
 from lexivert.model import Lexivert
@@ -155,9 +158,16 @@ def _name(share: float) -> str:
     return "prefix_only" if share == 1.0 else f"share_{share:g}"
 
 
-def reading(model: Lexivert, texts: EncodedTexts, share: float, seed: int) -> dict[str, dict[str, float]]:
+def equal_power(model: Lexivert) -> Parts:
+    """The model's parts with codes of unit length, whatever its ``code.surprisal_share``."""
+    parts, config = model.decoder.parts, model.encoder.config
+    return with_codes(parts, with_energies(parts.codebook.codes, 1.0 / parts.codebook.energies), config)
+
+
+def reading(
+    model: Lexivert, parts: Parts, texts: EncodedTexts, share: float, seed: int
+) -> dict[str, dict[str, float]]:
     """Exact match with its 95 % interval, and texts a second, in each condition."""
-    parts = model.decoder.parts
     parts = replace(parts, codebook=replace(parts.codebook, semantic_share=share))
     decoder = model.decoder.with_parts(parts)
     report = {}
@@ -198,9 +208,14 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     paths, model = Paths(root), Lexivert.load(root)
     report: dict[str, Any] = meaning(model, paths, sts)
-    for source, own in sources(model, root, wikitext, texts).items():
-        for share in SHARES:
-            report[_name(share)][source] = reading(model, own, share, seed)
+    encoded = sources(model, root, wikitext, texts)
+    for share in SHARES:
+        for source, own in encoded.items():
+            report[_name(share)][source] = reading(model, model.decoder.parts, own, share, seed)
+    share, equal = model.encoder.config.code.semantic_share, equal_power(model)
+    report[f"{_name(share)}-equal_power"] = {
+        source: reading(model, equal, own, share, seed) for source, own in encoded.items()
+    }
     if out is not None:
         artifacts.write_metrics(out, report)
     show(report)

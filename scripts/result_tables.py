@@ -623,7 +623,10 @@ def semantic_share(results: Results) -> str:
             if key in figures
         }
         for source in [name for name, cells in figures.items() if isinstance(cells, Mapping)] or [""]:
-            row = {"`code.semantic_share`": share.removeprefix("share_").replace("_", " "), **meaning}
+            row = {
+                "`code.semantic_share`": share.removeprefix("share_").replace("-", ", ").replace("_", " "),
+                **meaning,
+            }
             row["texts"] = {"": "", "test": "own test", "wikitext": "WikiText-2 valid"}[source]
             for condition, cells in figures.get(source, {}).items():
                 label = condition.removeprefix("cosine_")

@@ -37,8 +37,15 @@ def test_reciprocal_rank_by_hand(bench):
 def test_a_larger_share_costs_reading_in_noise(bench, tiny_model, monkeypatch):
     monkeypatch.setattr(bench, "CONDITIONS", {"clean": (1.0, "float32"), "cosine_0.9": (0.9, "float32")})
     texts = encode_texts(tiny_model.encoder, TEXTS)
-    low, high = (bench.reading(tiny_model, texts, share, seed=0) for share in (0.1, 0.995))
+    low, high = (bench.reading(tiny_model, tiny_model.decoder.parts, texts, share, seed=0) for share in (0.1, 0.995))
     assert low["clean"]["exact_match"] == high["clean"]["exact_match"] == 1.0
     assert low["cosine_0.9"]["exact_match"] > high["cosine_0.9"]["exact_match"]
     assert low["clean"]["texts"] == 3
     assert low["clean"]["texts_per_second"] > 0.0
+
+
+def test_codes_of_equal_power_are_the_same_directions(bench, tiny_model):
+    own, equal = tiny_model.decoder.codebook.codes.float(), bench.equal_power(tiny_model).codebook
+    torch.testing.assert_close(equal.energies, torch.ones(len(own)), atol=2e-3, rtol=0.0)
+    assert own.square().sum(dim=1).std() > 0.05
+    assert torch.cosine_similarity(own, equal.codes.float(), dim=1).min() > 0.999

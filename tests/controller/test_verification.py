@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.codes.superposition import superpose
-from lexivert.controller.verification import fit, second_eos_score, verified
+from lexivert.controller.verification import fit, lowest_eos_score, second_eos_score, verified
 
 
 def test_fit_is_a_cosine():
@@ -55,3 +55,12 @@ def test_a_second_eos_shows_in_a_sum_or_difference_and_not_in_noise(world, share
     second = second_eos_score(blended, total[0::2], world.codebook.eos_codes)
     assert second.mean().item() == pytest.approx(6.5, abs=0.5)
     assert second_eos_score(noisy, total[0::2], world.codebook.eos_codes).max() < 4.5
+
+
+def test_what_was_subtracted_leaves_a_negative_eos_and_noise_does_not(world):
+    """512 dimensions and texts of 8 units: sqrt(512 / 9) = 7.5 deviations, in a negated vector."""
+    vectors, eos = world.vectors(world.texts([8] * 20, seed=1)), world.codebook.eos_codes
+    assert lowest_eos_score(-vectors, eos).mean().item() == pytest.approx(-7.5, abs=0.5)
+    noise = torch.randn(20, 512, generator=torch.Generator().manual_seed(0)) / 512**0.5
+    for given in (vectors, F.normalize(vectors + noise, dim=1)):
+        assert lowest_eos_score(given, eos).min() > -4.5

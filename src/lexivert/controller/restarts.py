@@ -21,8 +21,11 @@ from lexivert.controller.noise import explained
 from lexivert.controller.observation import Observation
 from lexivert.controller.posterior import IndexPosterior
 from lexivert.controller.results import DecodeResult
+from lexivert.controller.verification import lowest_eos_score
 from lexivert.priors.base import Belief
 from lexivert.text.lexicon import NEVER
+
+_TAKEN_OFF = -7.0  # deviations of EOS's evidence that noise shows at no position
 
 
 class Restarts:
@@ -42,11 +45,13 @@ class Restarts:
     def unsure(self, found: DecodeResult, observed: Observation) -> dict[int, list[int]]:
         """Likely lengths of texts that may be restarted, by row.
 
-        These are neither verified, nor of such a length with all units sure, nor do they leave what is noise anyway.
+        These are neither verified, nor of such a length with all units sure, nor do they leave what is noise anyway,
+        nor has anything been taken off them, as in a difference of texts.
         """
         assert found.length_evidence is not None
         noise = explained(observed, found.fit, self.parts.codebook.semantic_share)
-        done = (found.verified | (noise == 1.0)).tolist()
+        taken_off = lowest_eos_score(observed.order, self.parts.codebook.eos_codes) < _TAKEN_OFF
+        done = (found.verified | (noise == 1.0) | taken_off).tolist()
         unsure = {}
         for row, (units, scores) in enumerate(zip(found.units, found.scores, strict=True)):
             if not done[row]:
@@ -152,10 +157,11 @@ class Restarts:
     def _worth_restarting(self, observed: Observation, overloaded: list[int], length: int, fit: float) -> list[int]:
         """Those of some lengths that are worth a restart, within ``max_positions``; the first in any case.
 
-        All are where the vector tells that noise does not explain what the text found leaves of it. Where it doesn't
-        tell, long ones are restarted if units at their later half speak for a text without noise rather than for
-        plain noise. In a short one a few rare units may speak against it as much as noise does, and a restart costs
-        little; such are restarted unless what was found was detected indeed.
+        Where the vector tells that noise does not explain what the text found leaves of it, all are, unless that text
+        was detected indeed: then the vector is a sum or difference of texts. Where it doesn't tell, long ones are
+        restarted if units at their later half speak for a text without noise rather than for plain noise. In a short
+        one a few rare units may speak against it as much as noise does, and a restart costs little; such are
+        restarted unless what was found was detected.
         """
         told = bool(explained(observed, observed.order.new_tensor([fit]), self.parts.codebook.semantic_share) == 0.0)
         long = [n for n in overloaded if n >= self.params.long_from and not told]
@@ -163,7 +169,7 @@ class Restarts:
         detected = self._detected(length, fit)
         lengths: list[int] = []
         for n in overloaded:
-            worth = told or (support[n] > 0.0 if n in support else not detected)
+            worth = support[n] > 0.0 if n in support else not detected
             if worth and (not lengths or sum(lengths) + n <= self.params.max_positions):
                 lengths.append(n)
         return lengths

@@ -55,3 +55,18 @@ def second_eos_score(order: Tensor, total: Tensor, eos_codes: Tensor) -> Tensor:
     deviation = residual.norm(dim=1).clamp_min(1e-6) / order.shape[1] ** 0.5
     strongest: Tensor = (residual @ F.normalize(eos_codes, dim=1).T).abs().amax(dim=1) / deviation
     return strongest
+
+
+def lowest_eos_score(order: Tensor, eos_codes: Tensor) -> Tensor:
+    """Deviations by which EOS's evidence at some position is below 0: a text has EOS once, and no less than that.
+
+    Where a text was subtracted, as in a difference or a negated vector, it is far below.
+
+    Args:
+        order: given, unit length. Shape: (B, O).
+        eos_codes: EOS's code at every position. Shape: (P, O).
+
+    Shape: (B,).
+    """
+    lowest: Tensor = (order @ F.normalize(eos_codes, dim=1).T).amin(dim=1) * order.shape[1] ** 0.5
+    return lowest
