@@ -190,8 +190,9 @@ def test_what_noise_explains_is_not_restarted_and_what_it_does_not_is(world):
     restarts = restarts_of(world, lambda parts: Told(parts, []), long_from=20)
     assert restarts.unsure(before, told(world, order, 0.6)) == {}
     assert restarts.unsure(before, told(world, order, 1.0)) == {0: [60]}
-    list(restarts.run(told(world, order, 1.0), [60], [1, 2], 0.6))
+    list(restarts.run(told(world, order, 1.0), [60], [1, 2], 0.2))
     assert restarts.asked == [[60, 60]]
+    list(restarts.run(told(world, order, 1.0), [60], [1, 2], 0.6))  # detected: the rest is another text's
     list(restarts.run(anything(world), [60], [1, 2], 0.6))
     assert len(restarts.asked) == 1
 
