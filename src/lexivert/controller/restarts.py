@@ -17,7 +17,7 @@ from lexivert.controller.amp import AmpDecoder
 from lexivert.controller.base import Parts
 from lexivert.controller.candidate_lists import CandidateLists
 from lexivert.controller.evidence import Evidence
-from lexivert.controller.noise import explained
+from lexivert.controller.noise import explained, told_cosine
 from lexivert.controller.observation import Observation
 from lexivert.controller.posterior import IndexPosterior
 from lexivert.controller.results import DecodeResult
@@ -25,6 +25,7 @@ from lexivert.controller.verification import lowest_eos_score
 from lexivert.priors.base import Belief
 from lexivert.text.lexicon import NEVER
 
+_NOISE_FREE = 0.97  # cosine that an order part without noise tells, at least
 _TAKEN_OFF = -7.0  # deviations of EOS's evidence that noise shows at no position
 
 
@@ -45,13 +46,14 @@ class Restarts:
     def unsure(self, found: DecodeResult, observed: Observation) -> dict[int, list[int]]:
         """Likely lengths of texts that may be restarted, by row.
 
-        These are neither verified, nor of such a length with all units sure, nor do they leave what is noise anyway,
-        nor has anything been taken off them, as in a difference of texts.
+        These are neither verified, nor of such a length with all units sure. Nor do they leave what is noise anyway,
+        or show noise of which no text can be verified; nor has anything been taken off, as in a difference of texts.
         """
         assert found.length_evidence is not None
         noise = explained(observed, found.fit, self.parts.codebook.semantic_share)
+        noisy = told_cosine(observed, self.parts.codebook.semantic_share) < _NOISE_FREE
         taken_off = lowest_eos_score(observed.order, self.parts.codebook.eos_codes) < _TAKEN_OFF
-        done = (found.verified | (noise == 1.0) | taken_off).tolist()
+        done = (found.verified | (noise == 1.0) | noisy | taken_off).tolist()
         unsure = {}
         for row, (units, scores) in enumerate(zip(found.units, found.scores, strict=True)):
             if not done[row]:
