@@ -73,7 +73,7 @@ def test_every_algorithm_reads_the_same_texts(narrow, name, known):
 def test_the_calibrated_controller_reads_the_same_texts(narrow):
     texts = narrow.drawn(5, 6, seed=4)
     order = add_noise(narrow.vectors(texts), torch.full((5,), 0.9), torch.Generator().manual_seed(0))
-    calibration = Calibration((0.5, 0.1, 0.0, 0.2, 0.0, -0.3, 0.7), (0.5, 0.3, 0.1))
+    calibration = Calibration((0.5, 0.1, 0.0, 0.2, 0.0, -0.3, -0.4, 0.7), (0.5, 0.3, 0.1))
     expected = Controller(anew(narrow), calibration).decode_all(narrow.observed(order), 2, "")
     observed = narrow.observed(order)
     with nowhere():
