@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from lexivert.errors import RowError
+from lexivert.generation.base import EFFORTS, Effort
 from lexivert.text.banned import letters_of
 from lexivert.text.tokenizer import normalize
 
@@ -238,12 +239,29 @@ def _unlike_numbers(row: Any) -> str:
     return _unlike_string(row)
 
 
-def check_count(k: Any) -> int:
-    """A number of neighbours.
+def check_count(k: Any, name: str = "k", what: str = "neighbour") -> int:
+    """A number of things that are asked for.
+
+    Args:
+        k: the argument.
+        name: of the argument.
+        what: what is asked for.
 
     Raises:
         ValueError: it is no positive integer.
     """
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-        raise ValueError(f"k is {k!r}; ask for at least 1 neighbour, an integer")
+        raise ValueError(f"{name} is {k!r}; ask for at least 1 {what}, an integer")
     return int(k)
+
+
+def check_effort(effort: Any) -> Effort:
+    """How much time a generator may take.
+
+    Raises:
+        ValueError: it is none of ``EFFORTS``.
+    """
+    if effort not in EFFORTS:
+        raise ValueError(f"effort is {effort!r}; one of {', '.join(EFFORTS)} is needed")
+    found: Effort = effort
+    return found

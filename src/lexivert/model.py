@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
+import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
@@ -26,11 +27,12 @@ from lexivert.controller.controller import Controller
 from lexivert.controller.results import Step
 from lexivert.encoders.huggingface import is_local
 from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
-from lexivert.generation.hill_climbing import HillClimbing
+from lexivert.generation.base import Alignment, Effort, Generated, Generator, GeneratorParts, Request
+from lexivert.generation.registry import GENERATORS, default_generator
 from lexivert.reading import Reader, Reading
 from lexivert.search.unit_index import UnitIndex
 from lexivert.text.banned import Banned
-from lexivert.text.wikitext import NOTATION
+from lexivert.text.tokenizer import normalize
 
 _TEXTS_AT_ONCE = 64
 _SHOWN = 10  # rows that a warning names
@@ -68,7 +70,6 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     def __init__(self, encoder: Encoder, decoder: Controller) -> None:
         self.encoder = encoder
         self.decoder = decoder
-        self.generator = HillClimbing(encoder, decoder.parts.prior)
         self._capacity = Capacity(decoder.codebook, decoder.parts.prior)
 
     @classmethod
@@ -262,11 +263,11 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         """Read texts back.
 
         A vector whose order part is zero or missing, such as an ordinary sentence embedding, holds no words to be
-        read; it is passed on to ``generate``. Where strings are given back, a ``ReadingWarning`` names those that are
-        doubtful, of confidence below one half.
+        read, see ``generate``. Where strings are given back, a ``ReadingWarning`` names those that are doubtful, of
+        confidence below one half.
 
         Args:
-            vectors: of any positive length. Shape: (B, D), or (B, S) for semantic prefixes alone.
+            vectors: of any positive length. Shape: (B, D).
             scores: give back ``Reading``s, with what is known of each text, in place of strings.
             trace: the same, with every step of the rebuild.
             prefix: how every text is known to begin.
@@ -275,8 +276,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
 
         Raises:
             ValueError: wrong shape, a prefix too long for a vector, or one that holds what is banned.
-            RowError: a zero vector, a number that is not finite, or a banned entry that is no text or too long to
-                occur in one; a ValueError with its ``row``.
+            RowError: a vector that is zero or has no order part, a number that is not finite, or a banned entry that
+                is no text or too long to occur in one; a ValueError with its ``row``.
         """
         readings = self.read(vectors, trace=trace, prefix=prefix, banned=banned)
         if scores or trace:
@@ -293,28 +294,78 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         checked = arguments.check_vectors(vectors, self.embed_dim, self.semantic_width)
         return self._read(checked, prefix, banned, trace=trace)
 
-    def generate(self, prefixes: npt.ArrayLike, *, prefix: str = "", banned: Sequence[str] = ()) -> list[str]:
-        """Write texts of like meaning for semantic prefixes, such as ordinary embeddings of the backbone.
+    def generate(
+        self,
+        embeddings: npt.ArrayLike,
+        n: int = 1,
+        *,
+        effort: Effort = "normal",
+        prefix: str = "",
+        banned: Sequence[str] = (),
+        alignment: Alignment | None = None,
+    ) -> list[Generated]:
+        """Write fluent texts whose meaning is that of sentence embeddings, such as predicted or averaged ones.
 
-        The Selector drafts each text; it is revised until its own embedding is near. Nothing of it is certain.
+        Another text than the one that was embedded, as a rule: an embedding does not tell words and order.
 
         Args:
-            prefixes: of any positive length; of full vectors the prefix is taken. Shape: (B, S) or (B, D).
+            embeddings: of the backbone, of any positive length; of full vectors the semantic prefix is taken. With
+                ``alignment``, those of another encoder. Shape: (B, S) or (B, D).
+            n: texts wanted for each; all but the best are its ``alternatives``.
+            effort: draft, normal or high.
             prefix: how every text shall begin.
-            banned: see ``decode``.
+            banned: words and phrases that no text may contain, see ``decode``.
+            alignment: maps another encoder's embeddings to the backbone's.
 
         Raises:
-            ValueError, RowError: see ``decode``; a vector without a semantic prefix is refused, too.
+            ValueError, RowError: see ``decode``; a vector without a semantic prefix, another ``effort``, or an
+                alignment to another backbone.
         """
-        checked = arguments.check_vectors(prefixes, self.embed_dim, self.semantic_width)
-        checked[:, self.semantic_width :] = 0.0
-        empty = ~checked.any(axis=1)
+        request = self._request(embeddings, n, effort, prefix, banned, alignment)
+        found: list[Generated] = []
+        for start in range(0, len(request), _TEXTS_AT_ONCE):
+            part = request.only(range(start, min(start + _TEXTS_AT_ONCE, len(request))))
+            found += map(Generated.of, self.generator.generate(part))
+        return found
+
+    def _request(
+        self,
+        embeddings: npt.ArrayLike,
+        n: int,
+        effort: Effort,
+        prefix: str,
+        banned: Sequence[str],
+        alignment: Alignment | None,
+    ) -> Request:
+        """The arguments of ``generate``, checked."""
+        count, effort = arguments.check_count(n, "n", "text"), arguments.check_effort(effort)
+        entries = self._banned(banned)
+        reader = Reader(self.encoder, self.decoder, prefix)
+        if entries:
+            reader = reader.without(self._banning(entries))
+        reader.starts  # noqa: B018 says what is wrong with the prefix even where there is no vector
+        if alignment is not None:
+            embeddings = alignment.apply(np.asarray(embeddings), self.encoder.backbone.fingerprint())
+        checked = arguments.check_vectors(embeddings, self.embed_dim, self.semantic_width)
+        semantic = checked[:, : self.semantic_width]
+        empty = ~semantic.any(axis=1)
         if empty.any():
             raise RowError("vector", int(empty.argmax()), "has no semantic prefix; there is nothing to write about")
-        return [reading.text for reading in self._read(checked, prefix, banned)]
+        unit = F.normalize(torch.from_numpy(semantic), dim=1).to(self.decoder.codebook.device)
+        return Request(unit, count, effort, normalize(prefix), tuple(entries))
+
+    @cached_property
+    def generator(self) -> Generator:
+        """What ``generate`` uses: the best generator that the model has the parts for."""
+        return GENERATORS.make(default_generator(self.generator_parts))(self.generator_parts)
+
+    @property
+    def generator_parts(self) -> GeneratorParts:
+        """What generators are made of."""
+        return GeneratorParts(self.encoder, self.decoder.parts.prior)
 
     def _read(self, vectors: Vectors, prefix: str, banned: Sequence[str], *, trace: bool = False) -> list[Reading]:
-        reader = Reader(self.encoder, self.decoder, self.generator, prefix, self._notation)
+        reader = Reader(self.encoder, self.decoder, prefix)
         if entries := self._banned(banned):
             reader = reader.without(self._banning(entries))
         reader.starts  # noqa: B018 says what is wrong with the prefix even where there is no vector
@@ -322,11 +373,6 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         for start in range(0, len(vectors), _TEXTS_AT_ONCE):
             readings += reader.read(vectors[start : start + _TEXTS_AT_ONCE], trace=trace)
         return readings
-
-    @cached_property
-    def _notation(self) -> Banned:
-        """WikiText's own marks; looked for among all units once."""
-        return self._banning(NOTATION)
 
     def _banning(self, entries: Sequence[str]) -> Banned:
         return Banned(entries, self.encoder.segmenter.lexicon, self.encoder.segmenter.detokenizer)

@@ -1,4 +1,4 @@
-"""Readings: texts rebuilt from vectors, to the letter from an order part, by their meaning where there is none."""
+"""Readings: texts rebuilt from the order parts of vectors, with what is known of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.arguments import Vectors
@@ -18,8 +17,7 @@ from lexivert.controller.observation import Observation
 from lexivert.controller.results import DecodeResult, Step
 from lexivert.controller.trace import replay
 from lexivert.controller.verification import fit
-from lexivert.generation.base import Generator
-from lexivert.generation.without_banned import WithoutBanned
+from lexivert.errors import RowError
 from lexivert.text.banned import Banned
 from lexivert.text.lexicon import WIKITEXT
 from lexivert.text.tokenizer import normalize
@@ -38,8 +36,8 @@ class Reading:
         text: the rebuilt text.
         units: surfaces of the units it was rebuilt from.
         scores: probability that each unit is right, 0 to 1.
-        confidence: probability that the text is exactly right, 0 to 1; 0 where only the meaning was known, and where
-            a doubtful ``<wikitext>`` was left out, since the vector says another text then.
+        confidence: probability that the text is exactly right, 0 to 1; 0 where a doubtful ``<wikitext>`` was left
+            out, since the vector says another text then.
         fit: cosine of the given order part with the rebuilt one.
         verified: the text, encoded again, gives the very vector, which certifies that it is exactly right.
         steps: the rebuild, if ``trace`` was asked for.
@@ -55,8 +53,8 @@ class Reading:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the text was read from an order part, and is more likely wrong than right."""
-        return self.fit > 0.0 and self.confidence < LIKELY
+        """Whether the text is more likely wrong than right."""
+        return self.confidence < LIKELY
 
 
 @dataclass(frozen=True)
@@ -66,17 +64,13 @@ class Reader:
     Attributes:
         encoder: gives the layout and joins units.
         decoder: for vectors with an order part.
-        generator: for semantic prefixes alone.
         prefix: how every text begins.
-        notation: WikiText's own marks, which no text that is written from its meaning may contain.
         banned: what no text may contain.
     """
 
     encoder: Encoder
     decoder: Controller
-    generator: Generator
     prefix: str
-    notation: Banned
     banned: Banned | None = None
 
     def without(self, banned: Banned) -> Reader:
@@ -84,18 +78,18 @@ class Reader:
         return replace(self, decoder=self.decoder.without(banned), banned=banned)
 
     def read(self, vectors: Vectors, *, trace: bool) -> list[Reading]:
-        """One reading for each vector; those without an order part are generated. Shape: (B, D)."""
+        """One reading for each vector. Shape: (B, D).
+
+        Raises:
+            RowError: a vector has no order part.
+        """
         given = torch.from_numpy(vectors).to(self.decoder.codebook.device)
         semantic, order = parts_of(given, self.encoder.config.semantic_width)
-        readings: dict[int, Reading] = {}
-        ordered = order.any(dim=1)
-        rows = ordered.nonzero()[:, 0]
-        if len(rows):
-            readings.update(zip(rows.tolist(), self.decode(order[rows], semantic[rows], trace), strict=True))
-        rows = (~ordered).nonzero()[:, 0]
-        if len(rows):
-            readings.update(zip(rows.tolist(), self.generate(F.normalize(semantic[rows], dim=-1)), strict=True))
-        return [readings[row] for row in range(len(vectors))]
+        wordless = ~order.any(dim=1)
+        if wordless.any():
+            reason = "has no order part, so there is nothing to read; `generate` writes a text of like meaning"
+            raise RowError("vector", int(wordless.int().argmax()), reason)
+        return self.decode(order, semantic, trace) if len(given) else []
 
     def decode(self, order: Tensor, semantic: Tensor, trace: bool) -> list[Reading]:
         """Read order parts, first without the known beginning: where the text begins so by itself, that is enough.
@@ -127,36 +121,6 @@ class Reader:
     def _likely(self, reading: Reading) -> bool:
         """Whether a reading under the known beginning needs no other spelling of it to be tried."""
         return reading.verified or (self._begins(reading) and reading.confidence >= LIKELY)
-
-    def generate(self, semantic: Tensor) -> list[Reading]:
-        """Texts of like meaning, of which nothing is certain, in WikiText's convention only where the prefix is.
-
-        Shape: (B, S).
-        """
-        fixed = self._fixed(self.starts[0], len(semantic)) if self.starts else None
-        segmenter = self.encoder.segmenter
-        return [
-            Reading(
-                text=segmenter.join(units),
-                units=tuple(segmenter.surface(units)),
-                scores=(0.0,) * len(units),
-                confidence=0.0,
-                fit=0.0,
-                verified=False,
-                steps=(),
-            )
-            for units in self._allowed_generator.generate(semantic, fixed)
-        ]
-
-    @cached_property
-    def _allowed_generator(self) -> Generator:
-        if self.starts and self.starts[0][0] == WIKITEXT:
-            return WithoutBanned(self.generator, self.banned) if self.banned else self.generator
-        banned = self.notation
-        if self.banned:
-            entries = [entry.text for entry in (*self.banned.entries, *self.notation.entries)]
-            banned = Banned(entries, self.encoder.segmenter.lexicon, self.encoder.segmenter.detokenizer)
-        return WithoutBanned(self.generator.without([WIKITEXT]), banned)
 
     @cached_property
     def starts(self) -> list[list[int]]:

@@ -249,9 +249,12 @@ def inversion_report(trip: RoundTrip, params: Params) -> dict[str, Any]:
     mean = F.normalize(trip.train.prefixes.mean(dim=0, keepdim=True), dim=-1)
     found = {
         NEAREST_SENTENCE: [model.encoder.segmenter.join(ids) for ids in trip.nearest_sentence(trip.vectors)],
-        "mean_vector": model.generate(mean.numpy()) * len(prefixes),
+        "mean_vector": [model.generate(mean.numpy())[0].text] * len(prefixes),
         "hill_climbing": in_batches(
-            lambda some: model.generate(some.numpy()), [prefixes], params.evaluate.batch_size, "embedding inversion"
+            lambda some: [one.text for one in model.generate(some.numpy())],
+            [prefixes],
+            params.evaluate.batch_size,
+            "embedding inversion",
         ),
     }
     wanted = ("token_f1", "backbone_cosine", "bleu", "exact_match")

@@ -1,0 +1,80 @@
+"""Baselines of generation: what needs no search at all, to show what the others add.
+
+Retrieval gives the fluent text that is nearest, the bag of words says what the embedding alone tells of words, and the
+unconditional language model what fluency is worth without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lexivert.errors import LexivertError
+from lexivert.generation.base import GENERATORS, Candidate, GeneratorParts, Request
+from lexivert.generation.candidates import scored
+from lexivert.generation.in_units import InUnits
+from lexivert.priors.base import Belief, Prior
+
+
+@GENERATORS.register("nearest_sentence", label="nearest training sentence")
+@dataclass(frozen=True)
+class NearestSentence:
+    """Retrieval: the known sentences whose embeddings are nearest; prefix and banned words are not heeded.
+
+    Attributes:
+        parts: with ``sentences``.
+    """
+
+    parts: GeneratorParts
+
+    def generate(self, request: Request) -> list[list[Candidate]]:
+        """Candidates for each embedding, the nearest first; see ``Generator``.
+
+        Raises:
+            LexivertError: there are no known sentences.
+        """
+        known = self.parts.sentences
+        if known is None or not len(known):
+            raise LexivertError("the generator nearest_sentence needs training sentences, and this model has none")
+        cosines = request.embeddings.cpu() @ known.prefixes.T
+        rows = cosines.topk(min(request.count, len(known)), dim=1).indices.tolist()
+        return scored(self.parts, request.embeddings, [[known.texts[row] for row in own] for own in rows])
+
+
+@GENERATORS.register("bag_of_words", label="Selector's words, unordered")
+def bag_of_words(parts: GeneratorParts) -> InUnits:
+    """The Selector's likeliest units for the embedding, as many as it expects, the likeliest first."""
+    return InUnits(parts, lambda effort: LikeliestUnits(parts.prior, parts.encoder.config.code.max_units + 1))
+
+
+class LikeliestUnits:
+    """Writes the units that an embedding makes likeliest, each once, whatever their order.
+
+    Args:
+        prior: over units and lengths.
+        positions: most units of a text, plus one.
+    """
+
+    def __init__(self, prior: Prior, positions: int) -> None:
+        self.prior, self.positions = prior, positions
+
+    def without(self, units: Sequence[int]) -> LikeliestUnits:
+        """The same writer for texts without some units."""
+        return LikeliestUnits(self.prior.without(units), self.positions)
+
+    @torch.inference_mode()
+    def write(self, prefixes: Tensor, known: Tensor | None = None, seed: int = 0) -> list[list[int]]:
+        """One text in units for each prefix, the known units first; see ``UnitWriter``. Nothing is drawn."""
+        del seed
+        prefixes = prefixes.to(self.prior.output.bias.device)
+        belief = Belief.empty(1, torch.ones(len(prefixes), dtype=torch.int64, device=prefixes.device), prefixes)
+        lengths = self.prior.log_length(belief, self.positions)[:, 1:].argmax(dim=1) + 1
+        likely = self.prior.output.logits(self.prior.queries(belief)[:, 0]).topk(self.positions, dim=1).indices
+        texts = []
+        for row, (count, units) in enumerate(zip(lengths.tolist(), likely.tolist(), strict=True)):
+            begun = [] if known is None else known[row][known[row] >= 0].tolist()
+            texts.append([*begun, *units[: max(count - len(begun), 0)]])
+        return texts
