@@ -320,6 +320,55 @@ class SelectorParams(Section):
     weight: SelectorWeights
 
 
+class SelectorPlacerWeights(Section):
+    """Weights of the losses of the insertion loop's Selector and Placer."""
+
+    selection: NonNegativeFloat
+    """Cross-entropy of the next unit, wherever it goes, in nats."""
+    placement: NonNegativeFloat
+    """Cross-entropy of the next unit and its slot, in nats."""
+    open: NonNegativeFloat
+    """Binary cross-entropy of whether anything is missing in a slot."""
+    wrong: NonNegativeFloat
+    """Binary cross-entropy of whether a unit does not belong where it stands."""
+
+
+class SelectorPlacerParams(Section):
+    """Training of the insertion loop's Selector and Placer (stage ``selector_placer``)."""
+
+    hidden_dim: PositiveInt
+    """Width of the hidden layers, H; a multiple of ``heads``."""
+    layers: PositiveInt
+    """Layers of the Placer."""
+    heads: PositiveInt
+    """Attention heads of each."""
+    phrase_window: Annotated[int, Field(ge=1, le=63)]
+    """Units of a phrase window in the Selector's summary of the buffer, an odd number."""
+    max_train_units: PositiveInt
+    """Longest training text, in units."""
+    min_prefix_cosine: Cosine
+    """Noisiest target in training: its cosine with the clean one."""
+    batch_size: Annotated[int, Field(ge=4, le=MOST)]
+    """Texts a step."""
+    steps: TensOfSteps
+    """Optimiser steps, a multiple of ten."""
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    warmup_share: Share
+    """Share of the optimiser steps in linear warm-up."""
+    clip_norm: PositiveFloat
+    """Largest norm of the gradient."""
+    weight: SelectorPlacerWeights
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> SelectorPlacerParams:
+        if self.hidden_dim % self.heads:
+            raise ValueError(f"hidden_dim {self.hidden_dim} must be a multiple of heads, {self.heads}")
+        if self.phrase_window % 2 == 0:
+            raise ValueError(f"phrase_window {self.phrase_window} must be odd, so that a window has a middle")
+        return self
+
+
 class EasyFirstParams(Section):
     """Rules of the easy-first loop: the most probable units are committed first and subtracted from the vector."""
 

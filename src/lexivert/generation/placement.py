@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lexivert.generation.intention import PREFIX_SCALE
+from lexivert.text.lexicon import NEVER
 
 _FAR = 16
 """Distance from which on units look equally far from each other."""
@@ -26,9 +27,9 @@ class Placements:
 
     Attributes:
         queries: of every slot, the one behind the last unit included. Shape: (B, N + 1, E).
-        slots: log weight of each slot; -inf beyond a buffer's end. Shape: (B, N + 1).
-        open: logit that something is missing in a slot; -inf beyond. Shape: (B, N + 1).
-        wrong: logit that a unit does not belong where it stands; -inf beyond. Shape: (B, N).
+        slots: log weight of each slot; ``NEVER`` beyond a buffer's end. Shape: (B, N + 1).
+        open: logit that something is missing in a slot; ``NEVER`` beyond. Shape: (B, N + 1).
+        wrong: logit that a unit does not belong where it stands; ``NEVER`` beyond. Shape: (B, N).
     """
 
     queries: Tensor
@@ -87,9 +88,9 @@ class InsertionPlacer(nn.Module):
         wrong = self.wrong(hidden[:, 1:-1])[:, :, 0].float()
         return Placements(
             queries=self.query(slots),
-            slots=scores[:, :, 0].masked_fill(beyond, -torch.inf),
-            open=scores[:, :, 1].masked_fill(beyond, -torch.inf),
-            wrong=wrong.masked_fill(beyond[:, 1:], -torch.inf).view(batch, n),
+            slots=scores[:, :, 0].masked_fill(beyond, NEVER),
+            open=scores[:, :, 1].masked_fill(beyond, NEVER),
+            wrong=wrong.masked_fill(beyond[:, 1:], NEVER).view(batch, n),
         )
 
 
@@ -109,7 +110,10 @@ class Layer(nn.Module):
         self.near = nn.Parameter(torch.zeros(heads, 2 * _FAR + 1))
         self.out = nn.Linear(hidden_dim, hidden_dim)
         self.feed = nn.Sequential(
-            nn.LayerNorm(hidden_dim), nn.Linear(hidden_dim, 4 * hidden_dim), nn.GELU(), nn.Linear(4 * hidden_dim, hidden_dim)
+            nn.LayerNorm(hidden_dim),
+            nn.Linear(hidden_dim, 4 * hidden_dim),
+            nn.GELU(),
+            nn.Linear(4 * hidden_dim, hidden_dim),
         )
 
     def forward(self, hidden: Tensor, distance: Tensor, outside: Tensor) -> Tensor:

@@ -16,13 +16,12 @@ from lexivert.priors.selector import Selector, SelectorPrior, UnitEmbeddings
 from lexivert.priors.selector_data import SelectorBatch, SelectorTexts, draw_batch
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.collapse import CollapseAlarm, CollapseRules
+from lexivert.training.importance import ALWAYS, DRAWN, ImportanceSample
 from lexivert.training.loop import History, LoopConfig, Progress, train
 from lexivert.training.partition import inner_products, log_partition
 
 STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
-_ALWAYS = 2048  # most probable units, negatives of every step
-_DRAWN = 2048  # further negatives a step, drawn from the rest
 _PART = 512  # negatives whose logits of all positions are in memory at once
 _SIMILARITY = 1.0
 """Factor of the first logits. A unit's begins at about 20 times the cosine of its feature with the prefix: both are
@@ -92,17 +91,14 @@ class SelectorStep:
         params: SelectorParams,
         dtype: torch.dtype = torch.float32,
         *,
-        always: int = _ALWAYS,
-        drawn: int = _DRAWN,
+        always: int = ALWAYS,
+        drawn: int = DRAWN,
     ) -> None:
         self.selector = selector
         self.space = space
         self.params = params
         self.dtype = dtype
-        log_prior = log_prior.to(space.bias.device)
-        order = log_prior.argsort(descending=True, stable=True)
-        self._always, self._rest, self._drawn = order[:always], order[always:], drawn
-        self._spread = (log_prior[self._rest] / 2).softmax(dim=0)
+        self._negatives = ImportanceSample(log_prior.to(space.bias.device), always, drawn)
         self.alarm = CollapseAlarm(
             "the Selector's queries", "lower selector.learning_rate or selector.weight.partition"
         )
@@ -150,18 +146,6 @@ class SelectorStep:
 
         columns = torch.arange(len(vectors), device=vectors.device)
         return log_partition(logits, (vectors, bias, columns), part=_PART)
-
-    def _negatives(self) -> tuple[Tensor, Tensor]:
-        """Units, each once, and how many each stands for.
-
-        The partition function's importance sample (Bengio & Senécal 2008).
-        """
-        times = torch.ones_like(self._always, dtype=torch.float32)
-        if not len(self._rest):
-            return self._always, times
-        drawn, count = torch.multinomial(self._spread, self._drawn, replacement=True).unique(return_counts=True)  # type: ignore[no-untyped-call]
-        stands_for = count / (self._drawn * self._spread[drawn])
-        return torch.cat((self._always, self._rest[drawn])), torch.cat((times, stands_for))
 
 
 def _components(
