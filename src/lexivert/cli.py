@@ -179,7 +179,7 @@ def decode(
 
 
 @app.command()
-def align(
+def align(  # noqa: PLR0913, PLR0917 a command has the options it has
     texts: Annotated[Path, typer.Argument(metavar="TEXTS")],
     vectors: Annotated[Path, typer.Argument(metavar="VECTORS")],
     target: Output,

@@ -369,6 +369,27 @@ class SelectorPlacerParams(Section):
         return self
 
 
+class SoftPromptParams(Section):
+    """Fine-tuning of the language model behind a soft prompt (stage ``soft_prompt``), a profile for a GPU."""
+
+    prompt_tokens: PositiveInt
+    """Vectors that stand before a text."""
+    max_train_tokens: Annotated[int, Field(ge=2, le=MOST)]
+    """Longest training text, in tokens of the language model, its end counted."""
+    min_prefix_cosine: Cosine
+    """Noisiest embedding in training: its cosine with the clean one."""
+    batch_size: PositiveInt
+    """Texts a step."""
+    steps: TensOfSteps
+    """Optimiser steps, a multiple of ten."""
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    warmup_share: Share
+    """Share of the optimiser steps in linear warm-up."""
+    clip_norm: PositiveFloat
+    """Largest norm of the gradient."""
+
+
 class EasyFirstParams(Section):
     """Rules of the easy-first loop: the most probable units are committed first and subtracted from the vector."""
 

@@ -58,7 +58,7 @@ def test_noise_in_the_pairs_asks_for_a_stronger_ridge(rotated):
 
 
 def test_the_strength_is_that_of_leave_one_out_by_hand(monkeypatch, rotated):
-    """Every row predicted by a map that was fitted without it, by plain least squares on rows that stand for the ridge."""
+    """Every row predicted by a map that was fitted without it: least squares, with rows that stand for the ridge."""
     x, y, _ = rotated
     x, y = x[:30], unit(y[:30] + 0.5 * drawn(30, 12, seed=3))
     monkeypatch.setattr(module, "FEWEST", 20)

@@ -37,7 +37,7 @@ def test_the_empty_and_the_complete_text():
 
 
 def test_a_missing_unit_belongs_behind_the_last_right_one_before_it():
-    """ "owl MOON river": what is missing between owl and river stands before the moon, which does not belong there."""
+    """In "owl MOON river", what is missing between owl and river stands before the moon, which is wrong."""
     moon = 99
     text = PartialText.of(SENTENCE, [Placed(OWL, 1), Placed(moon, None), Placed(RIVER, 5)], [2, 6, 0])
     assert rest(text) == [(SAT, 1), (STOP, 3), (THE, 0)]

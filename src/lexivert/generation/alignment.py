@@ -1,4 +1,4 @@
-"""Alignment: a linear map from another encoder's sentence embeddings to the backbone's, from pairs of text and vector.
+"""Alignment: a linear map from another encoder's embeddings to the backbone's, fitted to pairs of text and vector.
 
 Ridge regression in closed form, as ALGEN (Chen et al. 2025) uses least squares. The strength is chosen by
 leave-one-out residuals, which ridge regression has without a second fit (Allen 1974, PRESS). Embeddings are compared
@@ -141,14 +141,15 @@ class Alignment:
             )
         if embeddings.ndim != 2 or embeddings.shape[1] != self.width:
             raise ValueError(
-                f"embeddings have shape {embeddings.shape}; the alignment is for those of {self._named}, (B, {self.width})"
+                f"embeddings have shape {embeddings.shape}; the alignment is for those of {self._named}, "
+                f"(B, {self.width})"
             )
         x = _unit(embeddings)
         limit = self.fit.distance_limit
         if limit and len(x) and (found := float(np.median(self.distance(x)))) > limit:
             raise ValueError(
-                f"embeddings are not those of {self._named}: their median squared Mahalanobis distance is {found:.2f}, its own have at "
-                f"most {limit:.2f}; use the encoder that the alignment was fitted to"
+                f"embeddings are not those of {self._named}: their median squared Mahalanobis distance is "
+                f"{found:.2f}, its own have at most {limit:.2f}; use the encoder that the alignment was fitted to"
             )
         return _unit(self.mean_to + (x - self.mean_from) @ self.weight.astype(np.float64)).astype(np.float32)
 
@@ -237,9 +238,9 @@ def _unit(vectors: npt.NDArray[Any]) -> _Doubles:
 
 
 def _ridge(x: _Doubles, y: _Doubles) -> tuple[_Doubles, _Doubles, _Doubles, float]:
-    """Weights, both means, and the strength whose leave-one-out predictions have most cosine with the truth.
+    """Weights, both means, and the strength whose leave-one-out predictions have most cosine with ``y``.
 
-    With ``x = U s V`` centred, ridge predictions are ``U d U' y``, ``d = s² / (s² + strength)``; a row's leave-one-out
+    With ``x = U s V`` centred, predictions are ``U d U' y``, ``d = s² / (s² + strength)``; a row's leave-one-out
     residual is its residual over 1 less its leverage, the mean's part in it included.
 
     Shape: x (B, F), y (B, S), result (F, S), (F,), (S,).

@@ -57,8 +57,8 @@ class InsertionBatch:
             wrong[row, : len(text.buffer)] = torch.tensor([placed.position is None for placed in text.buffer])
         listed = [(row, *insertion) for row, text in enumerate(texts) for insertion in text.missing]
         rows, missing, slots, weights = zip(*listed, strict=True) if listed else ((), (), (), ())
-        whole = [torch.tensor(column, dtype=torch.int64) for column in (rows, missing, slots)]
-        return cls(units, length, prefix, wrong, *whole, torch.tensor(weights, dtype=torch.float32))
+        ids = [torch.tensor(column, dtype=torch.int64) for column in (rows, missing, slots)]
+        return cls(units, length, prefix, wrong, *ids, torch.tensor(weights, dtype=torch.float32))
 
     def to(self, device: torch.device) -> InsertionBatch:
         """The same batch on a device."""

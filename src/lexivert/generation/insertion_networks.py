@@ -79,7 +79,7 @@ class InsertionNetworks(nn.Module):
 
 
 def digest_of(prior: Prior) -> str:
-    """Of a prior's unit vectors, as half floats, in which they are kept: which of them the networks were trained on."""
+    """Of a prior's unit vectors as half floats, in which they are kept: those that networks were trained on."""
     vectors = prior.output.weight.detach().half().cpu().contiguous().view(torch.uint8)
     return hashlib.blake2b(vectors.numpy().data, digest_size=8).hexdigest()
 

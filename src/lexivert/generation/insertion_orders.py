@@ -123,7 +123,7 @@ def disturbed(
         order: positions in the order of insertion.
         count: 0 to N, insertions that were made.
         intruders: units that are not missing; each is put somewhere.
-        moved: units of the buffer that are put elsewhere, at most; they are the next to be inserted where they belong.
+        moved: units of the buffer that are put elsewhere, at most; they are the next to be inserted.
         rng: draws the places.
     """
     buffer = [Placed(units[position], position) for position in sorted(order[:count])]

@@ -1,6 +1,6 @@
-"""The Selector of the insertion loop: target embedding and buffer to an intention vector, whose nearest units are next.
+"""The Selector of the insertion loop: target embedding and buffer to an intention vector; the nearest units are next.
 
-What stands in the buffer is summarised at three levels: unit by unit, window by window (a phrase), and as a whole.
+What stands in the buffer is summarised at three levels: unit by unit, window by window (a phrase), and all together.
 The first two are read by attention from the target, so that the vector is what the target says and the buffer does
 not. Unit vectors are those of the prior, and so is what the vector is when the buffer is empty and nothing is
 learned.
@@ -21,7 +21,7 @@ _COUNTED = 64  # units of a buffer that are counted one by one
 
 
 class HierarchicalSummary(nn.Module):
-    """A buffer as one vector: its units, its phrase windows and the whole of it, as the target looks at them.
+    """A buffer as one vector: its units, its phrase windows and all of it, as the target looks at them.
 
     Args:
         embedding_dim: width of unit vectors.
@@ -33,7 +33,7 @@ class HierarchicalSummary(nn.Module):
         super().__init__()
         self.unit = nn.Linear(embedding_dim, hidden_dim)
         self.phrase = nn.Conv1d(embedding_dim, hidden_dim, window, padding=window // 2)
-        self.whole = nn.Linear(embedding_dim, hidden_dim)
+        self.total = nn.Linear(embedding_dim, hidden_dim)
         self.count = nn.Embedding(_COUNTED, hidden_dim)
         self.looks = nn.Linear(hidden_dim, 2 * hidden_dim)
         self.nothing = nn.Parameter(torch.zeros(2, hidden_dim))
@@ -59,8 +59,8 @@ class HierarchicalSummary(nn.Module):
             for look, level, nothing in zip(looks, (units, phrases), self.nothing, strict=True)
         ]
         mean = vectors.sum(dim=1) / length.clamp_min(1).sqrt()[:, None]
-        whole = F.gelu(self.whole(mean) + self.count(length.clamp_max(_COUNTED - 1)))
-        summary: Tensor = self.join(torch.cat((*levels, whole), dim=1))
+        total = F.gelu(self.total(mean) + self.count(length.clamp_max(_COUNTED - 1)))
+        summary: Tensor = self.join(torch.cat((*levels, total), dim=1))
         return summary
 
 

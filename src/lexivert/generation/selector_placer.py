@@ -1,4 +1,4 @@
-"""Selector and Placer as a generator: drafts by insertion, of which the nearest is revised while that brings it nearer.
+"""Selector and Placer as a generator: drafts by insertion, of which the nearest is revised while it comes nearer.
 
 The third reference design of this project: the Selector says what is next, FAISS finds units, the Placer says where
 (``generation.insertion_loop``). A revision takes out what the Placer believes in least, and completes the text again;
