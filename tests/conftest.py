@@ -195,6 +195,41 @@ def _write_backbone(folder: Path) -> None:
     BertTokenizerFast(vocab=tokens, model_max_length=64).save_pretrained(folder)
 
 
+@pytest.fixture(scope="session")
+def tiny_language_model(make_once: Callable[..., Path]) -> Path:
+    """Folder of a random two-layer Llama, 32 wide, 512 positions, with a tokeniser of byte pairs; the same always."""
+    return make_once("tiny_language_model", _write_language_model)
+
+
+def _write_language_model(folder: Path) -> None:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    rng = random.Random(0)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet, show_progress=False
+    )
+    backend.train_from_iterator([_sentence(rng) for _ in range(300)], trainer)
+    config = LlamaConfig(
+        vocab_size=backend.get_vocab_size(),
+        hidden_size=TINY_WIDTH,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        initializer_range=0.3,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        LlamaForCausalLM(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
+
+
 def _sentence(rng: random.Random) -> str:
     """One sentence out of templates: plain, spoken, with a name, with a number, with a phrase that comes often."""
     noun, other = rng.sample(NOUNS, 2)

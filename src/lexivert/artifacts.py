@@ -120,6 +120,11 @@ class Paths:
         return self.root / "models" / "selector"
 
     @property
+    def language_model(self) -> Path:
+        """The causal language model: its weights and tokeniser, or its name."""
+        return self.root / "models" / "language_model"
+
+    @property
     def controller(self) -> Path:
         """Rules of the decoding loops, and the calibration of confidences."""
         return self.root / "models" / "controller"
@@ -170,6 +175,7 @@ _PRODUCERS = {
     "token_head": "token_head",
     "index": "index",
     "selector": "selector",
+    "language_model": "language_model",
     "controller": "controller",
     "exact_match.csv": "evaluate",
     "reliability.csv": "evaluate",

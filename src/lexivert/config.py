@@ -174,6 +174,13 @@ class BackboneParams(Section):
     """``auto``: bfloat16 where the device multiplies it natively, else float32."""
 
 
+class LanguageModelParams(Section):
+    """The causal language model (stage ``language_model``)."""
+
+    model: str
+    """The packaged SmolLM2, a Hugging Face id, a local path, or ``none``."""
+
+
 class FeaturesParams(Section):
     """Frozen features (stage ``features``)."""
 
@@ -483,6 +490,7 @@ class Params(Section):
     vocab: VocabParams
     lexical_maps: LexicalMapsParams
     backbone: BackboneParams
+    language_model: LanguageModelParams
     features: FeaturesParams
     code: CodeParams
     token_head: TokenHeadParams

