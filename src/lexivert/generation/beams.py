@@ -117,9 +117,7 @@ def search(
     return [_best(own, *left, width) for own, *left in zip(groups, paths, scores, ranks, strict=True)]
 
 
-def _best(
-    group: _Group, paths: list[list[int]], scores: list[float], ranks: list[float], width: int
-) -> list[Beam]:
+def _best(group: _Group, paths: list[list[int]], scores: list[float], ranks: list[float], width: int) -> list[Beam]:
     """What is finished, then what is not."""
     found = [beam for _, beam in group.finished]
     left = sorted(zip(ranks, scores, paths, strict=True), key=lambda one: -one[0])
@@ -133,7 +131,9 @@ def _children(
     total = best.double().cpu() + torch.tensor(scores, dtype=torch.float64)[:, None]
     rank = total if source is None else _with_noise(total, torch.tensor(ranks, dtype=torch.float64), source)
     rows, places = torch.isfinite(total).nonzero(as_tuple=True)
-    found = zip(rank[rows, places].tolist(), total[rows, places].tolist(), rows.tolist(), places.tolist(), strict=True)
+    found = zip(
+        rank[rows, places].tolist(), total[rows, places].tolist(), rows.tolist(), places.tolist(), strict=True
+    )
     return list(found)
 
 
@@ -145,5 +145,3 @@ def _with_noise(total: Tensor, ranks: Tensor, source: torch.Generator) -> Tensor
     spread = ranks[:, None] - noisy + torch.log1p(-torch.exp((noisy - greatest).clamp_max(-1e-12)))
     found = ranks[:, None] - spread.clamp_min(0.0) - torch.log1p(torch.exp(-spread.abs()))
     return torch.where(noisy == greatest, ranks[:, None], found)
-
-

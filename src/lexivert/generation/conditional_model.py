@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _EMBEDDING_SCALE = 8.0  # brings a unit vector's entries to the order of 1
-_LOGIT_SCALE = 2.0  # first spread of the logits, where token vectors are of unit variance
+_LOGIT_SCALE = 2.0  # makes the first logits of the order of 1
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,12 @@ class _Layer(nn.Module):
         self.joined = nn.Linear(width, width)
         self.feed = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
+    def shrink(self, factor: float) -> None:
+        """Begin with less of what the layer adds, so that many layers add up to the order of 1 (GPT-2)."""
+        with torch.no_grad():
+            self.joined.weight *= factor
+            self.feed[-1].weight *= factor
+
     def forward(
         self, hidden: Tensor, cache: tuple[Tensor, Tensor] | None, mask: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -116,6 +122,8 @@ class ConditionalModel(nn.Module):
         self.layers = nn.ModuleList(_Layer(width, sizes.heads) for _ in range(sizes.layers))
         self.norm, self.query = nn.LayerNorm(width), nn.Linear(width, width)
         nn.init.normal_(self.position.weight, std=0.1)
+        for layer in self.layers:
+            layer.shrink((2 * sizes.layers) ** -0.5)
 
     @property
     def device(self) -> torch.device:
@@ -199,7 +207,7 @@ def padded(tokens: Sequence[Sequence[int]], longest: int, device: torch.device |
 
 
 def principal_components(vectors: Tensor, width: int) -> Tensor:
-    """Token vectors in their principal components, of unit variance; zeros where ``width`` is more than they have.
+    """Token vectors in their principal components, a half in size; zeros where ``width`` is more than they have.
 
     Shape: (T, H) to (T, width).
     """
@@ -207,4 +215,4 @@ def principal_components(vectors: Tensor, width: int) -> Tensor:
     _, directions = torch.linalg.eigh(centred.T @ centred)
     found = centred @ directions[:, -width:].flip(1)
     found = F.pad(found, (0, width - found.shape[1]))
-    return (found / found.square().mean().sqrt().clamp_min(1e-12)).float()
+    return (0.5 * found / found.square().mean().sqrt().clamp_min(1e-12)).float()

@@ -1,8 +1,9 @@
 """Proposals: which token may come next, by the language model and by what the embedding says, multiplied.
 
-A product of experts (Hinton 2002): ``log p = log p_conditional + weight * log p_language_model``, normalised over all
-tokens but the end. Where a text ends the conditional model says alone, since a language model of documents never ends
-after a sentence. A content word that has been said is made less likely: search for a near embedding says it again.
+A product of experts (Hinton 2002): a weighted sum of ``log p_conditional`` and ``log p_language_model``, normalised
+over all tokens but the end. Where a text ends the conditional model says alone, since a language model of documents
+never ends after a sentence. A content word that has been said is made less likely: search for a near embedding says
+it again.
 """
 
 from __future__ import annotations
@@ -30,22 +31,20 @@ class Proposer:
         conditional: told the embedding.
         language_model: None to do without.
         weight: of the language model's log probabilities.
-        temperature: of the product; above 1 proposals are more diverse.
+        conditional_weight: of the conditional model's, but for the end.
     """
 
     conditional: ConditionalModel
     language_model: CausalLanguageModel | None
     weight: float
-    temperature: float = 1.0
+    conditional_weight: float
 
     @property
     def end(self) -> int:
         """Token that ends a text."""
         return self.conditional.sizes.end
 
-    def begin(
-        self, embeddings: Tensor, begun: Sequence[Sequence[int]], *, may_end: bool = True
-    ) -> ProposalSteps:
+    def begin(self, embeddings: Tensor, begun: Sequence[Sequence[int]], *, may_end: bool = True) -> ProposalSteps:
         """Beginnings of texts for embeddings.
 
         Args:
@@ -93,9 +92,10 @@ class ProposalSteps:
         """Log probability of every token to come next. Shape: (R, T)."""
         own, end = self.paths.logits.log_softmax(dim=1), self.proposer.end
         ending = own[:, end]
-        product = own if self.read is None else own + self.proposer.weight * self.read.log_probs.to(own.device)
-        product = product - _SAID_AGAIN * (self.said & ~self.proposer.repeatable())
-        product = product / self.proposer.temperature
+        product = self.proposer.conditional_weight * own
+        if self.read is not None:
+            product += self.proposer.weight * self.read.log_probs.to(own.device)
+        product -= _SAID_AGAIN * (self.said & ~self.proposer.repeatable())
         product[:, end] = -torch.inf
         product = product.log_softmax(dim=1)
         if self.may_end:
