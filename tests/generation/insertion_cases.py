@@ -8,10 +8,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from lexivert.config import SelectorPlacerParams
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.generation.insertion_networks import InsertionNetworks, InsertionSizes, digest_of
 from lexivert.generation.insertion_training import train_insertions
+from lexivert.generation.params import SelectorPlacerParams
 from lexivert.priors.selector import Selector, SelectorPrior
 from lexivert.text.lexicon import RESERVED
 from lexivert.training.checkpoint import Checkpoint
@@ -34,6 +34,8 @@ PARAMS = SelectorPlacerParams.model_validate(
         "weight_decay": 0.0,
         "warmup_share": 0.05,
         "clip_norm": 1.0,
+        "always": 20,
+        "drawn": 10,
         "weight": {"selection": 1.0, "placement": 1.0, "open": 1.0, "wrong": 1.0},
     }
 )

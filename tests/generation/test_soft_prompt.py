@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lexivert.config import SoftPromptParams
 from lexivert.errors import DamagedArtifactError, LexivertError
 from lexivert.generation import soft_prompt
 from lexivert.generation.base import GENERATORS, Generator, GeneratorParts, Request
 from lexivert.generation.mask_predict import equal_draws
+from lexivert.generation.params import SoftPromptParams
 from lexivert.generation.prompted_generator import FOLDER, PromptedGenerator
 from lexivert.generation.soft_prompt import PromptedModel, SoftPromptSizes
 from lexivert.generation.soft_prompt_training import PromptedBatches, train_soft_prompt

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lexivert.codes.encoder import Encoder
 from lexivert.data.encoded_texts import EncodedTexts
+from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.priors.base import Prior
 from lexivert.registry import Registry
 
@@ -67,6 +68,7 @@ class Request:
         prefix: how every text begins, as ``normalize`` leaves it; empty for any beginning.
         banned: words and phrases that no text may contain, as ``arguments.check_banned`` leaves them.
         seed: of all draws.
+        watch: shown the best text for each embedding so far, from draft to draft, by generators that revise.
     """
 
     embeddings: Tensor
@@ -75,9 +77,15 @@ class Request:
     prefix: str = ""
     banned: tuple[str, ...] = ()
     seed: int = 0
+    watch: Callable[[list[Candidate]], None] | None = None
 
     def __len__(self) -> int:
         return len(self.embeddings)
+
+    def show(self, best: list[Candidate]) -> None:
+        """Tell whoever watches."""
+        if self.watch is not None:
+            self.watch(best)
 
     def only(self, rows: Sequence[int]) -> Request:
         """The same request for some of the embeddings."""
@@ -97,15 +105,6 @@ class Generator(Protocol):
         ...
 
 
-@runtime_checkable
-class TextScorer(Protocol):
-    """A language model, as far as generators that do not search with it need one."""
-
-    def log_probabilities(self, texts: Sequence[str]) -> Tensor:
-        """Log probability of each text and its end, in nats. Shape: (B,)."""
-        ...
-
-
 @dataclass(frozen=True)
 class GeneratorParts:
     """What generators are made of.
@@ -120,7 +119,7 @@ class GeneratorParts:
 
     encoder: Encoder
     prior: Prior
-    language_model: TextScorer | None = None
+    language_model: CausalLanguageModel | None = None
     sentences: EncodedTexts | None = None
     folder: Path | None = None
 

@@ -1,7 +1,7 @@
 """Baselines of generation: what needs no search at all, to show what the others add.
 
-Retrieval gives the fluent text that is nearest, the bag of words says what the embedding alone tells of words, and the
-unconditional language model what fluency is worth without it.
+Retrieval gives the fluent text that is nearest, the bag of words says what the embedding alone tells of words, and
+the unconditional language model what fluency is worth without it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lexivert.errors import LexivertError
-from lexivert.generation.base import GENERATORS, Candidate, GeneratorParts, Request
+from lexivert.generation.base import EFFORTS, GENERATORS, Candidate, GeneratorParts, Request
 from lexivert.generation.candidates import scored
 from lexivert.generation.in_units import InUnits
 from lexivert.priors.base import Belief, Prior
@@ -47,7 +47,8 @@ class NearestSentence:
 @GENERATORS.register("bag_of_words", label="Selector's words, unordered")
 def bag_of_words(parts: GeneratorParts) -> InUnits:
     """The Selector's likeliest units for the embedding, as many as it expects, the likeliest first."""
-    return InUnits(parts, lambda effort: LikeliestUnits(parts.prior, parts.encoder.config.code.max_units + 1))
+    writer = LikeliestUnits(parts.prior, parts.encoder.config.code.max_units + 1)
+    return InUnits(parts, dict.fromkeys(EFFORTS, writer))
 
 
 class LikeliestUnits:

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.codes.encoder import Encoder
-from lexivert.generation.base import Candidate, GeneratorParts, TextScorer
+from lexivert.generation.base import Candidate, GeneratorParts
+from lexivert.language_model.causal import CausalLanguageModel
 
 
 def embed(encoder: Encoder, texts: Sequence[str]) -> Tensor:
@@ -42,12 +43,12 @@ def scored(parts: GeneratorParts, embeddings: Tensor, texts: Sequence[Sequence[s
     return found
 
 
-def log_probabilities(language_model: TextScorer | None, texts: Sequence[str]) -> list[float] | list[None]:
+def log_probabilities(language_model: CausalLanguageModel | None, texts: Sequence[str]) -> list[float] | list[None]:
     """Log probability of each text in nats, each distinct one computed once; None without a language model."""
     if language_model is None:
         return [None] * len(texts)
     distinct = list(dict.fromkeys(texts))
-    values = language_model.log_probabilities(distinct).tolist() if distinct else []
+    values = language_model.log_probability(distinct).tolist() if distinct else []
     known = dict(zip(distinct, values, strict=True))
     return [float(known[text]) for text in texts]
 

@@ -12,14 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.codes.encoder import Encoder
-from lexivert.generation.base import GENERATORS, GeneratorParts
+from lexivert.generation.base import GENERATORS, Effort, GeneratorParts
 from lexivert.generation.candidates import embed
 from lexivert.generation.in_units import InUnits
 from lexivert.generation.mask_predict import REPEATABLE, MaskPredict, equal_draws
 from lexivert.priors.base import Prior
 
 _DRAFTS = 6
-_ROUNDS = {"draft": 0, "normal": 12, "high": 48}  # of revision
+_ROUNDS: dict[Effort, int] = {"draft": 0, "normal": 12, "high": 48}  # of revision
 _REVISIONS = 4  # texts tried in each
 _SEEDS = 10**6  # draws of one seed, which no other has
 _REVISED_SHARE = 0.15  # of a text's units that a revision writes anew
@@ -29,7 +29,8 @@ _TEMPERATURE = 0.7  # of drafts but the first, and of revisions
 @GENERATORS.register("hill_climbing", label="hill climbing")
 def hill_climbing(parts: GeneratorParts) -> InUnits:
     """Texts in units, drafted by the prior and revised."""
-    return InUnits(parts, lambda effort: HillClimbing(parts.encoder, parts.prior, _ROUNDS[effort]))
+    writers = {effort: HillClimbing(parts.encoder, parts.prior, rounds) for effort, rounds in _ROUNDS.items()}
+    return InUnits(parts, writers)
 
 
 class HillClimbing:

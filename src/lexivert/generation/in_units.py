@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, Self, runtime_checkable
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lexivert.codes.encoder import Encoder
-from lexivert.generation.base import Candidate, GeneratorParts, Request
+from lexivert.generation.base import Candidate, Effort, GeneratorParts, Request
 from lexivert.generation.candidates import ranked, scored
 from lexivert.text.banned import Banned
 from lexivert.text.lexicon import WIKITEXT
@@ -48,11 +48,11 @@ class InUnits:
 
     Attributes:
         parts: encoder, and language model if there is one.
-        writer: gives the writer for an effort.
+        writers: of each effort.
     """
 
     parts: GeneratorParts
-    writer: Callable[[str], UnitWriter]
+    writers: Mapping[Effort, UnitWriter]
 
     def generate(self, request: Request) -> list[list[Candidate]]:
         """Candidates for each embedding, the nearest first; see ``Generator``."""
@@ -73,7 +73,7 @@ class InUnits:
         return known
 
     def _allowed(self, request: Request, start: Sequence[int]) -> UnitWriter:
-        writer = self.writer(request.effort)
+        writer = self.writers[request.effort]
         if start and start[0] == WIKITEXT:
             return WithoutBanned(writer, self._banning(request.banned)) if request.banned else writer
         banned = self._banning((*request.banned, *NOTATION)) if request.banned else self._notation
@@ -128,20 +128,34 @@ class WithoutBanned:
             again = writer.write(prefixes[rows], None if known is None else known[rows], seed)
             for row, units in zip(rows, again, strict=True):
                 texts[row] = units
-        return [self._cut(units, known, row) for row, units in enumerate(texts)]
+        counts = [0] * len(texts) if known is None else (known >= 0).sum(dim=1).tolist()
+        return [without_occurrences(self.banned, units, count) for units, count in zip(texts, counts, strict=True)]
 
     def _rarest(self, units: Sequence[int], known: Tensor | None, row: int) -> int | None:
-        """Position of the rarest unit in something banned; None where there is none that may be changed.
+        return _rarest(self.banned, units, 0 if known is None else int((known[row] >= 0).sum()))
 
-        Units are numbered by how often they are used.
-        """
-        for occurrence in self.banned.find(units):
-            free = [p for p in occurrence.positions if known is None or known[row, p] < 0]
-            if free:
-                return max(free, key=lambda position: units[position])
-        return None
 
-    def _cut(self, units: list[int], known: Tensor | None, row: int) -> list[int]:
-        while (position := self._rarest(units, known, row)) is not None:
-            units = [*units[:position], *units[position + 1 :]]
-        return units
+def without_occurrences(banned: Banned, units: Sequence[int], known: int) -> list[int]:
+    """What is left of a text when the rarest unit of everything banned in it is cut out, and so on.
+
+    Args:
+        banned: words and phrases.
+        units: of the text.
+        known: so many at its beginning stay.
+    """
+    left = list(units)
+    while (position := _rarest(banned, left, known)) is not None:
+        del left[position]
+    return left
+
+
+def _rarest(banned: Banned, units: Sequence[int], known: int) -> int | None:
+    """Position of the rarest unit in something banned; None where there is none that may be changed.
+
+    Units are numbered by how often they are used.
+    """
+    for occurrence in banned.find(units):
+        free = [position for position in occurrence.positions if position >= known]
+        if free:
+            return max(free, key=lambda position: units[position])
+    return None

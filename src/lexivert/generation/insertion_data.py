@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from lexivert.codes.corruption import add_noise
-from lexivert.config import SelectorPlacerParams
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.generation.insertion_orders import PartialText, disturbed, insertion_order, partial_text
 from lexivert.generation.intention import prior_queries
+from lexivert.generation.params import SelectorPlacerParams
 from lexivert.priors.base import Prior
 from lexivert.priors.selector_data import padded
 

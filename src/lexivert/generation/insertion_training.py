@@ -8,23 +8,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.config import STEP_UNIT, SelectorPlacerParams
+from lexivert.config import STEP_UNIT
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.devices import choose_dtype
 from lexivert.generation.insertion_data import InsertionBatch, InsertionBatches
 from lexivert.generation.insertion_networks import InsertionNetworks
 from lexivert.generation.intention import prior_queries
+from lexivert.generation.params import SelectorPlacerParams
 from lexivert.priors.base import Prior
 from lexivert.search.output_layer import OutputLayer
 from lexivert.text.lexicon import NEVER
 from lexivert.training.checkpoint import Checkpoint
-from lexivert.training.importance import ALWAYS, DRAWN, ImportanceSample
 from lexivert.training.loop import History, LoopConfig, Progress, train
-from lexivert.training.partition import inner_products, log_partition
+from lexivert.training.sampled_softmax import ImportanceSample, log_partition_without
 
 STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
-_PART = 512  # negatives whose logits of all slots are in memory at once
 
 
 class InsertionStep:
@@ -36,8 +35,6 @@ class InsertionStep:
         log_prior: log unigram probability. Shape: (V,).
         params: weights of the losses.
         dtype: that the networks and the products with negatives are computed in.
-        always: so many most probable units are negatives of every step.
-        drawn: further negatives a step, drawn from the rest.
     """
 
     def __init__(
@@ -47,12 +44,9 @@ class InsertionStep:
         log_prior: Tensor,
         params: SelectorPlacerParams,
         dtype: torch.dtype = torch.float32,
-        *,
-        always: int = ALWAYS,
-        drawn: int = DRAWN,
     ) -> None:
         self.networks, self.prior, self.params, self.dtype = networks, prior, params, dtype
-        self._negatives = ImportanceSample(log_prior.to(prior.output.bias.device), always, drawn)
+        self._sample = ImportanceSample(log_prior.to(prior.output.bias.device), params.always, params.drawn)
 
     def __call__(self, batch: InsertionBatch, progress: Progress) -> Mapping[str, Tensor]:
         """Return ``loss`` and its components.
@@ -70,7 +64,7 @@ class InsertionStep:
         with torch.autocast(vectors.device.type, self.dtype, enabled=self.dtype != torch.float32):
             intention, placed = self.networks(batch.prefix, prior, vectors, batch.length)
         intention = intention.float()
-        sample = self._negatives()
+        sample = self._sample.draw()
         anywhere = torch.zeros_like(batch.slots)
         selection = cross_entropy(
             layer, sample, (intention[:, None], torch.zeros_like(intention[:, :1])), (batch, anywhere), self.dtype
@@ -143,16 +137,9 @@ def _log_partition_without(
     column = negatives.new_full((len(layer) + 1,), -1)
     column[negatives] = torch.arange(len(negatives), device=column.device)
     texts, places = (slots > NEVER / 2).nonzero(as_tuple=True)
-    left_out, asked = column[excluded][texts], queries[texts, places]
-
-    def logits(vectors: Tensor, bias: Tensor, columns: Tensor) -> Tensor:
-        found = inner_products(asked, vectors, bias, dtype)
-        rows, nth = ((left_out >= columns[0]) & (left_out <= columns[-1])).nonzero(as_tuple=True)
-        return found.index_put_((rows, left_out[rows, nth] - columns[0]), found.new_tensor(-torch.inf))
-
-    columns = torch.arange(len(negatives), device=negatives.device)
-    entries = (layer.weight[negatives], layer.bias[negatives] + times.log(), columns)
-    total = log_partition(logits, entries, part=_PART) + slots[texts, places]
+    vectors, bias = layer.weight[negatives], layer.bias[negatives] + times.log()
+    found = log_partition_without(queries[texts, places], vectors, bias, column[excluded][texts], dtype)
+    total = found + slots[texts, places]
     return slots.new_full(slots.shape, NEVER).index_put_((texts, places), total).logsumexp(dim=1)
 
 

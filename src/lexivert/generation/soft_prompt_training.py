@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from lexivert.codes.corruption import add_noise
-from lexivert.config import STEP_UNIT, SoftPromptParams
+from lexivert.config import STEP_UNIT
 from lexivert.devices import choose_dtype
+from lexivert.generation.params import SoftPromptParams
 from lexivert.generation.soft_prompt import PromptedModel
 from lexivert.priors.selector_data import padded
 from lexivert.training.checkpoint import Checkpoint

@@ -1,0 +1,218 @@
+"""A small causal transformer over the language model's tokens, told a sentence embedding: what may come next.
+
+The language model knows what is fluent, this one what an embedding is about: how such a sentence begins, which words
+it has, when it has said all of them and ends. It is trained in minutes on the training sentences. Token vectors begin
+as the language model's own, projected to their principal components, so that words that training never met stand near
+their like. Its logits are trained to be log probabilities as they are (self-normalised, Devlin et al. 2014), so that
+texts are scored without a sum over all tokens.
+
+Read token by token with a cache, it has the same interface as ``language_model.causal.CausalLanguageModel``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_EMBEDDING_SCALE = 8.0  # brings a unit vector's entries to the order of 1
+_LOGIT_SCALE = 2.0  # makes the first logits of the order of 1
+
+
+@dataclass(frozen=True)
+class ConditionalSizes:
+    """All that a conditional model's shapes depend on.
+
+    Attributes:
+        tokens: T, size of the vocabulary.
+        semantic_width: S.
+        hidden_dim: H.
+        layers: of the transformer.
+        heads: of its attention; they divide ``hidden_dim``.
+        positions: places counted from the beginning; those further behind look alike.
+        end: id of the token that stands before every text and behind it.
+    """
+
+    tokens: int
+    semantic_width: int
+    hidden_dim: int
+    layers: int
+    heads: int
+    positions: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Paths:
+    """B beginnings of texts, as far as a conditional model has read them.
+
+    Attributes:
+        embeddings: what each is to say. Shape: (B, S).
+        cache: keys and values of every layer. Shape: each (B, heads, L, head width).
+        read: true where a place of the cache holds a token, not a gap. Shape: (B, L) bool.
+        logits: log probability of every token to come next, up to the model's error of normalisation. Shape: (B, T).
+    """
+
+    embeddings: Tensor
+    cache: tuple[tuple[Tensor, Tensor], ...]
+    read: Tensor
+    logits: Tensor
+
+    def __len__(self) -> int:
+        return len(self.read)
+
+    def __getitem__(self, rows: Tensor) -> Paths:
+        """Some of them, in any order, repeated or not. Shape: rows (b,) int64."""
+        cache = tuple((keys[rows], values[rows]) for keys, values in self.cache)
+        return Paths(self.embeddings[rows], cache, self.read[rows], self.logits[rows])
+
+
+class _Layer(nn.Module):
+    """Attention and feed-forward, normalised before (Xiong et al. 2020)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm, self.feed_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.projections = nn.Linear(width, 3 * width)
+        self.joined = nn.Linear(width, width)
+        self.feed = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def shrink(self, factor: float) -> None:
+        """Begin with less of what the layer adds, so that many layers add up to the order of 1 (GPT-2)."""
+        with torch.no_grad():
+            self.joined.weight *= factor
+            self.feed[-1].weight *= factor
+
+    def forward(
+        self, hidden: Tensor, cache: tuple[Tensor, Tensor] | None, mask: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Hidden states (B, n, H), and keys and values of all L places; ``mask`` is (B, 1, n, L), true where seen."""
+        batch, n, width = hidden.shape
+        parts = self.projections(self.norm(hidden)).view(batch, n, 3, self.heads, -1)
+        query, keys, values = parts.permute(2, 0, 3, 1, 4)
+        if cache is not None:
+            keys, values = torch.cat((cache[0], keys), dim=2), torch.cat((cache[1], values), dim=2)
+        seen = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+        hidden = hidden + self.joined(seen.transpose(1, 2).reshape(batch, n, width))
+        return hidden + self.feed(self.feed_norm(hidden)), (keys, values)
+
+
+class ConditionalModel(nn.Module):
+    """log p(token | tokens before, sentence embedding).
+
+    Args:
+        sizes: of all its parts.
+        vectors: of the tokens, where their training begins. Shape: (T, H).
+        log_prior: log unigram probability, where the biases begin. Shape: (T,).
+    """
+
+    def __init__(self, sizes: ConditionalSizes, vectors: Tensor, log_prior: Tensor) -> None:
+        super().__init__()
+        self.sizes = sizes
+        width = sizes.hidden_dim
+        self.vectors = nn.Parameter(vectors.clone())
+        self.bias = nn.Parameter(log_prior.clone())
+        self.position = nn.Embedding(sizes.positions, width)
+        self.first, self.last = nn.Linear(sizes.semantic_width, width), nn.Linear(sizes.semantic_width, width)
+        self.layers = nn.ModuleList(_Layer(width, sizes.heads) for _ in range(sizes.layers))
+        self.norm, self.query = nn.LayerNorm(width), nn.Linear(width, width)
+        nn.init.normal_(self.position.weight, std=0.1)
+        for layer in self.layers:
+            layer.shrink((2 * sizes.layers) ** -0.5)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.bias.device
+
+    def forward(self, embeddings: Tensor, tokens: Tensor) -> Tensor:
+        """Queries for the token behind each of some tokens, which begin with ``end``; later ones are not seen.
+
+        Shape: embeddings (B, S), tokens (B, N), result (B, N, H).
+        """
+        mask = torch.ones_like(tokens, dtype=torch.bool)
+        return self._read(embeddings, (), tokens, mask, mask)[0]
+
+    def logits(self, queries: Tensor) -> Tensor:
+        """Logits of all tokens. Shape: (..., H) to (..., T)."""
+        return queries @ self.vectors.T + self.bias
+
+    def begin(self, embeddings: Tensor) -> Paths:
+        """Nothing read but what stands before every text. Shape: embeddings (B, S), unit length."""
+        ids = torch.full((len(embeddings), 1), self.sizes.end, device=self.device)
+        read = torch.ones_like(ids, dtype=torch.bool)
+        queries, cache = self._read(embeddings, (), ids, read, read)
+        return Paths(embeddings, cache, read, self.logits(queries[:, -1]))
+
+    def extend(self, paths: Paths, tokens: Sequence[Sequence[int]]) -> Paths:
+        """Read on: any number of tokens for each, none included."""
+        longest = max(map(len, tokens), default=0)
+        if not longest:
+            return paths
+        ids, mask = padded(tokens, longest, self.device)
+        read = torch.cat((paths.read, mask), dim=1)
+        queries, cache = self._read(paths.embeddings, paths.cache, ids, read, mask)
+        counts = mask.sum(dim=1)
+        last = queries[torch.arange(len(ids), device=self.device), (counts - 1).clamp_min(0)]
+        logits = torch.where(counts[:, None] > 0, self.logits(last), paths.logits)
+        return Paths(paths.embeddings, cache, read, logits)
+
+    def log_probabilities(self, embeddings: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:
+        """Log probability of texts and their ends, up to the error of normalisation. Shape: (B, S) to (B,)."""
+        longest = max(map(len, tokens), default=0) + 1
+        end = self.sizes.end
+        inputs, mask = padded([[end, *own] for own in tokens], longest, self.device)
+        wanted, _ = padded([[*own, end] for own in tokens], longest, self.device)
+        queries = self._read(embeddings, (), inputs, mask, mask)[0]
+        own = (queries * self.vectors[wanted]).sum(dim=2) + self.bias[wanted]
+        return own.masked_fill(~mask, 0.0).sum(dim=1)
+
+    def _read(
+        self, embeddings: Tensor, cache: tuple[tuple[Tensor, Tensor], ...], ids: Tensor, read: Tensor, mask: Tensor
+    ) -> tuple[Tensor, tuple[tuple[Tensor, Tensor], ...]]:
+        """Queries behind each new token, and the longer cache. Shape: ids and mask (B, n), read (B, L + n)."""
+        n, before = ids.shape[1], read.shape[1] - ids.shape[1]
+        counts = read[:, :before].sum(dim=1, keepdim=True) + mask.cumsum(dim=1) - 1
+        places = counts.clamp(0, self.sizes.positions - 1)
+        told = embeddings * _EMBEDDING_SCALE
+        hidden = F.embedding(ids, self.vectors) + self.position(places) + self.first(told)[:, None]
+        seen = _seen(read, n)
+        longer = []
+        for number, layer in enumerate(self.layers):
+            hidden, own = layer(hidden, cache[number] if cache else None, seen)
+            longer.append(own)
+        queries = self.query(self.norm(hidden + self.last(told)[:, None]))
+        return queries * (_LOGIT_SCALE / math.sqrt(self.sizes.hidden_dim)), tuple(longer)
+
+
+def _seen(read: Tensor, n: int) -> Tensor:
+    """Which places the last ``n`` see: what is read up to and with their own. Shape: (B, L) to (B, 1, n, L)."""
+    length = read.shape[1]
+    places = torch.arange(length, device=read.device)
+    causal = places[None, :] <= places[length - n :, None]
+    own = places[None, :] == places[length - n :, None]  # a gap sees itself, so that its softmax is defined
+    return ((read[:, None, :] & causal) | own)[:, None]
+
+
+def padded(tokens: Sequence[Sequence[int]], longest: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """Tokens side by side, and where there are any. Shape: two (B, longest)."""
+    ids = torch.tensor([[*own, *[0] * (longest - len(own))] for own in tokens], dtype=torch.int64, device=device)
+    counts = torch.tensor([len(own) for own in tokens], device=device)
+    return ids.view(len(tokens), longest), torch.arange(longest, device=device) < counts[:, None]
+
+
+def principal_components(vectors: Tensor, width: int) -> Tensor:
+    """Token vectors in their principal components, a half in size; zeros where ``width`` is more than they have.
+
+    Shape: (T, H) to (T, width).
+    """
+    centred = vectors.double() - vectors.double().mean(dim=0)
+    _, directions = torch.linalg.eigh(centred.T @ centred)
+    found = centred @ directions[:, -width:].flip(1)
+    found = F.pad(found, (0, width - found.shape[1]))
+    return (0.5 * found / found.square().mean().sqrt().clamp_min(1e-12)).float()

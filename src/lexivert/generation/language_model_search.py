@@ -1,0 +1,233 @@
+"""Search with a language model: drafts that it and the embedding make likely, revised while they come nearer.
+
+Drafts are drawn without replacement from the conditional model and from its product with the language model. A pool
+of the best is revised for some rounds: cut and continued, spans replaced, dropped, inserted, all ranked by nearness
+of the backbone's embedding, fluency and likelihood. The backbone reads hundreds of texts a second, so that many edits
+are tried; the language model reads a shortlist of each round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from lexivert.errors import LexivertError
+from lexivert.generation import conditional_storage, revision
+from lexivert.generation.base import GENERATORS, Candidate, Effort, GeneratorParts, Request
+from lexivert.generation.conditional_model import ConditionalModel
+from lexivert.generation.filtering import TextFilter
+from lexivert.generation.proposals import Proposer
+from lexivert.generation.ranking import Ranked, Ranker, Weights
+from lexivert.generation.revision import Edit
+from lexivert.language_model.causal import CausalLanguageModel
+
+_LONGEST = 48
+"""Most tokens of a text, a known beginning aside."""
+_NOTHING = "."  # where nothing may be said
+_ROUNDS, _EDITS = 1009, 101  # places for the numbers of rounds and edits within a seed
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is tried for each embedding.
+
+    Attributes:
+        drafts: by the conditional model alone.
+        fluent_drafts: by its product with the language model.
+        pool: texts that are revised side by side.
+        rounds: of revision.
+        edits: places that are written anew in a round.
+        cuts: places where a text is cut and continued in a round.
+        spellings: texts of each of these.
+        shortlist: texts that the language model reads in a round, the pool aside.
+    """
+
+    drafts: int
+    fluent_drafts: int
+    pool: int
+    rounds: int
+    edits: int
+    cuts: int
+    spellings: int
+    shortlist: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of a search.
+
+    Attributes:
+        weights: of the ranking.
+        language_model_weight: of its log probability in proposals.
+        conditional_weight: of the conditional model's log probability in proposals.
+        budgets: of each effort.
+    """
+
+    weights: Weights
+    language_model_weight: float
+    conditional_weight: float
+    budgets: Mapping[Effort, Budget]
+
+
+SETTINGS = Settings(
+    weights=Weights(nearness=80.0, fluency=0.5, likelihood=0.5, length=0.0),
+    language_model_weight=0.5,
+    conditional_weight=1.0,
+    budgets={
+        "draft": Budget(drafts=16, fluent_drafts=0, pool=1, rounds=0, edits=0, cuts=0, spellings=0, shortlist=6),
+        "normal": Budget(drafts=24, fluent_drafts=8, pool=4, rounds=8, edits=12, cuts=2, spellings=3, shortlist=8),
+        "high": Budget(drafts=48, fluent_drafts=16, pool=6, rounds=24, edits=16, cuts=3, spellings=3, shortlist=12),
+    },
+)
+"""Of the generator that is registered."""
+
+
+@GENERATORS.register("language_model_search", label="language-model search")
+def language_model_search(parts: GeneratorParts) -> LanguageModelSearch:
+    """The search, with the conditional model of the model's folder.
+
+    Raises:
+        LexivertError: there is no language model, or the conditional model is missing, damaged or of other parts.
+    """
+    if parts.language_model is None or parts.folder is None:
+        raise LexivertError("the generator language_model_search needs a language model, and this model has none")
+    tokens = parts.language_model.model.get_input_embeddings().weight.shape[0]
+    backbone = parts.encoder.backbone.fingerprint()
+    conditional = conditional_storage.load(parts.folder, backbone, tokens).to(parts.language_model.device)
+    return LanguageModelSearch(parts, conditional, parts.language_model, SETTINGS)
+
+
+class LanguageModelSearch:
+    """Writes texts by search; see the module.
+
+    Args:
+        parts: backbone, and prior with the length posterior.
+        conditional: told the embedding.
+        language_model: has the tokens of the conditional model.
+        settings: of the search.
+    """
+
+    def __init__(
+        self,
+        parts: GeneratorParts,
+        conditional: ConditionalModel,
+        language_model: CausalLanguageModel,
+        settings: Settings,
+    ) -> None:
+        self.parts, self.settings = parts, settings
+        self.conditional, self.language_model = conditional, language_model
+        self.ranker = Ranker(parts.encoder, parts.prior, conditional, language_model, settings.weights)
+        weight = settings.conditional_weight
+        self.likely = Proposer(conditional, None, 0.0, weight)
+        self.fluent = Proposer(conditional, language_model, settings.language_model_weight, weight)
+
+    def with_settings(self, settings: Settings) -> LanguageModelSearch:
+        """The same models, searched otherwise."""
+        return LanguageModelSearch(self.parts, self.conditional, self.language_model, settings)
+
+    @torch.inference_mode()
+    def generate(self, request: Request) -> list[list[Candidate]]:
+        """Candidates for each embedding, the best first; see ``Generator``."""
+        if not len(request):
+            return []
+        request = replace(request, embeddings=request.embeddings.to(self.conditional.device))
+        search = _Search(self, request)
+        pools = search.drafted()
+        request.show([pool[0].candidate for pool in pools])
+        for number in range(search.budget.rounds):
+            pools = search.revised(pools, number)
+            request.show([pool[0].candidate for pool in pools])
+        return [[one.candidate for one in pool[: request.count]] for pool in pools]
+
+
+class _Search:
+    """One request's search.
+
+    Args:
+        generator: its models and settings.
+        request: embeddings on the conditional model's device.
+    """
+
+    def __init__(self, generator: LanguageModelSearch, request: Request) -> None:
+        self.generator, self.request = generator, request
+        budget = generator.settings.budgets[request.effort]
+        count = request.count
+        self.budget = replace(
+            budget,
+            drafts=max(budget.drafts, count),
+            pool=max(budget.pool, count),
+            shortlist=max(budget.shortlist, count),
+        )
+        self.begun: list[int] = generator.language_model.tokens([request.prefix])[0]
+        self.filter = TextFilter(generator.parts.encoder, request.prefix, request.banned)
+
+    def drafted(self) -> list[list[Ranked]]:
+        """The best drafts for each embedding."""
+        count, generator = len(self.request), self.generator
+        found: list[list[list[int]]] = [[] for _ in range(count)]
+        tried = ((generator.likely, self.budget.drafts), (generator.fluent, self.budget.fluent_drafts))
+        for proposer, width in tried:
+            if width:
+                edits = [Edit(row, self.begun, 0, []) for row in range(count)]
+                seeds = [self.request.seed] * count
+                self._write(found, edits, proposer, width, seeds)
+        return self._ranked(found, 2 * self.budget.shortlist)
+
+    def revised(self, pools: Sequence[Sequence[Ranked]], number: int) -> list[list[Ranked]]:
+        """The best of some texts and their edits, for each embedding.
+
+        Args:
+            pools: texts so far, the best first.
+            number: of the round.
+        """
+        texts = [[list(one.tokens) for one in pool] for pool in pools]
+        edits: list[Edit] = []
+        seeds: list[int] = []
+        for row, pool in enumerate(texts):
+            first = ((self.request.seed + 1) * _ROUNDS + number) * _EDITS
+            draws = torch.Generator().manual_seed(first)
+            own = self._edits(row, pool, draws)
+            edits += own
+            seeds += range(first + 1, first + 1 + len(own))
+        for row, pool in enumerate(pools):
+            texts[row] += revision.dropped_spans(pool[number % len(pool)].tokens, len(self.begun))
+        self._write(texts, edits, self.generator.likely, self.budget.spellings, seeds)
+        return self._ranked(texts, self.budget.pool + self.budget.shortlist)
+
+    def _edits(self, row: int, pool: Sequence[list[int]], draws: torch.Generator) -> list[Edit]:
+        """Edits of a pool's texts in turn."""
+        known, found = len(self.begun), []
+        for place in range(self.budget.edits):
+            found += revision.draw_edits(row, pool[place % len(pool)], known, 1, draws)
+        for place in range(self.budget.cuts):
+            found += revision.draw_cuts(row, pool[place % len(pool)], known, 1, draws)
+        return found
+
+    def _write(
+        self,
+        texts: list[list[list[int]]],
+        edits: Sequence[Edit],
+        proposer: Proposer,
+        width: int,
+        seeds: Sequence[int],
+    ) -> None:
+        """Add what some edits make of texts to those of their rows."""
+        written = revision.written(proposer, self.request.embeddings, edits, width, _LONGEST, seeds)
+        for edit, new in zip(edits, written, strict=True):
+            texts[edit.row] += new
+
+    def _ranked(self, tokens: Sequence[Sequence[list[int]]], shortlist: int) -> list[list[Ranked]]:
+        """The pool of each embedding, out of texts in tokens; a text that is spelled twice counts once."""
+        texts = []
+        for own in tokens:
+            spelled = dict(self._allowed(some) for some in own)
+            texts.append([(some, text) for text, some in spelled.items() if text] or [(list[int](), _NOTHING)])
+        return self.generator.ranker.ranked(self.request.embeddings, texts, self.budget.pool, shortlist)
+
+    def _allowed(self, tokens: list[int]) -> tuple[str, list[int]]:
+        """A text and its tokens, without what is banned."""
+        text = " ".join(self.generator.language_model.text(tokens).split())
+        allowed = self.filter.allowed(text)
+        return allowed, tokens if allowed == text else self.generator.language_model.tokens([allowed])[0]
