@@ -10,7 +10,7 @@ from lexivert.generation.insertion_data import InsertionBatch, InsertionBatches
 from lexivert.generation.insertion_orders import PartialText, Placed
 from lexivert.generation.insertion_training import InsertionStep, cross_entropy
 from lexivert.training.checkpoint import Checkpoint
-from lexivert.training.importance import ImportanceSample
+from lexivert.training.sampled_softmax import ImportanceSample
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_cross_entropy_is_that_of_all_pairs(batch):
     queries = torch.randn(12, slots, cases.EMBEDDING_DIM, generator=generator)
     weights = torch.randn(12, slots, generator=generator)
     weights[torch.arange(slots) > batch.length[:, None]] = -1e6
-    sample = ImportanceSample(cases.log_prior(), always=cases.UNITS, drawn=1)()
+    sample = ImportanceSample(cases.log_prior(), always=cases.UNITS, drawn=1).draw()
     found = cross_entropy(layer, sample, (queries, weights), (batch, batch.slots), torch.float32)
     total, texts = 0.0, set()
     logits = queries @ layer.weight.T + layer.bias + weights[:, :, None]
@@ -78,9 +78,7 @@ def test_negatives_that_are_missing_units_count_once():
 def test_complete_texts_have_no_next_unit_but_closed_slots():
     texts = [PartialText.of([10, 11], [Placed(10, 0), Placed(11, 1)], [])] * 2
     batch = InsertionBatch.of(texts, cases.sentences().prefixes[:2])
-    step = InsertionStep(
-        cases.sizes().new(seed=0), cases.prior(), cases.log_prior(), cases.PARAMS, always=10, drawn=10
-    )
+    step = InsertionStep(cases.sizes().new(seed=0), cases.prior(), cases.log_prior(), cases.PARAMS)
     parts = step(batch, None)
     assert (float(parts["selection"]), float(parts["placement"])) == (0.0, 0.0)
     assert float(parts["open"]) == pytest.approx(math.log(2.0))

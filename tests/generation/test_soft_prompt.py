@@ -111,9 +111,10 @@ def test_training_resumes_to_the_same_bytes(untrained, tokens, prefixes, tmp_pat
         written(self, state)
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(Checkpoint, "write", write)
-        train_soft_prompt(untrained(), tokens, prefixes, params, 0, checkpoint)
+        with pytest.raises(KeyboardInterrupt):
+            train_soft_prompt(untrained(), tokens, prefixes, params, 0, checkpoint)
     resumed = untrained()
     assert train_soft_prompt(resumed, tokens, prefixes, params, 0, checkpoint) == history
     assert all(torch.equal(value, full.state_dict()[name]) for name, value in resumed.state_dict().items())
@@ -161,7 +162,7 @@ def test_sentences_that_were_learned_are_written(tiny_model, learned, tokenizer,
 
 
 def test_the_nearest_of_several(tiny_model, learned, tokenizer, prefixes):
-    """Between two sentences: the greedy text and draws, no text twice, the nearest first, as many as are asked for."""
+    """Between two sentences: of greedy text and draws the nearest, no text twice, as many as are asked for."""
     parts = GeneratorParts(tiny_model.encoder, tiny_model.decoder.parts.prior)
     generator = PromptedGenerator(parts, learned, tokenizer)
     between = F.normalize(prefixes[:2] + prefixes[2:4], dim=1)
