@@ -130,6 +130,11 @@ class Paths:
         return self.root / "models" / "controller"
 
     @property
+    def generation(self) -> Path:
+        """Trained parts of generators, a folder each (pipeline ``generation``)."""
+        return self.root / "models" / "generation"
+
+    @property
     def exported(self) -> Path:
         """The complete model as a folder that travels (stage ``export``)."""
         return self.root / "models" / "lexivert"

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.data.encoded_texts import EncodedTexts
-from lexivert.generation.insertion_networks import InsertionNetworks, InsertionSizes, digest_of
+from lexivert.generation.insertion_networks import InsertionNetworks, InsertionSizes
 from lexivert.generation.insertion_training import train_insertions
 from lexivert.generation.params import SelectorPlacerParams
 from lexivert.priors.selector import Selector, SelectorPrior
@@ -70,15 +70,7 @@ def sentences() -> EncodedTexts:
 
 def sizes() -> InsertionSizes:
     """Of networks for these sentences."""
-    return InsertionSizes(
-        SEMANTIC_WIDTH,
-        EMBEDDING_DIM,
-        PARAMS.hidden_dim,
-        PARAMS.layers,
-        PARAMS.heads,
-        PARAMS.phrase_window,
-        digest_of(prior()),
-    )
+    return InsertionSizes.of(SEMANTIC_WIDTH, prior(), PARAMS)
 
 
 def trained(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lexivert import artifacts
 from lexivert.errors import DamagedArtifactError
 from lexivert.generation.intention import IntentionSelector
+from lexivert.generation.params import SelectorPlacerParams
 from lexivert.generation.placement import InsertionPlacer, Placements
 from lexivert.priors.base import Prior
 
@@ -42,6 +43,19 @@ class InsertionSizes:
     heads: int
     phrase_window: int
     prior: str
+
+    @classmethod
+    def of(cls, semantic_width: int, prior: Prior, params: SelectorPlacerParams) -> InsertionSizes:
+        """Collect the sizes of a run's networks."""
+        return cls(
+            semantic_width,
+            prior.output.weight.shape[1],
+            params.hidden_dim,
+            params.layers,
+            params.heads,
+            params.phrase_window,
+            digest_of(prior),
+        )
 
     def new(self, seed: int) -> InsertionNetworks:
         """Untrained networks on the CPU: they insert what the prior expects, anywhere."""
