@@ -42,8 +42,9 @@ PARAMS = SelectorPlacerParams.model_validate(
 
 
 def log_prior() -> torch.Tensor:
-    """Log unigram probability: the first words are the most frequent."""
-    return torch.log_softmax(-torch.arange(UNITS).float() / 12.0, dim=0)
+    """Log unigram probability: the first words are the most frequent; what is no word hardly occurs."""
+    places = torch.arange(UNITS).float() - FIRST
+    return torch.log_softmax(torch.where(places < 0, -12.0, -places / 12.0), dim=0)
 
 
 @cache
