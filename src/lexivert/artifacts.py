@@ -130,6 +130,11 @@ class Paths:
         return self.root / "models" / "controller"
 
     @property
+    def generation(self) -> Path:
+        """The conditional model of language-model search (pipeline ``generation``)."""
+        return self.root / "models" / "generation"
+
+    @property
     def exported(self) -> Path:
         """The complete model as a folder that travels (stage ``export``)."""
         return self.root / "models" / "lexivert"
@@ -177,6 +182,7 @@ _PRODUCERS = {
     "selector": "selector",
     "language_model": "language_model",
     "controller": "controller",
+    "generation": "generation/dvc.yaml",
     "exact_match.csv": "evaluate",
     "reliability.csv": "evaluate",
     "robustness.csv": "robustness",

@@ -99,6 +99,11 @@ def language_model_search(parts: GeneratorParts) -> LanguageModelSearch:
     return LanguageModelSearch(parts, conditional, parts.language_model, SETTINGS)
 
 
+def is_possible(parts: GeneratorParts) -> bool:
+    """Whether there are a language model and a conditional model."""
+    return parts.language_model is not None and parts.folder is not None and parts.folder.exists()
+
+
 class LanguageModelSearch:
     """Writes texts by search; see the module.
 
