@@ -131,7 +131,7 @@ class Paths:
 
     @property
     def generation(self) -> Path:
-        """The conditional model of language-model search (pipeline ``generation``)."""
+        """Trained parts of generators, a folder each (pipeline ``generation``)."""
         return self.root / "models" / "generation"
 
     @property

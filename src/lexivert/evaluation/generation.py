@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.corruption import add_noise
 from lexivert.data.segments import read_encoded_texts
@@ -23,7 +25,7 @@ from lexivert.evaluation.metrics import by_length
 from lexivert.evaluation.texts import draw_texts, sources_of, texts_of
 from lexivert.generation.base import Effort, Generator, GeneratorParts, Request
 from lexivert.generation.language_model_search import SETTINGS, LanguageModelSearch
-from lexivert.generation.params import EvaluationParams, GenerationParams
+from lexivert.generation.params import EvaluationParams, GenerationParams, load_generation_params
 from lexivert.generation.registry import GENERATORS
 from lexivert.model import Lexivert
 from lexivert.text.lexicon import WIKITEXT
@@ -32,6 +34,7 @@ from lexivert.text.wikitext import article_sentences
 if TYPE_CHECKING:
     import pandas as pd
 
+logger = logging.getLogger(__name__)
 SEARCH = "language_model_search"
 OWN, WIKI = "own", "wikitext"
 _FUNCTION_WORDS = 150  # most frequent words, which say nothing of what a text is about
@@ -95,13 +98,36 @@ class Bench:
         return report
 
 
-def make_bench(root: Path, params: GenerationParams, wikitext: Path | None) -> Bench:
+def run_generation(paths: Paths) -> None:
+    """Write metrics/generation.json and, with examples, metrics/plots/generation.csv.
+
+    Raises:
+        LexivertError: an artifact is missing or damaged, or the independent encoder is not installed.
+    """
+    file = paths.root / "generation" / "params.yaml"
+    params = load_generation_params(file)
+    bench = make_bench(paths, params, given_file(file.parent / params.wikitext))
+    generators, written = generators_report(bench)
+    report = {"generators": generators, "ablation": ablation_report(bench), "vectors": strange_report(bench)}
+    artifacts.write_metrics(paths.metrics("generation"), report)
+    artifacts.write_csv(paths.plots / "generation.csv", examples_table(bench, written))
+
+
+def given_file(path: Path) -> Path | None:
+    """A file that the user may supply, or None, with a word about it, where there is none."""
+    if path.is_file():
+        return path
+    logger.warning("there is no file %s; its figures are left out", path)
+    return None
+
+
+def make_bench(paths: Paths, params: GenerationParams, wikitext: Path | None) -> Bench:
     """Load the model, draw texts of test documents and of a WikiText file if one is given, and embed them.
 
     Raises:
         LexivertError: an artifact is missing or damaged.
     """
-    model, paths = Lexivert.load(root), Paths(root)
+    model = Lexivert.load(paths.root)
     train = read_encoded_texts(paths, "train")
     parts = replace(model.generator_parts, sentences=train)
     count, seed = params.evaluation.texts, params.seed

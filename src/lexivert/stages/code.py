@@ -40,7 +40,7 @@ LIBRARIES = {
 """Libraries that decide results, by the name they are imported under, with the packages of the lock behind them."""
 REGISTRIES = frozenset({"BINDINGS", "DECODERS", "ENCODERS", "GENERATORS", "PRIORS"})
 """Names of all registries, each in the module of its protocol."""
-SCRIPTS = ("benchmarks", "experiments", "generation")
+SCRIPTS = ("benchmarks", "experiments")
 """Folders of scripts with a ``dvc.yaml`` of their own."""
 
 
