@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -12,11 +13,13 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 
 from lexivert import cli
+from lexivert.generation.alignment import Alignment
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXTS = [
@@ -392,3 +395,71 @@ def test_interrupted_it_leaves_nothing(tiny_project, tmp_path):
     assert process.wait(timeout=60) not in (0, None)
     assert "Traceback" not in error
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def _pairs(folder, count=150):
+    """Texts, and embeddings of an encoder that turns the backbone's."""
+    texts = [f"The captain saw {number} lamps near the mill." for number in range(count)]
+    (folder / "pairs.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    return texts
+
+
+def test_align_and_generate(lexivert, tiny_model, tmp_path):
+    texts = _pairs(tmp_path)
+    embeddings = tiny_model.encoder.backbone.encode(texts)
+    turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(embeddings.shape[1],) * 2))
+    np.save(tmp_path / "theirs.npy", embeddings @ turn)
+    code, _, err = lexivert(
+        "align", tmp_path / "pairs.txt", tmp_path / "theirs.npy", tmp_path / "map", "--encoder", "turned"
+    )
+    assert code == 0
+    assert re.search(r"map: 150 pairs, cosine (\S+) \((\S+) to (\S+)\) on 30 held-out pairs", err)
+    alignment = Alignment.load(tmp_path / "map")
+    assert (alignment.fit.encoder, alignment.fit.backbone) == ("turned", tiny_model.encoder.backbone.fingerprint())
+    mapped = alignment.apply(embeddings[:3] @ turn, alignment.fit.backbone)
+    ours = embeddings[:3] / np.linalg.norm(embeddings[:3], axis=1, keepdims=True)
+    assert ((mapped * ours).sum(axis=1) > 0.99).all()
+    written = tiny_model.generate(embeddings[:2] @ turn, effort="draft", alignment=tmp_path / "map")
+    own = tiny_model.generate(embeddings[:2], effort="draft")
+    assert len(written) == 2
+    assert [one.cosine for one in written] == pytest.approx([one.cosine for one in own], abs=0.2)
+
+
+def test_align_reads_tables(lexivert, tmp_path, tiny_model):
+    texts = _pairs(tmp_path)
+    vectors = [row.tolist() for row in tiny_model.encoder.backbone.encode(texts)]
+    pq.write_table(pa.table({"sentence": texts, "theirs": vectors}), tmp_path / "pairs.parquet")
+    table = tmp_path / "pairs.parquet"
+    code, _, err = lexivert("align", table, table, tmp_path / "map", "--field", "sentence", "--column", "theirs")
+    assert (code, "150 pairs" in err) == (0, True)
+
+
+def test_mistakes_of_align_are_one_line(lexivert, tmp_path, tiny_model):
+    texts = _pairs(tmp_path)
+    embeddings = tiny_model.encoder.backbone.encode(texts)
+    np.save(tmp_path / "fewer.npy", embeddings[:-1])
+    np.save(tmp_path / "theirs.npy", embeddings)
+    np.save(tmp_path / "nan.npy", np.where(np.arange(len(texts))[:, None] == 7, np.nan, embeddings))
+    pairs = tmp_path / "pairs.txt"
+
+    def said(*arguments):
+        code, out, err = lexivert("align", *arguments)
+        assert (code, out) == (1, "")
+        assert not (tmp_path / "map").exists()
+        return err
+
+    assert "has 150 texts," in said(pairs, tmp_path / "fewer.npy", tmp_path / "map")
+    assert "149 vectors; a vector a text is needed" in said(pairs, tmp_path / "fewer.npy", tmp_path / "map")
+    assert "vector 7 holds NaN or infinity" in said(pairs, tmp_path / "nan.npy", tmp_path / "map")
+    assert "is no .npy or .parquet file" in said(pairs, pairs, tmp_path / "map")
+    assert "is a file; name a folder" in said(pairs, tmp_path / "theirs.npy", pairs)
+    (tmp_path / "same.txt").write_text("The mill.\n" * 150, encoding="utf-8")
+    assert "1 different texts are too few" in said(tmp_path / "same.txt", tmp_path / "theirs.npy", tmp_path / "map")
+    alignment = tiny_model.align(texts, embeddings)
+    with pytest.raises(ValueError, match=r"embeddings have shape \(2, 5\); the alignment is for those of shape"):
+        tiny_model.generate(np.ones((2, 5)), alignment=alignment)
+    with pytest.raises(ValueError, match="150 texts, but 149 embeddings"):
+        tiny_model.align(texts, embeddings[:-1])
+    other = dataclasses.replace(alignment, fit=dataclasses.replace(alignment.fit, backbone="another"))
+    with pytest.raises(ValueError, match="alignment leads to the backbone another"):
+        tiny_model.generate(embeddings, alignment=other)

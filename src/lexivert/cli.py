@@ -179,6 +179,47 @@ def decode(
 
 
 @app.command()
+def align(  # noqa: PLR0913, PLR0917 a command has the options it has
+    texts: Annotated[Path, typer.Argument(metavar="TEXTS")],
+    vectors: Annotated[Path, typer.Argument(metavar="VECTORS")],
+    target: Output,
+    model: Model = ".",
+    device: Device = None,
+    threads: Threads = None,
+    field: Annotated[str, typer.Option(help="Key of the text in .jsonl, or column in .parquet.")] = "text",
+    column: Annotated[str, typer.Option(help="Column of the vectors in .parquet.")] = "vector",
+    encoder: Annotated[
+        str, typer.Option(metavar="NAME", help="Of the other encoder; the fingerprint in .parquet if not given.")
+    ] = "",
+) -> None:
+    """Fit a map from another encoder's vectors to the model's, so that texts can be written for them.
+
+    TEXTS is .txt (a text a line), .jsonl or .parquet, 1,000 to 5,000 texts; VECTORS is .npy or .parquet, the other
+    encoder's vector of each; OUT is a folder.
+    """
+    import numpy as np
+
+    from lexivert import io
+    from lexivert.generation.alignment import check_target
+
+    io.check_input(texts, io.TABLE_SUFFIXES)
+    io.check_input(vectors, io.VECTOR_SUFFIXES)
+    check_target(target)
+    encoder = encoder or io.fingerprint_of(vectors) or ""
+    listed = [line.text for line in io.read_texts(texts, field)]
+    foreign = list(io.read_vectors(vectors, _TEXTS_AT_ONCE, column))
+    if (count := sum(map(len, foreign))) != len(listed):
+        raise LexivertError(f"{texts} has {len(listed)} texts, {vectors} {count} vectors; a vector a text is needed")
+    loaded = _load(model, device, threads)
+    with _one_line():
+        alignment = loaded.align(listed, np.concatenate(foreign or [np.empty((0, 1))]), encoder=encoder)
+    alignment.save(target)
+    fit = alignment.fit
+    found = f"cosine {fit.cosine:.3f} ({fit.cosine_low:.3f} to {fit.cosine_high:.3f})"
+    typer.echo(visible(f"{target}: {fit.pairs} pairs, {found} on {fit.heldout} held-out pairs"), err=True)
+
+
+@app.command()
 def neighbors(
     text: Annotated[str, typer.Argument(metavar="TEXT")],
     model: Model = ".",

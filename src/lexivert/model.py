@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
-import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
@@ -27,7 +26,8 @@ from lexivert.controller.controller import Controller
 from lexivert.controller.results import Step
 from lexivert.encoders.huggingface import is_local
 from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
-from lexivert.generation.base import Alignment, Effort, Generated, Generator, GeneratorParts, Request
+from lexivert.generation.alignment import Alignment
+from lexivert.generation.base import Effort, Generated, Generator, GeneratorParts, Request
 from lexivert.generation.registry import best_generator
 from lexivert.language_model import storage as language_model_storage
 from lexivert.reading import Reader, Reading
@@ -320,7 +320,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         effort: Effort = "normal",
         prefix: str = "",
         banned: Sequence[str] = (),
-        alignment: Alignment | None = None,
+        alignment: Alignment | str | Path | None = None,
     ) -> list[Generated]:
         """Write fluent texts whose meaning is that of sentence embeddings, such as predicted or averaged ones.
 
@@ -333,7 +333,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             effort: draft, normal or high.
             prefix: how every text shall begin.
             banned: words and phrases that no text may contain, see ``decode``.
-            alignment: maps another encoder's embeddings to the backbone's.
+            alignment: maps another encoder's embeddings to the backbone's: one of ``align``, or the folder of one.
 
         Raises:
             ValueError, RowError: see ``decode``; a vector without a semantic prefix, another ``effort``, or an
@@ -346,6 +346,32 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             found += map(Generated.of, self.generator.generate(part))
         return found
 
+    def align(
+        self, texts: Sequence[str], embeddings: npt.ArrayLike, *, encoder: str = "", progress: str = ""
+    ) -> Alignment:
+        """Fit a map from another encoder's embeddings, so that ``generate`` can write texts for them.
+
+        Of texts that are the same, the first counts.
+
+        Args:
+            texts: B strings, 1,000 to 5,000 of the kind that is to be written.
+            embeddings: the other encoder's of these texts, of any positive length. Shape: (B, F).
+            encoder: its name, or a fingerprint of it; shown where other embeddings are refused.
+            progress: label of a progress bar; empty for no bar.
+
+        Raises:
+            ValueError: not as many texts as embeddings, or see ``encode`` and ``decode``.
+            LexivertError: too few texts; see ``Alignment.of``.
+        """
+        listed = arguments.check_texts(texts)
+        foreign = arguments.check_foreign(embeddings)
+        if len(listed) != len(foreign):
+            raise ValueError(f"{len(listed)} texts, but {len(foreign)} embeddings; an embedding a text is needed")
+        rows = {normalize(text): row for row, text in reversed(list(enumerate(listed)))}
+        ours = self.encoder.backbone.encode(list(rows), progress=progress)
+        fingerprint = self.encoder.backbone.fingerprint()
+        return Alignment.of(foreign[list(rows.values())], ours, encoder=encoder, backbone=fingerprint)
+
     def _request(
         self,
         embeddings: npt.ArrayLike,
@@ -353,7 +379,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         effort: Effort,
         prefix: str,
         banned: Sequence[str],
-        alignment: Alignment | None,
+        alignment: Alignment | str | Path | None,
     ) -> Request:
         """The arguments of ``generate``, checked."""
         count, effort = arguments.check_count(n, "n", "text"), arguments.check_effort(effort)
@@ -363,7 +389,9 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             reader = reader.without(self._banning(entries))
         reader.starts  # noqa: B018 says what is wrong with the prefix even where there is no vector
         if alignment is not None:
-            embeddings = alignment.apply(np.asarray(embeddings), self.encoder.backbone.fingerprint())
+            alignment = alignment if isinstance(alignment, Alignment) else Alignment.load(alignment)
+            foreign = arguments.check_foreign(embeddings, alignment.width)
+            embeddings = alignment.apply(foreign, self.encoder.backbone.fingerprint())
         checked = arguments.check_vectors(embeddings, self.embed_dim, self.semantic_width)
         semantic = checked[:, : self.semantic_width]
         empty = ~semantic.any(axis=1)

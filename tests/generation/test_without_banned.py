@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from lexivert.generation.without_banned import WithoutBanned
 
 from lexivert.generation.base import Generator
-from lexivert.generation.without_banned import WithoutBanned
 from lexivert.text.banned import Banned
 from lexivert.text.lexicon import RESERVED, Lexicon
 from lexivert.text.segmentation import Segmenter

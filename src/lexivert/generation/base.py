@@ -16,7 +16,6 @@ from torch import Tensor
 
 from lexivert.codes.encoder import Encoder
 from lexivert.data.encoded_texts import EncodedTexts
-from lexivert.encoders.base import FloatArray
 from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.priors.base import Prior
 from lexivert.registry import Registry
@@ -102,22 +101,6 @@ class Generator(Protocol):
 
         What is written for an embedding depends on nothing but it, the other fields of the request and, within
         rounding, on what else is in the batch.
-        """
-        ...
-
-
-class Alignment(Protocol):
-    """A map from another encoder's embeddings to those of the model's backbone."""
-
-    def apply(self, embeddings: FloatArray, fingerprint: str) -> FloatArray:
-        """Map embeddings. Shape: (B, any) to (B, S).
-
-        Args:
-            embeddings: of the other encoder.
-            fingerprint: of the backbone that they are wanted for.
-
-        Raises:
-            ValueError: the map was fitted to another backbone, or embeddings have another width.
         """
         ...
 

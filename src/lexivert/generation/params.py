@@ -5,9 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import pydantic
 from pydantic import Field
 
-from lexivert.config import NonNegativeFloat, PositiveFloat, PositiveInt, Section, Seed, Share, TensOfSteps
+from lexivert.config import (
+    MOST,
+    Cosine,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+    Seed,
+    Share,
+    TensOfSteps,
+)
 from lexivert.yaml_reader import read_yaml, validated
 
 
@@ -36,6 +47,80 @@ class ConditionalParams(Section):
     """Of the mean square of the log partition function: logits are log probabilities as they are."""
 
 
+class SelectorPlacerWeights(Section):
+    """Weights of the losses of the insertion loop's Selector and Placer."""
+
+    selection: NonNegativeFloat
+    """Cross-entropy of the next unit, wherever it goes, in nats."""
+    placement: NonNegativeFloat
+    """Cross-entropy of the next unit and its slot, in nats."""
+    open: NonNegativeFloat
+    """Binary cross-entropy of whether anything is missing in a slot."""
+    wrong: NonNegativeFloat
+    """Binary cross-entropy of whether a unit does not belong where it stands."""
+
+
+class SelectorPlacerParams(Section):
+    """Training of the insertion loop's Selector and Placer (stage ``selector_placer``)."""
+
+    hidden_dim: PositiveInt
+    """Width of the hidden layers, H; a multiple of ``heads``."""
+    layers: PositiveInt
+    """Layers of the Placer."""
+    heads: PositiveInt
+    """Attention heads of each."""
+    phrase_window: Annotated[int, Field(ge=1, le=63)]
+    """Units of a phrase window in the Selector's summary of the buffer, an odd number."""
+    max_train_units: PositiveInt
+    """Longest training text, in units."""
+    min_prefix_cosine: Cosine
+    """Noisiest target in training: its cosine with the clean one."""
+    batch_size: Annotated[int, Field(ge=4, le=MOST)]
+    """Texts a step."""
+    steps: TensOfSteps
+    """Optimiser steps, a multiple of ten."""
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    warmup_share: Share
+    """Share of the optimiser steps in linear warm-up."""
+    clip_norm: PositiveFloat
+    """Largest norm of the gradient."""
+    always: PositiveInt
+    """Most probable units, negatives of every step."""
+    drawn: PositiveInt
+    """Further negatives a step, drawn from the rest."""
+    weight: SelectorPlacerWeights
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> SelectorPlacerParams:
+        if self.hidden_dim % self.heads:
+            raise ValueError(f"hidden_dim {self.hidden_dim} must be a multiple of heads, {self.heads}")
+        if self.phrase_window % 2 == 0:
+            raise ValueError(f"phrase_window {self.phrase_window} must be odd, so that a window has a middle")
+        return self
+
+
+class SoftPromptParams(Section):
+    """Fine-tuning of the language model behind a soft prompt (stage ``soft_prompt``), a profile for a GPU."""
+
+    prompt_tokens: PositiveInt
+    """Vectors that stand before a text."""
+    max_train_tokens: Annotated[int, Field(ge=2, le=MOST)]
+    """Longest training text, in tokens of the language model, its end counted."""
+    min_prefix_cosine: Cosine
+    """Noisiest embedding in training: its cosine with the clean one."""
+    batch_size: PositiveInt
+    """Texts a step."""
+    steps: TensOfSteps
+    """Optimiser steps, a multiple of ten."""
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    warmup_share: Share
+    """Share of the optimiser steps in linear warm-up."""
+    clip_norm: PositiveFloat
+    """Largest norm of the gradient."""
+
+
 class EvaluationParams(Section):
     """What is generated and measured (stage ``generate``)."""
 
@@ -57,6 +142,8 @@ class GenerationParams(Section):
     """A file in WikiText's convention that the user supplies, relative to the params file; its figures are left out
     where there is none."""
     conditional: ConditionalParams
+    selector_placer: SelectorPlacerParams
+    soft_prompt: SoftPromptParams
     evaluation: EvaluationParams
 
 

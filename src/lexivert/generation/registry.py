@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from lexivert.generation import baselines, hill_climbing  # noqa: F401 they register their generators
+from lexivert.generation import (  # noqa: F401 they register their generators
+    baselines,
+    hill_climbing,
+    prompted_generator,
+    selector_placer,
+)
 from lexivert.generation import language_model_search as search
 from lexivert.generation.base import GENERATORS, Generator, GeneratorParts
 

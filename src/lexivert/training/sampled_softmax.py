@@ -37,22 +37,23 @@ class ImportanceSample:
 def log_partition_without(
     queries: Tensor, vectors: Tensor, bias: Tensor, left_out: Tensor, dtype: torch.dtype
 ) -> Tensor:
-    """Log partition functions over the negatives, one of which a query may leave out.
+    """Log partition functions over the negatives, some of which a query may leave out.
 
     Args:
         queries: Shape: (Q, R).
         vectors: of the negatives. Shape: (P, R).
         bias: of the negatives, log of what each stands for included. Shape: (P,).
-        left_out: column that each query leaves out, or -1. Shape: (Q,).
+        left_out: columns that each query leaves out, or -1. Shape: (Q,) or (Q, L).
         dtype: that is multiplied in.
 
     Shape: (Q,).
     """
+    left_out = left_out.view(len(queries), -1)
 
     def logits(vectors: Tensor, bias: Tensor, columns: Tensor) -> Tensor:
         found = inner_products(queries, vectors, bias, dtype)
-        rows = ((left_out >= columns[0]) & (left_out <= columns[-1])).nonzero()[:, 0]
-        return found.index_put_((rows, left_out[rows] - columns[0]), found.new_tensor(-torch.inf))
+        rows, nth = ((left_out >= columns[0]) & (left_out <= columns[-1])).nonzero(as_tuple=True)
+        return found.index_put_((rows, left_out[rows, nth] - columns[0]), found.new_tensor(-torch.inf))
 
     columns = torch.arange(len(vectors), device=vectors.device)
     return log_partition(logits, (vectors, bias, columns), part=_PART)

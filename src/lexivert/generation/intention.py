@@ -1,0 +1,121 @@
+"""The Selector of the insertion loop: target embedding and buffer to an intention vector; the nearest units are next.
+
+What stands in the buffer is summarised at three levels: unit by unit, window by window (a phrase), and all together.
+The first two are read by attention from the target, so that the vector is what the target says and the buffer does
+not. Unit vectors are those of the prior, and so is what the vector is when the buffer is empty and nothing is
+learned.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lexivert.priors.base import Belief, Prior
+
+PREFIX_SCALE = 8.0
+"""Brings a unit vector's entries to the order of 1."""
+_ASKED = 16  # positions of an empty text over which the prior's queries are averaged
+_COUNTED = 64  # units of a buffer that are counted one by one
+
+
+class HierarchicalSummary(nn.Module):
+    """A buffer as one vector: its units, its phrase windows and all of it, as the target looks at them.
+
+    Args:
+        embedding_dim: width of unit vectors.
+        hidden_dim: H.
+        window: units of a phrase window.
+    """
+
+    def __init__(self, embedding_dim: int, hidden_dim: int, window: int) -> None:
+        super().__init__()
+        self.unit = nn.Linear(embedding_dim, hidden_dim)
+        self.phrase = nn.Conv1d(embedding_dim, hidden_dim, window, padding=window // 2)
+        self.total = nn.Linear(embedding_dim, hidden_dim)
+        self.count = nn.Embedding(_COUNTED, hidden_dim)
+        self.looks = nn.Linear(hidden_dim, 2 * hidden_dim)
+        self.nothing = nn.Parameter(torch.zeros(2, hidden_dim))
+        self.join = nn.Linear(3 * hidden_dim, hidden_dim)
+
+    def forward(self, target: Tensor, vectors: Tensor, length: Tensor) -> Tensor:
+        """Summaries.
+
+        Args:
+            target: what looks at the buffer. Shape: (B, H).
+            vectors: of the buffer's units, 0 beyond its end. Shape: (B, N, E).
+            length: units in each buffer. Shape: (B,).
+
+        Shape: (B, H).
+        """
+        n = vectors.shape[1]
+        outside = torch.arange(n, device=length.device) >= length[:, None]
+        units = F.gelu(self.unit(vectors))
+        phrases = F.gelu(self.phrase(vectors.transpose(1, 2)).transpose(1, 2)[:, :n])
+        looks = self.looks(target).chunk(2, dim=1)
+        levels = [
+            _attended(look, level, outside, nothing)
+            for look, level, nothing in zip(looks, (units, phrases), self.nothing, strict=True)
+        ]
+        mean = vectors.sum(dim=1) / length.clamp_min(1).sqrt()[:, None]
+        total = F.gelu(self.total(mean) + self.count(length.clamp_max(_COUNTED - 1)))
+        summary: Tensor = self.join(torch.cat((*levels, total), dim=1))
+        return summary
+
+
+def _attended(look: Tensor, level: Tensor, outside: Tensor, nothing: Tensor) -> Tensor:
+    """Mean of a level's vectors, weighted by their product with the look; ``nothing`` is always among them.
+
+    Shape: look (B, H), level (B, N, H), outside (B, N), nothing (H,), result (B, H).
+    """
+    level = torch.cat((level, nothing.to(level.dtype).expand(len(level), 1, -1)), dim=1)
+    scores = (level * look[:, None, :]).sum(dim=2) / look.shape[1] ** 0.5
+    weights = scores.masked_fill(F.pad(outside, (0, 1)), -torch.inf).softmax(dim=1)
+    return (weights[:, :, None] * level).sum(dim=1)
+
+
+class IntentionSelector(nn.Module):
+    """Intention vectors: a unit is the likelier to be next, the larger its inner product with it.
+
+    Args:
+        semantic_width: S.
+        embedding_dim: width of unit vectors, E.
+        hidden_dim: H.
+        window: units of a phrase window.
+    """
+
+    def __init__(self, semantic_width: int, embedding_dim: int, hidden_dim: int, window: int) -> None:
+        super().__init__()
+        self.target = nn.Sequential(nn.Linear(semantic_width, hidden_dim), nn.GELU(), nn.LayerNorm(hidden_dim))
+        self.summary = HierarchicalSummary(embedding_dim, hidden_dim, window)
+        self.intention = nn.Sequential(
+            nn.LayerNorm(2 * hidden_dim),
+            nn.Linear(2 * hidden_dim, 2 * hidden_dim),
+            nn.GELU(),
+            nn.Linear(2 * hidden_dim, embedding_dim),
+        )
+        for parameter in self.intention[-1].parameters():  # untrained, it is the prior's
+            nn.init.zeros_(parameter)
+
+    def forward(self, prefix: Tensor, prior: Tensor, vectors: Tensor, length: Tensor) -> Tensor:
+        """Intention vectors.
+
+        Args:
+            prefix: target embeddings, unit length. Shape: (B, S).
+            prior: the prior's query for each, see ``prior_queries``. Shape: (B, E).
+            vectors: of the buffer's units, 0 beyond its end. Shape: (B, N, E).
+            length: units in each buffer. Shape: (B,).
+
+        Shape: (B, E).
+        """
+        target = self.target(prefix * PREFIX_SCALE)
+        summary = self.summary(target, vectors, length)
+        learned: Tensor = self.intention(torch.cat((target, summary), dim=1))
+        return prior + learned
+
+
+def prior_queries(prior: Prior, prefix: Tensor) -> Tensor:
+    """What a prior expects anywhere in a text of which only the embedding is known. Shape: (B, S) to (B, E)."""
+    length = torch.full((len(prefix),), _ASKED, device=prefix.device)
+    return prior.queries(Belief.empty(_ASKED, length, prefix)).mean(dim=1)

@@ -1,0 +1,88 @@
+"""A lexicon of forty words, a prior that knows their frequencies alone, and twelve sentences to learn."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from lexivert.data.encoded_texts import EncodedTexts
+from lexivert.generation.insertion_networks import InsertionNetworks, InsertionSizes
+from lexivert.generation.insertion_training import train_insertions
+from lexivert.generation.params import SelectorPlacerParams
+from lexivert.priors.selector import Selector, SelectorPrior
+from lexivert.text.lexicon import RESERVED
+from lexivert.training.checkpoint import Checkpoint
+
+FIRST = len(RESERVED)
+WORDS = [first + second for first in "bcdfghjk" for second in "aeiou"]
+UNITS = FIRST + len(WORDS)
+SEMANTIC_WIDTH, EMBEDDING_DIM, POSITIONS = 16, 12, 12
+PARAMS = SelectorPlacerParams.model_validate(
+    {
+        "hidden_dim": 48,
+        "layers": 2,
+        "heads": 2,
+        "phrase_window": 3,
+        "max_train_units": 8,
+        "min_prefix_cosine": 0.9,
+        "batch_size": 12,
+        "steps": 400,
+        "learning_rate": 4.0e-3,
+        "weight_decay": 0.0,
+        "warmup_share": 0.05,
+        "clip_norm": 1.0,
+        "always": 20,
+        "drawn": 10,
+        "weight": {"selection": 1.0, "placement": 1.0, "open": 1.0, "wrong": 1.0},
+    }
+)
+
+
+def log_prior() -> torch.Tensor:
+    """Log unigram probability: the first words are the most frequent."""
+    return torch.log_softmax(-torch.arange(UNITS).float() / 12.0, dim=0)
+
+
+@cache
+def prior() -> SelectorPrior:
+    """An untrained Selector's, which is the unigram one, with unit vectors drawn at random."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        selector = (
+            Selector(SEMANTIC_WIDTH, EMBEDDING_DIM, 16, 2, POSITIONS).eval().requires_grad_(requires_grad=False)
+        )
+        vectors = torch.randn(UNITS, EMBEDDING_DIM)
+    return SelectorPrior.of(selector, vectors, log_prior())
+
+
+@cache
+def sentences() -> EncodedTexts:
+    """Twelve sentences of three to seven words, none with a word twice, each with an embedding of its own."""
+    rng = np.random.default_rng(0)
+    units = [(FIRST + rng.permutation(len(WORDS))[: int(rng.integers(3, 8))]).tolist() for _ in range(12)]
+    return EncodedTexts(
+        [], units, F.normalize(torch.randn(12, SEMANTIC_WIDTH, generator=torch.Generator().manual_seed(1)), dim=1)
+    )
+
+
+def sizes() -> InsertionSizes:
+    """Of networks for these sentences."""
+    return InsertionSizes.of(SEMANTIC_WIDTH, prior(), PARAMS)
+
+
+def trained(
+    steps: int = PARAMS.steps, checkpoint: Checkpoint | None = None
+) -> tuple[InsertionNetworks, list[dict[str, float]]]:
+    """Networks that have learned the sentences, and their curves."""
+    networks = sizes().new(seed=0)
+    params = PARAMS.model_copy(update={"steps": steps})
+    return networks, train_insertions(networks, prior(), sentences(), log_prior(), params, 0, checkpoint)
+
+
+@cache
+def learned() -> InsertionNetworks:
+    """Networks that know the sentences by heart."""
+    return trained()[0].requires_grad_(requires_grad=False)
