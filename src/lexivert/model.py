@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, overload
@@ -27,7 +27,7 @@ from lexivert.controller.results import Step
 from lexivert.encoders.huggingface import is_local
 from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
 from lexivert.generation.alignment import Alignment
-from lexivert.generation.base import Effort, Generated, Generator, GeneratorParts, Request
+from lexivert.generation.base import Candidate, Effort, Generated, Generator, GeneratorParts, Request
 from lexivert.generation.registry import best_generator
 from lexivert.language_model import storage as language_model_storage
 from lexivert.reading import Reader, Reading
@@ -321,6 +321,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         prefix: str = "",
         banned: Sequence[str] = (),
         alignment: Alignment | str | Path | None = None,
+        watch: Callable[[list[Candidate]], None] | None = None,
     ) -> list[Generated]:
         """Write fluent texts whose meaning is that of sentence embeddings, such as predicted or averaged ones.
 
@@ -334,12 +335,13 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             prefix: how every text shall begin.
             banned: words and phrases that no text may contain, see ``decode``.
             alignment: maps another encoder's embeddings to the backbone's: one of ``align``, or the folder of one.
+            watch: called with the best texts so far, of at most 64 embeddings at once, after drafts and revisions.
 
         Raises:
             ValueError, RowError: see ``decode``; a vector without a semantic prefix, another ``effort``, or an
                 alignment to another backbone.
         """
-        request = self._request(embeddings, n, effort, prefix, banned, alignment)
+        request = replace(self._request(embeddings, n, effort, prefix, banned, alignment), watch=watch)
         found: list[Generated] = []
         for start in range(0, len(request), _TEXTS_AT_ONCE):
             part = request.only(range(start, min(start + _TEXTS_AT_ONCE, len(request))))

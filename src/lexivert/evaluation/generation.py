@@ -19,6 +19,7 @@ from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.corruption import add_noise
 from lexivert.data.segments import read_encoded_texts
+from lexivert.errors import MissingArtifactError
 from lexivert.evaluation import generation_metrics as measures
 from lexivert.evaluation.generation_metrics import BUCKETS, Judges
 from lexivert.evaluation.metrics import by_length
@@ -177,9 +178,9 @@ def generators_report(bench: Bench) -> tuple[dict[str, Any], dict[str, dict[str,
     """
     report: dict[str, Any] = {}
     written: dict[str, dict[str, list[str]]] = {}
-    tried: list[tuple[str, str, Effort]] = [(name, name, "normal") for name in GENERATORS]
+    made = makeable(bench.parts)
+    tried: list[tuple[str, str, Effort]] = [(name, name, "normal") for name in made]
     tried.append((f"{SEARCH}_draft", SEARCH, "draft"))
-    made = {name: GENERATORS.make(name)(bench.parts) for name in GENERATORS}
     for source, targets in bench.sources.items():
         report[source], written[source] = {"reference": bench.scored(targets, targets.texts)}, {}
         for key, name, effort in tried:
@@ -187,6 +188,23 @@ def generators_report(bench: Bench) -> tuple[dict[str, Any], dict[str, dict[str,
             written[source][key] = texts
             report[source][key] = bench.scored(targets, texts) | {"seconds_a_text": seconds}
     return report, written
+
+
+def makeable(parts: GeneratorParts) -> dict[str, Generator]:
+    """Every registered generator whose trained parts are there; one that was not trained is named in the log.
+
+    Raises:
+        LexivertError: the search, which all others are compared with, can't be made.
+    """
+    made = {}
+    for name in GENERATORS:
+        try:
+            made[name] = GENERATORS.make(name)(parts)
+        except MissingArtifactError as error:
+            if name == SEARCH:
+                raise
+            logger.warning("generator %s is left out: %s", name, error)
+    return made
 
 
 def ablations() -> dict[str, Any]:
