@@ -182,6 +182,7 @@ _PRODUCERS = {
     "selector": "selector",
     "language_model": "language_model",
     "controller": "controller",
+    "generation": "generation/dvc.yaml",
     "exact_match.csv": "evaluate",
     "reliability.csv": "evaluate",
     "robustness.csv": "robustness",

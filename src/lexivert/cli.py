@@ -10,9 +10,9 @@ import itertools
 import json
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO, TypeVar
 
 import typer
 
@@ -21,8 +21,11 @@ from lexivert.display import visible
 from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
 
 if TYPE_CHECKING:
+    from lexivert.generation.base import Candidate, Effort, Generated
     from lexivert.io import TextLine
     from lexivert.model import Lexivert, Reading
+
+T = TypeVar("T")
 
 _TEXTS_AT_ONCE = 2048
 _MOST_SEED = 2**32 - 1  # as of params.yaml's, whose module takes longer to import than --help may take
@@ -41,6 +44,9 @@ Threads = Annotated[
     typer.Option(
         "--threads", min=1, max=_MOST_THREADS, help="Threads to compute with; as many as cores if not given."
     ),
+]
+EffortOption = Annotated[
+    str, typer.Option("--effort", metavar="draft|normal|high", help="How long to search for a better text.")
 ]
 Input = Annotated[Path, typer.Argument(metavar="IN")]
 Output = Annotated[Path, typer.Argument(metavar="OUT")]
@@ -64,7 +70,7 @@ def _options(
 
 
 @app.command()
-def roundtrip(
+def roundtrip(  # noqa: PLR0913, PLR0917 a command has the options it has
     text: Annotated[str, typer.Argument(metavar="TEXT")],
     model: Model = ".",
     device: Device = None,
@@ -74,6 +80,10 @@ def roundtrip(
         float, typer.Option(metavar="COS", help="Cosine of the vector, made noisy, with the true one.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    meaning: Annotated[
+        bool, typer.Option("--meaning", help="Write a text from the sentence embedding alone, with its drafts.")
+    ] = False,
+    effort: EffortOption = "normal",
 ) -> None:
     """Encode a text, read it back from the vector, and tell whether it is the same."""
     if not 0.0 < noise <= 1.0:
@@ -82,13 +92,20 @@ def roundtrip(
         raise LexivertError(f"--seed is {seed}; a number from 0 to {_MOST_SEED} is needed")
     from rich.console import Console
 
-    from lexivert.console import show_rebuild, verdict
+    from lexivert.console import show_drafts, show_rebuild, verdict
     from lexivert.display import show
     from lexivert.text.tokenizer import normalize
 
     loaded = _load(model, device, threads)
     with _one_line():
         vectors = loaded.encode([text])
+        if meaning:
+            embedding = _noisy(vectors[:, : loaded.semantic_width], noise, seed)
+            with show_drafts(Console(highlight=False)) as watch:
+                written = loaded.generate(embedding, effort=_effort(effort), watch=watch)[0]
+            show(written.text)
+            show(f"written from the embedding alone, whose cosine with that of this text is {written.cosine:.4f}")
+            return
         reading = loaded.read(_noisy(vectors, noise, seed), trace=trace)[0]
     if trace:
         show_rebuild(Console(highlight=False), loaded, reading)
@@ -169,7 +186,7 @@ def decode(
     parts = io.read_vectors(source, _VECTORS_AT_ONCE, column)
     verified, doubtful = 0, []
     with io.line_writer(target) as write:
-        for line, reading in enumerate(_progress(_readings(loaded, parts, source), total, "decode"), start=1):
+        for line, reading in enumerate(_progress(_by_row(loaded.read, parts, source), total, "decode"), start=1):
             write(_record(reading) if target.suffix == ".jsonl" else _one_row(reading.text))
             verified += reading.verified
             doubtful += [line] if reading.doubtful else []
@@ -217,6 +234,45 @@ def align(  # noqa: PLR0913, PLR0917 a command has the options it has
     fit = alignment.fit
     found = f"cosine {fit.cosine:.3f} ({fit.cosine_low:.3f} to {fit.cosine_high:.3f})"
     typer.echo(visible(f"{target}: {fit.pairs} pairs, {found} on {fit.heldout} held-out pairs"), err=True)
+
+
+@app.command()
+def write(  # noqa: PLR0913, PLR0917 a command has the options it has
+    source: Input,
+    target: Output,
+    model: Model = ".",
+    device: Device = None,
+    threads: Threads = None,
+    effort: EffortOption = "normal",
+    alternatives: Annotated[int, typer.Option(min=0, help="Further texts of each, in .jsonl.")] = 0,
+    alignment: Annotated[
+        Path | None, typer.Option(help="Folder of `lexivert align`, for another encoder's vectors.")
+    ] = None,
+    column: Annotated[str, typer.Option(help="Column of the vectors in .parquet.")] = "vector",
+) -> None:
+    """Write texts of the meaning of sentence embeddings, such as predicted or averaged ones.
+
+    IN is .npy or .parquet, embeddings of the model's backbone, or full vectors, whose semantic prefix counts; OUT is
+    .txt, .jsonl (text, cosine, log_probability, alternatives), or - for lines on standard output.
+    """
+    from lexivert import io
+
+    io.check_input(source, io.VECTOR_SUFFIXES)
+    io.check_output(target, io.TEXT_SUFFIXES, source)
+    wanted, total = _effort(effort), io.count_vectors(source)
+    loaded = _load(model, device, threads)
+
+    def written(part: Any) -> list[Generated]:
+        return loaded.generate(part, 1 + alternatives, effort=wanted, alignment=alignment)
+
+    parts = _by_row(written, io.read_vectors(source, _VECTORS_AT_ONCE, column), source)
+    cosines = 0.0
+    with io.line_writer(target) as write_line:
+        for one in _progress(parts, total, "write"):
+            write_line(_generated_record(one) if target.suffix == ".jsonl" else _one_row(one.text))
+            cosines += one.cosine
+    mean = f", of a mean cosine of {cosines / total:.3f} with their embeddings" if total else ""
+    typer.echo(f"{total} texts written{mean}", err=True)
 
 
 @app.command()
@@ -386,16 +442,17 @@ def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | No
             yield _Segmented(line.number, text, units)
 
 
-def _readings(model: Lexivert, parts: Iterator[Any], source: Path) -> Iterator[Reading]:
+def _by_row(action: Callable[[Any], list[T]], parts: Iterator[Any], source: Path) -> Iterator[T]:
+    """What an action makes of vectors, one by one; a vector at fault is named by its row in the file."""
     start = 0
     for part in parts:
         try:
-            readings = model.read(part)
+            found = action(part)
         except RowError as error:
             raise LexivertError(f"{source}: {error.kind} {start + error.row} {error.reason}") from error
         except ValueError as error:
             raise LexivertError(f"{source}: {error}") from error
-        yield from readings
+        yield from found
         start += len(part)
 
 
@@ -414,6 +471,25 @@ def _record(reading: Reading) -> str:
     content: dict[str, object] = {"text": reading.text, "fit": reading.fit, "verified": reading.verified}
     content |= {"confidence": reading.confidence, "score": score}
     return json.dumps(content, ensure_ascii=False)
+
+
+def _generated_record(one: Generated) -> str:
+    def content(candidate: Candidate) -> dict[str, object]:
+        found = {"text": candidate.text, "cosine": candidate.cosine, "log_probability": candidate.log_probability}
+        return {name: value for name, value in found.items() if value is not None}
+
+    others = {"alternatives": [content(other) for other in one.alternatives]} if one.alternatives else {}
+    return json.dumps(content(one) | others, ensure_ascii=False)
+
+
+def _effort(name: str) -> Effort:
+    """The effort that ``--effort`` names."""
+    from lexivert.arguments import check_effort
+
+    try:
+        return check_effort(name)
+    except ValueError as error:
+        raise LexivertError(f"--{error}") from error
 
 
 def _mean(scores: Sequence[float]) -> float:

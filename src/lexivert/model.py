@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, overload
@@ -27,8 +27,9 @@ from lexivert.controller.results import Step
 from lexivert.encoders.huggingface import is_local
 from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
 from lexivert.generation.alignment import Alignment
-from lexivert.generation.base import Effort, Generated, Generator, GeneratorParts, Request
-from lexivert.generation.registry import GENERATORS, default_generator
+from lexivert.generation.base import Candidate, Effort, Generated, Generator, GeneratorParts, Request
+from lexivert.generation.registry import best_generator
+from lexivert.language_model import storage as language_model_storage
 from lexivert.reading import Reader, Reading
 from lexivert.search.unit_index import UnitIndex
 from lexivert.text.banned import Banned
@@ -55,6 +56,19 @@ class Neighbor:
     score: float
 
 
+@dataclass(frozen=True)
+class GenerationFolders:
+    """Where the parts lie that generation needs.
+
+    Attributes:
+        language_model: of stage ``language_model``; None for none.
+        generation: of pipeline ``generation``; None for none.
+    """
+
+    language_model: Path | None = None
+    generation: Path | None = None
+
+
 class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     """Encoder and decoder of one trained model.
 
@@ -65,11 +79,13 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     Args:
         encoder: text to vector.
         decoder: vector to units.
+        folders: where the parts lie that generation needs; loaded when it is first asked for.
     """
 
-    def __init__(self, encoder: Encoder, decoder: Controller) -> None:
+    def __init__(self, encoder: Encoder, decoder: Controller, folders: GenerationFolders | None = None) -> None:
         self.encoder = encoder
         self.decoder = decoder
+        self._folders = folders or GenerationFolders()
         self._capacity = Capacity(decoder.codebook, decoder.parts.prior)
 
     @classmethod
@@ -83,7 +99,9 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         Raises:
             LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
         """
-        return cls(*storage.load_model(Paths(Path(path)), device))
+        paths = Paths(Path(path))
+        folders = GenerationFolders(paths.language_model, paths.generation)
+        return cls(*storage.load_model(paths, device), folders)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, device: str = "auto", **hub: Any) -> Self:
@@ -303,6 +321,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         prefix: str = "",
         banned: Sequence[str] = (),
         alignment: Alignment | str | Path | None = None,
+        watch: Callable[[list[Candidate]], None] | None = None,
     ) -> list[Generated]:
         """Write fluent texts whose meaning is that of sentence embeddings, such as predicted or averaged ones.
 
@@ -316,12 +335,13 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             prefix: how every text shall begin.
             banned: words and phrases that no text may contain, see ``decode``.
             alignment: maps another encoder's embeddings to the backbone's: one of ``align``, or the folder of one.
+            watch: called with the best texts so far, of at most 64 embeddings at once, after drafts and revisions.
 
         Raises:
             ValueError, RowError: see ``decode``; a vector without a semantic prefix, another ``effort``, or an
                 alignment to another backbone.
         """
-        request = self._request(embeddings, n, effort, prefix, banned, alignment)
+        request = replace(self._request(embeddings, n, effort, prefix, banned, alignment), watch=watch)
         found: list[Generated] = []
         for start in range(0, len(request), _TEXTS_AT_ONCE):
             part = request.only(range(start, min(start + _TEXTS_AT_ONCE, len(request))))
@@ -385,12 +405,16 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     @cached_property
     def generator(self) -> Generator:
         """What ``generate`` uses: the best generator that the model has the parts for."""
-        return GENERATORS.make(default_generator(self.generator_parts))(self.generator_parts)
+        return best_generator(self.generator_parts)
 
-    @property
+    @cached_property
     def generator_parts(self) -> GeneratorParts:
-        """What generators are made of."""
-        return GeneratorParts(self.encoder, self.decoder.parts.prior)
+        """What generators are made of; the language model is loaded when it is first asked for."""
+        language_model, folder = None, self._folders.generation
+        if folder is not None and folder.exists() and self._folders.language_model is not None:
+            device = str(self.decoder.codebook.device)
+            language_model = language_model_storage.load(self._folders.language_model, device)
+        return GeneratorParts(self.encoder, self.decoder.parts.prior, language_model, folder=folder)
 
     def _read(self, vectors: Vectors, prefix: str, banned: Sequence[str], *, trace: bool = False) -> list[Reading]:
         reader = Reader(self.encoder, self.decoder, prefix)

@@ -6,6 +6,7 @@ the unconditional language model what fluency is worth without it.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,10 +14,16 @@ import torch
 from torch import Tensor
 
 from lexivert.errors import LexivertError
+from lexivert.generation import beams
 from lexivert.generation.base import EFFORTS, GENERATORS, Candidate, GeneratorParts, Request
 from lexivert.generation.candidates import scored
 from lexivert.generation.in_units import InUnits
+from lexivert.generation.proposals import TRIED
+from lexivert.language_model.causal import Beginnings, CausalLanguageModel
 from lexivert.priors.base import Belief, Prior
+
+_LONGEST = 48  # tokens of a sentence
+_FULL_STOPS = {".", "!", "?"}
 
 
 @GENERATORS.register("nearest_sentence", label="nearest training sentence")
@@ -79,3 +86,70 @@ class LikeliestUnits:
             begun = [] if known is None else known[row][known[row] >= 0].tolist()
             texts.append([*begun, *units[: max(count - len(begun), 0)]])
         return texts
+
+
+@GENERATORS.register("language_model", label="language model, told nothing")
+@dataclass(frozen=True)
+class LanguageModelAlone:
+    """Sentences that the language model draws without being told anything; other ones for other embeddings.
+
+    Attributes:
+        parts: with a language model.
+    """
+
+    parts: GeneratorParts
+
+    @torch.inference_mode()
+    def generate(self, request: Request) -> list[list[Candidate]]:
+        """Candidates for each embedding, in the order they were drawn; see ``Generator``. No word is banned.
+
+        Raises:
+            LexivertError: there is no language model.
+        """
+        model = self.parts.language_model
+        if model is None:
+            raise LexivertError("the generator language_model needs a language model, and this model has none")
+        begun = model.tokens([request.prefix])[0]
+        steps = _Sentences.begin(model, begun, len(request))
+        draws = [torch.Generator().manual_seed(_number(row) + request.seed) for row in request.embeddings.cpu()]
+        found = beams.search(steps, request.count, _LONGEST, model.start_id, draws, TRIED) if draws else []
+        texts = [[" ".join(model.text([*begun, *beam.tokens]).split()) for beam in own] for own in found]
+        return scored(self.parts, request.embeddings, texts)
+
+
+def _number(embedding: Tensor) -> int:
+    """A number that is another one for another embedding. Shape: (S,)."""
+    return zlib.crc32(embedding.half().numpy().tobytes())
+
+
+@dataclass(frozen=True)
+class _Sentences:
+    """Beginnings of sentences; see ``beams.Steps``. What has a full stop may only end.
+
+    Attributes:
+        model: reads on.
+        read: as far as it has read.
+        closed: whether each beginning has its full stop. Shape: (R,) bool.
+    """
+
+    model: CausalLanguageModel
+    read: Beginnings
+    closed: Tensor
+
+    @classmethod
+    def begin(cls, model: CausalLanguageModel, begun: Sequence[int], count: int) -> _Sentences:
+        read = model.extend(model.begin(count), [begun] * count)[0]
+        return cls(model, read, torch.zeros(count, dtype=torch.bool, device=model.device))
+
+    @property
+    def log_probs(self) -> Tensor:
+        found = self.read.log_probs.clone()
+        found[self.closed] = -torch.inf
+        found[self.closed, self.model.start_id] = 0.0
+        found[~self.closed, self.model.start_id] = -torch.inf
+        return found.log_softmax(dim=1)
+
+    def moved(self, rows: Tensor, tokens: Tensor) -> _Sentences:
+        read = self.model.extend(self.read[rows], tokens[:, None].tolist())[0]
+        last = [self.model.text([token]).strip()[-1:] for token in tokens.tolist()]
+        return _Sentences(self.model, read, torch.tensor([sign in _FULL_STOPS for sign in last], device=rows.device))

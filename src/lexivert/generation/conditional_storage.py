@@ -15,6 +15,8 @@ from lexivert.errors import DamagedArtifactError
 from lexivert.generation.conditional_model import ConditionalModel, ConditionalSizes
 
 WEIGHTS, CONFIG = "conditional.safetensors", "config.json"
+FOLDER = "conditional"
+"""Of the trained model, in the folder of all generators' trained parts."""
 ADVICE = "run `dvc repro generation/dvc.yaml`"
 
 

@@ -134,7 +134,7 @@ class ConditionalStep:
         self._sample = ImportanceSample(log_prior.to(model.device), params.always, params.drawn)
 
     def __call__(self, batch: TokenBatch, progress: Progress) -> Mapping[str, Tensor]:
-        """Return ``loss``, ``nats`` a token, and ``partition``, the mean square of its logarithm, which is kept small."""
+        """Return ``loss``, ``nats`` a token, and ``partition``, the mean square of its logarithm."""
         del progress
         device = self.model.device
         truth = batch.truth.to(device)

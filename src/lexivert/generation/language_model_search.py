@@ -95,8 +95,16 @@ def language_model_search(parts: GeneratorParts) -> LanguageModelSearch:
         raise LexivertError("the generator language_model_search needs a language model, and this model has none")
     tokens = parts.language_model.model.get_input_embeddings().weight.shape[0]
     backbone = parts.encoder.backbone.fingerprint()
-    conditional = conditional_storage.load(parts.folder, backbone, tokens).to(parts.language_model.device)
+    conditional = conditional_storage.load(parts.folder / conditional_storage.FOLDER, backbone, tokens).to(
+        parts.language_model.device
+    )
     return LanguageModelSearch(parts, conditional, parts.language_model, SETTINGS)
+
+
+def is_possible(parts: GeneratorParts) -> bool:
+    """Whether there are a language model and a conditional model."""
+    folder = parts.folder
+    return parts.language_model is not None and folder is not None and (folder / conditional_storage.FOLDER).exists()
 
 
 class LanguageModelSearch:

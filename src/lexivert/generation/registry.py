@@ -8,12 +8,13 @@ from lexivert.generation import (  # noqa: F401 they register their generators
     prompted_generator,
     selector_placer,
 )
-from lexivert.generation.base import GENERATORS, GeneratorParts
+from lexivert.generation import language_model_search as search
+from lexivert.generation.base import GENERATORS, Generator, GeneratorParts
 
-__all__ = ["GENERATORS", "default_generator"]
+__all__ = ["GENERATORS", "best_generator"]
 
 
-def default_generator(parts: GeneratorParts) -> str:
-    """Name of the best generator that some parts suffice for."""
-    del parts
-    return "hill_climbing"
+def best_generator(parts: GeneratorParts) -> Generator:
+    """The best generator that some parts suffice for: language-model search, else hill climbing."""
+    name = "language_model_search" if search.is_possible(parts) else "hill_climbing"
+    return GENERATORS.make(name)(parts)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lexivert.codes.encoder import Encoder
 from lexivert.errors import LexivertError
-from lexivert.generation.base import GENERATORS, GeneratorParts
+from lexivert.generation.base import EFFORTS, GENERATORS, GeneratorParts
 from lexivert.generation.candidates import embed
 from lexivert.generation.in_units import InUnits
 from lexivert.generation.insertion_loop import InsertionLoop, IntentionIndex
@@ -45,7 +45,8 @@ def selector_placer(parts: GeneratorParts) -> InUnits:
     networks = load(parts.folder / FOLDER, parts.prior)
     index = IntentionIndex(parts.prior, parts.encoder.config.index)
     loop = InsertionLoop(parts.prior, networks, index)
-    return InUnits(parts, lambda effort: SelectorPlacer(parts.encoder, loop, _DRAFTS[effort], _ROUNDS[effort]))
+    writers = {name: SelectorPlacer(parts.encoder, loop, _DRAFTS[name], _ROUNDS[name]) for name in EFFORTS}
+    return InUnits(parts, writers)
 
 
 class SelectorPlacer:

@@ -1,4 +1,4 @@
-"""Stage ``selector_placer``: trains Selector and Placer of the insertion loop on insertion orders of real sentences."""
+"""Stage ``selector_placer``: trains Selector and Placer of the insertion loop on orders of real sentences."""
 
 from __future__ import annotations
 

@@ -48,7 +48,6 @@ def log_partition_without(
 
     Shape: (Q,).
     """
-
     left_out = left_out.view(len(queries), -1)
 
     def logits(vectors: Tensor, bias: Tensor, columns: Tensor) -> Tensor:

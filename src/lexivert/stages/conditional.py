@@ -1,0 +1,72 @@
+"""Stage ``conditional``: trains the small transformer that proposes tokens in language-model search."""
+
+from __future__ import annotations
+
+from lexivert import artifacts
+from lexivert.artifacts import Paths
+from lexivert.config import STEP_UNIT, Params
+from lexivert.errors import LexivertError
+
+_VALID_TEXTS = 2000
+
+
+def run(paths: Paths, params: Params) -> None:
+    """Write models/generation/conditional/, its metrics and curves; resumes after a kill.
+
+    Raises:
+        LexivertError: there is no language model.
+    """
+    import torch
+
+    from lexivert.data.segments import read_encoded_texts
+    from lexivert.devices import choose_device
+    from lexivert.encoders.base import load_encoder
+    from lexivert.generation import conditional_storage
+    from lexivert.generation.conditional_model import ConditionalSizes
+    from lexivert.generation.conditional_training import TokenTexts, nats_a_token, new_model, train_conditional
+    from lexivert.generation.params import load_generation_params
+    from lexivert.language_model import storage
+    from lexivert.training.checkpoint import Checkpoint, fingerprint
+    from lexivert.training.curves import write_curves
+
+    numbers = load_generation_params(paths.root / "generation" / "params.yaml")
+    own, device = numbers.conditional, choose_device(params.backbone.device)
+    language_model = storage.load(paths.language_model, str(device))
+    if language_model is None:
+        raise LexivertError("stage conditional needs a language model, but language_model.model is none")
+
+    def in_tokens(split: str, most: int | None = None) -> TokenTexts:
+        """Sentences of a split, with their embeddings."""
+        texts = read_encoded_texts(paths, split)
+        return TokenTexts(language_model.tokens(texts.texts[:most]), texts.prefixes[:most])
+
+    texts, valid = in_tokens("train"), in_tokens("valid", _VALID_TEXTS)
+    vectors = language_model.model.get_input_embeddings().weight.detach().float().cpu()
+    sizes = ConditionalSizes(
+        tokens=len(vectors),
+        semantic_width=texts.embeddings.shape[1],
+        hidden_dim=own.hidden_dim,
+        layers=own.layers,
+        heads=own.heads,
+        positions=own.max_tokens + 1,
+        end=language_model.start_id,
+    )
+    log_prior = texts.log_prior(sizes.tokens, sizes.end)
+    model = new_model(vectors, log_prior, sizes, numbers.seed).to(device)
+    mark = fingerprint(__name__, own, numbers.seed, sizes, log_prior.numpy(), texts.embeddings.numpy())
+    checkpoint = Checkpoint(paths.checkpoints / "conditional", mark, every=100)
+    history = train_conditional(model, texts, log_prior, own, numbers.seed, checkpoint)
+    folder = paths.generation / conditional_storage.FOLDER
+    conditional_storage.save(model, load_encoder(params.backbone).fingerprint(), folder)
+    with torch.inference_mode():
+        total = -float(language_model.log_probability([language_model.text(own) for own in valid.tokens]).sum())
+    report = {
+        "train_sentences": len(texts.tokens),
+        "last": history[-1],
+        "valid_nats_a_token": nats_a_token(model, valid),
+        "valid_nats_a_token_language_model": total / max(sum(map(len, valid.tokens)), 1),
+        "weights": sum(weight.numel() for weight in model.parameters()),
+    }
+    artifacts.write_metrics(paths.metrics("conditional"), report)
+    write_curves(paths.plots / "conditional.csv", history, "step", STEP_UNIT)
+    checkpoint.clear()
