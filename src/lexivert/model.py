@@ -28,7 +28,8 @@ from lexivert.encoders.huggingface import is_local
 from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
 from lexivert.generation.alignment import Alignment
 from lexivert.generation.base import Candidate, Effort, Generated, Generator, GeneratorParts, Request
-from lexivert.generation.registry import best_generator
+from lexivert.generation.params import AUTO, chosen_generator
+from lexivert.generation.registry import make_generator
 from lexivert.language_model import storage as language_model_storage
 from lexivert.reading import Reader, Reading
 from lexivert.search.unit_index import UnitIndex
@@ -63,10 +64,12 @@ class GenerationFolders:
     Attributes:
         language_model: of stage ``language_model``; None for none.
         generation: of pipeline ``generation``; None for none.
+        generator: its name, or ``auto`` for the best one that there are parts for.
     """
 
     language_model: Path | None = None
     generation: Path | None = None
+    generator: str = AUTO
 
 
 class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
@@ -100,7 +103,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
         """
         paths = Paths(Path(path))
-        folders = GenerationFolders(paths.language_model, paths.generation)
+        folders = GenerationFolders(paths.language_model, paths.generation, chosen_generator(paths.root))
         return cls(*storage.load_model(paths, device), folders)
 
     @classmethod
@@ -404,8 +407,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
 
     @cached_property
     def generator(self) -> Generator:
-        """What ``generate`` uses: the best generator that the model has the parts for."""
-        return best_generator(self.generator_parts)
+        """What ``generate`` uses: what the project's ``generator`` says, or the best that the model has the parts for."""
+        return make_generator(self._folders.generator, self.generator_parts)
 
     @cached_property
     def generator_parts(self) -> GeneratorParts:
