@@ -407,7 +407,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
 
     @cached_property
     def generator(self) -> Generator:
-        """What ``generate`` uses: what the project's ``generator`` says, or the best that the model has the parts for."""
+        """What ``generate`` uses: what ``generator`` of a project says, else the best that there are parts for."""
         return make_generator(self._folders.generator, self.generator_parts)
 
     @cached_property

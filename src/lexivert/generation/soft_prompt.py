@@ -158,7 +158,7 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[Prompt
     content: Any = artifacts.read_json(artifacts.require(folder) / SIZES)
     if content is None:
         raise LexivertError(
-            f"{folder} says that nothing was fine-tuned; set soft_prompt.steps in generation/params.yaml"
+            f"{folder} says that nothing was trained; set soft_prompt.steps in generation/params.yaml"
         )
     weights, source = artifacts.require(folder / PROMPT_WEIGHTS), artifacts.require(folder / MODEL)
     try:

@@ -9,7 +9,7 @@ from lexivert.errors import LexivertError
 
 
 def run(paths: Paths, params: Params) -> None:
-    """Write models/generation/soft_prompt/ and its metrics; resumes after a kill. With 0 steps, that there is nothing.
+    """Write models/generation/soft_prompt/, which holds nothing after 0 steps, and its metrics; resumes after a kill.
 
     Raises:
         LexivertError: there is no language model.
