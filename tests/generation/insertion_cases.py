@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.data.encoded_texts import EncodedTexts
-from lexivert.generation.insertion_networks import InsertionNetworks, InsertionSizes
+from lexivert.generation.insertion_networks import InsertionNetworks, InsertionSizes, digest_of
 from lexivert.generation.insertion_training import train_insertions
 from lexivert.generation.params import SelectorPlacerParams
 from lexivert.priors.selector import Selector, SelectorPrior
@@ -71,7 +71,8 @@ def sentences() -> EncodedTexts:
 
 def sizes() -> InsertionSizes:
     """Of networks for these sentences."""
-    return InsertionSizes.of(SEMANTIC_WIDTH, prior(), PARAMS)
+    own = (PARAMS.hidden_dim, PARAMS.layers, PARAMS.heads, PARAMS.phrase_window)
+    return InsertionSizes(SEMANTIC_WIDTH, POSITIONS, EMBEDDING_DIM, *own, digest_of(prior()))
 
 
 def trained(

@@ -64,7 +64,7 @@ def writer(encoder, loop):
 
 def completed(loop, starts, rows, temperature=0.0, fixed=0):
     prefixes = cases.sentences().prefixes[rows]
-    buffers = loop.begin(prefixes, starts, fixed, equal_draws(0, len(rows)))
+    buffers = loop.begin(loop.targets(prefixes), starts, fixed, equal_draws(0, len(rows)))
     return loop.complete(buffers, temperature)
 
 
