@@ -114,7 +114,8 @@ def search(
             break
         device = log_probs.device
         steps = steps.moved(*(torch.tensor(part, device=device) for part in zip(*moves, strict=True)))
-    return [_best(own, *left, width) for own, *left in zip(groups, paths, scores, ranks, strict=True)]
+    left = zip(groups, paths, scores, ranks, strict=True)
+    return [_best(group, own, score, rank, width) for group, own, score, rank in left]
 
 
 def _best(group: _Group, paths: list[list[int]], scores: list[float], ranks: list[float], width: int) -> list[Beam]:

@@ -193,10 +193,10 @@ class _Search:
         texts = [[list(one.tokens) for one in pool] for pool in pools]
         edits: list[Edit] = []
         seeds: list[int] = []
-        for row, pool in enumerate(texts):
+        for row, own_texts in enumerate(texts):
             first = ((self.request.seed + 1) * _ROUNDS + number) * _EDITS
             draws = torch.Generator().manual_seed(first)
-            own = self._edits(row, pool, draws)
+            own = self._edits(row, own_texts, draws)
             edits += own
             seeds += range(first + 1, first + 1 + len(own))
         for row, pool in enumerate(pools):
