@@ -123,9 +123,7 @@ def test_what_is_not_its_own_is_refused(tmp_path):
     folder = tmp_path / "saved"
     conditional_storage.save(conditional(40, END), "backbone", folder)
     for backbone, tokens in (("another", 40), ("backbone", 41)):
-        with pytest.raises(
-            DamagedArtifactError, match="trained for another backbone or language model; run `dvc repro"
-        ):
+        with pytest.raises(DamagedArtifactError, match="was trained for another backbone or language model"):
             conditional_storage.load(folder, backbone, tokens)
     (folder / conditional_storage.WEIGHTS).write_bytes(b"nothing")
     with pytest.raises(DamagedArtifactError, match=r"conditional\.safetensors is damaged"):
