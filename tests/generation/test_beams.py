@@ -23,9 +23,11 @@ class Chain:
         logits = torch.randn(tokens, tokens, tokens, generator=torch.Generator().manual_seed(seed)).double() * 1.5
         return cls(logits.log_softmax(dim=2), torch.zeros(rows, 2, dtype=torch.int64))
 
-    @property
-    def log_probs(self):
-        return self.table[self.last[:, 0], self.last[:, 1]]
+    def __len__(self):
+        return len(self.last)
+
+    def choices(self, count):
+        return self.table[self.last[:, 0], self.last[:, 1]].topk(min(count, len(self.table)), dim=1)
 
     def moved(self, rows, tokens):
         return Chain(self.table, torch.stack((self.last[rows, 1], tokens), dim=1))
@@ -59,8 +61,8 @@ def test_a_narrow_beam_is_greedy_at_width_one():
     chain = Chain.of(6, 1, 3)
     text, last, greedy = [], chain, 0.0
     while len(text) < 12:
-        token = int(last.log_probs[0].argmax())
-        greedy += float(last.log_probs[0, token])
+        token = int(last.choices(1)[1][0, 0])
+        greedy += float(last.choices(1)[0][0, 0])
         if token == END:
             break
         text.append(token)

@@ -44,7 +44,7 @@ def naive(tiny_model, model, language_model, embedding, text):
 
 @torch.inference_mode()
 def test_scores_are_the_weighted_sum(tiny_model, model, language_model, told):
-    found = ranker(tiny_model, model, language_model, WEIGHTS).ranked(told, given(language_model), 3, 3)
+    found = ranker(tiny_model, model, language_model, WEIGHTS).ranked(told, given(language_model), 3)
     for embedding, own, texts in zip(told, found, TEXTS, strict=True):
         expected = {text: naive(tiny_model, model, language_model, embedding, text) for text in texts}
         assert [one.text for one in own] == sorted(texts, key=lambda text: -expected[text])
@@ -64,15 +64,15 @@ def test_only_the_shortlist_is_read_by_the_language_model(tiny_model, model, lan
         type(language_model), "log_probability", lambda self, texts: read.extend(texts) or score(self, texts)
     )
     nearest = ranker(tiny_model, model, language_model, Weights(1.0, 0.1, 0.0, 0.0))
-    found = nearest.ranked(told, given(language_model), 1, 2)
+    found = nearest.ranked(told, given(language_model), 2)
     assert len(read) == 3
-    assert [len(own) for own in found] == [1, 1]
+    assert [len(own) for own in found] == [2, 1]
 
 
 @torch.inference_mode()
 def test_what_has_no_weight_is_not_looked_at(tiny_model, language_model, told):
     """Cosines alone: no conditional model is needed, and no log probability known."""
-    found = ranker(tiny_model, None, None, Weights(1.0, 0.0, 0.0, 0.0)).ranked(told, given(language_model), 3, 3)
+    found = ranker(tiny_model, None, None, Weights(1.0, 0.0, 0.0, 0.0)).ranked(told, given(language_model), 3)
     assert [one.score for one in found[0]] == pytest.approx([one.cosine for one in found[0]])
     assert [one.cosine for one in found[0]] == sorted((one.cosine for one in found[0]), reverse=True)
     assert all(one.log_probability is None for one in found[0])

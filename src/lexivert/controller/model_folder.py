@@ -275,6 +275,5 @@ model.decode(vectors)
 | fingerprint | `{content["fingerprint"]}` |
 
 Vectors of a model can only be read by a model with the same fingerprint. A text of more units than the longest is
-refused, never cut. A vector that holds a semantic prefix alone is given a text of like meaning, of which nothing is
-certain.
+refused, never cut. For a semantic prefix alone `generate` writes a text of like meaning, of which nothing is certain.
 """
