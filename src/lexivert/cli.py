@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _TEXTS_AT_ONCE = 2048
 _MOST_SEED = 2**32 - 1  # as of params.yaml's, whose module takes longer to import than --help may take
 _MOST_THREADS = 1024
+_EFFORTS = ("draft", "normal", "high")  # as of controller.EFFORTS, likewise
 _VECTORS_AT_ONCE = 64  # no more than a model reads in one go, so that the bar moves after each
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -41,6 +42,17 @@ Threads = Annotated[
     typer.Option(
         "--threads", min=1, max=_MOST_THREADS, help="Threads to compute with; as many as cores if not given."
     ),
+]
+EffortOption = Annotated[
+    str,
+    typer.Option(
+        "--effort",
+        metavar="draft|normal|high",
+        help="How far to go for texts that are not read for sure; above draft with the language model, in seconds each.",
+    ),
+]
+MaxSeconds = Annotated[
+    float | None, typer.Option("--max-seconds", help="Of a text's search; as the model says if not given.")
 ]
 Input = Annotated[Path, typer.Argument(metavar="IN")]
 Output = Annotated[Path, typer.Argument(metavar="OUT")]
@@ -74,6 +86,8 @@ def roundtrip(
         float, typer.Option(metavar="COS", help="Cosine of the vector, made noisy, with the true one.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    effort: EffortOption = "draft",
+    max_seconds: MaxSeconds = None,
 ) -> None:
     """Encode a text, read it back from the vector, and tell whether it is the same."""
     if not 0.0 < noise <= 1.0:
@@ -86,10 +100,13 @@ def roundtrip(
     from lexivert.display import show
     from lexivert.text.tokenizer import normalize
 
+    _check_budget(effort, max_seconds)
     loaded = _load(model, device, threads)
     with _one_line():
         vectors = loaded.encode([text])
-        reading = loaded.read(_noisy(vectors, noise, seed), trace=trace)[0]
+        noisy = _noisy(vectors, noise, seed)
+        budget: dict[str, Any] = {"effort": effort, "max_seconds": max_seconds}
+        reading = loaded.read(noisy, trace=trace, **budget)[0]
     if trace:
         show_rebuild(Console(highlight=False), loaded, reading)
     show(reading.text)
@@ -148,6 +165,8 @@ def decode(
     ignore_fingerprint: Annotated[
         bool, typer.Option("--ignore-fingerprint", help="Read even vectors that another model wrote.")
     ] = False,
+    effort: EffortOption = "draft",
+    max_seconds: MaxSeconds = None,
 ) -> None:
     """Read the texts of a file's vectors back.
 
@@ -158,6 +177,7 @@ def decode(
 
     io.check_input(source, io.VECTOR_SUFFIXES)
     io.check_output(target, io.TEXT_SUFFIXES, source)
+    _check_budget(effort, max_seconds)
     total = io.count_vectors(source)
     written_by = None if ignore_fingerprint else io.fingerprint_of(source)
     loaded = _load(model, device, threads)
@@ -168,8 +188,9 @@ def decode(
         )
     parts = io.read_vectors(source, _VECTORS_AT_ONCE, column)
     verified, doubtful = 0, []
+    readings = _readings(loaded, parts, source, {"effort": effort, "max_seconds": max_seconds})
     with io.line_writer(target) as write:
-        for line, reading in enumerate(_progress(_readings(loaded, parts, source), total, "decode"), start=1):
+        for line, reading in enumerate(_progress(readings, total, "decode"), start=1):
             write(_record(reading) if target.suffix == ".jsonl" else _one_row(reading.text))
             verified += reading.verified
             doubtful += [line] if reading.doubtful else []
@@ -345,11 +366,18 @@ def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | No
             yield _Segmented(line.number, text, units)
 
 
-def _readings(model: Lexivert, parts: Iterator[Any], source: Path) -> Iterator[Reading]:
+def _check_budget(effort: str, max_seconds: float | None) -> None:
+    if effort not in _EFFORTS:
+        raise LexivertError(f"--effort is {effort!r}; it must be {', '.join(_EFFORTS[:-1])} or {_EFFORTS[-1]}")
+    if max_seconds is not None and not 0.0 < max_seconds < float("inf"):
+        raise LexivertError(f"--max-seconds is {max_seconds}; a number above 0 is needed")
+
+
+def _readings(model: Lexivert, parts: Iterator[Any], source: Path, budget: dict[str, Any]) -> Iterator[Reading]:
     start = 0
     for part in parts:
         try:
-            readings = model.read(part)
+            readings = model.read(part, **budget)
         except RowError as error:
             raise LexivertError(f"{source}: {error.kind} {start + error.row} {error.reason}") from error
         except ValueError as error:

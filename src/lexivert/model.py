@@ -22,12 +22,12 @@ from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.controller import model_folder, storage
 from lexivert.controller.capacity import Capacity
-from lexivert.controller.controller import Controller
+from lexivert.controller.controller import DRAFT, Controller, Effort
 from lexivert.controller.results import Step
 from lexivert.encoders.huggingface import is_local
 from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
 from lexivert.generation.hill_climbing import HillClimbing
-from lexivert.reading import Reader, Reading
+from lexivert.reading import Budget, Reader, Reading
 from lexivert.search.unit_index import UnitIndex
 from lexivert.text.banned import Banned
 from lexivert.text.wikitext import NOTATION
@@ -118,6 +118,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         save_directory: str | Path,
         *,
         include_backbone: bool = True,
+        include_language_model: bool = False,
         repo_id: str | None = None,
         push_to_hub: bool = False,
         **hub: Any,
@@ -131,6 +132,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             save_directory: made, or replaced if it holds a model and nothing else.
             include_backbone: with the backbone's weights and tokeniser; without, its package or hub id is named and
                 its fingerprint kept.
+            include_language_model: with what ``effort`` above draft needs, of which the packaged one is 270 MB.
             repo_id: on the hub; the folder's name if None.
             push_to_hub: upload it, too.
             **hub: options of ``push_to_hub``.
@@ -142,7 +144,13 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             LexivertError: the folder holds something else, or a backbone that only this machine has is left out.
         """
         folder = Path(save_directory)
-        model_folder.write(folder, self.encoder, self.decoder, include_backbone=include_backbone)
+        model_folder.write(
+            folder,
+            self.encoder,
+            self.decoder,
+            include_backbone=include_backbone,
+            include_language_model=include_language_model,
+        )
         if not push_to_hub:
             return None
         if not include_backbone:
@@ -226,7 +234,15 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         return self._capacity.exceeded(units, F.normalize(prefixes, dim=1))
 
     @overload
-    def decode(self, vectors: npt.ArrayLike, *, prefix: str = "", banned: Sequence[str] = ()) -> list[str]: ...
+    def decode(
+        self,
+        vectors: npt.ArrayLike,
+        *,
+        prefix: str = "",
+        banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
+    ) -> list[str]: ...
 
     @overload
     def decode(
@@ -237,6 +253,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         trace: bool = False,
         prefix: str = "",
         banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
     ) -> list[Reading]: ...
 
     @overload
@@ -248,6 +266,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         scores: bool = False,
         prefix: str = "",
         banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
     ) -> list[Reading]: ...
 
     def decode(
@@ -258,6 +278,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         trace: bool = False,
         prefix: str = "",
         banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
     ) -> list[str] | list[Reading]:
         """Read texts back.
 
@@ -272,13 +294,19 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             prefix: how every text is known to begin.
             banned: words and phrases that no text may contain, in any casing and however they are spelled in units;
                 see ``text.banned.Banned``. What stands in their place is the likeliest that may.
+            effort: ``draft``: the decoding loops alone; ``normal`` or ``high``: texts that they do not read for sure
+                are then searched for with the language model, which takes seconds each.
+            max_seconds: a text, after which its search begins nothing new; what the params say if None.
 
         Raises:
-            ValueError: wrong shape, a prefix too long for a vector, or one that holds what is banned.
+            LexivertError: there is no language model for the effort.
+            ValueError: effort or seconds are none, wrong shape, a prefix too long for a vector, or one that holds what is banned.
             RowError: a zero vector, a number that is not finite, or a banned entry that is no text or too long to
                 occur in one; a ValueError with its ``row``.
         """
-        readings = self.read(vectors, trace=trace, prefix=prefix, banned=banned)
+        readings = self.read(
+            vectors, trace=trace, prefix=prefix, banned=banned, effort=effort, max_seconds=max_seconds
+        )
         if scores or trace:
             return readings
         if rows := [row for row, reading in enumerate(readings) if reading.doubtful]:
@@ -287,11 +315,19 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         return [reading.text for reading in readings]
 
     def read(
-        self, vectors: npt.ArrayLike, *, trace: bool = False, prefix: str = "", banned: Sequence[str] = ()
+        self,
+        vectors: npt.ArrayLike,
+        *,
+        trace: bool = False,
+        prefix: str = "",
+        banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
     ) -> list[Reading]:
         """Read texts back with all that is known of them; arguments and errors as of ``decode``."""
         checked = arguments.check_vectors(vectors, self.embed_dim, self.semantic_width)
-        return self._read(checked, prefix, banned, trace=trace)
+        budget = Budget(arguments.check_effort(effort), arguments.check_seconds(max_seconds))
+        return self._read(checked, prefix, banned, budget, trace=trace)
 
     def generate(self, prefixes: npt.ArrayLike, *, prefix: str = "", banned: Sequence[str] = ()) -> list[str]:
         """Write texts of like meaning for semantic prefixes, such as ordinary embeddings of the backbone.
@@ -311,10 +347,12 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         empty = ~checked.any(axis=1)
         if empty.any():
             raise RowError("vector", int(empty.argmax()), "has no semantic prefix; there is nothing to write about")
-        return [reading.text for reading in self._read(checked, prefix, banned)]
+        return [reading.text for reading in self._read(checked, prefix, banned, Budget())]
 
-    def _read(self, vectors: Vectors, prefix: str, banned: Sequence[str], *, trace: bool = False) -> list[Reading]:
-        reader = Reader(self.encoder, self.decoder, self.generator, prefix, self._notation)
+    def _read(
+        self, vectors: Vectors, prefix: str, banned: Sequence[str], budget: Budget, *, trace: bool = False
+    ) -> list[Reading]:
+        reader = Reader(self.encoder, self.decoder, self.generator, prefix, self._notation, budget)
         if entries := self._banned(banned):
             reader = reader.without(self._banning(entries))
         reader.starts  # noqa: B018 says what is wrong with the prefix even where there is no vector

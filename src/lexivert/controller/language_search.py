@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from tqdm import tqdm
@@ -29,7 +30,9 @@ from lexivert.controller.results import DecodeResult
 from lexivert.controller.total_score import TotalScore
 from lexivert.controller.unit_beam import BeamRules, UnitBeam
 from lexivert.controller.verification import fit, verified
+from lexivert.errors import LexivertError
 from lexivert.language_model.causal import CausalLanguageModel
+from lexivert.language_model.storage import Source
 
 Text = tuple[int, ...]
 
@@ -55,37 +58,61 @@ class LanguageSearch:
     Args:
         parts: codebook, index, prior and rules.
         encoder: writes texts and embeds them.
-        language_model: prior over texts.
+        source: of the language model, which is loaded when it is first needed.
     """
 
-    def __init__(self, parts: Parts, encoder: Encoder, language_model: CausalLanguageModel) -> None:
+    def __init__(self, parts: Parts, encoder: Encoder, source: Source) -> None:
         self.parts = parts
         self.encoder = encoder
-        self.language_model = language_model
+        self.source = source
         self.params: LanguageSearchParams = parts.params.language_search
         self.proposals = Proposals(parts)
         self.restarts = Restarts(parts)
 
+    @cached_property
+    def language_model(self) -> CausalLanguageModel:
+        """Prior over texts.
+
+        Raises:
+            LexivertError: there is none, or it can't be loaded.
+        """
+        model = self.source.load()
+        if model is None:
+            raise LexivertError(
+                "effort is more than draft, which needs a language model, but language_model.model is none; name one"
+            )
+        return model
+
+    def with_parts(self, parts: Parts) -> LanguageSearch:
+        """The same search with other parts."""
+        return LanguageSearch(parts, self.encoder, self.source)
+
+    def effort(self, name: str, max_seconds: float | None = None) -> LanguageEffortParams:
+        """How far the search goes at ``normal`` or ``high`` effort, and for how many seconds a text at most."""
+        effort: LanguageEffortParams = getattr(self.params, name)
+        return effort if max_seconds is None else effort.model_copy(update={"max_seconds": max_seconds})
+
     @torch.inference_mode()
-    def improve(
-        self, found: DecodeResult, observed: Observation, rows: Sequence[int], effort: LanguageEffortParams
+    def decode(
+        self, read: Sequence[Sequence[int]], observed: Observation, effort: LanguageEffortParams
     ) -> DecodeResult:
-        """The same result with better texts in some rows, where there are any.
+        """Search the texts of B vectors; a bar shows progress where it takes long.
 
         Args:
-            found: B texts.
-            observed: their vectors.
-            rows: those to be searched; a verified text stays as it is.
-            effort: how much of it.
+            read: what the loops read in each.
+            observed: the vectors.
+            effort: how far to go for each.
         """
-        units, scores = list(found.units), list(found.scores)
-        todo = [row for row in rows if not found.verified[row]]
-        with tqdm(todo, desc="searching", unit="text", mininterval=1.0, delay=5.0, leave=False) as bar:
-            for row in bar:
-                best = self.search(found.units[row], observed[slice(row, row + 1)], effort)
-                units[row], scores[row] = best.units, best.scores
-        changed = replace(found, units=units, scores=scores)
-        return self._verified(changed, observed, todo)
+        found = []
+        with tqdm(read, desc="searching", unit="text", mininterval=1.0, delay=5.0, leave=False) as bar:
+            for row, units in enumerate(bar):
+                found.append(self.search(units, observed[slice(row, row + 1)], effort))
+        texts = [own.units for own in found]
+        codebook = self.parts.codebook
+        fits = fit(observed.order, superpose(texts, codebook.codes, codebook.binding))
+        counts = torch.tensor([len(text) for text in texts], device=fits.device)
+        certain = verified(fits, counts, codebook.min_distance)
+        return DecodeResult(texts, [own.scores for own in found], fits, certain, [[] for _ in found])
 
     def search(self, read: Sequence[int], observed: Observation, effort: LanguageEffortParams) -> Found:
         """Search the text of one vector.
@@ -190,17 +217,6 @@ class LanguageSearch:
         agreeing = [[own for text, own in pairs if text[n : n + 1] == (unit,)] for n, unit in enumerate(best)]
         scores = [min(sum(own), 1.0) for own in agreeing]
         return Found(list(best), scores, float(totals.max()))
-
-    def _verified(self, found: DecodeResult, observed: Observation, rows: Sequence[int]) -> DecodeResult:
-        """The same result with the fit of some texts anew, and whether that verifies them."""
-        if not rows:
-            return found
-        codebook, fits, certain = self.parts.codebook, found.fit.clone(), found.verified.clone()
-        texts, which = [found.units[row] for row in rows], torch.tensor(list(rows), device=found.fit.device)
-        fits[which] = fit(observed.order[which], superpose(texts, codebook.codes, codebook.binding))
-        counts = torch.tensor([len(text) for text in texts], device=fits.device)
-        certain[which] = verified(fits[which], counts, codebook.min_distance)
-        return replace(found, fit=fits, verified=certain)
 
 
 def _joined(text: Text, changes: Sequence[Proposal]) -> Text:
