@@ -48,7 +48,7 @@ EffortOption = Annotated[
     typer.Option(
         "--effort",
         metavar="draft|normal|high",
-        help="How far to go for texts that are not read for sure; above draft with the language model, in seconds each.",
+        help="How far to go for texts that are not read for sure: above draft with a language model, seconds each.",
     ),
 ]
 MaxSeconds = Annotated[
@@ -76,7 +76,7 @@ def _options(
 
 
 @app.command()
-def roundtrip(
+def roundtrip(  # noqa: PLR0913, PLR0917 a command has the options it has
     text: Annotated[str, typer.Argument(metavar="TEXT")],
     model: Model = ".",
     device: Device = None,
@@ -155,7 +155,7 @@ def encode(
 
 
 @app.command()
-def decode(
+def decode(  # noqa: PLR0913, PLR0917 a command has the options it has
     source: Input,
     target: Output,
     model: Model = ".",

@@ -300,7 +300,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
 
         Raises:
             LexivertError: there is no language model for the effort.
-            ValueError: effort or seconds are none, wrong shape, a prefix too long for a vector, or one that holds what is banned.
+            ValueError: effort or seconds are none, wrong shape, a prefix too long for a vector, or one that holds
+                what is banned.
             RowError: a zero vector, a number that is not finite, or a banned entry that is no text or too long to
                 occur in one; a ValueError with its ``row``.
         """

@@ -25,7 +25,7 @@ from lexivert.text.banned import Banned
 Effort = Literal["draft", "normal", "high"]
 DRAFT: Effort = "draft"
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
-"""How far reading goes: the algorithm alone; then a search with the language model where it is not sure; a long one."""
+"""How far reading goes: the algorithm alone; a search with the language model where it is not sure; a long one."""
 
 
 class Controller:
