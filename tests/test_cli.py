@@ -495,7 +495,7 @@ def test_mistakes_of_write_are_one_line(lexivert, tmp_path):
     for arguments, message in (
         (["narrow.npy"], r"narrow\.npy: vectors have shape \(2, 7\)"),
         (["wrong.npy"], r"wrong\.npy: vector 1 is zero"),
-        (["narrow.npy", "--effort", "much"], "--effort is 'much'; one of draft, normal, high is needed"),
+        (["narrow.npy", "--effort", "much"], "--effort is 'much'; it must be draft, normal or high"),
     ):
         code, out, err = lexivert("write", tmp_path / arguments[0], target, *arguments[1:])
         assert (code, out) == (1, "")

@@ -193,7 +193,7 @@ def test_texts_are_generated_from_the_prefix_alone(tiny_model, vectors):
         tiny_model.generate(changed(vectors, (1, slice(32)), 0.0))
     with pytest.raises(ValueError, match=r"\(B, 256\) is needed, or \(B, 32\)"):
         tiny_model.generate(vectors[:, :33])
-    with pytest.raises(ValueError, match="effort is 'much'; one of draft, normal, high is needed"):
+    with pytest.raises(ValueError, match="effort is 'much'; give one of draft, normal, high"):
         tiny_model.generate(vectors, effort="much")
     with pytest.raises(ValueError, match="n is 0; ask for at least 1 text"):
         tiny_model.generate(vectors, 0)

@@ -18,13 +18,14 @@ from tqdm import tqdm
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.corruption import add_noise
+from lexivert.controller.controller import Effort
 from lexivert.data.segments import read_encoded_texts
 from lexivert.errors import MissingArtifactError
 from lexivert.evaluation import generation_metrics as measures
 from lexivert.evaluation.generation_metrics import BUCKETS, Judges
 from lexivert.evaluation.metrics import by_length
 from lexivert.evaluation.texts import draw_texts, sources_of, texts_of
-from lexivert.generation.base import Effort, Generator, GeneratorParts, Request
+from lexivert.generation.base import Generator, GeneratorParts, Request
 from lexivert.generation.language_model_search import SETTINGS, LanguageModelSearch
 from lexivert.generation.params import EvaluationParams, GenerationParams, load_generation_params
 from lexivert.generation.registry import GENERATORS

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lexivert.controller.controller import EFFORTS
 from lexivert.errors import LexivertError
 from lexivert.generation import beams
-from lexivert.generation.base import EFFORTS, GENERATORS, Candidate, GeneratorParts, Request
+from lexivert.generation.base import GENERATORS, Candidate, GeneratorParts, Request
 from lexivert.generation.candidates import scored
 from lexivert.generation.in_units import InUnits
 from lexivert.generation.proposals import TRIED

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from lexivert.controller.controller import Effort
 from lexivert.errors import LexivertError
 from lexivert.generation import conditional_storage, revision
-from lexivert.generation.base import GENERATORS, Candidate, Effort, GeneratorParts, Request
+from lexivert.generation.base import GENERATORS, Candidate, GeneratorParts, Request
 from lexivert.generation.conditional_model import ConditionalModel
 from lexivert.generation.filtering import TextFilter
 from lexivert.generation.proposals import Proposer
