@@ -268,26 +268,125 @@ def confidence(results: Results) -> str:
     return _frame(rows)
 
 
-def embedding_inversion(results: Results) -> str:
-    """What is read from semantic prefixes alone."""
-    labels = {
-        "hill_climbing": "drafts, revised by hill climbing",
-        "nearest_sentence": NEAREST["nearest_sentence"],
-        "mean_vector": "one guess for all",
+NOT_GENERATED = "Not measured on the committed model yet; `dvc repro generation/dvc.yaml` does."
+"""Stands in place of the tables of generation, whose pipeline runs by itself."""
+GENERATION_SOURCES = {"own": "own test documents", "wikitext": "WikiText-2 valid"}
+_BARRED = "words_04_25"
+_ABLATIONS = {
+    "full": "everything",
+    "without_conditional_proposals": "without the conditional model's proposals",
+    "without_language_model": "without the language model",
+    "without_revision": "without revision",
+    "without_cosine": "without the cosine in the ranking",
+    "with_length_posterior": "with the length posterior",
+}
+_VECTORS = {
+    "midpoint": "midpoint of two",
+    "blend_70_30": "blend, 70 to 30",
+    "cosine_0.9": "in noise, cosine .9",
+    "cosine_0.8": "in noise, cosine .8",
+}
+
+
+def _generator_label(name: str) -> str:
+    """A generator as tables call it."""
+    from lexivert.generation.registry import GENERATORS
+
+    if name == "reference":
+        return "the texts themselves"
+    known = name.removesuffix("_draft")
+    return GENERATORS[known].label + (", draft" if known != name else "")
+
+
+def _generation_cells(scores: Mapping[str, Any]) -> dict[str, str]:
+    low, high = _share(scores["token_f1_low"]), _share(scores["token_f1_high"])
+    cells = {
+        "token F1": f"{_share(scores['token_f1'])} ({low}–{high})",
+        "BLEU": f"{scores['bleu']:.1f}",
+        "chrF": f"{scores['chrf']:.1f}",
+        "ROUGE-L": _share(scores["rougeL"]),
+        "content F1": _share(scores["content_f1"]),
+        "exact": _share(scores["exact_match"]),
+        "cosine": _share(scores["backbone_cosine"]),
+        "independent cosine": _share(scores["independent_cosine"]),
     }
+    if "nats_a_token" in scores:
+        cells["nats a token"] = f"{scores['nats_a_token']:.2f}"
+    return cells | {"repeated": _share(scores["repeated_share"])}
+
+
+def generation(results: Results) -> str:
+    """Every generator on the same embeddings."""
+    if not results.has("generate"):
+        return NOT_GENERATED
     rows = []
-    for name, label in labels.items():
-        key = f"embedding_inversion.{name}"
-        rows.append(
-            {
-                "from the semantic prefix alone": label,
-                "exact": _share(results.number("evaluate", f"{key}.exact_match")),
-                "token F1": _share(results.number("evaluate", f"{key}.token_f1")),
-                "BLEU": f"{results.number('evaluate', f'{key}.bleu'):.1f}",
-                "backbone cosine": _share(results.number("evaluate", f"{key}.backbone_cosine")),
-            }
-        )
+    for source, generators in results.get("generate", "generators").items():
+        for name, buckets in generators.items():
+            row = {"source": GENERATION_SOURCES[source], "written by": _generator_label(name)}
+            row |= _generation_cells(buckets[_BARRED])
+            row["s/text"] = f"{buckets['seconds_a_text']:.2f}" if "seconds_a_text" in buckets else ""
+            rows.append(row)
     return _frame(rows)
+
+
+def generation_by_length(results: Results) -> str:
+    """Language-model search by length of the reference."""
+    if not results.has("generate"):
+        return NOT_GENERATED
+    rows = []
+    for source, generators in results.get("generate", "generators").items():
+        for bucket, scores in sorted(generators["language_model_search"].items()):
+            if isinstance(scores, Mapping) and bucket != _BARRED:
+                words = "–".join(str(int(part)) for part in bucket.split("_")[1:])
+                row = {"source": GENERATION_SOURCES[source], "words": words, "texts": f"{scores['texts']}"}
+                rows.append(row | _generation_cells(scores))
+    return _frame(rows)
+
+
+def generation_ablation(results: Results) -> str:
+    """The search with one thing less, or more."""
+    if not results.has("generate"):
+        return NOT_GENERATED
+    rows = []
+    for source, variants in results.get("generate", "ablation").items():
+        for name, scores in variants.items():
+            row = {"source": GENERATION_SOURCES[source], "search": _ABLATIONS[name]}
+            rows.append(row | _generation_cells(scores) | {"s/text": f"{scores['seconds_a_text']:.2f}"})
+    return _frame(rows)
+
+
+def generation_vectors(results: Results) -> str:
+    """Texts for vectors that no text produced."""
+    if not results.has("generate"):
+        return NOT_GENERATED
+    rows = []
+    for name, scores in results.get("generate", "vectors").items():
+        row = {"vector": _VECTORS[name], "texts": f"{scores['texts']}", "cosine": _share(scores["backbone_cosine"])}
+        row |= {"token F1": _share(scores["token_f1"]), "nats a token": f"{scores['nats_a_token']:.2f}"}
+        rows.append(row | {"repeated": _share(scores["repeated_share"])})
+    return _frame(rows)
+
+
+def generation_examples(results: Results) -> str:
+    """References, and what the search and the nearest training sentence make of their embeddings."""
+    path = results.root / "metrics" / "plots" / "generate.csv"
+    if not path.is_file():
+        return NOT_GENERATED
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    rows = [
+        {
+            "text": _plain(row["reference"]),
+            "written from its embedding": _plain(row["language_model_search"]),
+            "nearest training sentence": _plain(row["nearest_sentence"]),
+        }
+        for _, row in table.iterrows()
+    ]
+    return "\n".join([_line(tuple(rows[0])), _line(["---"] * 3), *(_line(tuple(row.values())) for row in rows)])
+
+
+def _plain(text: str) -> str:
+    """A text in a cell of a table."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<").replace("*", "\\*")
 
 
 def _conditions(results: Results, file: str, key: str = "") -> dict[str, Mapping[str, Any]]:
@@ -701,7 +800,11 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "by_source": by_source,
     "accelerator": accelerator,
     "confidence": confidence,
-    "embedding_inversion": embedding_inversion,
+    "generation": generation,
+    "generation_by_length": generation_by_length,
+    "generation_ablation": generation_ablation,
+    "generation_vectors": generation_vectors,
+    "generation_examples": generation_examples,
     "robustness": robustness,
     "retrieval": retrieval,
     "order_awareness": order_awareness,

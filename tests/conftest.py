@@ -386,7 +386,7 @@ def lexivert(
 
 def _behaviour(model: Lexivert) -> list[object]:
     vectors = model.encode(["The old captain saw the river.", "Emma saw two lamps near the old mill."])
-    return [vectors.tobytes(), model.read(vectors), model.read(vectors[:, :TINY_WIDTH])]
+    return [vectors.tobytes(), model.read(vectors), model.generate(vectors, effort="draft")]
 
 
 SEMANTIC_WIDTH, EMBEDDING_DIM = 8, 6

@@ -463,3 +463,60 @@ def test_mistakes_of_align_are_one_line(lexivert, tmp_path, tiny_model):
     other = dataclasses.replace(alignment, fit=dataclasses.replace(alignment.fit, backbone="another"))
     with pytest.raises(ValueError, match="alignment leads to the backbone another"):
         tiny_model.generate(embeddings, alignment=other)
+
+
+def test_write_and_read_it_again(lexivert, tiny_model, tmp_path):
+    vectors = tiny_model.encode(TEXTS[:3:2])
+    np.save(tmp_path / "vectors.npy", vectors)
+    np.save(tmp_path / "embeddings.npy", vectors[:, :32] * 3)
+    expected = tiny_model.generate(vectors, effort="draft")
+    for name in ("vectors", "embeddings"):
+        code, out, err = lexivert("write", tmp_path / f"{name}.npy", tmp_path / "out.txt", "--effort", "draft")
+        assert (code, out) == (0, "")
+        assert (tmp_path / "out.txt").read_text(encoding="utf-8").splitlines() == [one.text for one in expected]
+        mean = sum(one.cosine for one in expected) / 2
+        assert err == f"2 texts written, of a mean cosine of {mean:.3f} with their embeddings\n"
+    code, _, _ = lexivert(
+        "write", tmp_path / "vectors.npy", tmp_path / "out.jsonl", "--effort", "draft", "--alternatives", "2"
+    )
+    assert code == 0
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    three = tiny_model.generate(vectors, 3, effort="draft")
+    assert [one["text"] for one in found] == [one.text for one in three]
+    assert [one["cosine"] for one in found] == pytest.approx([one.cosine for one in three])
+    others = [[other.text for other in one.alternatives] for one in three]
+    assert [[other["text"] for other in one.get("alternatives", [])] for one in found] == others
+
+
+def test_mistakes_of_write_are_one_line(lexivert, tmp_path):
+    np.save(tmp_path / "narrow.npy", np.ones((2, 7), dtype=np.float32))
+    np.save(tmp_path / "wrong.npy", np.eye(3, 32, dtype=np.float32) * np.array([[1], [0], [1]], dtype=np.float32))
+    target = tmp_path / "out.txt"
+    for arguments, message in (
+        (["narrow.npy"], r"narrow\.npy: vectors have shape \(2, 7\)"),
+        (["wrong.npy"], r"wrong\.npy: vector 1 is zero"),
+        (["narrow.npy", "--effort", "much"], "--effort is 'much'; it must be draft, normal or high"),
+    ):
+        code, out, err = lexivert("write", tmp_path / arguments[0], target, *arguments[1:])
+        assert (code, out) == (1, "")
+        assert re.search(message, err)
+        assert err.count("\n") == 1
+        assert not target.exists()
+
+
+def test_roundtrip_by_meaning_shows_its_drafts(lexivert, tiny_model):
+    code, out, _ = lexivert("roundtrip", TEXTS[0], "--meaning", "--effort", "draft")
+    *_, text, verdict = out.splitlines()
+    (expected,) = tiny_model.generate(tiny_model.encode(TEXTS[:1]), effort="draft")
+    assert (code, text) == (0, expected.text)
+    assert verdict == (
+        f"written from the embedding alone, whose cosine with that of this text is {expected.cosine:.4f}"
+    )
+
+
+def test_a_vector_without_an_order_part_is_written_not_read(lexivert, tmp_path):
+    np.save(tmp_path / "prefixes.npy", np.ones((2, 32), dtype=np.float32))
+    code, out, err = lexivert("decode", tmp_path / "prefixes.npy", tmp_path / "out.txt")
+    assert (code, out) == (1, "")
+    assert "vector 0 has no order part, so there is nothing to read; `generate` writes" in err
+    assert not (tmp_path / "out.txt").exists()

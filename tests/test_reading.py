@@ -9,7 +9,6 @@ from lexivert.controller.trace import replay
 from lexivert.controller.verification import fit
 from lexivert.reading import Reader, Reading
 from lexivert.text import banned
-from lexivert.text.banned import Banned
 from lexivert.text.lexicon import WIKITEXT
 
 
@@ -32,8 +31,7 @@ def read(tiny_model):
 
     def run(units, score, verified, *, trace=False) -> Reading:
         encoder, decoder = tiny_model.encoder, Told(tiny_model.decoder.codebook, [WIKITEXT, *units], score, verified)
-        nothing = Banned([], encoder.segmenter.lexicon, encoder.segmenter.detokenizer)
-        reader = Reader(encoder, decoder, tiny_model.generator, "", nothing)
+        reader = Reader(encoder, decoder, "")
         return reader.decode(ORDER, torch.ones(1, 32), trace=trace)[0]
 
     return run

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lexivert.controller.controller import EFFORTS, Effort
 from lexivert.errors import RowError
-from lexivert.generation.base import EFFORTS, Effort
 from lexivert.text.banned import letters_of
 from lexivert.text.tokenizer import normalize
 
@@ -46,6 +46,31 @@ def check_banned(banned: Any) -> list[str]:
         if not letters_of(entries[-1]):
             raise RowError("banned word", row, f"is {given!r:.40}, which holds nothing to be banned")
     return entries
+
+
+def check_effort(effort: Any) -> Effort:
+    """How far reading or writing goes.
+
+    Raises:
+        ValueError: it is none of ``EFFORTS``.
+    """
+    for known in EFFORTS:
+        if effort == known:
+            return known
+    raise ValueError(f"effort is {effort!r}; give one of {', '.join(EFFORTS)}")
+
+
+def check_seconds(seconds: Any) -> float | None:
+    """Seconds a text, or None.
+
+    Raises:
+        ValueError: it is no finite number above 0.
+    """
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0.0 < seconds < float("inf"):
+        raise ValueError(f"max_seconds is {seconds!r}; give a number above 0")
+    return float(seconds)
 
 
 def check_text(text: Any, name: str = "text") -> str:
@@ -274,15 +299,3 @@ def check_count(k: Any, name: str = "k", what: str = "neighbour") -> int:
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
         raise ValueError(f"{name} is {k!r}; ask for at least 1 {what}, an integer")
     return int(k)
-
-
-def check_effort(effort: Any) -> Effort:
-    """How much time a generator may take.
-
-    Raises:
-        ValueError: it is none of ``EFFORTS``.
-    """
-    if effort not in EFFORTS:
-        raise ValueError(f"effort is {effort!r}; one of {', '.join(EFFORTS)} is needed")
-    found: Effort = effort
-    return found

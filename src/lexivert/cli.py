@@ -21,7 +21,7 @@ from lexivert.display import visible
 from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
 
 if TYPE_CHECKING:
-    from lexivert.generation.base import Candidate, Effort, Generated
+    from lexivert.generation.base import Candidate, Generated
     from lexivert.io import TextLine
     from lexivert.model import Lexivert, Reading
 
@@ -30,6 +30,7 @@ T = TypeVar("T")
 _TEXTS_AT_ONCE = 2048
 _MOST_SEED = 2**32 - 1  # as of params.yaml's, whose module takes longer to import than --help may take
 _MOST_THREADS = 1024
+_EFFORTS = ("draft", "normal", "high")  # as of controller.EFFORTS, likewise
 _VECTORS_AT_ONCE = 64  # no more than a model reads in one go, so that the bar moves after each
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -46,7 +47,18 @@ Threads = Annotated[
     ),
 ]
 EffortOption = Annotated[
+    str,
+    typer.Option(
+        "--effort",
+        metavar="draft|normal|high",
+        help="How far to go for texts that are not read for sure: above draft with a language model, seconds each.",
+    ),
+]
+WriteEffort = Annotated[
     str, typer.Option("--effort", metavar="draft|normal|high", help="How long to search for a better text.")
+]
+MaxSeconds = Annotated[
+    float | None, typer.Option("--max-seconds", help="Of a text's search; as the model says if not given.")
 ]
 Input = Annotated[Path, typer.Argument(metavar="IN")]
 Output = Annotated[Path, typer.Argument(metavar="OUT")]
@@ -83,7 +95,8 @@ def roundtrip(  # noqa: PLR0913, PLR0917 a command has the options it has
     meaning: Annotated[
         bool, typer.Option("--meaning", help="Write a text from the sentence embedding alone, with its drafts.")
     ] = False,
-    effort: EffortOption = "normal",
+    effort: EffortOption = "draft",
+    max_seconds: MaxSeconds = None,
 ) -> None:
     """Encode a text, read it back from the vector, and tell whether it is the same."""
     if not 0.0 < noise <= 1.0:
@@ -92,21 +105,24 @@ def roundtrip(  # noqa: PLR0913, PLR0917 a command has the options it has
         raise LexivertError(f"--seed is {seed}; a number from 0 to {_MOST_SEED} is needed")
     from rich.console import Console
 
+    from lexivert.arguments import check_effort
     from lexivert.console import show_drafts, show_rebuild, verdict
     from lexivert.display import show
     from lexivert.text.tokenizer import normalize
 
+    _check_budget(effort, max_seconds)
     loaded = _load(model, device, threads)
     with _one_line():
         vectors = loaded.encode([text])
+        noisy = _noisy(vectors, noise, seed)
         if meaning:
-            embedding = _noisy(vectors[:, : loaded.semantic_width], noise, seed)
             with show_drafts(Console(highlight=False)) as watch:
-                written = loaded.generate(embedding, effort=_effort(effort), watch=watch)[0]
+                written = loaded.generate(noisy, effort=check_effort(effort), watch=watch)[0]
             show(written.text)
             show(f"written from the embedding alone, whose cosine with that of this text is {written.cosine:.4f}")
             return
-        reading = loaded.read(_noisy(vectors, noise, seed), trace=trace)[0]
+        budget: dict[str, Any] = {"effort": effort, "max_seconds": max_seconds}
+        reading = loaded.read(noisy, trace=trace, **budget)[0]
     if trace:
         show_rebuild(Console(highlight=False), loaded, reading)
     show(reading.text)
@@ -155,7 +171,7 @@ def encode(
 
 
 @app.command()
-def decode(
+def decode(  # noqa: PLR0913, PLR0917 a command has the options it has
     source: Input,
     target: Output,
     model: Model = ".",
@@ -165,6 +181,8 @@ def decode(
     ignore_fingerprint: Annotated[
         bool, typer.Option("--ignore-fingerprint", help="Read even vectors that another model wrote.")
     ] = False,
+    effort: EffortOption = "draft",
+    max_seconds: MaxSeconds = None,
 ) -> None:
     """Read the texts of a file's vectors back.
 
@@ -175,6 +193,7 @@ def decode(
 
     io.check_input(source, io.VECTOR_SUFFIXES)
     io.check_output(target, io.TEXT_SUFFIXES, source)
+    _check_budget(effort, max_seconds)
     total = io.count_vectors(source)
     written_by = None if ignore_fingerprint else io.fingerprint_of(source)
     loaded = _load(model, device, threads)
@@ -185,8 +204,10 @@ def decode(
         )
     parts = io.read_vectors(source, _VECTORS_AT_ONCE, column)
     verified, doubtful = 0, []
+    budget: dict[str, Any] = {"effort": effort, "max_seconds": max_seconds}
+    readings = _by_row(lambda part: loaded.read(part, **budget), parts, source)
     with io.line_writer(target) as write:
-        for line, reading in enumerate(_progress(_by_row(loaded.read, parts, source), total, "decode"), start=1):
+        for line, reading in enumerate(_progress(readings, total, "decode"), start=1):
             write(_record(reading) if target.suffix == ".jsonl" else _one_row(reading.text))
             verified += reading.verified
             doubtful += [line] if reading.doubtful else []
@@ -243,7 +264,7 @@ def write(  # noqa: PLR0913, PLR0917 a command has the options it has
     model: Model = ".",
     device: Device = None,
     threads: Threads = None,
-    effort: EffortOption = "normal",
+    effort: WriteEffort = "normal",
     alternatives: Annotated[int, typer.Option(min=0, help="Further texts of each, in .jsonl.")] = 0,
     alignment: Annotated[
         Path | None, typer.Option(help="Folder of `lexivert align`, for another encoder's vectors.")
@@ -256,14 +277,16 @@ def write(  # noqa: PLR0913, PLR0917 a command has the options it has
     .txt, .jsonl (text, cosine, log_probability, alternatives), or - for lines on standard output.
     """
     from lexivert import io
+    from lexivert.arguments import check_effort
 
     io.check_input(source, io.VECTOR_SUFFIXES)
     io.check_output(target, io.TEXT_SUFFIXES, source)
-    wanted, total = _effort(effort), io.count_vectors(source)
+    _check_budget(effort)
+    total = io.count_vectors(source)
     loaded = _load(model, device, threads)
 
     def written(part: Any) -> list[Generated]:
-        return loaded.generate(part, 1 + alternatives, effort=wanted, alignment=alignment)
+        return loaded.generate(part, 1 + alternatives, effort=check_effort(effort), alignment=alignment)
 
     parts = _by_row(written, io.read_vectors(source, _VECTORS_AT_ONCE, column), source)
     cosines = 0.0
@@ -442,6 +465,13 @@ def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | No
             yield _Segmented(line.number, text, units)
 
 
+def _check_budget(effort: str, max_seconds: float | None = None) -> None:
+    if effort not in _EFFORTS:
+        raise LexivertError(f"--effort is {effort!r}; it must be {', '.join(_EFFORTS[:-1])} or {_EFFORTS[-1]}")
+    if max_seconds is not None and not 0.0 < max_seconds < float("inf"):
+        raise LexivertError(f"--max-seconds is {max_seconds}; a number above 0 is needed")
+
+
 def _by_row(action: Callable[[Any], list[T]], parts: Iterator[Any], source: Path) -> Iterator[T]:
     """What an action makes of vectors, one by one; a vector at fault is named by its row in the file."""
     start = 0
@@ -480,16 +510,6 @@ def _generated_record(one: Generated) -> str:
 
     others = {"alternatives": [content(other) for other in one.alternatives]} if one.alternatives else {}
     return json.dumps(content(one) | others, ensure_ascii=False)
-
-
-def _effort(name: str) -> Effort:
-    """The effort that ``--effort`` names."""
-    from lexivert.arguments import check_effort
-
-    try:
-        return check_effort(name)
-    except ValueError as error:
-        raise LexivertError(f"--{error}") from error
 
 
 def _mean(scores: Sequence[float]) -> float:

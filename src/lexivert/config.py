@@ -398,6 +398,44 @@ class CascadeParams(Section):
     """Runs of message passing for each of these lengths; with none, nothing is decoded again."""
 
 
+class LanguageEffortParams(Section):
+    """How far the search with the language model goes for one text."""
+
+    lengths: NonNegativeInt
+    """Likely lengths at which message passing gives it texts to start from, beside the one that was read."""
+    rounds: PositiveInt
+    """Most revisions."""
+    embedded: PositiveInt
+    """Changed texts of a revision that are embedded, for the evidence of the semantic prefix."""
+    read: PositiveInt
+    """Changed texts of a revision that the language model reads."""
+    beams: NonNegativeInt
+    """Texts kept at each position of a beam search; 0: no such search."""
+    max_seconds: PositiveFloat
+    """After which no further revision is begun."""
+
+
+class LanguageSearchParams(Section):
+    """Search with the language model, for texts that the loops have not read for sure."""
+
+    below: Share
+    """Confidence below which a text that is not verified is searched for."""
+    candidates: PositiveInt
+    """Units proposed at a position."""
+    margin: NonNegativeFloat
+    """Nats by which a proposal may fall short and still be looked at."""
+    language_weight: NonNegativeFloat
+    """Weight of the language model's log probability in the total score; 1: as it is."""
+    prefix_weight: NonNegativeFloat
+    """Weight of the semantic prefix's log likelihood in the total score; 1: as it is."""
+    selector_weight: NonNegativeFloat
+    """Weight of the learned prior's log ratio against the unigram prior in the beam search."""
+    segmentation_cost: NonNegativeFloat
+    """Nats taken off a text which segmentation would write in other units."""
+    normal: LanguageEffortParams
+    high: LanguageEffortParams
+
+
 class ControllerParams(Section):
     """Rules of the decoding loops, and the calibration of their confidences (stage ``controller``)."""
 
@@ -410,6 +448,7 @@ class ControllerParams(Section):
     easy_first: EasyFirstParams
     amp: AmpParams
     cascade: CascadeParams
+    language_search: LanguageSearchParams
 
 
 class EvaluateParams(Section):

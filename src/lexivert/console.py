@@ -88,16 +88,17 @@ def show_drafts(console: Console) -> Iterator[Callable[[list[Candidate]], None]]
         What is to be called with the best texts so far; of several the first is shown.
     """
     seen: list[Candidate] = []
+    live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def watch(best: list[Candidate]) -> None:
         if best and (not seen or seen[-1].text != best[0].text):
             seen.append(best[0])
-            if console.is_terminal:
+            if live is not None:
                 live.update(_drafts(seen), refresh=True)
             else:
                 show(f"{len(seen):>4}  cosine {best[0].cosine:.4f}  {best[0].text}")
 
-    with Live(console=console, auto_refresh=False) if console.is_terminal else contextlib.nullcontext() as live:
+    with live or contextlib.nullcontext():
         yield watch
 
 

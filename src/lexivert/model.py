@@ -22,16 +22,15 @@ from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.controller import model_folder, storage
 from lexivert.controller.capacity import Capacity
-from lexivert.controller.controller import Controller
+from lexivert.controller.controller import DRAFT, Controller, Effort
 from lexivert.controller.results import Step
 from lexivert.encoders.huggingface import is_local
 from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
 from lexivert.generation.alignment import Alignment
-from lexivert.generation.base import Candidate, Effort, Generated, Generator, GeneratorParts, Request
+from lexivert.generation.base import Candidate, Generated, Generator, GeneratorParts, Request
 from lexivert.generation.params import AUTO, chosen_generator
 from lexivert.generation.registry import make_generator
-from lexivert.language_model import storage as language_model_storage
-from lexivert.reading import Reader, Reading
+from lexivert.reading import Budget, Reader, Reading
 from lexivert.search.unit_index import UnitIndex
 from lexivert.text.banned import Banned
 from lexivert.text.tokenizer import normalize
@@ -57,21 +56,6 @@ class Neighbor:
     score: float
 
 
-@dataclass(frozen=True)
-class GenerationFolders:
-    """Where the parts lie that generation needs.
-
-    Attributes:
-        language_model: of stage ``language_model``; None for none.
-        generation: of pipeline ``generation``; None for none.
-        generator: its name, or ``auto`` for the best one that there are parts for.
-    """
-
-    language_model: Path | None = None
-    generation: Path | None = None
-    generator: str = AUTO
-
-
 class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     """Encoder and decoder of one trained model.
 
@@ -82,13 +66,17 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     Args:
         encoder: text to vector.
         decoder: vector to units.
-        folders: where the parts lie that generation needs; loaded when it is first asked for.
+        generation: folder of generators' trained parts; looked at when a text is first written. None for none.
+        generator: name of the generator, or ``auto`` for the best one that there are parts for.
     """
 
-    def __init__(self, encoder: Encoder, decoder: Controller, folders: GenerationFolders | None = None) -> None:
+    def __init__(
+        self, encoder: Encoder, decoder: Controller, generation: Path | None = None, generator: str = AUTO
+    ) -> None:
         self.encoder = encoder
         self.decoder = decoder
-        self._folders = folders or GenerationFolders()
+        self._generation = generation
+        self._generator_name = generator
         self._capacity = Capacity(decoder.codebook, decoder.parts.prior)
 
     @classmethod
@@ -103,8 +91,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
         """
         paths = Paths(Path(path))
-        folders = GenerationFolders(paths.language_model, paths.generation, chosen_generator(paths.root))
-        return cls(*storage.load_model(paths, device), folders)
+        return cls(*storage.load_model(paths, device), paths.generation, chosen_generator(paths.root))
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, device: str = "auto", **hub: Any) -> Self:
@@ -124,22 +111,24 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         """
         name = str(pretrained_model_name_or_path)
         if is_local(name) or isinstance(pretrained_model_name_or_path, Path):
-            return cls(*model_folder.read(Path(name).expanduser(), device))
+            folder = Path(name).expanduser()
+            return cls(*model_folder.read(folder, device), folder / model_folder.GENERATION)
         with _hub_explained(name):
             return super().from_pretrained(name, device=device, **hub)
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, device: str = "auto", **hub: Any) -> Self:
         """Fetch a model from the hub; called by the mixin."""
-        wanted = [*model_folder.FILES, f"{model_folder.BACKBONE}/*"]
+        wanted = [*model_folder.FILES, *(f"{name}/*" for name in model_folder.FOLDERS)]
         folder = snapshot_download(model_id, allow_patterns=wanted, **hub)
-        return cls(*model_folder.read(Path(folder), device))
+        return cls(*model_folder.read(Path(folder), device), Path(folder) / model_folder.GENERATION)
 
     def save_pretrained(
         self,
         save_directory: str | Path,
         *,
         include_backbone: bool = True,
+        include_language_model: bool = False,
         repo_id: str | None = None,
         push_to_hub: bool = False,
         **hub: Any,
@@ -153,6 +142,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             save_directory: made, or replaced if it holds a model and nothing else.
             include_backbone: with the backbone's weights and tokeniser; without, its package or hub id is named and
                 its fingerprint kept.
+            include_language_model: with what ``effort`` above draft and ``generate`` need, of which the packaged one
+                is 270 MB.
             repo_id: on the hub; the folder's name if None.
             push_to_hub: upload it, too.
             **hub: options of ``push_to_hub``.
@@ -164,7 +155,14 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             LexivertError: the folder holds something else, or a backbone that only this machine has is left out.
         """
         folder = Path(save_directory)
-        model_folder.write(folder, self.encoder, self.decoder, include_backbone=include_backbone)
+        model_folder.write(
+            folder,
+            self.encoder,
+            self.decoder,
+            include_backbone=include_backbone,
+            include_language_model=include_language_model,
+            generation=self.generator_folder,
+        )
         if not push_to_hub:
             return None
         if not include_backbone:
@@ -248,7 +246,15 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         return self._capacity.exceeded(units, F.normalize(prefixes, dim=1))
 
     @overload
-    def decode(self, vectors: npt.ArrayLike, *, prefix: str = "", banned: Sequence[str] = ()) -> list[str]: ...
+    def decode(
+        self,
+        vectors: npt.ArrayLike,
+        *,
+        prefix: str = "",
+        banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
+    ) -> list[str]: ...
 
     @overload
     def decode(
@@ -259,6 +265,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         trace: bool = False,
         prefix: str = "",
         banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
     ) -> list[Reading]: ...
 
     @overload
@@ -270,6 +278,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         scores: bool = False,
         prefix: str = "",
         banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
     ) -> list[Reading]: ...
 
     def decode(
@@ -280,6 +290,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         trace: bool = False,
         prefix: str = "",
         banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
     ) -> list[str] | list[Reading]:
         """Read texts back.
 
@@ -294,13 +306,20 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             prefix: how every text is known to begin.
             banned: words and phrases that no text may contain, in any casing and however they are spelled in units;
                 see ``text.banned.Banned``. What stands in their place is the likeliest that may.
+            effort: ``draft``: the decoding loops alone; ``normal`` or ``high``: texts that they do not read for sure
+                are then searched for with the language model, which takes seconds each.
+            max_seconds: a text, after which its search begins nothing new; what the params say if None.
 
         Raises:
-            ValueError: wrong shape, a prefix too long for a vector, or one that holds what is banned.
+            LexivertError: there is no language model for the effort.
+            ValueError: effort or seconds are none, wrong shape, a prefix too long for a vector, or one that holds
+                what is banned.
             RowError: a vector that is zero or has no order part, a number that is not finite, or a banned entry that
                 is no text or too long to occur in one; a ValueError with its ``row``.
         """
-        readings = self.read(vectors, trace=trace, prefix=prefix, banned=banned)
+        readings = self.read(
+            vectors, trace=trace, prefix=prefix, banned=banned, effort=effort, max_seconds=max_seconds
+        )
         if scores or trace:
             return readings
         if rows := [row for row, reading in enumerate(readings) if reading.doubtful]:
@@ -309,11 +328,19 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         return [reading.text for reading in readings]
 
     def read(
-        self, vectors: npt.ArrayLike, *, trace: bool = False, prefix: str = "", banned: Sequence[str] = ()
+        self,
+        vectors: npt.ArrayLike,
+        *,
+        trace: bool = False,
+        prefix: str = "",
+        banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
     ) -> list[Reading]:
         """Read texts back with all that is known of them; arguments and errors as of ``decode``."""
         checked = arguments.check_vectors(vectors, self.embed_dim, self.semantic_width)
-        return self._read(checked, prefix, banned, trace=trace)
+        budget = Budget(arguments.check_effort(effort), arguments.check_seconds(max_seconds))
+        return self._read(checked, prefix, banned, budget, trace=trace)
 
     def generate(
         self,
@@ -407,20 +434,25 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
 
     @cached_property
     def generator(self) -> Generator:
-        """What ``generate`` uses: what ``generator`` of a project says, else the best that there are parts for."""
-        return make_generator(self._folders.generator, self.generator_parts)
+        """What ``generate`` uses: the best generator that the model has the parts for."""
+        return make_generator(self._generator_name, self.generator_parts)
 
     @cached_property
     def generator_parts(self) -> GeneratorParts:
         """What generators are made of; the language model is loaded when it is first asked for."""
-        language_model, folder = None, self._folders.generation
-        if folder is not None and folder.exists() and self._folders.language_model is not None:
-            device = str(self.decoder.codebook.device)
-            language_model = language_model_storage.load(self._folders.language_model, device)
+        folder, search = self.generator_folder, self.decoder.search
+        language_model = search.source.load() if search is not None and folder is not None else None
         return GeneratorParts(self.encoder, self.decoder.parts.prior, language_model, folder=folder)
 
-    def _read(self, vectors: Vectors, prefix: str, banned: Sequence[str], *, trace: bool = False) -> list[Reading]:
-        reader = Reader(self.encoder, self.decoder, prefix)
+    @property
+    def generator_folder(self) -> Path | None:
+        """Folder of generators' trained parts, if there is one."""
+        return self._generation if self._generation is not None and self._generation.is_dir() else None
+
+    def _read(
+        self, vectors: Vectors, prefix: str, banned: Sequence[str], budget: Budget, *, trace: bool = False
+    ) -> list[Reading]:
+        reader = Reader(self.encoder, self.decoder, prefix, budget)
         if entries := self._banned(banned):
             reader = reader.without(self._banning(entries))
         reader.starts  # noqa: B018 says what is wrong with the prefix even where there is no vector

@@ -12,7 +12,7 @@ from lexivert.arguments import Vectors
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.superposition import parts_of, superpose
-from lexivert.controller.controller import Controller
+from lexivert.controller.controller import DRAFT, Controller, Effort
 from lexivert.controller.observation import Observation
 from lexivert.controller.results import DecodeResult, Step
 from lexivert.controller.trace import replay
@@ -58,6 +58,19 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """How far reading goes for vectors that the decoding loops do not read for sure.
+
+    Attributes:
+        effort: see ``controller.EFFORTS``.
+        max_seconds: a text; None: what the params say.
+    """
+
+    effort: Effort = DRAFT
+    max_seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Reader:
     """Reads vectors back under what is known of all their texts.
 
@@ -65,12 +78,14 @@ class Reader:
         encoder: gives the layout and joins units.
         decoder: for vectors with an order part.
         prefix: how every text begins.
+        budget: how far reading goes.
         banned: what no text may contain.
     """
 
     encoder: Encoder
     decoder: Controller
     prefix: str
+    budget: Budget = Budget()
     banned: Banned | None = None
 
     def without(self, banned: Banned) -> Reader:
@@ -112,7 +127,9 @@ class Reader:
         return [best[row] for row in range(len(plain))]
 
     def _readings(self, observed: Observation, trace: bool) -> list[Reading]:
-        decoded = _ordinary(self.decoder.decode(observed, trace=trace), observed, self.decoder.codebook)
+        effort, seconds = self.budget.effort, self.budget.max_seconds
+        found = self.decoder.decode(observed, trace=trace, effort=effort, max_seconds=seconds)
+        decoded = _ordinary(found, observed, self.decoder.codebook)
         return [self._reading(decoded, row) for row in range(len(observed))]
 
     def _begins(self, reading: Reading) -> bool:

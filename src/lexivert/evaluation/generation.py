@@ -18,13 +18,14 @@ from tqdm import tqdm
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.corruption import add_noise
+from lexivert.controller.controller import Effort
 from lexivert.data.segments import read_encoded_texts
 from lexivert.errors import MissingArtifactError
 from lexivert.evaluation import generation_metrics as measures
 from lexivert.evaluation.generation_metrics import BUCKETS, Judges
 from lexivert.evaluation.metrics import by_length
 from lexivert.evaluation.texts import draw_texts, sources_of, texts_of
-from lexivert.generation.base import Effort, Generator, GeneratorParts, Request
+from lexivert.generation.base import Generator, GeneratorParts, Request
 from lexivert.generation.language_model_search import SETTINGS, LanguageModelSearch
 from lexivert.generation.params import EvaluationParams, GenerationParams, load_generation_params
 from lexivert.generation.registry import GENERATORS
@@ -100,7 +101,7 @@ class Bench:
 
 
 def run_generation(paths: Paths) -> None:
-    """Write metrics/generation.json and, with examples, metrics/plots/generation.csv.
+    """Write metrics/generate.json and, with examples, metrics/plots/generate.csv.
 
     Raises:
         LexivertError: an artifact is missing or damaged, or the independent encoder is not installed.
@@ -110,8 +111,8 @@ def run_generation(paths: Paths) -> None:
     bench = make_bench(paths, params, given_file(file.parent / params.wikitext))
     generators, written = generators_report(bench)
     report = {"generators": generators, "ablation": ablation_report(bench), "vectors": strange_report(bench)}
-    artifacts.write_metrics(paths.metrics("generation"), report)
-    artifacts.write_csv(paths.plots / "generation.csv", examples_table(bench, written))
+    artifacts.write_metrics(paths.metrics("generate"), report)
+    artifacts.write_csv(paths.plots / "generate.csv", examples_table(bench, written))
 
 
 def given_file(path: Path) -> Path | None:

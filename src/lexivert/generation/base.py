@@ -10,19 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from lexivert.codes.encoder import Encoder
+from lexivert.controller.controller import Effort
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.priors.base import Prior
 from lexivert.registry import Registry
-
-Effort = Literal["draft", "normal", "high"]
-EFFORTS: tuple[Effort, ...] = get_args(Effort)
-"""How much time a generator may take: a guess, the default, and several times that."""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lexivert.controller.controller import EFFORTS
 from lexivert.errors import LexivertError
 from lexivert.generation import beams
-from lexivert.generation.base import EFFORTS, GENERATORS, Candidate, GeneratorParts, Request
+from lexivert.generation.base import GENERATORS, Candidate, GeneratorParts, Request
 from lexivert.generation.candidates import scored
 from lexivert.generation.in_units import InUnits
 from lexivert.generation.proposals import TRIED
@@ -141,15 +142,20 @@ class _Sentences:
         read = model.extend(model.begin(count), [begun] * count)[0]
         return cls(model, read, torch.zeros(count, dtype=torch.bool, device=model.device))
 
-    @property
-    def log_probs(self) -> Tensor:
-        found = self.read.log_probs.clone()
-        found[self.closed] = -torch.inf
-        found[self.closed, self.model.start_id] = 0.0
-        found[~self.closed, self.model.start_id] = -torch.inf
-        return found.log_softmax(dim=1)
+    def __len__(self) -> int:
+        return len(self.read)
+
+    def choices(self, count: int) -> tuple[Tensor, Tensor]:
+        likely = self.read.log_probs.clone()
+        likely[:, self.model.start_id] = -torch.inf
+        found = likely.topk(min(count, likely.shape[1]), dim=1)
+        end = torch.full_like(found.indices[:, :1], self.model.start_id)
+        ending = torch.zeros_like(found.values[:, :1]).masked_fill(~self.closed[:, None], -torch.inf)
+        values = found.values.log_softmax(dim=1).masked_fill(self.closed[:, None], -torch.inf)
+        return torch.cat((values, ending), dim=1), torch.cat((found.indices, end), dim=1)
 
     def moved(self, rows: Tensor, tokens: Tensor) -> _Sentences:
+        rows = rows.to(self.closed.device)
         read = self.model.extend(self.read[rows], tokens[:, None].tolist())[0]
         last = [self.model.text([token]).strip()[-1:] for token in tokens.tolist()]
         return _Sentences(self.model, read, torch.tensor([sign in _FULL_STOPS for sign in last], device=rows.device))

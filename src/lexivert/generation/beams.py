@@ -18,9 +18,18 @@ from torch import Tensor
 class Steps(Protocol):
     """R beginnings of texts, and what may follow them."""
 
-    @property
-    def log_probs(self) -> Tensor:
-        """Log probability of every token to come next; minus infinity where it may not. Shape: (R, T)."""
+    def __len__(self) -> int:
+        """How many there are, R."""
+        ...
+
+    def choices(self, count: int) -> tuple[Tensor, Tensor]:
+        """Log probabilities of tokens to come next, and the tokens themselves, in any order.
+
+        Args:
+            count: tokens wanted, the likeliest; the end may be one more. Minus infinity stands for none.
+
+        Shape: (R, k) twice.
+        """
         ...
 
     def moved(self, rows: Tensor, tokens: Tensor) -> Self:
@@ -43,21 +52,6 @@ class Beam:
     ended: bool
 
 
-@dataclass
-class _Group:
-    """The beams of one text: what is finished, by rank."""
-
-    finished: list[tuple[float, Beam]]
-
-    def add(self, rank: float, beam: Beam, width: int) -> None:
-        self.finished.append((rank, beam))
-        self.finished.sort(key=lambda one: -one[0])
-        del self.finished[width:]
-
-    def closed(self, best_open: float, width: int) -> bool:
-        return len(self.finished) >= width and self.finished[width - 1][0] >= best_open
-
-
 def search(
     steps: Steps,
     width: int,
@@ -74,67 +68,89 @@ def search(
         longest: most tokens that are added; what has no end then is given back as it is, behind what has.
         end: token that ends a text.
         draws: a source of noise for each beginning, on the CPU; None for the plain search.
-        tried: so many of the likeliest tokens may follow a beginning; by default ``width`` and the end, which are
+        tried: so many of the likeliest tokens may follow a beginning; by default one more than ``width``, which are
             all that the plain search needs.
     """
-    count = len(steps.log_probs)
-    groups = [_Group([]) for _ in range(count)]
-    paths: list[list[list[int]]] = [[[]] for _ in range(count)]
-    scores = [[0.0] for _ in range(count)]
-    ranks = [[0.0] for _ in range(count)]
-    rows = [[row] for row in range(count)]
-    for _ in range(longest):
-        log_probs = steps.log_probs
+    groups = [_Group(row, width, end, draws[row] if draws else None) for row in range(len(steps))]
+    for _ in range(longest if groups else 0):
+        best, chosen = (part.cpu() for part in steps.choices(tried or width + 1))
         moves: list[tuple[int, int]] = []
-        best, chosen = log_probs.topk(min((tried or width) + 1, log_probs.shape[1]), dim=1)
-        for group, own in enumerate(groups):
-            if not rows[group]:
-                continue
-            source = draws[group] if draws else None
-            children = _children(best[rows[group]], scores[group], ranks[group], source)
-            order = sorted(children, key=lambda child: -child[0])
-            new: tuple[list[list[int]], list[float], list[float], list[int]] = ([], [], [], [])
-            for rank, score, beam, place in order:
-                if len(new[0]) == width:
-                    break
-                token = int(chosen[rows[group][beam], place])
-                if token == end:
-                    own.add(rank, Beam(paths[group][beam], score, ended=True), width)
-                    continue
-                new[0].append([*paths[group][beam], token])
-                new[1].append(score)
-                new[2].append(rank)
-                new[3].append(len(moves))
-                moves.append((rows[group][beam], token))
-            if new[0] and own.closed(new[2][0], width):
-                del moves[new[3][0] :]
-                new = ([], [], [], [])
-            paths[group], scores[group], ranks[group], rows[group] = new
+        for group in groups:
+            own = group.grow(best[group.rows], chosen[group.rows])
+            group.rows = list(range(len(moves), len(moves) + len(own)))
+            moves += own
         if not moves:
             break
-        device = log_probs.device
-        steps = steps.moved(*(torch.tensor(part, device=device) for part in zip(*moves, strict=True)))
-    return [_best(own, *left, width) for own, *left in zip(groups, paths, scores, ranks, strict=True)]
+        steps = steps.moved(*(torch.tensor(part) for part in zip(*moves, strict=True)))
+    return [group.best() for group in groups]
 
 
-def _best(group: _Group, paths: list[list[int]], scores: list[float], ranks: list[float], width: int) -> list[Beam]:
-    """What is finished, then what is not."""
-    found = [beam for _, beam in group.finished]
-    left = sorted(zip(ranks, scores, paths, strict=True), key=lambda one: -one[0])
-    return [*found, *(Beam(tokens, score, ended=False) for _, score, tokens in left)][:width]
+class _Group:
+    """The beams of one beginning.
 
+    Args:
+        row: of the beginning among the steps.
+        width: beams.
+        end: token that ends a text.
+        source: of noise; None for the plain search.
+    """
 
-def _children(
-    best: Tensor, scores: Sequence[float], ranks: Sequence[float], source: torch.Generator | None
-) -> list[tuple[float, float, int, int]]:
-    """Rank, log probability, beam and place of every continuation of a group's beams. Shape: best (beams, tried)."""
-    total = best.double().cpu() + torch.tensor(scores, dtype=torch.float64)[:, None]
-    rank = total if source is None else _with_noise(total, torch.tensor(ranks, dtype=torch.float64), source)
-    rows, places = torch.isfinite(total).nonzero(as_tuple=True)
-    found = zip(
-        rank[rows, places].tolist(), total[rows, places].tolist(), rows.tolist(), places.tolist(), strict=True
-    )
-    return list(found)
+    def __init__(self, row: int, width: int, end: int, source: torch.Generator | None) -> None:
+        self.rows = [row]
+        self.width, self.end, self.source = width, end, source
+        self._open: list[tuple[float, float, list[int]]] = [(0.0, 0.0, [])]  # rank, log probability, tokens
+        self._finished: list[tuple[float, Beam]] = []
+
+    def grow(self, best: Tensor, chosen: Tensor) -> list[tuple[int, int]]:
+        """Take the best continuations of the open beams.
+
+        Args:
+            best: log probabilities of the tokens that may follow each. Shape: (beams, k).
+            chosen: these tokens. Shape: (beams, k).
+
+        Returns:
+            Row and token of every new beam; none where no open beam can come among the best.
+        """
+        if not self._open:
+            return []
+        moves, beams = [], []
+        for rank, score, beam, place in self._children(best.double()):
+            token, tokens = int(chosen[beam, place]), self._open[beam][2]
+            if token == self.end:
+                self._finished.append((rank, Beam(tokens, score, ended=True)))
+                continue
+            beams.append((rank, score, [*tokens, token]))
+            moves.append((self.rows[beam], token))
+            if len(beams) == self.width:
+                break
+        self._finished = sorted(self._finished, key=lambda one: -one[0])[: self.width]
+        full = len(self._finished) == self.width
+        if full and beams and self._finished[-1][0] >= beams[0][0]:
+            moves, beams = [], []
+        self._open = beams
+        return moves
+
+    def _children(self, best: Tensor) -> list[tuple[float, float, int, int]]:
+        """Rank, log probability, beam and place of the best continuations, the best first.
+
+        As many as twice the width are enough, since each beam has one end. Shape: best (beams, k).
+        """
+        ranks, scores, _ = zip(*self._open, strict=True)
+        total = best + torch.tensor(scores, dtype=torch.float64)[:, None]
+        if self.source is None:
+            rank = total
+        else:
+            rank = _with_noise(total, torch.tensor(ranks, dtype=torch.float64), self.source)
+        rank = rank.masked_fill(~torch.isfinite(total), -torch.inf).flatten()
+        top = rank.topk(min(2 * self.width, int(torch.isfinite(rank).sum())))
+        beams, places = top.indices // total.shape[1], top.indices % total.shape[1]
+        parts = top.values.tolist(), total[beams, places].tolist(), beams.tolist(), places.tolist()
+        return list(zip(*parts, strict=True))
+
+    def best(self) -> list[Beam]:
+        """What is finished, then what is not, the best of each first."""
+        found = [beam for _, beam in self._finished]
+        return [*found, *(Beam(tokens, score, ended=False) for _, score, tokens in self._open)][: self.width]
 
 
 def _with_noise(total: Tensor, ranks: Tensor, source: torch.Generator) -> Tensor:

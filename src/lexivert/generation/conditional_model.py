@@ -80,13 +80,13 @@ class _Layer(nn.Module):
         self.norm, self.feed_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.projections = nn.Linear(width, 3 * width)
         self.joined = nn.Linear(width, width)
-        self.feed = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def shrink(self, factor: float) -> None:
         """Begin with less of what the layer adds, so that many layers add up to the order of 1 (GPT-2)."""
         with torch.no_grad():
             self.joined.weight *= factor
-            self.feed[-1].weight *= factor
+            self.narrow.weight *= factor
 
     def forward(
         self, hidden: Tensor, cache: tuple[Tensor, Tensor] | None, mask: Tensor
@@ -99,7 +99,7 @@ class _Layer(nn.Module):
             keys, values = torch.cat((cache[0], keys), dim=2), torch.cat((cache[1], values), dim=2)
         seen = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
         hidden = hidden + self.joined(seen.transpose(1, 2).reshape(batch, n, width))
-        return hidden + self.feed(self.feed_norm(hidden)), (keys, values)
+        return hidden + self.narrow(F.gelu(self.wide(self.feed_norm(hidden)))), (keys, values)
 
 
 class ConditionalModel(nn.Module):
@@ -119,11 +119,12 @@ class ConditionalModel(nn.Module):
         self.bias = nn.Parameter(log_prior.clone())
         self.position = nn.Embedding(sizes.positions, width)
         self.first, self.last = nn.Linear(sizes.semantic_width, width), nn.Linear(sizes.semantic_width, width)
-        self.layers = nn.ModuleList(_Layer(width, sizes.heads) for _ in range(sizes.layers))
+        layers = [_Layer(width, sizes.heads) for _ in range(sizes.layers)]
+        for layer in layers:
+            layer.shrink((2 * sizes.layers) ** -0.5)
+        self.layers = nn.ModuleList(layers)
         self.norm, self.query = nn.LayerNorm(width), nn.Linear(width, width)
         nn.init.normal_(self.position.weight, std=0.1)
-        for layer in self.layers:
-            layer.shrink((2 * sizes.layers) ** -0.5)
 
     @property
     def device(self) -> torch.device:

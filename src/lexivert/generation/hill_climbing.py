@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.codes.encoder import Encoder
-from lexivert.generation.base import GENERATORS, Effort, GeneratorParts
+from lexivert.controller.controller import Effort
+from lexivert.generation.base import GENERATORS, GeneratorParts
 from lexivert.generation.candidates import embed
 from lexivert.generation.in_units import InUnits
 from lexivert.generation.mask_predict import REPEATABLE, MaskPredict, equal_draws

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from lexivert.codes.encoder import Encoder
-from lexivert.generation.base import Candidate, Effort, GeneratorParts, Request
+from lexivert.controller.controller import Effort
+from lexivert.generation.base import Candidate, GeneratorParts, Request
 from lexivert.generation.candidates import ranked, scored
 from lexivert.text.banned import Banned
 from lexivert.text.lexicon import WIKITEXT

@@ -8,24 +8,26 @@ are tried; the language model reads a shortlist of each round.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
+from lexivert.controller.controller import Effort
 from lexivert.errors import LexivertError
 from lexivert.generation import conditional_storage, revision
-from lexivert.generation.base import GENERATORS, Candidate, Effort, GeneratorParts, Request
+from lexivert.generation.base import GENERATORS, Candidate, GeneratorParts, Request
 from lexivert.generation.conditional_model import ConditionalModel
 from lexivert.generation.filtering import TextFilter
 from lexivert.generation.proposals import Proposer
-from lexivert.generation.ranking import Ranked, Ranker, Weights
+from lexivert.generation.ranking import Ranked, Ranker, Weights, best_of
 from lexivert.generation.revision import Edit
 from lexivert.language_model.causal import CausalLanguageModel
 
 _LONGEST = 48
 """Most tokens of a text, a known beginning aside."""
-_NOTHING = "."  # where nothing may be said
+_NOTHING = "."
 _ROUNDS, _EDITS = 1009, 101  # places for the numbers of rounds and edits within a seed
 
 
@@ -41,7 +43,8 @@ class Budget:
         edits: places that are written anew in a round.
         cuts: places where a text is cut and continued in a round.
         spellings: texts of each of these.
-        shortlist: texts that the language model reads in a round, the pool aside.
+        drops: spans that are dropped in a round.
+        shortlist: texts that the language model reads in a round; twice as many drafts.
     """
 
     drafts: int
@@ -51,6 +54,7 @@ class Budget:
     edits: int
     cuts: int
     spellings: int
+    drops: int
     shortlist: int
 
 
@@ -76,9 +80,9 @@ SETTINGS = Settings(
     language_model_weight=0.5,
     conditional_weight=1.0,
     budgets={
-        "draft": Budget(drafts=16, fluent_drafts=0, pool=1, rounds=0, edits=0, cuts=0, spellings=0, shortlist=6),
-        "normal": Budget(drafts=24, fluent_drafts=8, pool=4, rounds=8, edits=12, cuts=2, spellings=3, shortlist=8),
-        "high": Budget(drafts=48, fluent_drafts=16, pool=6, rounds=24, edits=16, cuts=3, spellings=3, shortlist=12),
+        "draft": Budget(16, 0, pool=1, rounds=0, edits=0, cuts=0, spellings=0, drops=0, shortlist=4),
+        "normal": Budget(24, 8, pool=4, rounds=8, edits=10, cuts=2, spellings=3, drops=4, shortlist=6),
+        "high": Budget(48, 16, pool=6, rounds=24, edits=16, cuts=3, spellings=3, drops=6, shortlist=10),
     },
 )
 """Of the generator that is registered."""
@@ -170,6 +174,7 @@ class _Search:
         )
         self.begun: list[int] = generator.language_model.tokens([request.prefix])[0]
         self.filter = TextFilter(generator.parts.encoder, request.prefix, request.banned)
+        self.seen: list[set[str]] = [set() for _ in range(len(request))]
 
     def drafted(self) -> list[list[Ranked]]:
         """The best drafts for each embedding."""
@@ -181,7 +186,9 @@ class _Search:
                 edits = [Edit(row, self.begun, 0, []) for row in range(count)]
                 seeds = [self.request.seed] * count
                 self._write(found, edits, proposer, width, seeds)
-        return self._ranked(found, 2 * self.budget.shortlist)
+        drafts = self._ranked(found, 2 * self.budget.shortlist)
+        nothing = Ranked((), _NOTHING, -math.inf, 0.0)  # where nothing may be said
+        return [best_of(own, self.budget.pool) or [nothing] for own in drafts]
 
     def revised(self, pools: Sequence[Sequence[Ranked]], number: int) -> list[list[Ranked]]:
         """The best of some texts and their edits, for each embedding.
@@ -190,27 +197,36 @@ class _Search:
             pools: texts so far, the best first.
             number: of the round.
         """
-        texts = [[list(one.tokens) for one in pool] for pool in pools]
+        texts: list[list[list[int]]] = [[] for _ in pools]
         edits: list[Edit] = []
         seeds: list[int] = []
-        for row, pool in enumerate(texts):
+        for row, pool in enumerate(pools):
             first = ((self.request.seed + 1) * _ROUNDS + number) * _EDITS
             draws = torch.Generator().manual_seed(first)
             own = self._edits(row, pool, draws)
             edits += own
             seeds += range(first + 1, first + 1 + len(own))
-        for row, pool in enumerate(pools):
-            texts[row] += revision.dropped_spans(pool[number % len(pool)].tokens, len(self.begun))
+            texts[row] += self._drops(pool, draws)
         self._write(texts, edits, self.generator.likely, self.budget.spellings, seeds)
-        return self._ranked(texts, self.budget.pool + self.budget.shortlist)
+        new = self._ranked(texts, self.budget.shortlist)
+        return [best_of([*pool, *own], self.budget.pool) for pool, own in zip(pools, new, strict=True)]
 
-    def _edits(self, row: int, pool: Sequence[list[int]], draws: torch.Generator) -> list[Edit]:
+    def _edits(self, row: int, pool: Sequence[Ranked], draws: torch.Generator) -> list[Edit]:
         """Edits of a pool's texts in turn."""
         known, found = len(self.begun), []
         for place in range(self.budget.edits):
-            found += revision.draw_edits(row, pool[place % len(pool)], known, 1, draws)
+            found += revision.draw_edits(row, pool[place % len(pool)].tokens, known, 1, draws)
         for place in range(self.budget.cuts):
-            found += revision.draw_cuts(row, pool[place % len(pool)], known, 1, draws)
+            found += revision.draw_cuts(row, pool[place % len(pool)].tokens, known, 1, draws)
+        return found
+
+    def _drops(self, pool: Sequence[Ranked], draws: torch.Generator) -> list[list[int]]:
+        """Texts of a pool in turn, without some of their tokens."""
+        found = []
+        for place in range(self.budget.drops):
+            spans = revision.dropped_spans(pool[place % len(pool)].tokens, len(self.begun))
+            if spans:
+                found.append(spans[int(torch.randint(len(spans), (1,), generator=draws, device="cpu"))])
         return found
 
     def _write(
@@ -227,12 +243,14 @@ class _Search:
             texts[edit.row] += new
 
     def _ranked(self, tokens: Sequence[Sequence[list[int]]], shortlist: int) -> list[list[Ranked]]:
-        """The pool of each embedding, out of texts in tokens; a text that is spelled twice counts once."""
+        """The best of texts in tokens, of each embedding those that have not been ranked before."""
         texts = []
-        for own in tokens:
+        for seen, own in zip(self.seen, tokens, strict=True):
             spelled = dict(self._allowed(some) for some in own)
-            texts.append([(some, text) for text, some in spelled.items() if text] or [(list[int](), _NOTHING)])
-        return self.generator.ranker.ranked(self.request.embeddings, texts, self.budget.pool, shortlist)
+            new = [(some, text) for text, some in spelled.items() if text and text not in seen]
+            seen.update(text for _, text in new)
+            texts.append(new)
+        return self.generator.ranker.ranked(self.request.embeddings, texts, shortlist)
 
     def _allowed(self, tokens: list[int]) -> tuple[str, list[int]]:
         """A text and its tokens, without what is banned."""

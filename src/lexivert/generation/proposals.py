@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -56,11 +57,12 @@ class Proposer:
         read = None
         if self.language_model is not None:
             read = self.language_model.extend(self.language_model.begin(len(begun)), begun)[0]
-        said = torch.zeros_like(paths.logits, dtype=torch.bool)
-        for row, tokens in enumerate(begun):
-            said[row, list(tokens)] = True
-        return ProposalSteps(self, paths, read, said, may_end)
+        longest = max(map(len, begun), default=0)
+        said = [[*own, *[self.end] * (longest - len(own))] for own in begun]
+        written = torch.tensor(said, dtype=torch.int64, device=paths.logits.device).view(len(begun), longest)
+        return ProposalSteps(self, paths, read, written, may_end)
 
+    @cached_property
     def repeatable(self) -> Tensor:
         """Tokens that may come as often as they like. Shape: (T,) bool."""
         bias = self.conditional.bias
@@ -77,7 +79,7 @@ class ProposalSteps:
         proposer: its models.
         paths: as far as the conditional model has read.
         read: the same of the language model.
-        said: tokens of each beginning. Shape: (R, T) bool.
+        said: tokens of each beginning, the end token where there are fewer. Shape: (R, n).
         may_end: whether a text may end.
     """
 
@@ -87,30 +89,38 @@ class ProposalSteps:
     said: Tensor
     may_end: bool
 
-    @property
-    def log_probs(self) -> Tensor:
-        """Log probability of every token to come next. Shape: (R, T)."""
-        own, end = self.paths.logits.log_softmax(dim=1), self.proposer.end
-        ending = own[:, end]
-        product = self.proposer.conditional_weight * own
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def choices(self, count: int) -> tuple[Tensor, Tensor]:
+        """Log probabilities of tokens to come next, normalised among them, and the tokens. Shape: (R, k) twice.
+
+        Args:
+            count: tokens, of the model that has a weight the likeliest; the end is one more.
+        """
+        proposer, logits = self.proposer, self.paths.logits
+        told = proposer.conditional_weight or self.read is None
+        shown = logits if told or self.read is None else self.read.log_probs.to(logits.device)
+        tokens = shown.topk(min(count + 1, shown.shape[1]), dim=1).indices
+        product = proposer.conditional_weight * logits.gather(1, tokens)
         if self.read is not None:
-            product += self.proposer.weight * self.read.log_probs.to(own.device)
-        product -= _SAID_AGAIN * (self.said & ~self.proposer.repeatable())
-        product[:, end] = -torch.inf
-        product = product.log_softmax(dim=1)
-        if self.may_end:
-            product += torch.log1p(-ending.exp().clamp_max(1 - 1e-6))[:, None]
-            product[:, end] = ending
-        return product
+            product += proposer.weight * self.read.log_probs.to(logits.device).gather(1, tokens)
+        again = (tokens[:, :, None] == self.said[:, None, :]).any(dim=2) & ~proposer.repeatable[tokens]
+        product = (product - _SAID_AGAIN * again).masked_fill(tokens == proposer.end, -torch.inf).log_softmax(dim=1)
+        if not self.may_end:
+            return product, tokens
+        ending = logits[:, proposer.end] - logits.logsumexp(dim=1)
+        product += torch.log1p(-ending.exp().clamp_max(1 - 1e-6))[:, None]
+        end = torch.full_like(tokens[:, :1], proposer.end)
+        return torch.cat((product, ending[:, None]), dim=1), torch.cat((tokens, end), dim=1)
 
     def moved(self, rows: Tensor, tokens: Tensor) -> ProposalSteps:
         """Some of the beginnings, each with a token more. Shape: (r,) and (r,)."""
-        added = tokens[:, None].tolist()
+        rows, added = rows.to(self.said.device), tokens[:, None].tolist()
         paths = self.proposer.conditional.extend(self.paths[rows], added)
         read = self.read
         if read is not None:
             assert self.proposer.language_model is not None
             read = self.proposer.language_model.extend(read[rows], added)[0]
-        said = self.said[rows]
-        said[torch.arange(len(rows), device=said.device), tokens] = True
+        said = torch.cat((self.said[rows], tokens[:, None].to(self.said.device)), dim=1)
         return replace(self, paths=paths, read=read, said=said)

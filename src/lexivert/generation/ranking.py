@@ -83,15 +83,14 @@ class Ranker:
     weights: Weights
 
     def ranked(
-        self, embeddings: Tensor, texts: Sequence[Sequence[tuple[Sequence[int], str]]], count: int, shortlist: int
+        self, embeddings: Tensor, texts: Sequence[Sequence[tuple[Sequence[int], str]]], shortlist: int
     ) -> list[list[Ranked]]:
-        """The best texts for each embedding, the best first.
+        """The best ``shortlist`` texts for each embedding by all but their fluency, then sorted by all.
 
         Args:
             embeddings: unit length. Shape: (B, S).
             texts: tokens and text of any number of candidates for each.
-            count: texts wanted of each; fewer where there are no more.
-            shortlist: so many that all else ranks best are read by the language model.
+            shortlist: texts of each that are read by the language model, and given back.
         """
         owner = torch.tensor([row for row, own in enumerate(texts) for _ in own], dtype=torch.int64)
         flat = [one for own in texts for one in own]
@@ -107,8 +106,8 @@ class Ranker:
             owner.tolist(), flat, scores.tolist(), cosines.tolist(), strict=True
         ):
             found[row].append(Ranked(tuple(tokens), text, score, cosine))
-        best = [_best(own, shortlist) for own in found]
-        return [_best(own, count) for own in self._read(best)]
+        best = [best_of(own, shortlist) for own in found]
+        return [best_of(own, shortlist) for own in self._read(best)]
 
     def _likelihoods(self, embeddings: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:
         """Log probability of each text under the conditional model. Shape: (R, S) to (R,)."""
@@ -139,5 +138,6 @@ class Ranker:
         return replace(one, score=one.score + self.weights.fluency * value, log_probability=value)
 
 
-def _best(texts: Sequence[Ranked], count: int) -> list[Ranked]:
+def best_of(texts: Sequence[Ranked], count: int) -> list[Ranked]:
+    """The ``count`` texts of the highest scores, the best first."""
     return sorted(texts, key=lambda one: -one.score)[:count]

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from lexivert.codes.encoder import Encoder
+from lexivert.controller.controller import EFFORTS
 from lexivert.errors import LexivertError
-from lexivert.generation.base import EFFORTS, GENERATORS, GeneratorParts
+from lexivert.generation.base import GENERATORS, GeneratorParts
 from lexivert.generation.candidates import embed
 from lexivert.generation.expectations import Targets
 from lexivert.generation.in_units import InUnits

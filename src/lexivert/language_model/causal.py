@@ -40,6 +40,11 @@ class Beginnings:
         cache = tuple((keys[rows], values[rows]) for keys, values in self.cache)
         return Beginnings(cache, self.read[rows], self.log_probs[rows])
 
+    def unread(self, kept: Tensor) -> Beginnings:
+        """Only the first so many tokens of each; what comes next is not known until one more is read. Shape: (B,)."""
+        read = self.read & (self.read.cumsum(dim=1) <= kept[:, None])
+        return Beginnings(self.cache, read, torch.full_like(self.log_probs, torch.nan))
+
 
 class CausalLanguageModel:
     """Log probabilities of texts and of what may follow them, in nats.
@@ -102,7 +107,6 @@ class CausalLanguageModel:
         last = Beginnings(begun[1], read, F.log_softmax(begun[0][:, -1].float(), dim=-1))
         return last[torch.zeros(count, dtype=torch.int64, device=self.device)]
 
-    @torch.inference_mode()
     def extend(self, beginnings: Beginnings, tokens: Sequence[Sequence[int]]) -> tuple[Beginnings, Tensor]:
         """Read on.
 
@@ -113,14 +117,20 @@ class CausalLanguageModel:
         Returns:
             What is read then, and the log probability of what was added. Shape: (B,).
         """
+        longer, gained = self.read_on(beginnings, tokens)
+        return longer, gained.sum(dim=1)
+
+    @torch.inference_mode()
+    def read_on(self, beginnings: Beginnings, tokens: Sequence[Sequence[int]]) -> tuple[Beginnings, Tensor]:
+        """The same with the log probability of every token that was added, 0 behind the last. Shape: (B, n)."""
         longest = max(map(len, tokens), default=0)
         if not longest:
-            return beginnings, beginnings.log_probs.new_zeros(len(beginnings))
+            return beginnings, beginnings.log_probs.new_zeros(len(beginnings), 0)
         ids, mask = self._padded(tokens, longest)
         read = torch.cat((beginnings.read, mask), dim=1)
         logits, cache = self._read(beginnings.cache, ids, read, mask)
         before = torch.cat((beginnings.log_probs[:, None], F.log_softmax(logits.float(), dim=-1)), dim=1)
-        gained = before[:, :-1].gather(2, ids[:, :, None])[:, :, 0].masked_fill(~mask, 0.0).sum(dim=1)
+        gained = before[:, :-1].gather(2, ids[:, :, None])[:, :, 0].masked_fill(~mask, 0.0)
         last = mask.sum(dim=1)  # of the row's last token, 0 where nothing was added
         log_probs = before[torch.arange(len(ids), device=ids.device), last]
         return Beginnings(cache, read, log_probs), gained

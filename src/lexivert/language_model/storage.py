@@ -7,7 +7,9 @@ own is named alone and read where it is.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,35 @@ def load(folder: Path, device: str = "auto") -> CausalLanguageModel | None:
         return None
     source = str(folder.resolve()) if model == PACKAGED else find(model)
     return _loaded(source, model, choose_device(device))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a language model lies, to be loaded when it is first needed.
+
+    Attributes:
+        folder: as ``write`` made it.
+        device: auto, cpu, cuda or mps.
+    """
+
+    folder: Path
+    device: str = "auto"
+
+    def load(self) -> CausalLanguageModel | None:
+        """See ``load``."""
+        return load(self.folder, self.device)
+
+
+def copy(source: Path, folder: Path) -> None:
+    """Copy a language model's folder to one that is not there yet.
+
+    Raises:
+        LexivertError: it is missing, or names a folder of this machine, which means nothing elsewhere.
+    """
+    model = artifacts.read_json(artifacts.require(source) / ABOUT).get("model")
+    if isinstance(model, str) and model not in {PACKAGED, NONE} and Path(model).expanduser().is_dir():
+        raise LexivertError(f"{FIELD} is {model!r}, a folder of this machine; leave the language model out")
+    shutil.copytree(source, folder)
 
 
 def find(model: str) -> str:

@@ -1,0 +1,228 @@
+"""Search for the text of most total score, for vectors that the decoding loops have not read for sure.
+
+It starts from the text that was read and from message passing at other likely lengths. From the best of these on,
+changes of one unit are proposed by evidence and learned prior; the likeliest are embedded, and the likeliest of those
+read by the language model. Where no single change helps, a left-to-right beam changes several units at once, and
+message passing runs again with those units fixed on which the best texts agree. A text takes another's place only if
+its total score is higher.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from tqdm import tqdm
+
+from lexivert.codes.encoder import Encoder
+from lexivert.codes.superposition import superpose
+from lexivert.config import LanguageEffortParams, LanguageSearchParams
+from lexivert.controller.base import Parts
+from lexivert.controller.belief import OPEN
+from lexivert.controller.lengths import length_posterior, log_length_prior
+from lexivert.controller.observation import Observation
+from lexivert.controller.proposals import Proposal, Proposals
+from lexivert.controller.restarts import Restarts
+from lexivert.controller.results import DecodeResult
+from lexivert.controller.total_score import TotalScore
+from lexivert.controller.unit_beam import BeamRules, UnitBeam
+from lexivert.controller.verification import fit, verified
+from lexivert.errors import LexivertError
+from lexivert.language_model.causal import CausalLanguageModel
+from lexivert.language_model.storage import Source
+
+Text = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found for one vector.
+
+    Attributes:
+        units: of the best text.
+        scores: probability of each unit among all texts that were scored.
+        total: the best text's total score.
+    """
+
+    units: list[int]
+    scores: list[float]
+    total: float
+
+
+class LanguageSearch:
+    """Searches texts by their total score.
+
+    Args:
+        parts: codebook, index, prior and rules.
+        encoder: writes texts and embeds them.
+        source: of the language model, which is loaded when it is first needed.
+    """
+
+    def __init__(self, parts: Parts, encoder: Encoder, source: Source) -> None:
+        self.parts = parts
+        self.encoder = encoder
+        self.source = source
+        self.params: LanguageSearchParams = parts.params.language_search
+        self.proposals = Proposals(parts)
+        self.restarts = Restarts(parts)
+
+    @cached_property
+    def language_model(self) -> CausalLanguageModel:
+        """Prior over texts.
+
+        Raises:
+            LexivertError: there is none, or it can't be loaded.
+        """
+        model = self.source.load()
+        if model is None:
+            raise LexivertError(
+                "effort is more than draft, which needs a language model, but language_model.model is none; name one"
+            )
+        return model
+
+    def with_parts(self, parts: Parts) -> LanguageSearch:
+        """The same search with other parts."""
+        return LanguageSearch(parts, self.encoder, self.source)
+
+    def effort(self, name: str, max_seconds: float | None = None) -> LanguageEffortParams:
+        """How far the search goes at ``normal`` or ``high`` effort, and for how many seconds a text at most."""
+        effort: LanguageEffortParams = getattr(self.params, name)
+        return effort if max_seconds is None else effort.model_copy(update={"max_seconds": max_seconds})
+
+    @torch.inference_mode()
+    def decode(
+        self, read: Sequence[Sequence[int]], observed: Observation, effort: LanguageEffortParams
+    ) -> DecodeResult:
+        """Search the texts of B vectors; a bar shows progress where it takes long.
+
+        Args:
+            read: what the loops read in each.
+            observed: the vectors.
+            effort: how far to go for each.
+        """
+        found = []
+        with tqdm(read, desc="searching", unit="text", mininterval=1.0, delay=5.0, leave=False) as bar:
+            for row, units in enumerate(bar):
+                found.append(self.search(units, observed[slice(row, row + 1)], effort))
+        texts = [own.units for own in found]
+        codebook = self.parts.codebook
+        fits = fit(observed.order, superpose(texts, codebook.codes, codebook.binding))
+        counts = torch.tensor([len(text) for text in texts], device=fits.device)
+        certain = verified(fits, counts, codebook.min_distance)
+        return DecodeResult(texts, [own.scores for own in found], fits, certain, [[] for _ in found])
+
+    def search(self, read: Sequence[int], observed: Observation, effort: LanguageEffortParams) -> Found:
+        """Search the text of one vector.
+
+        Args:
+            read: units of the text that the loops read; may be none.
+            observed: the vector.
+            effort: rounds, starts, beams, seconds.
+        """
+        score = TotalScore(observed, self.parts.codebook, self.encoder, self.language_model, self.params)
+        deadline = time.monotonic() + effort.max_seconds
+        starts = self._starts(read, observed, effort)
+        totals = score(starts)
+        waiting = [starts[place] for place in totals.argsort(descending=True, stable=True).tolist()]
+        seen: set[Text] = set()
+        text = waiting.pop(0) if waiting else ()
+        for number in range(effort.rounds if text else 0):
+            if time.monotonic() >= deadline:
+                break
+            better = self._revised(text, score, effort) or self._several(text, score, effort, seen)
+            if better is None and number + 1 < effort.rounds:
+                better = next((start for start in waiting if start not in seen), None)
+            if better is None:
+                break
+            text = better
+        return self._found(score)
+
+    def _starts(self, read: Sequence[int], observed: Observation, effort: LanguageEffortParams) -> list[Text]:
+        """The text that was read, and what message passing reads at likely lengths."""
+        prior = log_length_prior(self.parts.prior, observed, self.parts.codebook.binding.positions)
+        evidence = length_posterior(observed, self.parts.codebook, prior)[0]
+        likely = evidence.topk(min(effort.lengths, len(evidence)))
+        margin = likely.values[0] - self.parts.params.cascade.margin
+        lengths = [
+            n for n, value in zip(likely.indices.tolist(), likely.values, strict=True) if n and value >= margin
+        ]
+        texts = [tuple(read)] if read else []
+        if lengths:
+            rule = self.parts.params.cascade.restarts[0]
+            texts += map(tuple, self.restarts.restart(observed, [(length, rule) for length in lengths]).units)
+        return [text for text in dict.fromkeys(texts) if text]
+
+    def _revised(self, text: Text, score: TotalScore, effort: LanguageEffortParams) -> Text | None:
+        """The text with the best change of one unit, or with all that help; None if none does."""
+        changes = self.proposals.changes(text, score.observed, self.params.candidates)
+        chances = [change for change in changes if change.gain > -self.params.margin][: effort.embedded]
+        if not chances:
+            return None
+        evidence = score.prefix_evidence([change.text for change in chances])
+        gains = evidence + torch.tensor([change.gain for change in chances], device=evidence.device)
+        best = gains.argsort(descending=True, stable=True)[: effort.read].tolist()
+        chosen = [chances[place] for place in best]
+        before = float(score([text]))
+        totals = score([change.text for change in chosen]).tolist()
+        helping = sorted(
+            (pair for pair in zip(totals, chosen, strict=True) if pair[0] > before), key=lambda pair: -pair[0]
+        )
+        if not helping:
+            return None
+        total, first = helping[0]
+        joint = _joined(text, [change for _, change in helping])
+        return joint if joint != first.text and float(score([joint])) > total else first.text
+
+    def _several(self, text: Text, score: TotalScore, effort: LanguageEffortParams, seen: set[Text]) -> Text | None:
+        """A better text by a beam, or by message passing with what the best texts agree on; None if there is none."""
+        if text in seen or not effort.beams:
+            return None
+        seen.add(text)
+        before = float(score([text]))
+        substitutes = self.proposals.substitutes(text, score.observed, self.params.candidates)
+        rules = BeamRules(effort.beams, self.params.margin, self.params.language_weight, self.params.selector_weight)
+        beam = UnitBeam(self.parts.codebook, self.language_model, score.text, rules)
+        found = [tuple(units) for units in beam.search(text, score.observed, substitutes)]
+        found += self._passed([text, *found], score.observed)
+        totals = score(found)
+        best = int(totals.argmax())
+        return found[best] if float(totals[best]) > before else None
+
+    def _passed(self, texts: Sequence[Text], observed: Observation) -> list[Text]:
+        """What message passing reads where the units on which some texts of one length agree are known."""
+        agreed = [units[0] if len(set(units)) == 1 else OPEN for units in zip(*texts, strict=True)]
+        if OPEN not in agreed:
+            return []
+        known = torch.full((1, self.parts.codebook.binding.positions), OPEN, device=observed.order.device)
+        known[0, : len(agreed)] = torch.tensor(agreed, device=known.device)
+        if observed.known is not None:
+            width = observed.known.shape[1]
+            known[:, :width] = torch.where(observed.known != OPEN, observed.known, known[:, :width])
+        rules = self.parts.params.cascade.restarts
+        pairs = [(len(agreed), rule) for rule in rules]
+        return [tuple(units) for units in self.restarts.restart(replace(observed, known=known), pairs).units if units]
+
+    def _found(self, score: TotalScore) -> Found:
+        """The best of all texts that were scored, its units weighed by how far others agree."""
+        if not score.known:
+            return Found([], [], 0.0)
+        texts = list(score.known)
+        totals = torch.tensor([score.known[text] for text in texts], dtype=torch.float64)
+        weights = totals.softmax(dim=0).tolist()
+        best = texts[int(totals.argmax())]
+        pairs = list(zip(texts, weights, strict=True))
+        agreeing = [[own for text, own in pairs if text[n : n + 1] == (unit,)] for n, unit in enumerate(best)]
+        scores = [min(sum(own), 1.0) for own in agreeing]
+        return Found(list(best), scores, float(totals.max()))
+
+
+def _joined(text: Text, changes: Sequence[Proposal]) -> Text:
+    """A text with all changes of single units, the first of several at a position."""
+    new = list(text)
+    for change in reversed(changes):
+        if change.position != OPEN:
+            new[change.position] = change.text[change.position]
+    return tuple(new)
