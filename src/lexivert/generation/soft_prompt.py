@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lexivert import artifacts
-from lexivert.errors import DamagedArtifactError, LexivertError
+from lexivert.errors import DamagedArtifactError, MissingArtifactError
 from lexivert.generation.mask_predict import pick
 
 PROMPT_WEIGHTS, SIZES, MODEL = "soft_prompt.safetensors", "config.json", "model"
@@ -150,14 +150,13 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[Prompt
     """Read what ``save`` wrote: the model, in eval mode, and its tokeniser.
 
     Raises:
-        LexivertError: nothing was trained.
-        MissingArtifactError, DamagedArtifactError: a file is missing or damaged.
+        MissingArtifactError, DamagedArtifactError: a file is missing or damaged, or nothing was trained.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     content: Any = artifacts.read_json(artifacts.require(folder) / SIZES)
     if content is None:
-        raise LexivertError(
+        raise MissingArtifactError(
             f"{folder} says that nothing was trained; set soft_prompt.steps in generation/params.yaml"
         )
     weights, source = artifacts.require(folder / PROMPT_WEIGHTS), artifacts.require(folder / MODEL)
