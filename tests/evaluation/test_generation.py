@@ -1,46 +1,22 @@
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from generation.conditional_cases import conditional
-from lexivert.artifacts import Paths
 from lexivert.errors import MissingArtifactError
 from lexivert.evaluation import generation
 from lexivert.evaluation.generation import Bench, Targets
 from lexivert.evaluation.generation_metrics import BARRED, Judges
-from lexivert.generation import conditional_storage, language_model_search
+from lexivert.generation import language_model_search
 from lexivert.generation.base import GENERATORS
 from lexivert.generation.language_model_search import SETTINGS, Budget
 from lexivert.generation.params import load_generation_params
-from lexivert.language_model import storage
-from lexivert.model import Lexivert
 from sections import REPOSITORY
 
 SMALL = Budget(drafts=3, fluent_drafts=1, pool=2, rounds=1, edits=1, cuts=1, spellings=1, drops=1, shortlist=2)
-
-
-@pytest.fixture(scope="module")
-def project(tiny_project, tiny_language_model, tmp_path_factory):
-    """The tiny project with a language model and an untrained conditional model."""
-    root = tmp_path_factory.mktemp("generation") / "project"
-    shutil.copytree(tiny_project, root)
-    paths = Paths(root)
-    storage.write(str(tiny_language_model), paths.language_model)
-    language_model = storage.load(paths.language_model, "cpu")
-    model = Lexivert.load(root)
-    tokens = language_model.model.get_input_embeddings().weight.shape[0]
-    folder = paths.generation / conditional_storage.FOLDER
-    conditional_storage.save(
-        conditional(tokens, language_model.start_id), model.encoder.backbone.fingerprint(), folder
-    )
-    (root / "generation").mkdir()
-    shutil.copy(REPOSITORY / "generation" / "params.yaml", root / "generation")
-    return paths
 
 
 @pytest.fixture
@@ -51,11 +27,11 @@ def params():
 
 
 @pytest.fixture
-def bench(project, params, monkeypatch) -> Bench:
+def bench(generation_project, params, monkeypatch) -> Bench:
     budgets = dict.fromkeys(("draft", "normal", "high"), SMALL)
     monkeypatch.setattr(language_model_search, "SETTINGS", replace(SETTINGS, budgets=budgets))
     monkeypatch.setattr(generation, "SETTINGS", replace(SETTINGS, budgets=budgets))
-    made = generation.make_bench(project, params, None)
+    made = generation.make_bench(generation_project, params, None)
     judges = replace(made.judges, independent=lambda texts: torch.from_numpy(made.judges.backbone(list(texts))))
     return replace(made, judges=judges)
 
