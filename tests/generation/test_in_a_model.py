@@ -69,7 +69,5 @@ def test_it_travels_with_the_language_model(model, vectors, tmp_path):
 def test_a_missing_language_model_is_named(generation_project, tmp_path):
     shutil.copytree(generation_project.root, tmp_path / "project")
     shutil.rmtree(tmp_path / "project" / "models" / "language_model")
-    with pytest.raises(
-        MissingArtifactError, match=r"language_model is missing; run `dvc repro language_model` first"
-    ):
+    with pytest.raises(MissingArtifactError, match="language_model is missing; run `dvc repro language_model`"):
         Lexivert.load(tmp_path / "project").generate(np.ones((1, 32)))
