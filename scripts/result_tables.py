@@ -733,9 +733,18 @@ def mixing(results: Results) -> str:
 
 def stages(results: Results) -> str:
     """The stages of dvc.yaml: what each does, what it makes, and the params it reads."""
-    path = results.root / "dvc.yaml"
+    return _stages(results, "dvc.yaml")
+
+
+def generation_stages(results: Results) -> str:
+    """The same of generation/dvc.yaml."""
+    return _stages(results, "generation/dvc.yaml")
+
+
+def _stages(results: Results, file: str) -> str:
+    path = results.root / file
     if not path.is_file():
-        raise MissingFigureError("dvc.yaml is missing")
+        raise MissingFigureError(f"{file} is missing")
     rows = []
     for name, stage in read_yaml(path)["stages"].items():
         made = [*_names(stage.get("outs", [])), *_names(stage.get("metrics", []))]
@@ -743,13 +752,21 @@ def stages(results: Results) -> str:
             {
                 "stage": f"`{name}`",
                 "what it does": stage.get("desc", ""),
-                "makes": ", ".join(f"`{path}`" for path in made),
-                "its params": ", ".join(f"`{param}`" for param in _names(stage.get("params", []))),
+                "makes": ", ".join(f"`{path.removeprefix('../')}`" for path in made),
+                "its params": ", ".join(f"`{param}`" for param in _params(stage.get("params", []))),
             }
         )
     columns = ["stage", "what it does", "makes", "its params"]
     lines = [_line(columns), _line(["---"] * len(columns))]
     return "\n".join([*lines, *(_line(row.values()) for row in rows)])
+
+
+def _params(entries: Sequence[Any]) -> list[str]:
+    """Params in a list of DVC; those of another file stand in a list of their own."""
+    lists = [
+        [entry] if isinstance(entry, str) else [key for keys in entry.values() for key in keys] for entry in entries
+    ]
+    return [param for own in lists for param in own]
 
 
 def _names(entries: Sequence[Any]) -> list[str]:
@@ -820,6 +837,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "index_kinds": index_kinds,
     "mixing": mixing,
     "stages": stages,
+    "generation_stages": generation_stages,
     "packages": packages,
     "log": log,
 }

@@ -12,6 +12,7 @@ import hashlib
 import io
 import math
 import random
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -353,6 +354,27 @@ def _digest(folder: Path) -> str:
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
     return digest.hexdigest()
+
+
+@pytest.fixture(scope="session")
+def generation_project(
+    tiny_project: Path, tiny_language_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Paths:
+    """A copy of ``tiny_project`` with the tiny language model and an untrained conditional model."""
+    from generation.conditional_cases import conditional
+    from lexivert.generation import conditional_storage
+    from lexivert.language_model import storage
+
+    paths = Paths(tmp_path_factory.mktemp("generation") / "project")
+    shutil.copytree(tiny_project, paths.root)
+    storage.write(str(tiny_language_model), paths.language_model)
+    language_model = storage.load(paths.language_model, "cpu")
+    model = conditional(language_model.model.get_input_embeddings().weight.shape[0], language_model.start_id)
+    backbone = Lexivert.load(paths.root).encoder.backbone.fingerprint()
+    conditional_storage.save(model, backbone, paths.generation / conditional_storage.FOLDER)
+    (paths.root / "generation").mkdir()
+    shutil.copy(REPOSITORY / "generation" / "params.yaml", paths.root / "generation")
+    return paths
 
 
 @pytest.fixture(scope="session")
