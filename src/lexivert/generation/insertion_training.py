@@ -167,15 +167,7 @@ def train_insertions(
     dtype = choose_dtype("auto", prior.output.bias.device)
     step = InsertionStep(networks.train(), prior, log_prior, params, dtype)
     batches = InsertionBatches(texts, prior, log_prior, networks.sizes.positions, params, seed)
-    config = LoopConfig(
-        epochs=params.steps // STEPS_A_POINT,
-        batches=STEPS_A_POINT,
-        learning_rate=params.learning_rate,
-        weight_decay=params.weight_decay,
-        warmup_share=params.warmup_share,
-        clip_norm=params.clip_norm,
-        seed=seed,
-    )
+    config = LoopConfig.of_steps(params, STEPS_A_POINT, seed)
     history = train(step, {"networks": networks}, batches, config, checkpoint, "Selector and Placer")
     networks.eval()
     return history
