@@ -379,7 +379,13 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         return found
 
     def align(
-        self, texts: Sequence[str], embeddings: npt.ArrayLike, *, encoder: str = "", progress: str = ""
+        self,
+        texts: Sequence[str],
+        embeddings: npt.ArrayLike,
+        *,
+        encoder: str = "",
+        fingerprint: str = "",
+        progress: str = "",
     ) -> Alignment:
         """Fit a map from another encoder's embeddings, so that ``generate`` can write texts for them.
 
@@ -388,7 +394,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         Args:
             texts: B strings, 1,000 to 5,000 of the kind that is to be written.
             embeddings: the other encoder's of these texts, of any positive length. Shape: (B, F).
-            encoder: its name, or a fingerprint of it; shown where other embeddings are refused.
+            encoder: its name, shown where other embeddings are refused.
+            fingerprint: of it; vectors that carry another one are refused by `lexivert write`.
             progress: label of a progress bar; empty for no bar.
 
         Raises:
@@ -401,8 +408,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             raise ValueError(f"{len(listed)} texts, but {len(foreign)} embeddings; an embedding a text is needed")
         rows = {normalize(text): row for row, text in reversed(list(enumerate(listed)))}
         ours = self.encoder.backbone.encode(list(rows), progress=progress)
-        fingerprint = self.encoder.backbone.fingerprint()
-        return Alignment.of(foreign[list(rows.values())], ours, encoder=encoder, backbone=fingerprint)
+        backbone, chosen = self.encoder.backbone.fingerprint(), foreign[list(rows.values())]
+        return Alignment.of(chosen, ours, encoder=encoder, backbone=backbone, fingerprint=fingerprint)
 
     def _request(
         self,
