@@ -36,7 +36,7 @@ PARAMS = SelectorPlacerParams.model_validate(
         "clip_norm": 1.0,
         "always": 20,
         "drawn": 10,
-        "weight": {"selection": 1.0, "placement": 1.0, "open": 1.0, "wrong": 1.0},
+        "weight": {"selection": 1.0, "placement": 1.0, "open": 3.0, "wrong": 3.0},
     }
 )
 

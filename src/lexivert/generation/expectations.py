@@ -10,6 +10,8 @@ from torch import Tensor
 
 from lexivert.priors.base import Belief, Prior
 
+BELIEFS = 3
+"""Log probabilities of each unit of a buffer in ``Seen.belief``."""
 _ASKED = 16  # positions of an empty text over which the prior's queries are averaged
 
 
@@ -58,8 +60,8 @@ class Seen:
     Attributes:
         targets: of the buffers.
         slots: the prior's query for each slot, as if one unit were missing in every slot. Shape: (B, N + 1, E).
-        belief: log probability of each unit where it stands, and of it anywhere in a text of that target; 0 beyond
-            the buffer's end. Shape: (B, N, 2).
+        belief: log probability of each unit where it stands, if a unit is missing in every slot, if none is missing,
+            and of it anywhere in a text of that target; 0 beyond the buffer's end. Shape: (B, N, BELIEFS).
         vectors: of the buffer's units, 0 beyond its end. Shape: (B, N, E).
         length: units in each buffer. Shape: (B,).
     """
@@ -85,9 +87,9 @@ class Seen:
         spread[:, 1::2] = units
         certain = torch.ones_like(targets.size)
         queries = prior.queries(Belief.certain(spread, 2 * length + 1, targets.prefix, certain))
+        complete = prior.queries(Belief.certain(units, length, targets.prefix, certain))
         vectors = layer.weight[units.clamp_min(0)] * inside[:, :, None]
-        there = (vectors * queries[:, 1::2]).sum(dim=2)
-        anywhere = (vectors * targets.anywhere[:, None, :]).sum(dim=2)
-        bias = layer.bias[units.clamp_min(0)]
-        belief = torch.stack((there + bias, anywhere + bias), dim=2) * inside[:, :, None]
+        asked = (queries[:, 1::2], complete, targets.anywhere[:, None, :])
+        logits = torch.stack([(vectors * query).sum(dim=2) for query in asked], dim=2)
+        belief = (logits + layer.bias[units.clamp_min(0)][:, :, None]) * inside[:, :, None]
         return cls(targets, queries[:, 0::2], belief, vectors, length)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexivert.generation.expectations import Seen
+from lexivert.generation.expectations import BELIEFS, Seen
 from lexivert.generation.intention import PREFIX_SCALE
 from lexivert.text.lexicon import NEVER
 
@@ -56,7 +56,7 @@ class InsertionPlacer(nn.Module):
     def __init__(self, semantic_width: int, embedding_dim: int, hidden_dim: int, layers: int, heads: int) -> None:
         super().__init__()
         self.unit = nn.Linear(embedding_dim, hidden_dim)
-        self.belief = nn.Linear(2, hidden_dim)
+        self.belief = nn.Linear(BELIEFS, hidden_dim)
         self.target = nn.Linear(semantic_width, hidden_dim)
         self.size = nn.Linear(3, hidden_dim)
         self.edges = nn.Parameter(torch.randn(2, hidden_dim) / 2)
