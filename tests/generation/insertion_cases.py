@@ -1,4 +1,4 @@
-"""A lexicon of forty words, a prior that knows their frequencies alone, and twelve sentences to learn."""
+"""A lexicon of forty words, twelve sentences, a Selector that was trained on them, and networks that learn them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.generation.insertion_networks import InsertionNetworks, InsertionSizes, digest_of
 from lexivert.generation.insertion_training import train_insertions
 from lexivert.generation.params import SelectorPlacerParams
-from lexivert.priors.selector import Selector, SelectorPrior
+from lexivert.priors.selector import Selector, SelectorPrior, UnitEmbeddings
+from lexivert.priors.selector_data import SelectorTexts
+from lexivert.priors.selector_training import train_selector
 from lexivert.text.lexicon import RESERVED
 from lexivert.training.checkpoint import Checkpoint
+from sections import section
 
 FIRST = len(RESERVED)
 WORDS = [first + second for first in "bcdfghjk" for second in "aeiou"]
 UNITS = FIRST + len(WORDS)
-SEMANTIC_WIDTH, EMBEDDING_DIM, POSITIONS = 16, 12, 12
+SEMANTIC_WIDTH, EMBEDDING_DIM, POSITIONS = 16, 24, 12
 PARAMS = SelectorPlacerParams.model_validate(
     {
         "hidden_dim": 48,
@@ -29,7 +32,7 @@ PARAMS = SelectorPlacerParams.model_validate(
         "max_train_units": 8,
         "min_prefix_cosine": 0.9,
         "batch_size": 12,
-        "steps": 400,
+        "steps": 300,
         "learning_rate": 4.0e-3,
         "weight_decay": 0.0,
         "warmup_share": 0.05,
@@ -49,14 +52,28 @@ def log_prior() -> torch.Tensor:
 
 @cache
 def prior() -> SelectorPrior:
-    """An untrained Selector's, which is the unigram one, with unit vectors drawn at random."""
+    """The Selector, trained for seconds: which words an embedding speaks of, and which stand beside each other."""
+    rules = section(
+        "selector",
+        hidden_dim=32,
+        embedding_dim=EMBEDDING_DIM,
+        free_embeddings=UNITS,
+        context_window=2,
+        max_train_units=8,
+        min_prefix_cosine=0.9,
+        bag_of_words={"batch_size": 12, "steps": 60, "learning_rate": 1.0e-2},
+        batch_size=12,
+        steps=200,
+        learning_rate=6.0e-3,
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        selector = (
-            Selector(SEMANTIC_WIDTH, EMBEDDING_DIM, 16, 2, POSITIONS).eval().requires_grad_(requires_grad=False)
-        )
-        vectors = torch.randn(UNITS, EMBEDDING_DIM)
-    return SelectorPrior.of(selector, vectors, log_prior())
+        selector = Selector(SEMANTIC_WIDTH, EMBEDDING_DIM, rules.hidden_dim, rules.context_window, POSITIONS)
+        space = UnitEmbeddings(torch.randn(UNITS, SEMANTIC_WIDTH), log_prior(), EMBEDDING_DIM, UNITS)
+    texts = SelectorTexts(sentences(), sentences())
+    trained, _ = train_selector(selector, space, texts, log_prior(), rules, seed=0)
+    trained.selector.requires_grad_(requires_grad=False)
+    return trained
 
 
 @cache
