@@ -71,9 +71,9 @@ def prior() -> SelectorPrior:
         selector = Selector(SEMANTIC_WIDTH, EMBEDDING_DIM, rules.hidden_dim, rules.context_window, POSITIONS)
         space = UnitEmbeddings(torch.randn(UNITS, SEMANTIC_WIDTH), log_prior(), EMBEDDING_DIM, UNITS)
     texts = SelectorTexts(sentences(), sentences())
-    trained, _ = train_selector(selector, space, texts, log_prior(), rules, seed=0)
-    trained.selector.requires_grad_(requires_grad=False)
-    return trained
+    found, _ = train_selector(selector, space, texts, log_prior(), rules, seed=0)
+    found.selector.requires_grad_(requires_grad=False)
+    return found
 
 
 @cache
