@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from lexivert.config import IndexParams
-from lexivert.generation.expectations import Targets
+from lexivert.generation.expectations import Seen, Targets
 from lexivert.generation.insertion_networks import InsertionNetworks
-from lexivert.generation.intention import prior_queries
 from lexivert.generation.mask_predict import REPEATABLE
 from lexivert.generation.placement import Placements
 from lexivert.priors.base import Prior
@@ -111,12 +110,15 @@ class InsertionLoop:
         return InsertionLoop(self.prior.without(units), self.networks, self.index, self.repeatable)
 
     def begin(
-        self, prefixes: Tensor, units: Sequence[Sequence[int]], fixed: int, draws: Sequence[torch.Generator]
+        self, targets: Targets, units: Sequence[Sequence[int]], fixed: int, draws: Sequence[torch.Generator]
     ) -> Buffers:
         """Buffers with something in them already; arguments as the attributes of ``Buffers``."""
-        return Buffers(
-            prefixes, prior_queries(self.prior, prefixes), [list(own) for own in units], fixed, list(draws)
-        )
+        return Buffers(targets, [list(own) for own in units], fixed, list(draws))
+
+    @torch.inference_mode()
+    def targets(self, prefixes: Tensor) -> Targets:
+        """What the prior expects of sentence embeddings of unit length. Shape: (B, S)."""
+        return Targets.of(self.prior, prefixes, self.networks.sizes.positions)
 
     @torch.inference_mode()
     def complete(self, buffers: Buffers, temperature: float) -> list[list[int]]:
@@ -138,10 +140,9 @@ class InsertionLoop:
     def judge(self, buffers: Buffers) -> tuple[Tensor, Placements]:
         """Intention vectors and what the Placer says, of units that may not be changed included."""
         units, length = padded(buffers.units)
-        device = buffers.prefixes.device
-        units, length = units.to(device), length.to(device)
-        vectors = self.prior.output.weight[units.clamp_min(0)] * (units >= 0)[:, :, None]
-        intention, placed = self.networks(buffers.prefixes, buffers.queries, vectors, length)
+        device = buffers.targets.prefix.device
+        seen = Seen.of(self.prior, buffers.targets, units.to(device), length.to(device))
+        intention, placed = self.networks(seen)
         return intention, placed
 
     def _turn(self, texts: Buffers, active: list[int], left: dict[int, int], temperature: float) -> list[int]:
@@ -171,8 +172,7 @@ class InsertionLoop:
             return
         units = self.index.nearest(intention, _CANDIDATES).clamp_min(0)
         layer = self.prior.output
-        queries = intention[:, None, :] + placed.queries
-        logits = torch.baddbmm(layer.bias[units][:, None, :], queries, layer.weight[units].transpose(1, 2))
+        logits = torch.baddbmm(layer.bias[units][:, None, :], placed.queries, layer.weight[units].transpose(1, 2))
         logits += placed.slots[:, :, None]
         there, _ = padded(some.units)
         used = (units[:, :, None] == there.to(units.device)[:, None, :]).any(dim=2) & self._once[units]
