@@ -23,6 +23,7 @@ _FAR = 16
 """Distance from which on units look equally far from each other."""
 _NATS, _UNITS = 4.0, 8.0
 """What brings log probabilities and counts of units to the order of 1."""
+_SIZES = 3  # units that are expected, that are there, and the difference
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,14 @@ class InsertionPlacer(nn.Module):
         self.unit = nn.Linear(embedding_dim, hidden_dim)
         self.belief = nn.Linear(BELIEFS, hidden_dim)
         self.target = nn.Linear(semantic_width, hidden_dim)
-        self.size = nn.Linear(3, hidden_dim)
+        self.size = nn.Linear(_SIZES, hidden_dim)
         self.edges = nn.Parameter(torch.randn(2, hidden_dim) / 2)
         self.layers = nn.ModuleList(Layer(hidden_dim, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(hidden_dim)
         self.slot = nn.Sequential(nn.Linear(2 * hidden_dim, hidden_dim), nn.GELU(), nn.LayerNorm(hidden_dim))
         self.query = nn.Linear(hidden_dim, embedding_dim)
-        self.slot_scores = nn.Linear(hidden_dim, 2)
-        self.wrong = nn.Linear(hidden_dim, 1)
+        self.slot_scores = nn.Linear(hidden_dim + _SIZES, 2)
+        self.wrong = nn.Linear(hidden_dim + BELIEFS, 1)
         for parameter in (*self.query.parameters(), *self.slot_scores.parameters(), *self.wrong.parameters()):
             nn.init.zeros_(parameter)
 
@@ -73,10 +74,11 @@ class InsertionPlacer(nn.Module):
         """Judge buffers."""
         length, (batch, n, _) = seen.length, seen.vectors.shape
         places = torch.arange(n + 2, device=length.device)
-        units = F.pad(self.unit(seen.vectors) + self.belief(seen.belief / _NATS), (0, 0, 1, 1))
+        belief = seen.belief / _NATS
+        units = F.pad(self.unit(seen.vectors) + self.belief(belief), (0, 0, 1, 1))
         first, last = (places == 0)[:, None], (places == length[:, None] + 1)[:, :, None]
         units = torch.where(first, self.edges[0], torch.where(last, self.edges[1], units))
-        sizes = torch.stack((seen.targets.size, length, seen.targets.size - length), dim=1) / _UNITS
+        sizes = torch.stack((seen.targets.size, length.float(), seen.targets.size - length), dim=1) / _UNITS
         hidden = units + (self.target(seen.targets.prefix * PREFIX_SCALE) + self.size(sizes))[:, None, :]
         outside = places > length[:, None] + 1
         distance = (places[None, :] - places[:, None]).clamp(-_FAR, _FAR) + _FAR
@@ -84,9 +86,9 @@ class InsertionPlacer(nn.Module):
             hidden = layer(hidden, distance, outside)
         hidden = self.norm(hidden)
         slots = self.slot(torch.cat((hidden[:, :-1], hidden[:, 1:]), dim=2))
-        scores = self.slot_scores(slots).float()
+        scores = self.slot_scores(torch.cat((slots, sizes[:, None, :].expand(-1, n + 1, -1)), dim=2)).float()
         beyond = torch.arange(n + 1, device=length.device) > length[:, None]
-        wrong = self.wrong(hidden[:, 1:-1])[:, :, 0].float()
+        wrong = self.wrong(torch.cat((hidden[:, 1:-1], belief), dim=2))[:, :, 0].float()
         return Placements(
             queries=seen.slots + self.query(slots).float(),
             slots=scores[:, :, 0].masked_fill(beyond, NEVER),
