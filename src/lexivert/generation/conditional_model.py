@@ -6,7 +6,7 @@ as the language model's own, projected to their principal components, so that wo
 their like. Its logits are trained to be log probabilities as they are (self-normalised, Devlin et al. 2014), so that
 texts are scored without a sum over all tokens.
 
-Read token by token with a cache, it has the same interface as ``language_model.causal.CausalLanguageModel``.
+Its proposals are read token by token with a cache, by the interface of ``language_model.causal.CausalLanguageModel``.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 _EMBEDDING_SCALE = 8.0  # brings a unit vector's entries to the order of 1
+_PROPOSED = 16384  # tokens that are proposed: the rest is rare, and spelled in pieces
 _LOGIT_SCALE = 2.0  # makes the first logits of the order of 1
 
 
@@ -54,7 +56,8 @@ class Paths:
         embeddings: what each is to say. Shape: (B, S).
         cache: keys and values of every layer. Shape: each (B, heads, L, head width).
         read: true where a place of the cache holds a token, not a gap. Shape: (B, L) bool.
-        logits: log probability of every token to come next, up to the model's error of normalisation. Shape: (B, T).
+        logits: log probability of every token of ``ConditionalModel.proposed`` to come next, up to the model's error
+            of normalisation. Shape: (B, P).
     """
 
     embeddings: Tensor
@@ -143,12 +146,29 @@ class ConditionalModel(nn.Module):
         """Logits of all tokens. Shape: (..., H) to (..., T)."""
         return queries @ self.vectors.T + self.bias
 
+    @cached_property
+    def proposed(self) -> Tensor:
+        """Tokens that may be proposed, ascending: the most frequent, and the end. Shape: (P,)."""
+        frequent = self.bias.topk(min(_PROPOSED, len(self.bias))).indices
+        end = frequent.new_tensor([self.sizes.end])
+        return torch.cat((frequent, end)).unique()  # type: ignore[no-any-return, no-untyped-call]
+
+    @cached_property
+    def _proposed_layer(self) -> tuple[Tensor, Tensor]:
+        """Their vectors and biases. Shape: (P, H) and (P,)."""
+        return self.vectors[self.proposed].detach(), self.bias[self.proposed].detach()
+
+    def _proposals(self, queries: Tensor) -> Tensor:
+        """Logits of the tokens that may be proposed. Shape: (B, H) to (B, P)."""
+        vectors, bias = self._proposed_layer
+        return queries @ vectors.T + bias
+
     def begin(self, embeddings: Tensor) -> Paths:
         """Nothing read but what stands before every text. Shape: embeddings (B, S), unit length."""
         ids = torch.full((len(embeddings), 1), self.sizes.end, device=self.device)
         read = torch.ones_like(ids, dtype=torch.bool)
         queries, cache = self._read(embeddings, (), ids, read, read)
-        return Paths(embeddings, cache, read, self.logits(queries[:, -1]))
+        return Paths(embeddings, cache, read, self._proposals(queries[:, -1]))
 
     def extend(self, paths: Paths, tokens: Sequence[Sequence[int]]) -> Paths:
         """Read on: any number of tokens for each, none included."""
@@ -160,7 +180,7 @@ class ConditionalModel(nn.Module):
         queries, cache = self._read(paths.embeddings, paths.cache, ids, read, mask)
         counts = mask.sum(dim=1)
         last = queries[torch.arange(len(ids), device=self.device), (counts - 1).clamp_min(0)]
-        logits = torch.where(counts[:, None] > 0, self.logits(last), paths.logits)
+        logits = torch.where(counts[:, None] > 0, self._proposals(last), paths.logits)
         return Paths(paths.embeddings, cache, read, logits)
 
     def log_probabilities(self, embeddings: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:

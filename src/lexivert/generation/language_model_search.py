@@ -76,7 +76,7 @@ class Settings:
 
 
 SETTINGS = Settings(
-    weights=Weights(nearness=80.0, fluency=0.5, likelihood=0.5, length=0.0),
+    weights=Weights(nearness=100.0, fluency=2.0, likelihood=2.0, length=0.0),
     language_model_weight=0.5,
     conditional_weight=1.0,
     budgets={
