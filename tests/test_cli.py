@@ -20,6 +20,7 @@ import torch
 
 from lexivert import cli
 from lexivert.generation.alignment import Alignment
+from lexivert.io import vector_writer
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXTS = [
@@ -422,6 +423,13 @@ def test_align_and_generate(lexivert, tiny_model, tmp_path):
     written = tiny_model.generate(embeddings[:2] @ turn, effort="draft", alignment=tmp_path / "map")
     own = tiny_model.generate(embeddings[:2], effort="draft")
     assert len(written) == 2
+    for name, fingerprint in (("theirs", "1234"), ("others", "99")):
+        with vector_writer(tmp_path / f"{name}.parquet", embeddings.shape[1], fingerprint) as write:
+            write(range(150), (embeddings @ turn).astype(np.float32))
+    mine = (tmp_path / "pairs.txt", tmp_path / "theirs.parquet", tmp_path / "fingerprinted")
+    assert lexivert("align", *mine)[0] == 0
+    code, _, err = lexivert("write", tmp_path / "others.parquet", tmp_path / "out.txt", "--alignment", mine[2])
+    assert (code, "written by the encoder 99, but the alignment is for 1234" in err) == (1, True)
     assert [one.cosine for one in written] == pytest.approx([one.cosine for one in own], abs=0.2)
 
 

@@ -226,9 +226,7 @@ def align(  # noqa: PLR0913, PLR0917 a command has the options it has
     threads: Threads = None,
     field: Annotated[str, typer.Option(help="Key of the text in .jsonl, or column in .parquet.")] = "text",
     column: Annotated[str, typer.Option(help="Column of the vectors in .parquet.")] = "vector",
-    encoder: Annotated[
-        str, typer.Option(metavar="NAME", help="Of the other encoder; the fingerprint in .parquet if not given.")
-    ] = "",
+    encoder: Annotated[str, typer.Option(metavar="NAME", help="Of the other encoder, for messages.")] = "",
 ) -> None:
     """Fit a map from another encoder's vectors to the model's, so that texts can be written for them.
 
@@ -243,14 +241,16 @@ def align(  # noqa: PLR0913, PLR0917 a command has the options it has
     io.check_input(texts, io.TABLE_SUFFIXES)
     io.check_input(vectors, io.VECTOR_SUFFIXES)
     check_target(target)
-    encoder = encoder or io.fingerprint_of(vectors) or ""
+    fingerprint = io.fingerprint_of(vectors) or ""
     listed = [line.text for line in io.read_texts(texts, field)]
     foreign = list(io.read_vectors(vectors, _TEXTS_AT_ONCE, column))
     if (count := sum(map(len, foreign))) != len(listed):
         raise LexivertError(f"{texts} has {len(listed)} texts, {vectors} {count} vectors; a vector a text is needed")
     loaded = _load(model, device, threads)
     with _one_line():
-        alignment = loaded.align(listed, np.concatenate(foreign or [np.empty((0, 1))]), encoder=encoder)
+        alignment = loaded.align(
+            listed, np.concatenate(foreign or [np.empty((0, 1))]), encoder=encoder, fingerprint=fingerprint
+        )
     alignment.save(target)
     fit = alignment.fit
     found = f"cosine {fit.cosine:.3f} ({fit.cosine_low:.3f} to {fit.cosine_high:.3f})"
@@ -278,15 +278,20 @@ def write(  # noqa: PLR0913, PLR0917 a command has the options it has
     """
     from lexivert import io
     from lexivert.arguments import check_effort
+    from lexivert.generation.alignment import Alignment
 
     io.check_input(source, io.VECTOR_SUFFIXES)
     io.check_output(target, io.TEXT_SUFFIXES, source)
     _check_budget(effort)
     total = io.count_vectors(source)
+    aligned = None if alignment is None else Alignment.load(alignment)
+    if aligned is not None:
+        with _one_line():
+            aligned.check_fingerprint(io.fingerprint_of(source))
     loaded = _load(model, device, threads)
 
     def written(part: Any) -> list[Generated]:
-        return loaded.generate(part, 1 + alternatives, effort=check_effort(effort), alignment=alignment)
+        return loaded.generate(part, 1 + alternatives, effort=check_effort(effort), alignment=aligned)
 
     parts = _by_row(written, io.read_vectors(source, _VECTORS_AT_ONCE, column), source)
     cosines = 0.0

@@ -28,7 +28,8 @@ from lexivert.encoders.huggingface import is_local
 from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
 from lexivert.generation.alignment import Alignment
 from lexivert.generation.base import Candidate, Generated, Generator, GeneratorParts, Request
-from lexivert.generation.registry import best_generator
+from lexivert.generation.params import AUTO, chosen_generator
+from lexivert.generation.registry import make_generator
 from lexivert.reading import Budget, Reader, Reading
 from lexivert.search.unit_index import UnitIndex
 from lexivert.text.banned import Banned
@@ -66,12 +67,16 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         encoder: text to vector.
         decoder: vector to units.
         generation: folder of generators' trained parts; looked at when a text is first written. None for none.
+        generator: name of the generator, or ``auto`` for the best one that there are parts for.
     """
 
-    def __init__(self, encoder: Encoder, decoder: Controller, generation: Path | None = None) -> None:
+    def __init__(
+        self, encoder: Encoder, decoder: Controller, generation: Path | None = None, generator: str = AUTO
+    ) -> None:
         self.encoder = encoder
         self.decoder = decoder
         self._generation = generation
+        self._generator_name = generator
         self._capacity = Capacity(decoder.codebook, decoder.parts.prior)
 
     @classmethod
@@ -86,7 +91,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
         """
         paths = Paths(Path(path))
-        return cls(*storage.load_model(paths, device), paths.generation)
+        return cls(*storage.load_model(paths, device), paths.generation, chosen_generator(paths.root))
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, device: str = "auto", **hub: Any) -> Self:
@@ -374,7 +379,13 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         return found
 
     def align(
-        self, texts: Sequence[str], embeddings: npt.ArrayLike, *, encoder: str = "", progress: str = ""
+        self,
+        texts: Sequence[str],
+        embeddings: npt.ArrayLike,
+        *,
+        encoder: str = "",
+        fingerprint: str = "",
+        progress: str = "",
     ) -> Alignment:
         """Fit a map from another encoder's embeddings, so that ``generate`` can write texts for them.
 
@@ -383,7 +394,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         Args:
             texts: B strings, 1,000 to 5,000 of the kind that is to be written.
             embeddings: the other encoder's of these texts, of any positive length. Shape: (B, F).
-            encoder: its name, or a fingerprint of it; shown where other embeddings are refused.
+            encoder: its name, shown where other embeddings are refused.
+            fingerprint: of it; vectors that carry another one are refused by `lexivert write`.
             progress: label of a progress bar; empty for no bar.
 
         Raises:
@@ -396,8 +408,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             raise ValueError(f"{len(listed)} texts, but {len(foreign)} embeddings; an embedding a text is needed")
         rows = {normalize(text): row for row, text in reversed(list(enumerate(listed)))}
         ours = self.encoder.backbone.encode(list(rows), progress=progress)
-        fingerprint = self.encoder.backbone.fingerprint()
-        return Alignment.of(foreign[list(rows.values())], ours, encoder=encoder, backbone=fingerprint)
+        backbone, chosen = self.encoder.backbone.fingerprint(), foreign[list(rows.values())]
+        return Alignment.of(chosen, ours, encoder=encoder, backbone=backbone, fingerprint=fingerprint)
 
     def _request(
         self,
@@ -430,7 +442,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     @cached_property
     def generator(self) -> Generator:
         """What ``generate`` uses: the best generator that the model has the parts for."""
-        return best_generator(self.generator_parts)
+        return make_generator(self._generator_name, self.generator_parts)
 
     @cached_property
     def generator_parts(self) -> GeneratorParts:

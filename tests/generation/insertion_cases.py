@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from lexivert.data.encoded_texts import EncodedTexts
-from lexivert.generation.insertion_networks import InsertionNetworks, InsertionSizes
+from lexivert.generation.insertion_networks import InsertionNetworks, InsertionSizes, digest_of
 from lexivert.generation.insertion_training import train_insertions
 from lexivert.generation.params import SelectorPlacerParams
 from lexivert.priors.selector import Selector, SelectorPrior
@@ -36,14 +36,15 @@ PARAMS = SelectorPlacerParams.model_validate(
         "clip_norm": 1.0,
         "always": 20,
         "drawn": 10,
-        "weight": {"selection": 1.0, "placement": 1.0, "open": 1.0, "wrong": 1.0},
+        "weight": {"selection": 1.0, "placement": 1.0, "open": 3.0, "wrong": 3.0},
     }
 )
 
 
 def log_prior() -> torch.Tensor:
-    """Log unigram probability: the first words are the most frequent."""
-    return torch.log_softmax(-torch.arange(UNITS).float() / 12.0, dim=0)
+    """Log unigram probability: the first words are the most frequent; what is no word hardly occurs."""
+    places = torch.arange(UNITS).float() - FIRST
+    return torch.log_softmax(torch.where(places < 0, -12.0, -places / 12.0), dim=0)
 
 
 @cache
@@ -70,7 +71,8 @@ def sentences() -> EncodedTexts:
 
 def sizes() -> InsertionSizes:
     """Of networks for these sentences."""
-    return InsertionSizes.of(SEMANTIC_WIDTH, prior(), PARAMS)
+    own = (PARAMS.hidden_dim, PARAMS.layers, PARAMS.heads, PARAMS.phrase_window)
+    return InsertionSizes(SEMANTIC_WIDTH, POSITIONS, EMBEDDING_DIM, *own, digest_of(prior()))
 
 
 def trained(

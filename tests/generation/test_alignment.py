@@ -102,6 +102,16 @@ def test_what_is_not_of_the_encoder_is_refused(rotated):
         found.apply(np.full((1, 12), np.nan), "mine")
 
 
+def test_vectors_that_say_they_are_another_encoder_s_are_refused(rotated):
+    x, y, _ = rotated
+    found = fitted(x, y, fingerprint="1234")
+    found.check_fingerprint("1234")
+    found.check_fingerprint(None)
+    fitted(x, y).check_fingerprint("99")
+    with pytest.raises(ValueError, match="written by the encoder 99, but the alignment is for 1234"):
+        found.check_fingerprint("99")
+
+
 def test_noise_and_means_of_its_own_embeddings_pass(rotated):
     x, y, _ = rotated
     found = fitted(x[:300], y[:300])

@@ -10,7 +10,8 @@ from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.errors import LexivertError
 from lexivert.generation.base import GENERATORS, Generated, Generator, GeneratorParts, Request
 from lexivert.generation.baselines import LikeliestUnits
-from lexivert.generation.registry import best_generator
+from lexivert.generation.params import AUTO
+from lexivert.generation.registry import make_generator
 from lexivert.text.lexicon import RESERVED
 
 SENTENCES = ["The old captain saw the river.", "Emma saw two lamps near the old mill.", "It was a noble snow."]
@@ -82,4 +83,4 @@ def test_what_is_missing_is_said(parts):
 
 
 def test_without_trained_parts_a_model_climbs_hills(parts):
-    assert type(best_generator(parts)) is type(GENERATORS.make("hill_climbing")(parts))
+    assert type(make_generator(AUTO, parts)) is type(GENERATORS.make("hill_climbing")(parts))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from generation import insertion_cases as cases
 from lexivert.errors import DamagedArtifactError, MissingArtifactError
 from lexivert.generation import insertion_networks
-from lexivert.generation.intention import prior_queries
+from lexivert.generation.expectations import Seen, Targets
 from lexivert.priors.base import Belief
 from lexivert.text.lexicon import NEVER
 
@@ -20,18 +20,19 @@ def judged(networks, buffers, width=None):
     """What the networks say of buffers, all with the same target."""
     n = width or max(map(len, buffers))
     units = torch.tensor([own + [-1] * (n - len(own)) for own in buffers]).view(len(buffers), n)
-    vectors = cases.prior().output.weight[units.clamp_min(0)] * (units >= 0)[:, :, None]
     prefix = cases.sentences().prefixes[:1].expand(len(buffers), -1)
-    length = torch.tensor([len(own) for own in buffers])
     with torch.no_grad():
-        return networks(prefix, prior_queries(cases.prior(), prefix), vectors, length)
+        targets = Targets.of(cases.prior(), prefix, cases.POSITIONS)
+        return networks(Seen.of(cases.prior(), targets, units, torch.tensor([len(own) for own in buffers])))
 
 
 def test_untrained_networks_want_what_the_prior_expects_anywhere():
     intention, placed = judged(cases.sizes().new(seed=3), BUFFERS)
     belief = Belief.empty(16, torch.tensor([16]), cases.sentences().prefixes[:1])
     torch.testing.assert_close(intention, cases.prior().queries(belief).mean(dim=1).expand(5, -1))
-    assert not placed.queries.any()
+    gaps = torch.tensor([[-1, 7, -1, 9, -1, 12, -1]])  # one unit missing in each slot of the third buffer
+    belief = Belief.certain(gaps, torch.tensor([7]), cases.sentences().prefixes[:1], torch.ones(1))
+    torch.testing.assert_close(placed.queries[2, :4], cases.prior().queries(belief)[0, [0, 2, 4, 6]])
     for row, own in enumerate(BUFFERS):
         assert placed.slots[row].tolist() == [0.0] * (len(own) + 1) + [NEVER] * (5 - len(own))
         assert placed.open[row].tolist() == placed.slots[row].tolist()

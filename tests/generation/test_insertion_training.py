@@ -13,10 +13,15 @@ from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.sampled_softmax import ImportanceSample
 
 
+def drawn(seed):
+    given = (cases.sentences(), cases.prior(), cases.log_prior(), cases.POSITIONS, cases.PARAMS)
+    return InsertionBatches(*given, seed)
+
+
 @pytest.fixture(scope="module")
 def batch():
     """The first batch in which something is missing and something is wrong."""
-    batches = InsertionBatches(cases.sentences(), cases.prior(), cases.log_prior(), cases.PARAMS, seed=0)
+    batches = drawn(seed=0)
     found = (batches(0, number) for number in range(50))
     return next(one for one in found if len(one.rows) and one.wrong.any() and one.units.shape[1] > 3)
 
@@ -36,8 +41,7 @@ def test_batches_are_of_partial_sentences(batch):
 
 
 def test_a_batch_is_the_same_whenever_it_is_asked_for():
-    make = lambda seed: InsertionBatches(cases.sentences(), cases.prior(), cases.log_prior(), cases.PARAMS, seed)  # noqa: E731
-    one, again, other = make(0)(1, 2), make(0)(1, 2), make(1)(1, 2)
+    one, again, other = drawn(0)(1, 2), drawn(0)(1, 2), drawn(1)(1, 2)
     assert one.units.equal(again.units)
     assert one.prefix.equal(again.prefix)
     assert not one.prefix.equal(other.prefix)

@@ -31,7 +31,7 @@ class Remembered:
         vectors = cases.sentences().prefixes.numpy()
         found = []
         for text in texts:
-            words = {cases.FIRST + cases.WORDS.index(word) for word in text.split()}
+            words = {cases.FIRST + cases.WORDS.index(word) for word in text.split() if word in cases.WORDS}
             shares = np.array([len(words & own) / len(words | own) for own in known])
             found.append(shares @ vectors + 1e-3)
         return np.stack(found).astype(np.float32)
@@ -64,7 +64,7 @@ def writer(encoder, loop):
 
 def completed(loop, starts, rows, temperature=0.0, fixed=0):
     prefixes = cases.sentences().prefixes[rows]
-    buffers = loop.begin(prefixes, starts, fixed, equal_draws(0, len(rows)))
+    buffers = loop.begin(loop.targets(prefixes), starts, fixed, equal_draws(0, len(rows)))
     return loop.complete(buffers, temperature)
 
 
@@ -141,7 +141,7 @@ def test_it_is_a_generator_that_is_registered(encoder, tmp_path):
     insertion_networks.save(cases.learned(), tmp_path / FOLDER)
     generator = GENERATORS.make("selector_placer")(parts)
     assert isinstance(generator, Generator)
-    assert isinstance(generator.writer("draft"), UnitWriter)
+    assert isinstance(generator.writers["draft"], UnitWriter)
     found = generator.generate(Request(cases.sentences().prefixes[:2], effort="draft"))
     expected = [encoder.segmenter.join(units) for units in cases.sentences().units[:2]]
     assert [candidates[0].text for candidates in found] == expected

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lexivert.errors import DamagedArtifactError, LexivertError
+from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
 from lexivert.generation import soft_prompt
 from lexivert.generation.base import GENERATORS, Generator, GeneratorParts, Request
 from lexivert.generation.mask_predict import equal_draws
@@ -201,3 +201,10 @@ def test_saved_and_read(tiny_model, learned, tokenizer, prefixes, tmp_path):
         GENERATORS.make("soft_prompt")(parts)
     with pytest.raises(LexivertError, match="needs its fine-tuned language model"):
         GENERATORS.make("soft_prompt")(GeneratorParts(tiny_model.encoder, tiny_model.decoder.parts.prior))
+
+
+def test_a_run_without_steps_trains_nothing(tiny_model, tmp_path):
+    soft_prompt.save_nothing(tmp_path / FOLDER)
+    parts = GeneratorParts(tiny_model.encoder, tiny_model.decoder.parts.prior, folder=tmp_path)
+    with pytest.raises(MissingArtifactError, match=r"nothing was trained; set soft_prompt.steps"):
+        GENERATORS.make("soft_prompt")(parts)

@@ -39,7 +39,8 @@ class Fit:
     """How an alignment was fitted, and how well; the content of ``config.json``.
 
     Attributes:
-        encoder: name or fingerprint of the other encoder, as its user gave it; may be empty.
+        encoder: name of the other encoder, as its user gave it; may be empty.
+        fingerprint: of the other encoder, where its vectors came with one; else empty.
         backbone: fingerprint of the backbone whose embeddings the map gives.
         pairs: it was fitted to.
         strength: of the ridge, see ``_STRENGTHS``.
@@ -52,6 +53,7 @@ class Fit:
     """
 
     encoder: str
+    fingerprint: str
     backbone: str
     pairs: int
     strength: float
@@ -86,7 +88,16 @@ class Alignment:
         return int(self.weight.shape[0])
 
     @classmethod
-    def of(cls, foreign: FloatArray, ours: FloatArray, *, encoder: str, backbone: str, seed: int = 0) -> Alignment:
+    def of(
+        cls,
+        foreign: npt.NDArray[Any],
+        ours: npt.NDArray[Any],
+        *,
+        encoder: str,
+        backbone: str,
+        fingerprint: str = "",
+        seed: int = 0,
+    ) -> Alignment:
         """Fit a map to pairs of embeddings of the same texts.
 
         A part of the pairs is held out and the others' map measured on it; the map itself is fitted to all.
@@ -94,8 +105,9 @@ class Alignment:
         Args:
             foreign: the other encoder's. Shape: (B, F).
             ours: the backbone's. Shape: (B, S).
-            encoder: name or fingerprint of the other encoder; empty if unknown.
+            encoder: name of the other encoder; empty if unknown.
             backbone: fingerprint of the backbone.
+            fingerprint: of the other encoder; empty if unknown.
             seed: draws the held-out part.
 
         Raises:
@@ -116,7 +128,7 @@ class Alignment:
         limit = _limit(x[rest], x[heldout])
         weight, mean_from, mean_to, strength = _ridge(x, y)
         mean = float(cosines.mean())
-        fit = Fit(encoder, backbone, len(x), strength, count, mean, mean - half, mean + half, limit)
+        fit = Fit(encoder, fingerprint, backbone, len(x), strength, count, mean, mean - half, mean + half, limit)
         arrays = (weight, mean_from, mean_to, _precision(x))
         return cls(*(array.astype(np.float32) for array in arrays), fit)
 
@@ -153,6 +165,18 @@ class Alignment:
             )
         return _unit(self.mean_to + (x - self.mean_from) @ self.weight.astype(np.float64)).astype(np.float32)
 
+    def check_fingerprint(self, found: str | None) -> None:
+        """Refuse vectors that say that they are of another encoder; who says nothing passes.
+
+        Raises:
+            ValueError: they do.
+        """
+        if found and self.fit.fingerprint and found != self.fit.fingerprint:
+            raise ValueError(
+                f"vectors were written by the encoder {found}, but the alignment is for {self.fit.fingerprint}; use "
+                "that encoder, or fit the alignment anew with `lexivert align`"
+            )
+
     def distance(self, embeddings: npt.NDArray[np.floating]) -> _Doubles:
         """Squared Mahalanobis distance from the encoder's mean, over F: about 1 for its own embeddings.
 
@@ -162,7 +186,7 @@ class Alignment:
 
     @property
     def _named(self) -> str:
-        return self.fit.encoder or "the encoder it was fitted to"
+        return self.fit.encoder or self.fit.fingerprint or "the encoder it was fitted to"
 
     def save(self, folder: Path) -> None:
         """Write ``alignment.safetensors`` and ``config.json``, both or neither.

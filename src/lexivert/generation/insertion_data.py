@@ -10,14 +10,14 @@ from torch import Tensor
 
 from lexivert.codes.corruption import add_noise
 from lexivert.data.encoded_texts import EncodedTexts
+from lexivert.generation.expectations import Targets
 from lexivert.generation.insertion_orders import PartialText, disturbed, insertion_order, partial_text
-from lexivert.generation.intention import prior_queries
 from lexivert.generation.params import SelectorPlacerParams
 from lexivert.priors.base import Prior
 from lexivert.priors.selector_data import padded
 
 _CLEAN_TARGETS = 0.5
-_COMPLETE = 0.15  # share of the batches whose texts are complete, so that stopping is learned
+_COMPLETE = 0.15  # share of the texts that are complete, so that stopping is learned
 _DISTURBED = 0.5  # share of the texts with wrong units in the buffer
 _WRONG = 4  # most intruders of a text; as many may be moved
 _PLAUSIBLE = 8192  # most probable units, among which intruders are drawn by what the prior makes of the target
@@ -72,20 +72,27 @@ class InsertionBatches:
         texts: sentences to draw from, with targets.
         prior: over units; intruders are what it expects for the target.
         log_prior: log unigram probability of every unit. Shape: (V,).
+        positions: lengths that the prior knows.
         params: sizes and noise.
         seed: of the draws.
     """
 
     def __init__(
-        self, texts: EncodedTexts, prior: Prior, log_prior: Tensor, params: SelectorPlacerParams, seed: int
+        self,
+        texts: EncodedTexts,
+        prior: Prior,
+        log_prior: Tensor,
+        positions: int,
+        params: SelectorPlacerParams,
+        seed: int,
     ) -> None:
-        self.texts, self.prior, self.params, self.seed = texts, prior, params, seed
+        self.texts, self.prior, self.positions, self.params, self.seed = texts, prior, positions, params, seed
         self._surprisal = -log_prior.cpu().numpy()
         self._by_length = np.argsort([len(units) for units in texts.units], kind="stable")
         self._plausible = log_prior.topk(min(_PLAUSIBLE, len(log_prior))).indices.to(prior.output.bias.device)
 
     def __call__(self, epoch: int, batch: int) -> InsertionBatch:
-        """Draw the batch: texts of nearly one length, of each of which the same share is there."""
+        """Draw the batch: texts of nearly one length, a random share of each of which is there."""
         rng = np.random.default_rng((self.seed, epoch, batch))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         count = min(self.params.batch_size, len(self.texts))
@@ -94,12 +101,12 @@ class InsertionBatches:
         cosine = torch.from_numpy(rng.uniform(self.params.min_prefix_cosine, 1.0, count).astype(np.float32))
         cosine[torch.from_numpy(rng.random(count) < _CLEAN_TARGETS)] = 1.0
         prefix = add_noise(chosen.prefixes, cosine, generator)
-        share = 1.0 if rng.random() < _COMPLETE else rng.random()
         intruders = self._intruders(chosen, generator)
-        texts = [self._partial(units, share, own, rng) for units, own in zip(chosen.units, intruders, strict=True)]
+        texts = [self._partial(units, own, rng) for units, own in zip(chosen.units, intruders, strict=True)]
         return InsertionBatch.of(texts, prefix)
 
-    def _partial(self, units: list[int], share: float, intruders: list[int], rng: np.random.Generator) -> PartialText:
+    def _partial(self, units: list[int], intruders: list[int], rng: np.random.Generator) -> PartialText:
+        share = 1.0 if rng.random() < _COMPLETE else rng.random()
         order = insertion_order(self._surprisal[units], rng)
         count = round(share * len(units))
         if rng.random() >= _DISTURBED:
@@ -113,7 +120,7 @@ class InsertionBatches:
     def _intruders(self, texts: EncodedTexts, generator: torch.Generator) -> list[list[int]]:
         """Some units that the prior expects for each target, drawn by their probabilities; none of the text's own."""
         device, layer = self._plausible.device, self.prior.output
-        queries = prior_queries(self.prior, texts.prefixes.to(device))
+        queries = Targets.of(self.prior, texts.prefixes.to(device), self.positions).anywhere
         logits = queries @ layer.weight[self._plausible].T + layer.bias[self._plausible]
         uniform = torch.rand(logits.shape, generator=generator, device="cpu").clamp(1e-9, 1 - 1e-7)
         keys = logits - torch.log(-torch.log(uniform)).to(device)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lexivert.config import IndexParams
+from lexivert.generation.expectations import Targets
 from lexivert.generation.insertion_networks import InsertionNetworks
 from lexivert.generation.intention import prior_queries
 from lexivert.generation.mask_predict import REPEATABLE
@@ -65,15 +66,13 @@ class Buffers:
     """Texts in the making.
 
     Attributes:
-        prefixes: targets, unit length. Shape: (B, S).
-        queries: the prior's for each, see ``prior_queries``. Shape: (B, E).
+        targets: what the texts are to say.
         units: of each buffer.
         fixed: so many units at the beginning of every text stay as they are.
         draws: where each text's draws come from, on the CPU.
     """
 
-    prefixes: Tensor
-    queries: Tensor
+    targets: Targets
     units: list[list[int]]
     fixed: int
     draws: list[torch.Generator]
@@ -82,8 +81,7 @@ class Buffers:
         """Some of the texts; their lists of units are the same objects."""
         chosen = list(rows)
         return Buffers(
-            self.prefixes[chosen],
-            self.queries[chosen],
+            self.targets.only(chosen),
             [self.units[row] for row in chosen],
             self.fixed,
             [self.draws[row] for row in chosen],

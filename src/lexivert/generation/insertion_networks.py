@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lexivert import artifacts
+from lexivert.config import ModelConfig
 from lexivert.errors import DamagedArtifactError
+from lexivert.generation.expectations import Seen
 from lexivert.generation.intention import IntentionSelector
 from lexivert.generation.params import SelectorPlacerParams
 from lexivert.generation.placement import InsertionPlacer, Placements
@@ -28,6 +30,7 @@ class InsertionSizes:
 
     Attributes:
         semantic_width: S.
+        positions: lengths that the prior knows.
         embedding_dim: width of unit vectors, E.
         hidden_dim: H.
         layers: of the Placer.
@@ -37,6 +40,7 @@ class InsertionSizes:
     """
 
     semantic_width: int
+    positions: int
     embedding_dim: int
     hidden_dim: int
     layers: int
@@ -45,10 +49,11 @@ class InsertionSizes:
     prior: str
 
     @classmethod
-    def of(cls, semantic_width: int, prior: Prior, params: SelectorPlacerParams) -> InsertionSizes:
+    def of(cls, config: ModelConfig, prior: Prior, params: SelectorPlacerParams) -> InsertionSizes:
         """Collect the sizes of a run's networks."""
         return cls(
-            semantic_width,
+            config.semantic_width,
+            config.code.max_units + 1,
             prior.output.weight.shape[1],
             params.hidden_dim,
             params.layers,
@@ -58,7 +63,7 @@ class InsertionSizes:
         )
 
     def new(self, seed: int) -> InsertionNetworks:
-        """Untrained networks on the CPU: they insert what the prior expects, anywhere."""
+        """Untrained networks on the CPU: they insert what the prior expects."""
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.manual_seed(seed)
             return InsertionNetworks(self).eval()
@@ -78,18 +83,14 @@ class InsertionNetworks(nn.Module):
         self.selector = IntentionSelector(*widths, sizes.phrase_window)
         self.placer = InsertionPlacer(*widths, sizes.layers, sizes.heads)
 
-    def forward(self, prefix: Tensor, prior: Tensor, vectors: Tensor, length: Tensor) -> tuple[Tensor, Placements]:
-        """Intention vectors, and what the Placer says.
-
-        Args:
-            prefix: target embeddings, unit length. Shape: (B, S).
-            prior: the prior's query for each. Shape: (B, E).
-            vectors: of the buffer's units, 0 beyond its end. Shape: (B, N, E).
-            length: units in each buffer. Shape: (B,).
+    def forward(self, seen: Seen) -> tuple[Tensor, Placements]:
+        """Intention vectors, and what the Placer says with what the Selector has learned added.
 
         Shape: (B, E), and see ``Placements``.
         """
-        return self.selector(prefix, prior, vectors, length), self.placer(prefix, vectors, length)
+        learned = self.selector(seen.targets.prefix, seen.vectors, seen.length).float()
+        placed = self.placer(seen)
+        return seen.targets.anywhere + learned, replace(placed, queries=placed.queries + learned[:, None, :])
 
 
 def digest_of(prior: Prior) -> str:

@@ -11,9 +11,9 @@ from torch import Tensor
 from lexivert.config import STEP_UNIT
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.devices import choose_dtype
+from lexivert.generation.expectations import Seen, Targets
 from lexivert.generation.insertion_data import InsertionBatch, InsertionBatches
 from lexivert.generation.insertion_networks import InsertionNetworks
-from lexivert.generation.intention import prior_queries
 from lexivert.generation.params import SelectorPlacerParams
 from lexivert.priors.base import Prior
 from lexivert.search.output_layer import OutputLayer
@@ -57,20 +57,18 @@ class InsertionStep:
         del progress
         layer, weight = self.prior.output, self.params.weight
         batch = batch.to(layer.bias.device)
+        inside = batch.units >= 0
         with torch.no_grad():
-            prior = prior_queries(self.prior, batch.prefix)
-            inside = batch.units >= 0
-            vectors = layer.weight[batch.units.clamp_min(0)] * inside[:, :, None]
-        with torch.autocast(vectors.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            intention, placed = self.networks(batch.prefix, prior, vectors, batch.length)
-        intention = intention.float()
+            targets = Targets.of(self.prior, batch.prefix, self.networks.sizes.positions)
+            seen = Seen.of(self.prior, targets, batch.units, batch.length)
+        with torch.autocast(batch.prefix.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            intention, placed = self.networks(seen)
         sample = self._sample.draw()
         anywhere = torch.zeros_like(batch.slots)
         selection = cross_entropy(
             layer, sample, (intention[:, None], torch.zeros_like(intention[:, :1])), (batch, anywhere), self.dtype
         )
-        queries = intention[:, None, :] + placed.queries.float()
-        placement = cross_entropy(layer, sample, (queries, placed.slots), (batch, batch.slots), self.dtype)
+        placement = cross_entropy(layer, sample, (placed.queries, placed.slots), (batch, batch.slots), self.dtype)
         is_open = torch.zeros_like(placed.open).index_put_((batch.rows, batch.slots), placed.open.new_tensor(1.0))
         known = placed.open > NEVER
         opened = F.binary_cross_entropy_with_logits(placed.open[known], is_open[known])
@@ -168,16 +166,8 @@ def train_insertions(
     """
     dtype = choose_dtype("auto", prior.output.bias.device)
     step = InsertionStep(networks.train(), prior, log_prior, params, dtype)
-    batches = InsertionBatches(texts, prior, log_prior, params, seed)
-    config = LoopConfig(
-        epochs=params.steps // STEPS_A_POINT,
-        batches=STEPS_A_POINT,
-        learning_rate=params.learning_rate,
-        weight_decay=params.weight_decay,
-        warmup_share=params.warmup_share,
-        clip_norm=params.clip_norm,
-        seed=seed,
-    )
+    batches = InsertionBatches(texts, prior, log_prior, networks.sizes.positions, params, seed)
+    config = LoopConfig.of_steps(params, STEPS_A_POINT, seed)
     history = train(step, {"networks": networks}, batches, config, checkpoint, "Selector and Placer")
     networks.eval()
     return history

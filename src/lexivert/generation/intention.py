@@ -2,8 +2,7 @@
 
 What stands in the buffer is summarised at three levels: unit by unit, window by window (a phrase), and all together.
 The first two are read by attention from the target, so that the vector is what the target says and the buffer does
-not. Unit vectors are those of the prior, and so is what the vector is when the buffer is empty and nothing is
-learned.
+not. What is learned is added to what the prior expects of the target alone.
 """
 
 from __future__ import annotations
@@ -12,11 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexivert.priors.base import Belief, Prior
-
 PREFIX_SCALE = 8.0
 """Brings a unit vector's entries to the order of 1."""
-_ASKED = 16  # positions of an empty text over which the prior's queries are averaged
 _COUNTED = 64  # units of a buffer that are counted one by one
 
 
@@ -76,7 +72,7 @@ def _attended(look: Tensor, level: Tensor, outside: Tensor, nothing: Tensor) -> 
 
 
 class IntentionSelector(nn.Module):
-    """Intention vectors: a unit is the likelier to be next, the larger its inner product with it.
+    """What is learned of intention vectors: a unit is the likelier to be next, the larger its product with one.
 
     Args:
         semantic_width: S.
@@ -98,12 +94,11 @@ class IntentionSelector(nn.Module):
         for parameter in self.intention[-1].parameters():  # untrained, it is the prior's
             nn.init.zeros_(parameter)
 
-    def forward(self, prefix: Tensor, prior: Tensor, vectors: Tensor, length: Tensor) -> Tensor:
-        """Intention vectors.
+    def forward(self, prefix: Tensor, vectors: Tensor, length: Tensor) -> Tensor:
+        """What is added to the prior's queries.
 
         Args:
             prefix: target embeddings, unit length. Shape: (B, S).
-            prior: the prior's query for each, see ``prior_queries``. Shape: (B, E).
             vectors: of the buffer's units, 0 beyond its end. Shape: (B, N, E).
             length: units in each buffer. Shape: (B,).
 
@@ -112,10 +107,4 @@ class IntentionSelector(nn.Module):
         target = self.target(prefix * PREFIX_SCALE)
         summary = self.summary(target, vectors, length)
         learned: Tensor = self.intention(torch.cat((target, summary), dim=1))
-        return prior + learned
-
-
-def prior_queries(prior: Prior, prefix: Tensor) -> Tensor:
-    """What a prior expects anywhere in a text of which only the embedding is known. Shape: (B, S) to (B, E)."""
-    length = torch.full((len(prefix),), _ASKED, device=prefix.device)
-    return prior.queries(Belief.empty(_ASKED, length, prefix)).mean(dim=1)
+        return learned

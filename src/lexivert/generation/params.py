@@ -10,6 +10,7 @@ from pydantic import Field
 
 from lexivert.config import (
     MOST,
+    STEP_UNIT,
     Cosine,
     NonNegativeFloat,
     PositiveFloat,
@@ -20,6 +21,9 @@ from lexivert.config import (
     TensOfSteps,
 )
 from lexivert.yaml_reader import read_yaml, validated
+
+AUTO = "auto"
+"""In place of a generator's name: the best one that there are parts for."""
 
 
 class ConditionalParams(Section):
@@ -113,8 +117,8 @@ class SoftPromptParams(Section):
     """Noisiest embedding in training: its cosine with the clean one."""
     batch_size: PositiveInt
     """Texts a step."""
-    steps: TensOfSteps
-    """Optimiser steps, a multiple of ten."""
+    steps: Annotated[int, Field(ge=0, le=MOST, multiple_of=STEP_UNIT)]
+    """Optimiser steps, a multiple of ten; with 0 nothing is trained."""
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat
     warmup_share: Share
@@ -140,6 +144,9 @@ class GenerationParams(Section):
     """All of ``generation/params.yaml``."""
 
     seed: Seed
+    generator: str
+    """What ``Lexivert.load`` generates with: an entry of ``generation.base.GENERATORS``, or ``auto`` for the best one
+    that there are parts for."""
     wikitext: str
     """A file in WikiText's convention that the user supplies, relative to the params file; its figures are left out
     where there is none."""
@@ -147,6 +154,16 @@ class GenerationParams(Section):
     selector_placer: SelectorPlacerParams
     soft_prompt: SoftPromptParams
     evaluation: EvaluationParams
+
+
+def chosen_generator(root: Path) -> str:
+    """What ``generator`` says in a project; ``auto`` where it has no such params.
+
+    Raises:
+        LexivertError: the params are wrong.
+    """
+    path = root / "generation" / "params.yaml"
+    return load_generation_params(path).generator if path.is_file() else AUTO
 
 
 def load_generation_params(path: Path) -> GenerationParams:

@@ -1,9 +1,10 @@
 """The Placer of the insertion loop: a tiny transformer over the buffer, which says what belongs where.
 
-It sees the units that stand there and the target. For every slot between them it gives a query, so that ``<intention
-+ query, g(u)> + b(u) + slot`` is the log probability, up to a constant, that unit u is inserted there next; whether
-anything is missing there at all; and of every unit, whether it belongs where it stands. A unit that does not is taken
-out: to be inserted elsewhere is to be moved, and another one in its slot replaces it.
+It sees the units that stand there and the target. For every slot between them it gives a query, so that ``<query,
+g(u)> + b(u) + slot`` is the log probability, up to a constant, that unit u is inserted there next; whether anything
+is missing there at all; and of every unit, whether it belongs where it stands. A unit that does not is taken out: to
+be inserted elsewhere is to be moved, and another one in its slot replaces it. What is learned is added to what the
+prior expects between the units around a slot (``generation.expectations``).
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lexivert.generation.expectations import BELIEFS, Seen
 from lexivert.generation.intention import PREFIX_SCALE
 from lexivert.text.lexicon import NEVER
 
 _FAR = 16
 """Distance from which on units look equally far from each other."""
+_NATS, _UNITS = 4.0, 8.0
+"""What brings log probabilities and counts of units to the order of 1."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,9 @@ class InsertionPlacer(nn.Module):
     def __init__(self, semantic_width: int, embedding_dim: int, hidden_dim: int, layers: int, heads: int) -> None:
         super().__init__()
         self.unit = nn.Linear(embedding_dim, hidden_dim)
+        self.belief = nn.Linear(BELIEFS, hidden_dim)
         self.target = nn.Linear(semantic_width, hidden_dim)
+        self.size = nn.Linear(3, hidden_dim)
         self.edges = nn.Parameter(torch.randn(2, hidden_dim) / 2)
         self.layers = nn.ModuleList(Layer(hidden_dim, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(hidden_dim)
@@ -63,20 +69,15 @@ class InsertionPlacer(nn.Module):
         for parameter in (*self.query.parameters(), *self.slot_scores.parameters(), *self.wrong.parameters()):
             nn.init.zeros_(parameter)
 
-    def forward(self, prefix: Tensor, vectors: Tensor, length: Tensor) -> Placements:
-        """Judge buffers.
-
-        Args:
-            prefix: target embeddings, unit length. Shape: (B, S).
-            vectors: of the buffer's units. Shape: (B, N, E).
-            length: units in each buffer. Shape: (B,).
-        """
-        batch, n, _ = vectors.shape
+    def forward(self, seen: Seen) -> Placements:
+        """Judge buffers."""
+        length, (batch, n, _) = seen.length, seen.vectors.shape
         places = torch.arange(n + 2, device=length.device)
-        units = F.pad(self.unit(vectors), (0, 0, 1, 1))
+        units = F.pad(self.unit(seen.vectors) + self.belief(seen.belief / _NATS), (0, 0, 1, 1))
         first, last = (places == 0)[:, None], (places == length[:, None] + 1)[:, :, None]
         units = torch.where(first, self.edges[0], torch.where(last, self.edges[1], units))
-        hidden = units + self.target(prefix * PREFIX_SCALE)[:, None, :]
+        sizes = torch.stack((seen.targets.size, length, seen.targets.size - length), dim=1) / _UNITS
+        hidden = units + (self.target(seen.targets.prefix * PREFIX_SCALE) + self.size(sizes))[:, None, :]
         outside = places > length[:, None] + 1
         distance = (places[None, :] - places[:, None]).clamp(-_FAR, _FAR) + _FAR
         for layer in self.layers:
@@ -87,7 +88,7 @@ class InsertionPlacer(nn.Module):
         beyond = torch.arange(n + 1, device=length.device) > length[:, None]
         wrong = self.wrong(hidden[:, 1:-1])[:, :, 0].float()
         return Placements(
-            queries=self.query(slots),
+            queries=seen.slots + self.query(slots).float(),
             slots=scores[:, :, 0].masked_fill(beyond, NEVER),
             open=scores[:, :, 1].masked_fill(beyond, NEVER),
             wrong=wrong.masked_fill(beyond[:, 1:], NEVER).view(batch, n),

@@ -1,4 +1,4 @@
-"""All generators of the project, imported so that they are registered, and which of them a model uses."""
+"""All generators of the project, imported so that they are registered, and how one is made."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from lexivert.generation import (  # noqa: F401 they register their generators
 )
 from lexivert.generation import language_model_search as search
 from lexivert.generation.base import GENERATORS, Generator, GeneratorParts
+from lexivert.generation.params import AUTO
 
-__all__ = ["GENERATORS", "best_generator"]
+__all__ = ["GENERATORS", "make_generator"]
 
 
-def best_generator(parts: GeneratorParts) -> Generator:
-    """The best generator that some parts suffice for: language-model search, else hill climbing."""
-    name = "language_model_search" if search.is_possible(parts) else "hill_climbing"
+def make_generator(name: str, parts: GeneratorParts) -> Generator:
+    """A generator by its name, or the best one for ``auto``.
+
+    Raises:
+        LexivertError: there is no such generator, or not the parts for it.
+    """
+    if name == AUTO:
+        name = "language_model_search" if search.is_possible(parts) else "hill_climbing"
     return GENERATORS.make(name)(parts)

@@ -17,6 +17,7 @@ from lexivert.controller.controller import EFFORTS
 from lexivert.errors import LexivertError
 from lexivert.generation.base import GENERATORS, GeneratorParts
 from lexivert.generation.candidates import embed
+from lexivert.generation.expectations import Targets
 from lexivert.generation.in_units import InUnits
 from lexivert.generation.insertion_loop import InsertionLoop, IntentionIndex
 from lexivert.generation.insertion_networks import load
@@ -74,34 +75,34 @@ class SelectorPlacer:
             ValueError: what is known is no beginning, the same of every text.
         """
         prefixes = torch.nn.functional.normalize(prefixes.to(self.loop.prior.output.bias.device), dim=1)
-        start, begin = _beginning(known), seed * _SEEDS
+        targets, start, begin = self.loop.targets(prefixes), _beginning(known), seed * _SEEDS
         best = _Best([[] for _ in range(len(prefixes))], [-2.0] * len(prefixes))
         for number in range(self.drafts if len(prefixes) else 0):
             draws = equal_draws(begin + number, len(prefixes))
-            buffers = self.loop.begin(prefixes, [start] * len(prefixes), len(start), draws)
+            buffers = self.loop.begin(targets, [start] * len(prefixes), len(start), draws)
             texts = self.loop.complete(buffers, _TEMPERATURE if number else 0.0)
-            self._keep(best, range(len(prefixes)), prefixes, texts)
-        self._revise(best, prefixes, len(start), begin + self.drafts)
+            self._keep(best, range(len(prefixes)), targets, texts)
+        self._revise(best, targets, len(start), begin + self.drafts)
         return best.texts
 
-    def _revise(self, best: _Best, prefixes: Tensor, fixed: int, seed: int) -> None:
+    def _revise(self, best: _Best, targets: Targets, fixed: int, seed: int) -> None:
         """Revise the best texts in place, each until nothing has improved it for some rounds."""
-        waited = dict.fromkeys(range(len(prefixes)), 0)
+        waited = dict.fromkeys(range(len(targets)), 0)
         for first in range(seed, seed + self.rounds * _REVISIONS, _REVISIONS):
             rows = [row for row, rounds in waited.items() if rounds < _PATIENCE]
             if not rows:
                 return
             improved: set[int] = set()
             for number in range(first, first + _REVISIONS):
-                texts = self._revised([best.texts[row] for row in rows], prefixes[rows], fixed, number)
-                improved |= self._keep(best, rows, prefixes, texts)
+                texts = self._revised([best.texts[row] for row in rows], targets.only(rows), fixed, number)
+                improved |= self._keep(best, rows, targets, texts)
             for row in rows:
                 waited[row] = 0 if row in improved else waited[row] + 1
 
-    def _revised(self, texts: Sequence[list[int]], prefixes: Tensor, fixed: int, seed: int) -> list[list[int]]:
+    def _revised(self, texts: Sequence[list[int]], targets: Targets, fixed: int, seed: int) -> list[list[int]]:
         """Texts some of whose units were taken out, and which were completed again."""
         draws = equal_draws(seed, len(texts))
-        buffers = self.loop.begin(prefixes, texts, fixed, draws)
+        buffers = self.loop.begin(targets, texts, fixed, draws)
         with torch.inference_mode():
             wrong = self.loop.judge(buffers)[1].wrong.cpu()
         for row, units in enumerate(buffers.units):
@@ -113,10 +114,10 @@ class SelectorPlacer:
                 del units[fixed + place]
         return self.loop.complete(buffers, _TEMPERATURE)
 
-    def _keep(self, best: _Best, rows: Sequence[int], prefixes: Tensor, texts: Sequence[list[int]]) -> set[int]:
-        """Keep texts that are nearer to their prefixes than the best so far; return their rows."""
+    def _keep(self, best: _Best, rows: Sequence[int], targets: Targets, texts: Sequence[list[int]]) -> set[int]:
+        """Keep texts that are nearer to their targets than the best so far; return their rows."""
         found = embed(self.encoder, [self.encoder.segmenter.join(units) for units in texts])
-        cosines = (found * prefixes.cpu()[list(rows)]).sum(dim=1).tolist()
+        cosines = (found * targets.prefix.cpu()[list(rows)]).sum(dim=1).tolist()
         nearer = {
             row: (units, cosine)
             for row, units, cosine in zip(rows, texts, cosines, strict=True)

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lexivert import artifacts
-from lexivert.errors import DamagedArtifactError
+from lexivert.errors import DamagedArtifactError, MissingArtifactError
 from lexivert.generation.mask_predict import pick
 
 PROMPT_WEIGHTS, SIZES, MODEL = "soft_prompt.safetensors", "config.json", "model"
@@ -139,15 +139,26 @@ def save(prompted: PromptedModel, tokenizer: Any, folder: Path) -> None:
         tokenizer.save_pretrained(temporary / MODEL)
 
 
+def save_nothing(folder: Path) -> None:
+    """Write that nothing was trained; the folder is replaced if it is there."""
+    with artifacts.atomic_path(folder) as temporary:
+        temporary.mkdir()
+        artifacts.write_json(temporary / SIZES, None)
+
+
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[PromptedModel, Any]:
     """Read what ``save`` wrote: the model, in eval mode, and its tokeniser.
 
     Raises:
-        MissingArtifactError, DamagedArtifactError: a file is missing or damaged.
+        MissingArtifactError, DamagedArtifactError: a file is missing or damaged, or nothing was trained.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     content: Any = artifacts.read_json(artifacts.require(folder) / SIZES)
+    if content is None:
+        raise MissingArtifactError(
+            f"{folder} says that nothing was trained; set soft_prompt.steps in generation/params.yaml"
+        )
     weights, source = artifacts.require(folder / PROMPT_WEIGHTS), artifacts.require(folder / MODEL)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)

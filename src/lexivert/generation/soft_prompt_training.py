@@ -104,15 +104,7 @@ def train_soft_prompt(
     """
     step = PromptedStep(prompted.train().requires_grad_(), choose_dtype("auto", prompted.device))
     batches = PromptedBatches(tokens, prefixes, params, seed)
-    config = LoopConfig(
-        epochs=params.steps // STEPS_A_POINT,
-        batches=STEPS_A_POINT,
-        learning_rate=params.learning_rate,
-        weight_decay=params.weight_decay,
-        warmup_share=params.warmup_share,
-        clip_norm=params.clip_norm,
-        seed=seed,
-    )
+    config = LoopConfig.of_steps(params, STEPS_A_POINT, seed)
     history = train(step, {"prompted": prompted}, batches, config, checkpoint, "soft prompt")
     prompted.eval()
     return history

@@ -30,7 +30,7 @@ def run(paths: Paths, params: Params) -> None:
     prior = prior.to(choose_device(params.backbone.device))
     texts = read_encoded_texts(paths, "train", min(rules.max_train_units, config.code.max_units))
     log_prior = torch.from_numpy(lexicon.log_prior())
-    sizes = InsertionSizes.of(config.semantic_width, prior, rules)
+    sizes = InsertionSizes.of(config, prior, rules)
     mark = fingerprint(__name__, rules, seed, sizes, log_prior.numpy(), texts.units, texts.prefixes.numpy())
     checkpoint = Checkpoint(paths.checkpoints / "selector_placer", mark, every=50)
     networks = sizes.new(seed).to(prior.output.bias.device)

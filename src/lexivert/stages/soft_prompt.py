@@ -9,7 +9,7 @@ from lexivert.errors import LexivertError
 
 
 def run(paths: Paths, params: Params) -> None:
-    """Write models/generation/soft_prompt/, its metrics and curves; resumes after a kill.
+    """Write models/generation/soft_prompt/, which holds nothing after 0 steps, and its metrics; resumes after a kill.
 
     Raises:
         LexivertError: there is no language model.
@@ -23,13 +23,17 @@ def run(paths: Paths, params: Params) -> None:
     from lexivert.generation import prompted_generator, soft_prompt
     from lexivert.generation.params import load_generation_params
     from lexivert.generation.soft_prompt import PromptedModel, SoftPromptSizes
-    from lexivert.generation.soft_prompt_training import STEPS_A_POINT, train_soft_prompt
+    from lexivert.generation.soft_prompt_training import train_soft_prompt
     from lexivert.language_model import storage
     from lexivert.training.checkpoint import Checkpoint, fingerprint
-    from lexivert.training.curves import write_curves
 
     own = load_generation_params(paths.root / "generation" / "params.yaml")
     rules, seed, device = own.soft_prompt, own.seed, choose_device(params.backbone.device)
+    folder = paths.generation / prompted_generator.FOLDER
+    if not rules.steps:
+        soft_prompt.save_nothing(folder)
+        artifacts.write_metrics(paths.metrics("soft_prompt"), {"train_sentences": 0})
+        return
     language_model = storage.load(paths.language_model, params.backbone.device)
     if language_model is None:
         raise LexivertError("stage soft_prompt needs a language model, but language_model.model is none")
@@ -48,7 +52,6 @@ def run(paths: Paths, params: Params) -> None:
     checkpoint = Checkpoint(paths.checkpoints / "soft_prompt", mark, every=200)
     curves = train_soft_prompt(prompted, tokens, prefixes, rules, seed, checkpoint)
     prompted.model.to(language_model.dtype)
-    soft_prompt.save(prompted, language_model.tokenizer, paths.generation / prompted_generator.FOLDER)
+    soft_prompt.save(prompted, language_model.tokenizer, folder)
     artifacts.write_metrics(paths.metrics("soft_prompt"), {"train_sentences": len(tokens), "last": curves[-1]})
-    write_curves(paths.plots / "soft_prompt.csv", curves, "step", STEPS_A_POINT)
     checkpoint.clear()
