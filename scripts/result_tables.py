@@ -367,6 +367,38 @@ def generation_vectors(results: Results) -> str:
     return _frame(rows)
 
 
+def generation_beside(results: Results) -> str:
+    """Language-model search beside the published figures of vec2text."""
+    if not results.has("generate"):
+        return NOT_GENERATED
+    published = {"vec2text, first guess": (0.67, 31.9, 0.0), "vec2text, 50 steps with 8 beams": (0.99, 97.3, 0.92)}
+    rows = []
+    for source, generators in results.get("generate", "generators").items():
+        scores = generators["language_model_search"][_BARRED]
+        name = f"language-model search, {GENERATION_SOURCES[source]}"
+        rows.append((name, (scores["token_f1"], scores["bleu"], scores["exact_match"])))
+    return _frame(
+        [
+            {"inverter": name, "token F1": f"{f1:.2f}", "BLEU": f"{bleu:.1f}", "exact": f"{exact:.2f}"}
+            for name, (f1, bleu, exact) in [*rows, *published.items()]
+        ]
+    )
+
+
+def generation_five(results: Results) -> str:
+    """Five references, and what the search makes of their embeddings."""
+    path = results.root / "metrics" / "plots" / "generate.csv"
+    if not path.is_file():
+        return NOT_GENERATED
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    step = max(len(table) // 5, 1)
+    rows = [
+        {"text": _plain(row["reference"]), "written from its embedding": _plain(row["language_model_search"])}
+        for _, row in table.iloc[::step].head(5).iterrows()
+    ]
+    return "\n".join([_line(tuple(rows[0])), _line(["---"] * 2), *(_line(tuple(row.values())) for row in rows)])
+
+
 def generation_examples(results: Results) -> str:
     """References, and what the search and the nearest training sentence make of their embeddings."""
     path = results.root / "metrics" / "plots" / "generate.csv"
@@ -822,6 +854,8 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "generation_ablation": generation_ablation,
     "generation_vectors": generation_vectors,
     "generation_examples": generation_examples,
+    "generation_beside": generation_beside,
+    "generation_five": generation_five,
     "robustness": robustness,
     "retrieval": retrieval,
     "order_awareness": order_awareness,

@@ -10,7 +10,7 @@ from lexivert.generation.conditional_model import ConditionalModel, ConditionalS
 
 def sizes(tokens: int, end: int, width: int = 32) -> ConditionalSizes:
     return ConditionalSizes(
-        tokens=tokens, semantic_width=width, hidden_dim=16, layers=2, heads=2, positions=12, end=end
+        tokens=tokens, semantic_width=width, hidden_dim=16, feature_dim=8, layers=2, heads=2, positions=12, end=end
     )
 
 
@@ -19,7 +19,8 @@ def conditional(tokens: int = 40, end: int = 3, width: int = 32, seed: int = 0) 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         vectors, log_prior = torch.randn(tokens, 16), torch.randn(tokens).log_softmax(dim=0)
-        model = ConditionalModel(sizes(tokens, end, width), vectors, log_prior)
+        features, directions = torch.randn(tokens, 8) / 4, torch.randn(8, width) / 4
+        model = ConditionalModel(sizes(tokens, end, width), vectors, features, directions, log_prior)
     return model.eval().requires_grad_(requires_grad=False)
 
 

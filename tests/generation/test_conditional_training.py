@@ -100,8 +100,8 @@ def test_nats_a_token_by_the_naive_sum():
 
 def test_it_learns_what_each_embedding_says_and_where_it_ends(params, tmp_path):
     vectors = torch.randn(40, 24, generator=torch.Generator().manual_seed(0))
-    prior = TEXTS.log_prior(40, END)
-    model = new_model(vectors, prior, sizes(40, END), seed=0)
+    letters, prior = embeddings(40, seed=5), TEXTS.log_prior(40, END)
+    model = new_model(vectors, letters, prior, sizes(40, END), seed=0)
     before = nats_a_token(model, TEXTS)
     history = train_conditional(model, TEXTS, prior, params, seed=0)
     assert len(history) == 6
@@ -109,7 +109,7 @@ def test_it_learns_what_each_embedding_says_and_where_it_ends(params, tmp_path):
     with torch.inference_mode():
         found = beams.search(Proposer(model, None, 0.0, 1.0).begin(TEXTS.embeddings, [[]] * 4), 2, 8, END)
     assert [own[0].tokens for own in found] == TEXTS.tokens
-    again = new_model(vectors, prior, sizes(40, END), seed=0)
+    again = new_model(vectors, letters, prior, sizes(40, END), seed=0)
     assert train_conditional(again, TEXTS, prior, params, seed=0) == history
 
     conditional_storage.save(model, "backbone", tmp_path / "saved")

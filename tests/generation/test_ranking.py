@@ -36,8 +36,8 @@ def naive(tiny_model, model, language_model, embedding, text):
     lengths = prior.log_length(Belief.empty(1, one, embedding[None]), encoder.config.code.max_units + 1)[0]
     return (
         50.0 * float(own @ embedding)
-        + 0.25 * float(language_model.log_probability([text])[0])
-        + 0.5 * float(model.log_probabilities(embedding[None], tokens)[0])
+        + 0.25 * float(language_model.log_probability([text])[0]) / len(tokens[0])
+        + 0.5 * float(model.log_probabilities(embedding[None], tokens)[0]) / (len(tokens[0]) + 1)
         + 2.0 * float(lengths[len(encoder.segmenter.segment(text))])
     )
 

@@ -3,10 +3,12 @@
 The language model knows what is fluent, this one what an embedding is about: how such a sentence begins, which words
 it has, when it has said all of them and ends. It is trained in minutes on the training sentences. Token vectors begin
 as the language model's own, projected to their principal components, so that words that training never met stand near
-their like. Its logits are trained to be log probabilities as they are (self-normalised, Devlin et al. 2014), so that
-texts are scored without a sum over all tokens.
+their like. Beside its vector a token has a fixed feature, the backbone's own embedding of it: the nearer to the
+sentence embedding, the likelier, as much as the place in the text wants it. Its logits are trained to be log
+probabilities as they are (self-normalised, Devlin et al. 2014), so that texts are scored without a sum over all
+tokens.
 
-Read token by token with a cache, it has the same interface as ``language_model.causal.CausalLanguageModel``.
+Its proposals are read token by token with a cache, by the interface of ``language_model.causal.CausalLanguageModel``.
 """
 
 from __future__ import annotations
@@ -14,12 +16,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 _EMBEDDING_SCALE = 8.0  # brings a unit vector's entries to the order of 1
+_PROPOSED = 16384  # tokens that are proposed: the rest is rare, and spelled in pieces
+_SIMILARITY = 10.0  # first logit of a token whose feature is the embedding itself
 _LOGIT_SCALE = 2.0  # makes the first logits of the order of 1
 
 
@@ -31,6 +36,7 @@ class ConditionalSizes:
         tokens: T, size of the vocabulary.
         semantic_width: S.
         hidden_dim: H.
+        feature_dim: F, width of the tokens' fixed features.
         layers: of the transformer.
         heads: of its attention; they divide ``hidden_dim``.
         positions: places counted from the beginning; those further behind look alike.
@@ -40,6 +46,7 @@ class ConditionalSizes:
     tokens: int
     semantic_width: int
     hidden_dim: int
+    feature_dim: int
     layers: int
     heads: int
     positions: int
@@ -54,7 +61,8 @@ class Paths:
         embeddings: what each is to say. Shape: (B, S).
         cache: keys and values of every layer. Shape: each (B, heads, L, head width).
         read: true where a place of the cache holds a token, not a gap. Shape: (B, L) bool.
-        logits: log probability of every token to come next, up to the model's error of normalisation. Shape: (B, T).
+        logits: log probability of every token of ``ConditionalModel.proposed`` to come next, up to the model's error
+            of normalisation. Shape: (B, P).
     """
 
     embeddings: Tensor
@@ -108,10 +116,16 @@ class ConditionalModel(nn.Module):
     Args:
         sizes: of all its parts.
         vectors: of the tokens, where their training begins. Shape: (T, H).
+        features: of the tokens, fixed. Shape: (T, F).
+        directions: from an embedding to the space of the features, where training begins. Shape: (F, S).
         log_prior: log unigram probability, where the biases begin. Shape: (T,).
     """
 
-    def __init__(self, sizes: ConditionalSizes, vectors: Tensor, log_prior: Tensor) -> None:
+    features: Tensor
+
+    def __init__(
+        self, sizes: ConditionalSizes, vectors: Tensor, features: Tensor, directions: Tensor, log_prior: Tensor
+    ) -> None:
         super().__init__()
         self.sizes = sizes
         width = sizes.hidden_dim
@@ -125,6 +139,14 @@ class ConditionalModel(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.norm, self.query = nn.LayerNorm(width), nn.Linear(width, width)
         nn.init.normal_(self.position.weight, std=0.1)
+        self.register_buffer("features", features.clone())
+        self.similarity = nn.Linear(sizes.semantic_width, sizes.feature_dim, bias=False)
+        self.gate = nn.Linear(width, 1)
+        self.wanted = nn.Linear(width, sizes.feature_dim)
+        with torch.no_grad():
+            self.similarity.weight.copy_(_SIMILARITY / _EMBEDDING_SCALE * directions)
+            for parameter in (*self.gate.parameters(), *self.wanted.parameters()):
+                parameter.zero_()
 
     @property
     def device(self) -> torch.device:
@@ -134,21 +156,42 @@ class ConditionalModel(nn.Module):
     def forward(self, embeddings: Tensor, tokens: Tensor) -> Tensor:
         """Queries for the token behind each of some tokens, which begin with ``end``; later ones are not seen.
 
-        Shape: embeddings (B, S), tokens (B, N), result (B, N, H).
+        Shape: embeddings (B, S), tokens (B, N), result (B, N, H + F).
         """
         mask = torch.ones_like(tokens, dtype=torch.bool)
         return self._read(embeddings, (), tokens, mask, mask)[0]
 
+    def output(self, tokens: Tensor) -> Tensor:
+        """Vectors and features of some tokens, side by side. Shape: (m,) to (m, H + F)."""
+        return torch.cat((F.embedding(tokens, self.vectors), self.features[tokens]), dim=-1)
+
     def logits(self, queries: Tensor) -> Tensor:
-        """Logits of all tokens. Shape: (..., H) to (..., T)."""
-        return queries @ self.vectors.T + self.bias
+        """Logits of all tokens. Shape: (..., H + F) to (..., T)."""
+        return queries @ torch.cat((self.vectors, self.features), dim=1).T + self.bias
+
+    @cached_property
+    def proposed(self) -> Tensor:
+        """Tokens that may be proposed, ascending: the most frequent, and the end. Shape: (P,)."""
+        frequent = self.bias.topk(min(_PROPOSED, len(self.bias))).indices
+        end = frequent.new_tensor([self.sizes.end])
+        return torch.cat((frequent, end)).unique()  # type: ignore[no-any-return, no-untyped-call]
+
+    @cached_property
+    def _proposed_layer(self) -> tuple[Tensor, Tensor]:
+        """Their vectors and biases. Shape: (P, H + F) and (P,)."""
+        return self.output(self.proposed).detach(), self.bias[self.proposed].detach()
+
+    def _proposals(self, queries: Tensor) -> Tensor:
+        """Logits of the tokens that may be proposed. Shape: (B, H + F) to (B, P)."""
+        vectors, bias = self._proposed_layer
+        return queries @ vectors.T + bias
 
     def begin(self, embeddings: Tensor) -> Paths:
         """Nothing read but what stands before every text. Shape: embeddings (B, S), unit length."""
         ids = torch.full((len(embeddings), 1), self.sizes.end, device=self.device)
         read = torch.ones_like(ids, dtype=torch.bool)
         queries, cache = self._read(embeddings, (), ids, read, read)
-        return Paths(embeddings, cache, read, self.logits(queries[:, -1]))
+        return Paths(embeddings, cache, read, self._proposals(queries[:, -1]))
 
     def extend(self, paths: Paths, tokens: Sequence[Sequence[int]]) -> Paths:
         """Read on: any number of tokens for each, none included."""
@@ -160,7 +203,7 @@ class ConditionalModel(nn.Module):
         queries, cache = self._read(paths.embeddings, paths.cache, ids, read, mask)
         counts = mask.sum(dim=1)
         last = queries[torch.arange(len(ids), device=self.device), (counts - 1).clamp_min(0)]
-        logits = torch.where(counts[:, None] > 0, self.logits(last), paths.logits)
+        logits = torch.where(counts[:, None] > 0, self._proposals(last), paths.logits)
         return Paths(paths.embeddings, cache, read, logits)
 
     def log_probabilities(self, embeddings: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:
@@ -170,7 +213,7 @@ class ConditionalModel(nn.Module):
         inputs, mask = padded([[end, *own] for own in tokens], longest, self.device)
         wanted, _ = padded([[*own, end] for own in tokens], longest, self.device)
         queries = self._read(embeddings, (), inputs, mask, mask)[0]
-        own = (queries * self.vectors[wanted]).sum(dim=2) + self.bias[wanted]
+        own = (queries * self.output(wanted)).sum(dim=2) + self.bias[wanted]
         return own.masked_fill(~mask, 0.0).sum(dim=1)
 
     def _read(
@@ -187,8 +230,10 @@ class ConditionalModel(nn.Module):
         for number, layer in enumerate(self.layers):
             hidden, own = layer(hidden, cache[number] if cache else None, seen)
             longer.append(own)
-        queries = self.query(self.norm(hidden + self.last(told)[:, None]))
-        return queries * (_LOGIT_SCALE / math.sqrt(self.sizes.hidden_dim)), tuple(longer)
+        normed = self.norm(hidden + self.last(told)[:, None])
+        near = 2.0 * torch.sigmoid(self.gate(normed)) * self.similarity(told)[:, None] + self.wanted(normed)
+        own = self.query(normed) * (_LOGIT_SCALE / math.sqrt(self.sizes.hidden_dim))
+        return torch.cat((own, near), dim=2), tuple(longer)
 
 
 def _seen(read: Tensor, n: int) -> Tensor:
@@ -205,6 +250,25 @@ def padded(tokens: Sequence[Sequence[int]], longest: int, device: torch.device |
     ids = torch.tensor([[*own, *[0] * (longest - len(own))] for own in tokens], dtype=torch.int64, device=device)
     counts = torch.tensor([len(own) for own in tokens], device=device)
     return ids.view(len(tokens), longest), torch.arange(longest, device=device) < counts[:, None]
+
+
+def similar_features(embeddings: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Features of tokens from the backbone's embeddings of them, and the directions that an embedding is seen by.
+
+    Their inner product is about that of the embeddings, less what all tokens share.
+
+    Args:
+        embeddings: unit length; zero for a token that spells nothing. Shape: (T, S).
+        width: F, at most S.
+
+    Shape: (T, F) and (F, S).
+    """
+    spelled = embeddings.any(dim=1)
+    mean = embeddings[spelled].double().mean(dim=0)
+    centred = (embeddings.double() - mean) * spelled[:, None]
+    _, found = torch.linalg.eigh(centred.T @ centred)
+    directions = found[:, -width:].flip(1).T
+    return (centred @ directions.T).float(), directions.float()
 
 
 def principal_components(vectors: Tensor, width: int) -> Tensor:

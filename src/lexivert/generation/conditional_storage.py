@@ -53,8 +53,9 @@ def load(folder: Path, backbone: str, tokens: int) -> ConditionalModel:
         sizes = ConditionalSizes(**content["sizes"])
         trained_for = (str(content["backbone"]), sizes.tokens)
         nothing = torch.zeros(sizes.tokens, sizes.hidden_dim)
+        features, directions = torch.zeros(sizes.tokens, sizes.feature_dim), torch.zeros(sizes.feature_dim, 1)
         with torch.random.fork_rng(devices=[]):
-            model = ConditionalModel(sizes, nothing, nothing[:, 0])
+            model = ConditionalModel(sizes, nothing, features, directions, nothing[:, 0])
         model.load_state_dict({name: value.float() for name, value in load_file(path).items()})
     except (
         AttributeError,

@@ -16,13 +16,16 @@ from torch import Tensor
 
 from lexivert.config import STEP_UNIT
 from lexivert.devices import choose_dtype
+from lexivert.encoders.base import SentenceEncoder
 from lexivert.generation.conditional_model import (
     ConditionalModel,
     ConditionalSizes,
     padded,
     principal_components,
+    similar_features,
 )
 from lexivert.generation.params import ConditionalParams
+from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.loop import History, LoopConfig, Progress, train
 from lexivert.training.sampled_softmax import ImportanceSample, log_partition_without
@@ -145,26 +148,40 @@ class ConditionalStep:
         negatives, times = self._sample.draw()
         column = negatives.new_full(self.model.bias.shape, -1)
         column[negatives] = torch.arange(len(negatives), device=device)
-        vectors, bias = F.embedding(negatives, self.model.vectors), self.model.bias[negatives] + times.log()
+        vectors, bias = self.model.output(negatives), self.model.bias[negatives] + times.log()
         elsewhere = log_partition_without(queries, vectors, bias, column[truth], self.dtype)
-        own = (queries * F.embedding(truth, self.model.vectors)).sum(dim=1) + self.model.bias[truth]
+        own = (queries * self.model.output(truth)).sum(dim=1) + self.model.bias[truth]
         partition = torch.logaddexp(elsewhere, own)
         nats, scale = (partition - own).mean(), partition.square().mean()
         return {"loss": nats + self.params.partition_weight * scale, "nats": nats, "partition": scale}
 
 
-def new_model(vectors: Tensor, log_prior: Tensor, sizes: ConditionalSizes, seed: int) -> ConditionalModel:
+def token_embeddings(language_model: CausalLanguageModel, backbone: SentenceEncoder, tokens: int) -> Tensor:
+    """The backbone's embedding of each token's letters, unit length; zero for one without any. Shape: (T, S)."""
+    spelled = [language_model.text([token]).strip() for token in range(tokens)]
+    place = {text: row for row, text in enumerate(dict.fromkeys(spelled))}
+    found = torch.from_numpy(np.ascontiguousarray(backbone.encode(list(place), progress="tokens")))
+    rows = torch.tensor([place[text] for text in spelled])
+    empty = torch.tensor([not any(map(str.isalnum, text)) for text in spelled])
+    return F.normalize(found.float(), dim=1)[rows].masked_fill(empty[:, None], 0.0)
+
+
+def new_model(
+    vectors: Tensor, embeddings: Tensor, log_prior: Tensor, sizes: ConditionalSizes, seed: int
+) -> ConditionalModel:
     """Untrained, on the CPU.
 
     Args:
         vectors: the language model's own, of its tokens. Shape: (T, any).
+        embeddings: the backbone's of the tokens, see ``token_embeddings``. Shape: (T, S).
         log_prior: log unigram probability. Shape: (T,).
         sizes: of the model.
         seed: of the other weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return ConditionalModel(sizes, principal_components(vectors, sizes.hidden_dim), log_prior)
+        features = similar_features(embeddings, sizes.feature_dim)
+        return ConditionalModel(sizes, principal_components(vectors, sizes.hidden_dim), *features, log_prior)
 
 
 def train_conditional(

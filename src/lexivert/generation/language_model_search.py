@@ -76,7 +76,7 @@ class Settings:
 
 
 SETTINGS = Settings(
-    weights=Weights(nearness=80.0, fluency=0.5, likelihood=0.5, length=0.0),
+    weights=Weights(nearness=100.0, fluency=2.0, likelihood=2.0, length=0.0),
     language_model_weight=0.5,
     conditional_weight=1.0,
     budgets={
@@ -99,9 +99,8 @@ def language_model_search(parts: GeneratorParts) -> LanguageModelSearch:
         raise LexivertError("the generator language_model_search needs a language model, and this model has none")
     tokens = parts.language_model.model.get_input_embeddings().weight.shape[0]
     backbone = parts.encoder.backbone.fingerprint()
-    conditional = conditional_storage.load(parts.folder / conditional_storage.FOLDER, backbone, tokens).to(
-        parts.language_model.device
-    )
+    conditional = conditional_storage.load(parts.folder / conditional_storage.FOLDER, backbone, tokens)
+    conditional.to(parts.language_model.device)
     return LanguageModelSearch(parts, conditional, parts.language_model, SETTINGS)
 
 
@@ -134,6 +133,7 @@ class LanguageModelSearch:
         weight = settings.conditional_weight
         self.likely = Proposer(conditional, None, 0.0, weight)
         self.fluent = Proposer(conditional, language_model, settings.language_model_weight, weight)
+        self.reviser = self.likely if weight else self.fluent
 
     def with_settings(self, settings: Settings) -> LanguageModelSearch:
         """The same models, searched otherwise."""
@@ -207,7 +207,7 @@ class _Search:
             edits += own
             seeds += range(first + 1, first + 1 + len(own))
             texts[row] += self._drops(pool, draws)
-        self._write(texts, edits, self.generator.likely, self.budget.spellings, seeds)
+        self._write(texts, edits, self.generator.reviser, self.budget.spellings, seeds)
         new = self._ranked(texts, self.budget.shortlist)
         return [best_of([*pool, *own], self.budget.pool) for pool, own in zip(pools, new, strict=True)]
 

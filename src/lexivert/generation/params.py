@@ -30,6 +30,8 @@ class ConditionalParams(Section):
     """The conditional model and its training (stage ``conditional``)."""
 
     hidden_dim: PositiveInt
+    feature_dim: PositiveInt
+    """Width of the tokens' fixed features, at most that of the backbone's embeddings."""
     layers: PositiveInt
     heads: PositiveInt
     """Of attention; they divide ``hidden_dim``."""

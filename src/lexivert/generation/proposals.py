@@ -63,6 +63,11 @@ class Proposer:
         return ProposalSteps(self, paths, read, written, may_end)
 
     @cached_property
+    def end_place(self) -> int:
+        """Place of the end among the tokens that are proposed."""
+        return int((self.conditional.proposed == self.end).nonzero()[0, 0])
+
+    @cached_property
     def repeatable(self) -> Tensor:
         """Tokens that may come as often as they like. Shape: (T,) bool."""
         bias = self.conditional.bias
@@ -99,17 +104,18 @@ class ProposalSteps:
             count: tokens, of the model that has a weight the likeliest; the end is one more.
         """
         proposer, logits = self.proposer, self.paths.logits
-        told = proposer.conditional_weight or self.read is None
-        shown = logits if told or self.read is None else self.read.log_probs.to(logits.device)
-        tokens = shown.topk(min(count + 1, shown.shape[1]), dim=1).indices
-        product = proposer.conditional_weight * logits.gather(1, tokens)
-        if self.read is not None:
-            product += proposer.weight * self.read.log_probs.to(logits.device).gather(1, tokens)
+        proposed = proposer.conditional.proposed
+        fluent = None if self.read is None else self.read.log_probs.to(logits.device)[:, proposed]
+        shown = fluent if fluent is not None and not proposer.conditional_weight else logits
+        places = shown.topk(min(count + 1, shown.shape[1]), dim=1).indices
+        tokens, product = proposed[places], proposer.conditional_weight * logits.gather(1, places)
+        if fluent is not None:
+            product += proposer.weight * fluent.gather(1, places)
         again = (tokens[:, :, None] == self.said[:, None, :]).any(dim=2) & ~proposer.repeatable[tokens]
         product = (product - _SAID_AGAIN * again).masked_fill(tokens == proposer.end, -torch.inf).log_softmax(dim=1)
         if not self.may_end:
             return product, tokens
-        ending = logits[:, proposer.end] - logits.logsumexp(dim=1)
+        ending = logits[:, proposer.end_place] - logits.logsumexp(dim=1)
         product += torch.log1p(-ending.exp().clamp_max(1 - 1e-6))[:, None]
         end = torch.full_like(tokens[:, :1], proposer.end)
         return torch.cat((product, ending[:, None]), dim=1), torch.cat((tokens, end), dim=1)

@@ -1,8 +1,8 @@
 """Ranking of texts for an embedding: how near they are, how fluent, and how likely the embedding makes them.
 
-The score is a weighted sum, in nats, of the cosine and the log probabilities of the language model, the conditional
-model and the length: a Bayesian reading, where the cosine stands for the evidence and the others for the prior. What
-has a weight of zero is not computed.
+The score is a weighted sum of the cosine, of the mean log probability of a token under the language model and under
+the conditional model, and of the log probability of the length. Means, since sums would make short texts the best:
+they say little, and so have little to be surprised at. What has a weight of zero is not computed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Weights:
     """Of the ranking.
 
     Attributes:
-        nearness: nats that a cosine of 1 is worth.
-        fluency: of the language model's log probability.
-        likelihood: of the conditional model's log probability.
+        nearness: of the cosine.
+        fluency: of the language model's mean log probability.
+        likelihood: of the conditional model's mean log probability.
         length: of the length posterior's log probability.
     """
 
@@ -47,7 +47,7 @@ class Ranked:
     Attributes:
         tokens: of the text.
         text: the text itself.
-        score: in nats, of all that has a weight.
+        score: of all that has a weight.
         cosine: with the given embedding.
         log_probability: under the language model; None where it has not read the text.
     """
@@ -98,7 +98,8 @@ class Ranker:
         cosines = (embed(self.encoder, [text for _, text in flat]) * told.cpu()).sum(dim=1)
         scores = self.weights.nearness * cosines
         if self.weights.likelihood:
-            scores += self.weights.likelihood * self._likelihoods(told, [tokens for tokens, _ in flat])
+            sums = self._likelihoods(told, [tokens for tokens, _ in flat])
+            scores += self.weights.likelihood * sums / torch.tensor([1.0 + len(tokens) for tokens, _ in flat])
         if self.weights.length:
             scores += self.weights.length * self._lengths(embeddings, owner, [text for _, text in flat])
         found: list[list[Ranked]] = [[] for _ in texts]
@@ -135,7 +136,8 @@ class Ranker:
         return [[self._fluent(one, next(values)) for one in own] for own in texts]
 
     def _fluent(self, one: Ranked, value: float) -> Ranked:
-        return replace(one, score=one.score + self.weights.fluency * value, log_probability=value)
+        mean = value / max(len(self.language_model.tokens([one.text])[0]), 1)
+        return replace(one, score=one.score + self.weights.fluency * mean, log_probability=value)
 
 
 def best_of(texts: Sequence[Ranked], count: int) -> list[Ranked]:

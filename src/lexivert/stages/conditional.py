@@ -23,7 +23,13 @@ def run(paths: Paths, params: Params) -> None:
     from lexivert.encoders.base import load_encoder
     from lexivert.generation import conditional_storage
     from lexivert.generation.conditional_model import ConditionalSizes
-    from lexivert.generation.conditional_training import TokenTexts, nats_a_token, new_model, train_conditional
+    from lexivert.generation.conditional_training import (
+        TokenTexts,
+        nats_a_token,
+        new_model,
+        token_embeddings,
+        train_conditional,
+    )
     from lexivert.generation.params import load_generation_params
     from lexivert.language_model import storage
     from lexivert.training.checkpoint import Checkpoint, fingerprint
@@ -46,18 +52,21 @@ def run(paths: Paths, params: Params) -> None:
         tokens=len(vectors),
         semantic_width=texts.embeddings.shape[1],
         hidden_dim=own.hidden_dim,
+        feature_dim=min(own.feature_dim, texts.embeddings.shape[1]),
         layers=own.layers,
         heads=own.heads,
         positions=own.max_tokens + 1,
         end=language_model.start_id,
     )
     log_prior = texts.log_prior(sizes.tokens, sizes.end)
-    model = new_model(vectors, log_prior, sizes, numbers.seed).to(device)
+    backbone = load_encoder(params.backbone)
+    embeddings = token_embeddings(language_model, backbone, sizes.tokens)
+    model = new_model(vectors, embeddings, log_prior, sizes, numbers.seed).to(device)
     mark = fingerprint(__name__, own, numbers.seed, sizes, log_prior.numpy(), texts.embeddings.numpy())
     checkpoint = Checkpoint(paths.checkpoints / "conditional", mark, every=100)
     history = train_conditional(model, texts, log_prior, own, numbers.seed, checkpoint)
     folder = paths.generation / conditional_storage.FOLDER
-    conditional_storage.save(model, load_encoder(params.backbone).fingerprint(), folder)
+    conditional_storage.save(model, backbone.fingerprint(), folder)
     with torch.inference_mode():
         total = -float(language_model.log_probability([language_model.text(own) for own in valid.tokens]).sum())
     report = {
