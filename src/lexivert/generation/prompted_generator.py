@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -13,12 +12,10 @@ from lexivert.devices import choose_dtype
 from lexivert.errors import LexivertError
 from lexivert.generation.base import GENERATORS, Candidate, GeneratorParts, Request
 from lexivert.generation.candidates import ranked, scored
-from lexivert.generation.in_units import banning
+from lexivert.generation.filtering import TextFilter
 from lexivert.generation.mask_predict import equal_draws
 from lexivert.generation.soft_prompt import PromptedModel, load
-from lexivert.text.banned import Banned
 from lexivert.text.tokenizer import normalize
-from lexivert.text.wikitext import NOTATION
 
 FOLDER = "soft_prompt"
 """Of the fine-tuned model, in ``GeneratorParts.folder``."""
@@ -68,31 +65,13 @@ class PromptedGenerator:
             drawn = self._written(prefix, begun, number, temperature=0.0 if number == begin else _TEMPERATURE)
             for own, text in zip(texts, drawn, strict=True):
                 own.append(text)
-        allowed = [self._allowed(own, request) for own in texts]
-        found = scored(self.parts, request.embeddings, allowed)
+        allowed = TextFilter(self.parts.encoder, request.prefix, request.banned).allowed
+        found = scored(self.parts, request.embeddings, [list(map(allowed, own)) for own in texts])
         return [ranked(candidates, request.count) for candidates in found]
 
     def _written(self, prefix: Tensor, begun: Sequence[int], seed: int, temperature: float) -> list[str]:
         draws = equal_draws(seed, len(prefix))
         end = int(self.tokenizer.eos_token_id)
         tokens = self.prompted.sample(prefix, begun, end, _LONGEST, temperature, draws) if len(prefix) else []
-        return [normalize(self.tokenizer.decode(own, skip_special_tokens=True)) for own in tokens]
-
-    def _allowed(self, texts: Sequence[str], request: Request) -> list[str]:
-        """Texts without anything banned; where each has some, it is cut out of the first."""
-        banned = banning(self.parts.encoder, (*request.banned, *NOTATION)) if request.banned else self._notation
-        segmenter = self.parts.encoder.segmenter
-        allowed = [text for text in texts if not banned.find(segmenter.segment(text))]
-        return allowed or [_cut(segmenter.segment(texts[0]), banned, segmenter.join)]
-
-    @cached_property
-    def _notation(self) -> Banned:
-        return banning(self.parts.encoder, NOTATION)
-
-
-def _cut(units: list[int], banned: Banned, join: Any) -> str:
-    while found := banned.find(units):
-        places = set(found[0].positions)
-        units = [unit for place, unit in enumerate(units) if place not in places]
-    text: str = join(units)
-    return text
+        options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+        return [normalize(self.tokenizer.decode(own, **options)) for own in tokens]
