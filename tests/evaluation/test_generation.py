@@ -42,7 +42,6 @@ def test_the_bench_has_texts_of_every_length_and_their_embeddings(bench, tiny_mo
     assert len(set(targets.texts)) == len(targets.texts)
     expected = F.normalize(torch.from_numpy(tiny_model.encoder.backbone.encode(targets.texts)), dim=1)
     torch.testing.assert_close(targets.embeddings, expected)
-    assert not set(targets.texts) & set(bench.parts.sentences.texts)
 
 
 def test_every_generator_that_has_its_parts_is_measured_on_the_same_embeddings(bench):
@@ -103,9 +102,9 @@ def test_strange_vectors_by_hand():
         expected = {"midpoint": 0.5**0.5, "blend_70_30": 0.7 / 0.58**0.5, "cosine_0.9": 0.9, "cosine_0.8": 0.8}[name]
         assert own == pytest.approx([expected] * 4, abs=1e-5)
     vectors, rows = found["midpoint"]
-    other = vectors.clone()
-    other[torch.arange(4), torch.tensor(rows)] = 0.0
-    assert not set(rows) & {int(row.argmax()) for row, own in zip(other, rows, strict=True) if row.argmax() == own}
+    others = vectors.clone()
+    others[torch.arange(4), torch.tensor(rows)] = 0.0  # the other half is another text
+    assert others.max(dim=1).values.tolist() == pytest.approx([0.5**0.5] * 4, abs=1e-5)
 
 
 def test_sentences_of_a_wikitext_file_are_plain(tiny_model, tmp_path):

@@ -166,9 +166,10 @@ class _Search:
         self.generator, self.request = generator, request
         budget = generator.settings.budgets[request.effort]
         count = request.count
+        missing = max(count - budget.drafts - budget.fluent_drafts, 0)
         self.budget = replace(
             budget,
-            drafts=max(budget.drafts, count),
+            drafts=budget.drafts + missing,
             pool=max(budget.pool, count),
             shortlist=max(budget.shortlist, count),
         )
