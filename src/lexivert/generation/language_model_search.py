@@ -81,8 +81,8 @@ SETTINGS = Settings(
     conditional_weight=1.0,
     budgets={
         "draft": Budget(16, 0, pool=1, rounds=0, edits=0, cuts=0, spellings=0, drops=0, shortlist=4),
-        "normal": Budget(24, 8, pool=4, rounds=8, edits=10, cuts=2, spellings=3, drops=4, shortlist=6),
-        "high": Budget(48, 16, pool=6, rounds=24, edits=16, cuts=3, spellings=3, drops=6, shortlist=10),
+        "normal": Budget(24, 4, pool=4, rounds=8, edits=10, cuts=2, spellings=3, drops=4, shortlist=6),
+        "high": Budget(48, 8, pool=6, rounds=24, edits=16, cuts=3, spellings=3, drops=6, shortlist=10),
     },
 )
 """Of the generator that is registered."""
