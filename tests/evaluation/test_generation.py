@@ -16,7 +16,9 @@ from lexivert.generation.language_model_search import SETTINGS, Budget
 from lexivert.generation.params import load_generation_params
 from sections import REPOSITORY
 
-SMALL = Budget(drafts=3, fluent_drafts=1, pool=2, rounds=1, edits=1, cuts=1, spellings=1, drops=1, shortlist=2)
+SMALL = Budget(
+    drafts=3, fluent_drafts=1, pool=2, rounds=1, edits=1, cuts=1, spellings=1, drops=1, rewritings=1, shortlist=2
+)
 
 
 @pytest.fixture
