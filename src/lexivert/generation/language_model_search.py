@@ -2,8 +2,8 @@
 
 Drafts are drawn without replacement from the conditional model and from its product with the language model. A pool
 of the best is revised for some rounds: cut and continued, spans replaced, dropped, inserted, units rewritten by the
-Selector, all ranked by nearness of the backbone's embedding, fluency and likelihood. The backbone reads hundreds of texts a second, so that many edits
-are tried; the language model reads a shortlist of each round.
+Selector, all ranked by nearness of the backbone's embedding, fluency and likelihood. The backbone reads hundreds of
+texts a second, so that many edits are tried; the language model reads a shortlist of each round.
 """
 
 from __future__ import annotations
@@ -234,8 +234,8 @@ class _Search:
         for place in range(self.budget.rewritings):
             chosen = [pool[place % len(pool)].text for pool in pools]
             new = self.generator.rewriter.rewritten(self.request.embeddings, chosen, self.known_units, first + place)
-            for own, tokens in zip(texts, self.generator.language_model.tokens(new), strict=True):
-                own += [tokens] if tokens else []
+            for row, tokens in enumerate(self.generator.language_model.tokens(new)):
+                texts[row] += [tokens] if tokens else []
 
     def _drops(self, pool: Sequence[Ranked], draws: torch.Generator) -> list[list[int]]:
         """Texts of a pool in turn, without some of their tokens."""
