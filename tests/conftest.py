@@ -28,7 +28,7 @@ from ruamel.yaml import YAML
 from xdist.scheduler import LoadScopeScheduling
 
 from lexivert import cli
-from lexivert.artifacts import Paths, write_parquet
+from lexivert.artifacts import Paths, write_json, write_parquet
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.power import unit_energies, with_energies
@@ -367,7 +367,8 @@ def generation_project(
 
     paths = Paths(tmp_path_factory.mktemp("generation") / "project")
     shutil.copytree(tiny_project, paths.root)
-    storage.write(str(tiny_language_model), paths.language_model)
+    shutil.copytree(tiny_language_model, paths.language_model)  # as the packaged one's, so that it may travel
+    write_json(paths.language_model / storage.ABOUT, {"model": storage.PACKAGED})
     language_model = storage.load(paths.language_model, "cpu")
     model = conditional(language_model.model.get_input_embeddings().weight.shape[0], language_model.start_id)
     backbone = Lexivert.load(paths.root).encoder.backbone.fingerprint()

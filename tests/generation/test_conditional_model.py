@@ -64,7 +64,6 @@ def test_nothing_is_read_where_nothing_is_given():
     model = conditional()
     paths = model.begin(embeddings(2))
     assert model.extend(paths, [[], []]) is paths
-    assert len(model.begin(embeddings(2)[:0])) == 0
 
 
 def test_principal_components_by_hand():

@@ -21,7 +21,9 @@ from lexivert.generation.language_model_search import (
     language_model_search,
 )
 
-SMALL = Budget(drafts=4, fluent_drafts=2, pool=2, rounds=2, edits=3, cuts=1, spellings=2, drops=2, shortlist=4)
+SMALL = Budget(
+    drafts=4, fluent_drafts=2, pool=2, rounds=2, edits=3, cuts=1, spellings=2, drops=2, rewritings=2, shortlist=4
+)
 BUDGETS = {
     "draft": replace(SMALL, fluent_drafts=0, rounds=0),
     "normal": SMALL,

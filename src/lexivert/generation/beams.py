@@ -113,7 +113,8 @@ class _Group:
         """
         if not self._open:
             return []
-        moves, beams = [], []
+        moves: list[tuple[int, int]] = []
+        beams: list[tuple[float, float, list[int]]] = []
         for rank, score, beam, place in self._children(best.double()):
             token, tokens = int(chosen[beam, place]), self._open[beam][2]
             if token == self.end:
@@ -144,8 +145,8 @@ class _Group:
         rank = rank.masked_fill(~torch.isfinite(total), -torch.inf).flatten()
         top = rank.topk(min(2 * self.width, int(torch.isfinite(rank).sum())))
         beams, places = top.indices // total.shape[1], top.indices % total.shape[1]
-        parts = top.values.tolist(), total[beams, places].tolist(), beams.tolist(), places.tolist()
-        return list(zip(*parts, strict=True))
+        scores_of = total[beams, places].tolist()
+        return list(zip(top.values.tolist(), scores_of, beams.tolist(), places.tolist(), strict=True))
 
     def best(self) -> list[Beam]:
         """What is finished, then what is not, the best of each first."""

@@ -228,8 +228,8 @@ class ConditionalModel(nn.Module):
         seen = _seen(read, n)
         longer = []
         for number, layer in enumerate(self.layers):
-            hidden, own = layer(hidden, cache[number] if cache else None, seen)
-            longer.append(own)
+            hidden, kept = layer(hidden, cache[number] if cache else None, seen)
+            longer.append(kept)
         normed = self.norm(hidden + self.last(told)[:, None])
         near = 2.0 * torch.sigmoid(self.gate(normed)) * self.similarity(told)[:, None] + self.wanted(normed)
         own = self.query(normed) * (_LOGIT_SCALE / math.sqrt(self.sizes.hidden_dim))

@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.config import STEP_UNIT
 from lexivert.devices import choose_dtype
 from lexivert.encoders.base import SentenceEncoder
 from lexivert.generation.conditional_model import (
@@ -24,7 +23,7 @@ from lexivert.generation.conditional_model import (
     principal_components,
     similar_features,
 )
-from lexivert.generation.params import ConditionalParams
+from lexivert.generation.params import STEPS_A_POINT, ConditionalParams
 from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.loop import History, LoopConfig, Progress, train
@@ -203,19 +202,11 @@ def train_conditional(
         checkpoint: resumable state.
 
     Returns:
-        Means of every component over each ``STEP_UNIT`` steps.
+        Means of every component over each ``STEPS_A_POINT`` steps.
     """
     fitting = texts.no_longer_than(params.max_tokens)
     batches = TokenBatches(fitting, model.sizes.end, params.batch_size, params.min_cosine, seed)
-    config = LoopConfig(
-        epochs=params.steps // STEP_UNIT,
-        batches=STEP_UNIT,
-        learning_rate=params.learning_rate,
-        weight_decay=params.weight_decay,
-        warmup_share=params.warmup_share,
-        clip_norm=params.clip_norm,
-        seed=seed,
-    )
+    config = LoopConfig.of_steps(params, STEPS_A_POINT, seed)
     step = ConditionalStep(model.train(), log_prior, params, choose_dtype("auto", model.device))
     history = train(step, {"model": model}, batches, config, checkpoint, "conditional model")
     model.eval()

@@ -57,6 +57,8 @@ class InUnits:
 
     def generate(self, request: Request) -> list[list[Candidate]]:
         """Candidates for each embedding, the nearest first; see ``Generator``."""
+        if not len(request):
+            return []
         start = start_of(self.parts.encoder, request.prefix)
         known = self._known(start, len(request)) if start else None
         writer = self._allowed(request, start)

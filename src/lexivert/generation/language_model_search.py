@@ -1,9 +1,9 @@
 """Search with a language model: drafts that it and the embedding make likely, revised while they come nearer.
 
 Drafts are drawn without replacement from the conditional model and from its product with the language model. A pool
-of the best is revised for some rounds: cut and continued, spans replaced, dropped, inserted, all ranked by nearness
-of the backbone's embedding, fluency and likelihood. The backbone reads hundreds of texts a second, so that many edits
-are tried; the language model reads a shortlist of each round.
+of the best is revised for some rounds: cut and continued, spans replaced, dropped, inserted, units rewritten by the
+Selector, all ranked by nearness of the backbone's embedding, fluency and likelihood. The backbone reads hundreds of
+texts a second, so that many edits are tried; the language model reads a shortlist of each round.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from lexivert.generation import conditional_storage, revision
 from lexivert.generation.base import GENERATORS, Candidate, GeneratorParts, Request
 from lexivert.generation.conditional_model import ConditionalModel
 from lexivert.generation.filtering import TextFilter
+from lexivert.generation.in_units import start_of
 from lexivert.generation.proposals import Proposer
 from lexivert.generation.ranking import Ranked, Ranker, Weights, best_of
 from lexivert.generation.revision import Edit
+from lexivert.generation.rewriting import Rewriter
 from lexivert.language_model.causal import CausalLanguageModel
 
 _LONGEST = 48
@@ -44,6 +46,7 @@ class Budget:
         cuts: places where a text is cut and continued in a round.
         spellings: texts of each of these.
         drops: spans that are dropped in a round.
+        rewritings: texts of the pool that the Selector writes anew in part, in a round.
         shortlist: texts that the language model reads in a round; twice as many drafts.
     """
 
@@ -55,6 +58,7 @@ class Budget:
     cuts: int
     spellings: int
     drops: int
+    rewritings: int
     shortlist: int
 
 
@@ -80,9 +84,9 @@ SETTINGS = Settings(
     language_model_weight=0.5,
     conditional_weight=1.0,
     budgets={
-        "draft": Budget(16, 0, pool=1, rounds=0, edits=0, cuts=0, spellings=0, drops=0, shortlist=4),
-        "normal": Budget(24, 8, pool=4, rounds=8, edits=10, cuts=2, spellings=3, drops=4, shortlist=6),
-        "high": Budget(48, 16, pool=6, rounds=24, edits=16, cuts=3, spellings=3, drops=6, shortlist=10),
+        "draft": Budget(16, 0, 1, rounds=0, edits=0, cuts=0, spellings=0, drops=0, rewritings=0, shortlist=4),
+        "normal": Budget(24, 4, 4, rounds=8, edits=8, cuts=2, spellings=3, drops=4, rewritings=8, shortlist=6),
+        "high": Budget(48, 8, 6, rounds=24, edits=12, cuts=3, spellings=3, drops=6, rewritings=12, shortlist=10),
     },
 )
 """Of the generator that is registered."""
@@ -134,6 +138,7 @@ class LanguageModelSearch:
         self.likely = Proposer(conditional, None, 0.0, weight)
         self.fluent = Proposer(conditional, language_model, settings.language_model_weight, weight)
         self.reviser = self.likely if weight else self.fluent
+        self.rewriter = Rewriter(parts.encoder, parts.prior)
 
     def with_settings(self, settings: Settings) -> LanguageModelSearch:
         """The same models, searched otherwise."""
@@ -166,13 +171,15 @@ class _Search:
         self.generator, self.request = generator, request
         budget = generator.settings.budgets[request.effort]
         count = request.count
+        missing = max(count - budget.drafts - budget.fluent_drafts, 0)
         self.budget = replace(
             budget,
-            drafts=max(budget.drafts, count),
+            drafts=budget.drafts + missing,
             pool=max(budget.pool, count),
             shortlist=max(budget.shortlist, count),
         )
         self.begun: list[int] = generator.language_model.tokens([request.prefix])[0]
+        self.known_units = len(start_of(generator.parts.encoder, request.prefix))
         self.filter = TextFilter(generator.parts.encoder, request.prefix, request.banned)
         self.seen: list[set[str]] = [set() for _ in range(len(request))]
 
@@ -208,6 +215,7 @@ class _Search:
             seeds += range(first + 1, first + 1 + len(own))
             texts[row] += self._drops(pool, draws)
         self._write(texts, edits, self.generator.reviser, self.budget.spellings, seeds)
+        self._rewrite(texts, pools, number)
         new = self._ranked(texts, self.budget.shortlist)
         return [best_of([*pool, *own], self.budget.pool) for pool, own in zip(pools, new, strict=True)]
 
@@ -219,6 +227,15 @@ class _Search:
         for place in range(self.budget.cuts):
             found += revision.draw_cuts(row, pool[place % len(pool)].tokens, known, 1, draws)
         return found
+
+    def _rewrite(self, texts: list[list[list[int]]], pools: Sequence[Sequence[Ranked]], number: int) -> None:
+        """Add what the Selector makes of the pools' texts to those of their rows."""
+        first = ((self.request.seed + 1) * _ROUNDS + number) * _EDITS
+        for place in range(self.budget.rewritings):
+            chosen = [pool[place % len(pool)].text for pool in pools]
+            new = self.generator.rewriter.rewritten(self.request.embeddings, chosen, self.known_units, first + place)
+            for row, tokens in enumerate(self.generator.language_model.tokens(new)):
+                texts[row] += [tokens] if tokens else []
 
     def _drops(self, pool: Sequence[Ranked], draws: torch.Generator) -> list[list[int]]:
         """Texts of a pool in turn, without some of their tokens."""

@@ -26,6 +26,10 @@ AUTO = "auto"
 """In place of a generator's name: the best one that there are parts for."""
 
 
+STEPS_A_POINT = 50
+"""Optimiser steps of the conditional model that are averaged into one point of its curves, and kept at a kill."""
+
+
 class ConditionalParams(Section):
     """The conditional model and its training (stage ``conditional``)."""
 
@@ -38,7 +42,7 @@ class ConditionalParams(Section):
     max_tokens: PositiveInt
     """Longest sentence that is trained on, in tokens of the language model."""
     batch_size: PositiveInt
-    steps: TensOfSteps
+    steps: Annotated[int, Field(ge=STEPS_A_POINT, le=MOST, multiple_of=STEPS_A_POINT)]
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat
     warmup_share: Share

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lexivert import artifacts
 from lexivert.artifacts import Paths
-from lexivert.config import STEP_UNIT, Params
+from lexivert.config import Params
 from lexivert.errors import LexivertError
 
 _VALID_TEXTS = 2000
@@ -30,7 +30,7 @@ def run(paths: Paths, params: Params) -> None:
         token_embeddings,
         train_conditional,
     )
-    from lexivert.generation.params import load_generation_params
+    from lexivert.generation.params import STEPS_A_POINT, load_generation_params
     from lexivert.language_model import storage
     from lexivert.training.checkpoint import Checkpoint, fingerprint
     from lexivert.training.curves import write_curves
@@ -41,12 +41,10 @@ def run(paths: Paths, params: Params) -> None:
     if language_model is None:
         raise LexivertError("stage conditional needs a language model, but language_model.model is none")
 
-    def in_tokens(split: str, most: int | None = None) -> TokenTexts:
-        """Sentences of a split, with their embeddings."""
-        texts = read_encoded_texts(paths, split)
-        return TokenTexts(language_model.tokens(texts.texts[:most]), texts.prefixes[:most])
-
-    texts, valid = in_tokens("train"), in_tokens("valid", _VALID_TEXTS)
+    sentences = {split: read_encoded_texts(paths, split) for split in ("train", "valid")}
+    tokens = {split: language_model.tokens(own.texts) for split, own in sentences.items()}
+    texts = TokenTexts(tokens["train"], sentences["train"].prefixes)
+    valid = TokenTexts(tokens["valid"][:_VALID_TEXTS], sentences["valid"].prefixes[:_VALID_TEXTS])
     vectors = language_model.model.get_input_embeddings().weight.detach().float().cpu()
     sizes = ConditionalSizes(
         tokens=len(vectors),
@@ -63,7 +61,7 @@ def run(paths: Paths, params: Params) -> None:
     embeddings = token_embeddings(language_model, backbone, sizes.tokens)
     model = new_model(vectors, embeddings, log_prior, sizes, numbers.seed).to(device)
     mark = fingerprint(__name__, own, numbers.seed, sizes, log_prior.numpy(), texts.embeddings.numpy())
-    checkpoint = Checkpoint(paths.checkpoints / "conditional", mark, every=100)
+    checkpoint = Checkpoint(paths.checkpoints / "conditional", mark)
     history = train_conditional(model, texts, log_prior, own, numbers.seed, checkpoint)
     folder = paths.generation / conditional_storage.FOLDER
     conditional_storage.save(model, backbone.fingerprint(), folder)
@@ -77,5 +75,5 @@ def run(paths: Paths, params: Params) -> None:
         "weights": sum(weight.numel() for weight in model.parameters()),
     }
     artifacts.write_metrics(paths.metrics("conditional"), report)
-    write_curves(paths.plots / "conditional.csv", history, "step", STEP_UNIT)
+    write_curves(paths.plots / "conditional.csv", history, "step", STEPS_A_POINT)
     checkpoint.clear()
