@@ -31,8 +31,8 @@ PARAMS = SelectorPlacerParams.model_validate(
         "phrase_window": 3,
         "max_train_units": 8,
         "min_prefix_cosine": 0.9,
-        "batch_size": 12,
-        "steps": 300,
+        "batch_size": 96,
+        "steps": 400,
         "learning_rate": 4.0e-3,
         "weight_decay": 0.0,
         "warmup_share": 0.05,
@@ -95,10 +95,11 @@ def sizes() -> InsertionSizes:
 def trained(
     steps: int = PARAMS.steps, checkpoint: Checkpoint | None = None
 ) -> tuple[InsertionNetworks, list[dict[str, float]]]:
-    """Networks that have learned the sentences, and their curves."""
+    """Networks that have learned the sentences, each eight times in every step, and their curves."""
     networks = sizes().new(seed=0)
     params = PARAMS.model_copy(update={"steps": steps})
-    return networks, train_insertions(networks, prior(), sentences(), log_prior(), params, 0, checkpoint)
+    texts = sentences().only([*range(12)] * 8)
+    return networks, train_insertions(networks, prior(), texts, log_prior(), params, 0, checkpoint)
 
 
 @cache
