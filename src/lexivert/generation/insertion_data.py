@@ -54,11 +54,13 @@ class InsertionBatch:
         units, length = padded([[placed.unit for placed in text.buffer] for text in texts])
         wrong = torch.zeros_like(units, dtype=torch.bool)
         for row, text in enumerate(texts):
-            wrong[row, : len(text.buffer)] = torch.tensor([placed.position is None for placed in text.buffer])
+            own = [placed.position is None for placed in text.buffer]
+            wrong[row, : len(own)] = torch.tensor(own, dtype=torch.bool, device="cpu")
         listed = [(row, *insertion) for row, text in enumerate(texts) for insertion in text.missing]
         rows, missing, slots, weights = zip(*listed, strict=True) if listed else ((), (), (), ())
-        ids = [torch.tensor(column, dtype=torch.int64) for column in (rows, missing, slots)]
-        return cls(units, length, prefix, wrong, *ids, torch.tensor(weights, dtype=torch.float32))
+        ids = [torch.tensor(column, dtype=torch.int64, device="cpu") for column in (rows, missing, slots)]
+        shares = torch.tensor(weights, dtype=torch.float32, device="cpu")
+        return cls(units, length, prefix, wrong, *ids, shares)
 
     def to(self, device: torch.device) -> InsertionBatch:
         """The same batch on a device."""
