@@ -73,7 +73,7 @@ def learned(untrained, tokens, prefixes):
     """Knows the sentences by heart."""
     prompted = untrained()
     history = train_soft_prompt(prompted, tokens, prefixes, PARAMS, seed=0)
-    assert history[-1]["loss"] < 0.2 < history[0]["loss"]
+    assert history[-1]["loss"] < 0.5 < history[0]["loss"]
     return prompted
 
 

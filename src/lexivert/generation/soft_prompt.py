@@ -114,14 +114,15 @@ class PromptedModel(nn.Module):
         prompts = self.prompts(prefix)
         given = torch.cat((prompts, self.model.get_input_embeddings()(start).to(prompts.dtype)), dim=1)
         texts: list[list[int]] = [[] for _ in range(len(prefix))]
-        active, cache = list(range(len(prefix))), None
+        active, cache = set(range(len(prefix))), None
         for _ in range(longest - len(begun)):
             found = self.model(inputs_embeds=given, past_key_values=cache, use_cache=True)
             cache = found.past_key_values
             chosen = pick(found.logits[:, -1].float(), temperature, draws)
-            for row, token in enumerate(chosen.tolist()):
-                if row in active:
-                    texts[row].append(token) if token != end else active.remove(row)
+            tokens = chosen.tolist()
+            active = {row for row in active if tokens[row] != end}
+            for row in active:
+                texts[row].append(tokens[row])
             if not active:
                 break
             given = self.model.get_input_embeddings()(chosen)[:, None].to(prompts.dtype)
