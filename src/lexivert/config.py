@@ -403,10 +403,14 @@ class LanguageEffortParams(Section):
 
     lengths: NonNegativeInt
     """Likely lengths at which message passing gives it texts to start from, beside the one that was read."""
-    rounds: PositiveInt
-    """Most revisions."""
+    climbs: NonNegativeInt
+    """Most changes of each of these texts by evidence alone."""
+    rounds: NonNegativeInt
+    """Most changes of the best of them by total score."""
     embedded: PositiveInt
     """Changed texts of a revision that are embedded, for the evidence of the semantic prefix."""
+    pairs: NonNegativeInt
+    """Changes of two units of a revision that are embedded."""
     read: PositiveInt
     """Changed texts of a revision that the language model reads."""
     beams: NonNegativeInt
@@ -424,6 +428,8 @@ class LanguageSearchParams(Section):
     """Units proposed at a position."""
     margin: NonNegativeFloat
     """Nats by which a proposal may fall short and still be looked at."""
+    length_margin: NonNegativeFloat
+    """Nats by which another length may fall short of the likeliest and still be tried."""
     language_weight: NonNegativeFloat
     """Weight of the language model's log probability in the total score; 1: as it is."""
     prefix_weight: NonNegativeFloat

@@ -116,8 +116,9 @@ class Controller:
         read = [found.units[row] for row in rows]
         better = self._judged(self.search.decode(read, chosen, self.search.effort(effort, max_seconds)), chosen)
         if trace:
-            texts = zip(chosen.order.split(1), better.units, better.scores, strict=True)
-            better = replace(better, steps=[replay(order, self.codebook, *text) for order, *text in texts])
+            texts = enumerate(zip(better.units, better.scores, strict=True))
+            steps = [replay(chosen.order[row : row + 1], self.codebook, *text) for row, text in texts]
+            better = replace(better, steps=steps)
         return found.replaced(rows, better)
 
     def decode_all(self, observed: Observation, batch: int, label: str) -> DecodeResult:

@@ -22,9 +22,10 @@ from lexivert.codes.superposition import superpose
 from lexivert.config import LanguageEffortParams, LanguageSearchParams
 from lexivert.controller.base import Parts
 from lexivert.controller.belief import OPEN
+from lexivert.controller.evidence_climb import EvidenceClimb, joined
 from lexivert.controller.lengths import length_posterior, log_length_prior
 from lexivert.controller.observation import Observation
-from lexivert.controller.proposals import Proposal, Proposals
+from lexivert.controller.proposals import Proposals
 from lexivert.controller.restarts import Restarts
 from lexivert.controller.results import DecodeResult
 from lexivert.controller.total_score import TotalScore
@@ -35,6 +36,7 @@ from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.language_model.storage import Source
 
 Text = tuple[int, ...]
+_LEAST_GAIN = 1.0e-3  # nats; less is rounding
 
 
 @dataclass(frozen=True)
@@ -120,21 +122,21 @@ class LanguageSearch:
         Args:
             read: units of the text that the loops read; may be none.
             observed: the vector.
-            effort: rounds, starts, beams, seconds.
+            effort: how far to go.
         """
         score = TotalScore(observed, self.parts.codebook, self.encoder, self.language_model, self.params)
         deadline = time.monotonic() + effort.max_seconds
+        climb = EvidenceClimb(self.proposals, score, effort.embedded)
         starts = self._starts(read, observed, effort)
-        totals = score(starts)
-        waiting = [starts[place] for place in totals.argsort(descending=True, stable=True).tolist()]
-        seen: set[Text] = set()
-        text = waiting.pop(0) if waiting else ()
-        for number in range(effort.rounds if text else 0):
+        reached = [climb.climbed(start, effort.climbs, deadline) for start in starts]
+        texts = list(dict.fromkeys([*starts[:1], *reached]))
+        if not texts:
+            return Found([], [], 0.0)
+        text, seen = texts[int(score(texts).argmax())], set[Text]()
+        for _ in range(effort.rounds):
             if time.monotonic() >= deadline:
                 break
-            better = self._revised(text, score, effort) or self._several(text, score, effort, seen)
-            if better is None and number + 1 < effort.rounds:
-                better = next((start for start in waiting if start not in seen), None)
+            better = self._revised(text, climb, effort) or self._several(text, score, effort, seen)
             if better is None:
                 break
             text = better
@@ -155,25 +157,20 @@ class LanguageSearch:
             texts += map(tuple, self.restarts.restart(observed, [(length, rule) for length in lengths]).units)
         return [text for text in dict.fromkeys(texts) if text]
 
-    def _revised(self, text: Text, score: TotalScore, effort: LanguageEffortParams) -> Text | None:
-        """The text with the best change of one unit, or with all that help; None if none does."""
-        changes = self.proposals.changes(text, score.observed, self.params.candidates)
-        chances = [change for change in changes if change.gain > -self.params.margin][: effort.embedded]
-        if not chances:
-            return None
-        evidence = score.prefix_evidence([change.text for change in chances])
-        gains = evidence + torch.tensor([change.gain for change in chances], device=evidence.device)
-        best = gains.argsort(descending=True, stable=True)[: effort.read].tolist()
-        chosen = [chances[place] for place in best]
+    def _revised(self, text: Text, climb: EvidenceClimb, effort: LanguageEffortParams) -> Text | None:
+        """The text with the best change of one or two units, or with all that help; None if none does."""
+        chances = climb.near(text, effort.pairs)[: effort.read]
+        score = climb.score
         before = float(score([text]))
-        totals = score([change.text for change in chosen]).tolist()
+        totals = score([change.text for change in chances]).tolist()
         helping = sorted(
-            (pair for pair in zip(totals, chosen, strict=True) if pair[0] > before), key=lambda pair: -pair[0]
+            (pair for pair in zip(totals, chances, strict=True) if pair[0] > before + _LEAST_GAIN),
+            key=lambda pair: -pair[0],
         )
         if not helping:
             return None
         total, first = helping[0]
-        joint = _joined(text, [change for _, change in helping])
+        joint = joined(text, [change for _, change in helping])
         return joint if joint != first.text and float(score([joint])) > total else first.text
 
     def _several(self, text: Text, score: TotalScore, effort: LanguageEffortParams, seen: set[Text]) -> Text | None:
@@ -189,7 +186,7 @@ class LanguageSearch:
         found += self._passed([text, *found], score.observed)
         totals = score(found)
         best = int(totals.argmax())
-        return found[best] if float(totals[best]) > before else None
+        return found[best] if float(totals[best]) > before + _LEAST_GAIN else None
 
     def _passed(self, texts: Sequence[Text], observed: Observation) -> list[Text]:
         """What message passing reads where the units on which some texts of one length agree are known."""
@@ -217,12 +214,3 @@ class LanguageSearch:
         agreeing = [[own for text, own in pairs if text[n : n + 1] == (unit,)] for n, unit in enumerate(best)]
         scores = [min(sum(own), 1.0) for own in agreeing]
         return Found(list(best), scores, float(totals.max()))
-
-
-def _joined(text: Text, changes: Sequence[Proposal]) -> Text:
-    """A text with all changes of single units, the first of several at a position."""
-    new = list(text)
-    for change in reversed(changes):
-        if change.position != OPEN:
-            new[change.position] = change.text[change.position]
-    return tuple(new)
