@@ -419,6 +419,14 @@ class LanguageEffortParams(Section):
     """After which no further revision is begun."""
 
 
+class LanguageConfidenceParams(Section):
+    """Logistic regression of a searched text's being right, fitted on validation texts by benchmarks/language.py."""
+
+    log_odds: NonNegativeFloat
+    """Weight of its log odds against all other texts that the search scored."""
+    constant: float
+
+
 class LanguageSearchParams(Section):
     """Search with the language model, for texts that the loops have not read for sure."""
 
@@ -438,6 +446,7 @@ class LanguageSearchParams(Section):
     """Weight of the learned prior's log ratio against the unigram prior in the beam search."""
     segmentation_cost: NonNegativeFloat
     """Nats taken off a text which segmentation would write in other units."""
+    confidence: LanguageConfidenceParams
     normal: LanguageEffortParams
     high: LanguageEffortParams
 

@@ -9,6 +9,7 @@ its total score is higher.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from lexivert.codes.superposition import superpose
 from lexivert.config import LanguageEffortParams, LanguageSearchParams
 from lexivert.controller.base import Parts
 from lexivert.controller.belief import OPEN
+from lexivert.controller.confidence import VERIFIED
 from lexivert.controller.evidence_climb import EvidenceClimb, joined
 from lexivert.controller.lengths import length_posterior, log_length_prior
 from lexivert.controller.observation import Observation
@@ -37,6 +39,7 @@ from lexivert.language_model.storage import Source
 
 Text = tuple[int, ...]
 _LEAST_GAIN = 1.0e-3  # nats; less is rounding
+_MOST_LOG_ODDS = 12.0  # a search that met no rival at all knows no more
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,13 @@ class Found:
         units: of the best text.
         scores: probability of each unit among all texts that were scored.
         total: the best text's total score.
+        log_odds: of the best text against all others that were scored.
     """
 
     units: list[int]
     scores: list[float]
     total: float
+    log_odds: float
 
 
 class LanguageSearch:
@@ -109,12 +114,19 @@ class LanguageSearch:
         with tqdm(read, desc="searching", unit="text", mininterval=1.0, delay=5.0, leave=False) as bar:
             for row, units in enumerate(bar):
                 found.append(self.search(units, observed[slice(row, row + 1)], effort))
-        texts = [own.units for own in found]
-        codebook = self.parts.codebook
+        texts, codebook = [own.units for own in found], self.parts.codebook
         fits = fit(observed.order, superpose(texts, codebook.codes, codebook.binding))
         counts = torch.tensor([len(text) for text in texts], device=fits.device)
         certain = verified(fits, counts, codebook.min_distance)
-        return DecodeResult(texts, [own.scores for own in found], fits, certain, [[] for _ in found])
+        confidence = torch.tensor([self.confidence(own) for own in found])
+        confidence = confidence.masked_fill(certain.cpu(), VERIFIED)
+        scores = [_shared(own.scores, chance) for own, chance in zip(found, confidence.tolist(), strict=True)]
+        return DecodeResult(texts, scores, fits, certain, [[] for _ in found], confidence=confidence)
+
+    def confidence(self, found: Found) -> float:
+        """Probability that the best text is right: its odds among those that were scored, calibrated (Platt 1999)."""
+        weights = self.params.confidence
+        return 1.0 / (1.0 + math.exp(-weights.log_odds * found.log_odds - weights.constant)) if found.units else 0.0
 
     def search(self, read: Sequence[int], observed: Observation, effort: LanguageEffortParams) -> Found:
         """Search the text of one vector.
@@ -131,7 +143,7 @@ class LanguageSearch:
         reached = [climb.climbed(start, effort.climbs, deadline) for start in starts]
         texts = list(dict.fromkeys([*starts[:1], *reached]))
         if not texts:
-            return Found([], [], 0.0)
+            return Found([], [], 0.0, 0.0)
         text, seen = texts[int(score(texts).argmax())], set[Text]()
         for _ in range(effort.rounds):
             if time.monotonic() >= deadline:
@@ -204,8 +216,6 @@ class LanguageSearch:
 
     def _found(self, score: TotalScore) -> Found:
         """The best of all texts that were scored, its units weighed by how far others agree."""
-        if not score.known:
-            return Found([], [], 0.0)
         texts = list(score.known)
         totals = torch.tensor([score.known[text] for text in texts], dtype=torch.float64)
         weights = totals.softmax(dim=0).tolist()
@@ -213,4 +223,12 @@ class LanguageSearch:
         pairs = list(zip(texts, weights, strict=True))
         agreeing = [[own for text, own in pairs if text[n : n + 1] == (unit,)] for n, unit in enumerate(best)]
         scores = [min(sum(own), 1.0) for own in agreeing]
-        return Found(list(best), scores, float(totals.max()))
+        others = totals[totals.argsort(descending=True)[1:]]
+        log_odds = float(totals.max() - others.logsumexp(dim=0)) if len(others) else _MOST_LOG_ODDS
+        return Found(list(best), scores, float(totals.max()), min(log_odds, _MOST_LOG_ODDS))
+
+
+def _shared(scores: Sequence[float], confidence: float) -> list[float]:
+    """Probabilities of units that are together no surer than their text is."""
+    share = confidence ** (1.0 / max(len(scores), 1))
+    return [score * share for score in scores]
