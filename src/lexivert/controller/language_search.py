@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.superposition import superpose
-from lexivert.config import LanguageEffortParams, LanguageSearchParams
+from lexivert.config import LanguageEffortParams, LanguageSearchParams, RestartParams
 from lexivert.controller.base import Parts
 from lexivert.controller.belief import OPEN
 from lexivert.controller.confidence import VERIFIED
@@ -165,7 +165,7 @@ class LanguageSearch:
         ]
         texts = [tuple(read)] if read else []
         if lengths:
-            rule = self.parts.params.cascade.restarts[0]
+            rule = self._rules()[0]
             texts += map(tuple, self.restarts.restart(observed, [(length, rule) for length in lengths]).units)
         return [text for text in dict.fromkeys(texts) if text]
 
@@ -210,9 +210,14 @@ class LanguageSearch:
         if observed.known is not None:
             width = observed.known.shape[1]
             known[:, :width] = torch.where(observed.known != OPEN, observed.known, known[:, :width])
-        rules = self.parts.params.cascade.restarts
-        pairs = [(len(agreed), rule) for rule in rules]
+        pairs = [(len(agreed), rule) for rule in self._rules()]
         return [tuple(units) for units in self.restarts.restart(replace(observed, known=known), pairs).units if units]
+
+    def _rules(self) -> Sequence[RestartParams]:
+        """How message passing is run: as for restarts, or as ever where there are none."""
+        amp = self.parts.params.amp
+        usual = RestartParams(damping=amp.damping, variance_scale=amp.variance_scale)
+        return self.parts.params.cascade.restarts or (usual,)
 
     def _found(self, score: TotalScore) -> Found:
         """The best of all texts that were scored, its units weighed by how far others agree."""
