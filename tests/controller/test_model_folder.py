@@ -320,7 +320,7 @@ def test_a_language_model_travels_on_demand(tiny_model, tmp_path):
     decoder = Controller(tiny_model.decoder.parts, tiny_model.decoder.calibration, search=named)
     Lexivert(tiny_model.encoder, decoder).save_pretrained(tmp_path / "with", include_language_model=True)
     assert (tmp_path / "with" / "language_model" / "language_model.json").is_file()
-    with pytest.raises(LexivertError, match="language_model.model is none"):
+    with pytest.raises(LexivertError, match=r"language_model\.model is none"):
         _ = Lexivert.from_pretrained(tmp_path / "with").decoder.search.language_model
 
 
