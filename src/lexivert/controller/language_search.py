@@ -148,7 +148,9 @@ class LanguageSearch:
         for _ in range(effort.rounds):
             if time.monotonic() >= deadline:
                 break
-            better = self._revised(text, climb, effort) or self._several(text, score, effort, seen)
+            better = self._revised(text, climb, effort)
+            if better is None and time.monotonic() < deadline:
+                better = self._several(text, score, effort, seen)
             if better is None:
                 break
             text = better
