@@ -408,7 +408,7 @@ class LanguageEffortParams(Section):
     rounds: NonNegativeInt
     """Most changes of the best of them by total score."""
     embedded: PositiveInt
-    """Changed texts of a revision that are embedded, for the evidence of the semantic prefix."""
+    """Changes of one unit that are embedded, for the evidence of the semantic prefix, before a climb ends."""
     pairs: NonNegativeInt
     """Changes of two units of a revision that are embedded."""
     read: PositiveInt

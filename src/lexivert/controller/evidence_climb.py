@@ -19,6 +19,7 @@ from lexivert.controller.total_score import TotalScore
 _LEAST_GAIN = 0.5  # nats that a change must be worth
 _AT_ONCE = 8  # most changes that are made together
 _IN_PAIRS = 24  # changes of which pairs are made
+_TRANCHE = 32  # changes that are embedded at once; less likely ones only if none of these helps
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class EvidenceClimb:
     Args:
         proposals: changes of one unit.
         score: evidence of texts.
-        embedded: changed texts that are embedded each time.
+        embedded: changes of one unit that are embedded at most before a climb ends.
     """
 
     def __init__(self, proposals: Proposals, score: TotalScore, embedded: int) -> None:
@@ -68,27 +69,40 @@ class EvidenceClimb:
             text: to be changed.
             pairs: changes of two units that are embedded.
         """
-        replaced = self._replaced(text)
+        replaced = self._weighed(text, self._proposals(text)[:_TRANCHE])
         return _by_worth([*replaced, *self._shifted(text), *self._pairs(text, replaced, pairs)])
 
     def _best(self, text: tuple[int, ...]) -> tuple[int, ...] | None:
-        """The text with the best change, or with several that help together; None if nothing helps."""
-        helping = [change for change in self._replaced(text) if change.worth > _LEAST_GAIN]
-        if not helping:
-            best = next(iter(self._shifted(text)), None)
-            return best.text if best is not None and best.worth > _LEAST_GAIN else None
+        """The text with the best change, or with several that help together; None if nothing helps.
+
+        The likeliest changes of one unit are embedded first, then units put in or left out, then less likely changes.
+        """
+        proposals = self._proposals(text)
+        for start in range(0, max(min(len(proposals), self.embedded), 1), _TRANCHE):
+            some = self._weighed(text, proposals[start : start + _TRANCHE][: self.embedded - start])
+            if helping := [change for change in some if change.worth > _LEAST_GAIN]:
+                return self._together(text, helping)
+            if start == 0 and (shifted := self._shifted(text)) and shifted[0].worth > _LEAST_GAIN:
+                return shifted[0].text
+        return None
+
+    def _together(self, text: tuple[int, ...], helping: Sequence[Change]) -> tuple[int, ...]:
+        """The text with as many changes, those worth most first, as help together."""
         separate = _one_a_position(helping)[:_AT_ONCE]
         together = [joined(text, separate[:count]) for count in range(1, len(separate) + 1)]
-        priors = list(itertools.accumulate(change.log_prior for change in separate))
+        priors = itertools.accumulate(change.log_prior for change in separate)
         worth = [evidence + prior for evidence, prior in zip(self._evidence(together), priors, strict=True)]
         return together[worth.index(max(worth))]
 
-    def _replaced(self, text: tuple[int, ...]) -> list[Change]:
-        """Changes of one unit that are not far below the best, those worth most first."""
-        return self._weighed(text, self.proposals.replaced(text, self.score.observed, self._candidates))
+    def _proposals(self, text: tuple[int, ...]) -> list[Proposal]:
+        """Changes of one unit that are not far below the text, the likeliest first."""
+        found = self.proposals.replaced(text, self.score.observed, self._candidates)
+        return [own for own in found if own.gain > -self.score.params.margin]
 
     def _shifted(self, text: tuple[int, ...]) -> list[Change]:
-        return self._weighed(text, self.proposals.shifted(text, self.score.observed, max(self._candidates // 4, 1)))
+        """Units put in or left out, those worth most first."""
+        found = self.proposals.shifted(text, self.score.observed, max(self._candidates // 4, 1))
+        return self._weighed(text, [own for own in found if own.gain > -self.score.params.margin][: _TRANCHE // 2])
 
     @property
     def _candidates(self) -> int:
@@ -96,12 +110,11 @@ class EvidenceClimb:
 
     def _weighed(self, text: tuple[int, ...], proposals: Sequence[Proposal]) -> list[Change]:
         """Proposals with the evidence of the prefix."""
-        chances = [own for own in proposals if own.gain > -self.score.params.margin][: self.embedded]
-        evidence = self.score.prefix_evidence([text, *(own.text for own in chances)])
+        evidence = self.score.prefix_evidence([text, *(own.text for own in proposals)])
         gains = (evidence[1:] - evidence[0]).tolist()
         return _by_worth(
             Change(own.text, own.gain + gain, own.log_prior, _units(own))
-            for own, gain in zip(chances, gains, strict=True)
+            for own, gain in zip(proposals, gains, strict=True)
         )
 
     def _pairs(self, text: tuple[int, ...], replaced: Sequence[Change], count: int) -> list[Change]:

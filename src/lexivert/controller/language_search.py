@@ -139,7 +139,7 @@ class LanguageSearch:
         score = TotalScore(observed, self.parts.codebook, self.encoder, self.language_model, self.params)
         deadline = time.monotonic() + effort.max_seconds
         climb = EvidenceClimb(self.proposals, score, effort.embedded)
-        starts = self._starts(read, observed, effort)
+        starts = self._starts(read, score, effort)
         reached = [climb.climbed(start, effort.climbs, deadline) for start in starts]
         texts = list(dict.fromkeys([*starts[:1], *reached]))
         if not texts:
@@ -156,8 +156,9 @@ class LanguageSearch:
             text = better
         return self._found(score)
 
-    def _starts(self, read: Sequence[int], observed: Observation, effort: LanguageEffortParams) -> list[Text]:
-        """The text that was read, and what message passing reads at likely lengths."""
+    def _starts(self, read: Sequence[int], score: TotalScore, effort: LanguageEffortParams) -> list[Text]:
+        """The text that was read, and what message passing reads at other lengths that are about as likely."""
+        observed = score.observed
         prior = log_length_prior(self.parts.prior, observed, self.parts.codebook.binding.positions)
         evidence = length_posterior(observed, self.parts.codebook, prior)[0]
         likely = evidence.topk(min(effort.lengths, len(evidence)))
@@ -169,7 +170,13 @@ class LanguageSearch:
         if lengths:
             rule = self._rules()[0]
             texts += map(tuple, self.restarts.restart(observed, [(length, rule) for length in lengths]).units)
-        return [text for text in dict.fromkeys(texts) if text]
+        texts = [text for text in dict.fromkeys(texts) if text]
+        if len(texts) < 2:
+            return texts
+        likely_too = score.order_evidence(texts)
+        likely_too += torch.stack([self.parts.codebook.log_prior[list(text)].sum() for text in texts])
+        worth = (likely_too > likely_too.max() - self.params.length_margin).tolist()
+        return [text for place, text in enumerate(texts) if worth[place] or (read and not place)]
 
     def _revised(self, text: Text, climb: EvidenceClimb, effort: LanguageEffortParams) -> Text | None:
         """The text with the best change of one or two units, or with all that help; None if none does."""
