@@ -402,7 +402,8 @@ class LanguageEffortParams(Section):
     """How far the search with the language model goes for one text."""
 
     lengths: NonNegativeInt
-    """Likely lengths at which message passing gives it texts to start from, beside the one that was read."""
+    """Likely lengths, that of the text that was read among them, at which message passing gives texts to start from;
+    twice as many where none was read."""
     climbs: NonNegativeInt
     """Most changes of each of these texts by evidence alone."""
     rounds: NonNegativeInt
@@ -412,7 +413,7 @@ class LanguageEffortParams(Section):
     pairs: NonNegativeInt
     """Changes of two units of a revision that are embedded."""
     read: PositiveInt
-    """Changed texts of a revision that the language model reads."""
+    """Changes of one unit, and half as many of two, that the language model reads in a revision."""
     beams: NonNegativeInt
     """Texts kept at each position of a beam search; 0: no such search."""
     max_seconds: PositiveFloat

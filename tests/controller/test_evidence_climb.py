@@ -58,7 +58,7 @@ def test_rounds_and_time_bound_it(climb, truth):
 
 def test_a_change_is_worth_its_evidence_and_prior(climb, truth):
     wrong = (*truth[:1], truth[3], truth[1], *truth[3:])
-    for change in climb.near(wrong, 12):
+    for change in climb.near(wrong, 12, 40):
         gain = climb._evidence([change.text])[0] - climb._evidence([wrong])[0]
         assert change.worth == pytest.approx(gain + change.log_prior, abs=0.05)
         assert all(change.text[position] == unit for position, unit in change.units.items())
@@ -66,11 +66,12 @@ def test_a_change_is_worth_its_evidence_and_prior(climb, truth):
 
 def test_changes_of_two_units_are_among_those_near(climb, truth):
     wrong = (*truth[:1], truth[3], truth[1], *truth[3:])
-    near = climb.near(wrong, 12)
+    near = climb.near(wrong, 12, 40)
     assert near[0].text == truth
     assert len(near[0].units) == 2
     assert [change.worth for change in near] == sorted((change.worth for change in near), reverse=True)
-    assert all(len(change.units) < 2 for change in climb.near(wrong, 0))
+    assert len(climb.near(wrong, 12, 4)) <= 6
+    assert all(len(change.units) < 2 for change in climb.near(wrong, 0, 40))
 
 
 def test_the_first_of_several_changes_of_a_position_counts():

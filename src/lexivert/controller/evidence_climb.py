@@ -62,15 +62,17 @@ class EvidenceClimb:
             text = better
         return text
 
-    def near(self, text: tuple[int, ...], pairs: int) -> list[Change]:
-        """Changes of one unit, and the likeliest of two, those worth most first.
+    def near(self, text: tuple[int, ...], pairs: int, count: int) -> list[Change]:
+        """Changes of one unit and of two, those worth most first.
 
         Args:
             text: to be changed.
             pairs: changes of two units that are embedded.
+            count: changes of one unit, and half as many of two, that are given back.
         """
         replaced = self._weighed(text, self._proposals(text)[:_TRANCHE])
-        return _by_worth([*replaced, *self._shifted(text), *self._pairs(text, replaced, pairs)])
+        single = _by_worth([*replaced, *self._shifted(text)])[:count]
+        return _by_worth([*single, *_by_worth(self._pairs(text, replaced, pairs))[: count // 2]])
 
     def _best(self, text: tuple[int, ...]) -> tuple[int, ...] | None:
         """The text with the best change, or with several that help together; None if nothing helps.

@@ -161,7 +161,7 @@ class LanguageSearch:
         observed = score.observed
         prior = log_length_prior(self.parts.prior, observed, self.parts.codebook.binding.positions)
         evidence = length_posterior(observed, self.parts.codebook, prior)[0]
-        likely = evidence.topk(min(effort.lengths, len(evidence)))
+        likely = evidence.topk(min(effort.lengths if read else 2 * effort.lengths, len(evidence)))
         margin = likely.values[0] - self.parts.params.cascade.margin
         lengths = [
             n for n, value in zip(likely.indices.tolist(), likely.values, strict=True) if n and value >= margin
@@ -180,7 +180,7 @@ class LanguageSearch:
 
     def _revised(self, text: Text, climb: EvidenceClimb, effort: LanguageEffortParams) -> Text | None:
         """The text with the best change of one or two units, or with all that help; None if none does."""
-        chances = climb.near(text, effort.pairs)[: effort.read]
+        chances = climb.near(text, effort.pairs, effort.read)
         score = climb.score
         before = float(score([text]))
         totals = score([change.text for change in chances]).tolist()
