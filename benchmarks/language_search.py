@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 import typer
 
-from common import run_command
+from common import given_file, run_command
 from lexivert import artifacts
 from lexivert.controller.base import Parts
 from lexivert.controller.calibration import AT_ONCE, fit_logistic
@@ -202,7 +202,7 @@ def below_bars(report: dict[str, dict[str, float]]) -> list[str]:
 
 
 def main(
-    wikitext: Annotated[Path, typer.Option(help="File in WikiText's convention.")],
+    wikitext: Annotated[str, typer.Option(help="File in WikiText's convention.")],
     root: Annotated[Path, typer.Option(help="Project folder after `dvc repro`.")] = Path(),
     texts: Annotated[int, typer.Option(min=1, help="Texts in each condition.")] = 96,
     skipped: Annotated[
@@ -214,10 +214,14 @@ def main(
 ) -> None:
     """Try conditions, and fail where a bar is missed."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    model = Lexivert.load(root)
-    drawn = draw_texts(list(wikitext_sentences(wikitext)), skipped + texts, 0)[skipped:]
-    encoded = encode_texts(model.encoder, drawn)
     report: dict[str, dict[str, float]] = {}
+    if (file := given_file(wikitext)) is None:
+        if out is not None:
+            artifacts.write_metrics(out, report)
+        return
+    model = Lexivert.load(root)
+    drawn = draw_texts(list(wikitext_sentences(file)), skipped + texts, 0)[skipped:]
+    encoded = encode_texts(model.encoder, drawn)
     pairs: list[tuple[float, bool]] = []
     results = []
     with torch.inference_mode():
