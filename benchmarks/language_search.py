@@ -89,14 +89,14 @@ class Searched:
 
     Attributes:
         seconds: of each search.
-        log_odds: of each best text.
+        features: log odds, prefix noise and what is unexplained of each best text.
         right: whether it is the truth.
         search_errors: wrong texts of a lower total score than the truth.
         model_errors: other wrong texts.
     """
 
     seconds: list[float] = field(default_factory=list)
-    log_odds: list[float] = field(default_factory=list)
+    features: list[tuple[float, float, float]] = field(default_factory=list)
     right: list[bool] = field(default_factory=list)
     search_errors: int = 0
     model_errors: int = 0
@@ -131,7 +131,7 @@ def searched(
         higher = float(score([truth])[0]) > found.total + 1e-3
         result.search_errors += higher and not right
         result.model_errors += not higher and not right
-        result.log_odds.append(found.log_odds)
+        result.features.append((found.log_odds, found.prefix_noise, float(found.unexplained)))
         result.right.append(right)
         units[row], confidence[row] = found.units, search.confidence(found)
         log.info("%s %s", "read   " if right else "misread", score.text(truth))
@@ -180,11 +180,11 @@ def confidences(pairs: Sequence[tuple[float, bool]], results: Sequence[Searched]
         "calibration_error": metrics.expected_calibration_error(values, right),
         "auroc": metrics.auroc(values, right),
     }
-    odds: npt.NDArray[np.float64] = np.array([[value] for own in results for value in own.log_odds])
+    features: npt.NDArray[np.float64] = np.array([row for own in results for row in own.features])
     hits = np.array([hit for own in results for hit in own.right])
     if len(hits) and 0 < hits.sum() < len(hits):
-        weight, constant = fit_logistic(odds, hits)
-        found |= {"fitted_log_odds": weight, "fitted_constant": constant}
+        names = ("log_odds", "prefix_noise", "unexplained", "constant")
+        found |= dict(zip((f"fitted_{name}" for name in names), fit_logistic(features, hits), strict=True))
     return found
 
 

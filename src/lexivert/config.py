@@ -421,10 +421,14 @@ class LanguageEffortParams(Section):
 
 
 class LanguageConfidenceParams(Section):
-    """Logistic regression of a searched text's being right, fitted on validation texts by benchmarks/language.py."""
+    """Logistic regression of a searched text's being right; ``benchmarks/language_search.py`` fits it anew."""
 
     log_odds: NonNegativeFloat
     """Weight of its log odds against all other texts that the search scored."""
+    prefix_noise: float
+    """Weight of what it leaves of the semantic prefix, in standard deviations beyond what is to be expected."""
+    unexplained: float
+    """Added where it leaves more of the vector than the noise that the vector shows by itself."""
     constant: float
 
 

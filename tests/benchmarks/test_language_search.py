@@ -23,7 +23,7 @@ def measured(bench, tiny_model, condition):
 def test_every_misread_text_is_a_search_error_or_a_model_error(bench, tiny_model):
     figures, result, pairs = measured(bench, tiny_model, bench.Condition(0.4, 0.4, 0, 0.5))
     assert figures["texts"] == len(pairs) == 3
-    assert figures["searched"] == len(result.seconds) == len(result.right) == len(result.log_odds) > 0
+    assert figures["searched"] == len(result.seconds) == len(result.right) == len(result.features) > 0
     wrong = sum(not right for _, right in pairs)
     assert figures["search_errors"] + figures["model_errors"] == result.right.count(False) == wrong
     assert figures["exact_match"] == pytest.approx(1.0 - wrong / 3)
@@ -50,7 +50,9 @@ def test_missed_bars_are_named(bench):
 def test_the_confidence_is_fitted_to_what_was_right(bench):
     odds = [-1.0, 0.0, 1.0, 2.0, 3.0, 4.0] * 20
     right = [value > 1.5 for value in odds]
-    found = bench.confidences([(0.9, hit) for hit in right], [bench.Searched([], odds, right)])
+    found = bench.confidences(
+        [(0.9, hit) for hit in right], [bench.Searched([], [(value, 0.0, 0.0) for value in odds], right)]
+    )
     assert found["calibration_error"] == pytest.approx(0.4)
     assert found["fitted_log_odds"] > 1.0
     assert -found["fitted_constant"] / found["fitted_log_odds"] == pytest.approx(1.5, abs=0.2)

@@ -26,6 +26,7 @@ from lexivert.controller.belief import OPEN
 from lexivert.controller.confidence import VERIFIED
 from lexivert.controller.evidence_climb import EvidenceClimb, joined
 from lexivert.controller.lengths import length_posterior, log_length_prior
+from lexivert.controller.noise import explained
 from lexivert.controller.observation import Observation
 from lexivert.controller.proposals import Proposals
 from lexivert.controller.restarts import Restarts
@@ -40,6 +41,7 @@ from lexivert.language_model.storage import Source
 Text = tuple[int, ...]
 _LEAST_GAIN = 1.0e-3  # nats; less is rounding
 _MOST_LOG_ODDS = 12.0  # a search that met no rival at all knows no more
+_MOST_DEVIATIONS = 10.0  # beyond which nothing is more doubtful
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,16 @@ class Found:
         scores: probability of each unit among all texts that were scored.
         total: the best text's total score.
         log_odds: of the best text against all others that were scored.
+        prefix_noise: see ``TotalScore.prefix_noise``.
+        unexplained: whether it leaves more of the vector than the noise that the vector shows.
     """
 
     units: list[int]
     scores: list[float]
     total: float
-    log_odds: float
+    log_odds: float = 0.0
+    prefix_noise: float = 0.0
+    unexplained: bool = False
 
 
 class LanguageSearch:
@@ -124,9 +130,11 @@ class LanguageSearch:
         return DecodeResult(texts, scores, fits, certain, [[] for _ in found], confidence=confidence)
 
     def confidence(self, found: Found) -> float:
-        """Probability that the best text is right: its odds among those that were scored, calibrated (Platt 1999)."""
+        """Probability that the best text is right, by a logistic regression (Platt 1999); 0 where there is none."""
         weights = self.params.confidence
-        return 1.0 / (1.0 + math.exp(-weights.log_odds * found.log_odds - weights.constant)) if found.units else 0.0
+        odds = weights.log_odds * found.log_odds + weights.prefix_noise * found.prefix_noise + weights.constant
+        odds += weights.unexplained * found.unexplained
+        return 1.0 / (1.0 + math.exp(-odds)) if found.units else 0.0
 
     def search(self, read: Sequence[int], observed: Observation, effort: LanguageEffortParams) -> Found:
         """Search the text of one vector.
@@ -143,7 +151,7 @@ class LanguageSearch:
         reached = [climb.climbed(start, effort.climbs, deadline) for start in starts]
         texts = list(dict.fromkeys([*starts[:1], *reached]))
         if not texts:
-            return Found([], [], 0.0, 0.0)
+            return Found([], [], 0.0)
         text, seen = texts[int(score(texts).argmax())], set[Text]()
         for _ in range(effort.rounds):
             if time.monotonic() >= deadline:
@@ -239,7 +247,16 @@ class LanguageSearch:
         scores = [min(sum(own), 1.0) for own in agreeing]
         others = totals[totals.argsort(descending=True)[1:]]
         log_odds = float(totals.max() - others.logsumexp(dim=0)) if len(others) else _MOST_LOG_ODDS
-        return Found(list(best), scores, float(totals.max()), min(log_odds, _MOST_LOG_ODDS))
+        codebook, observed = self.parts.codebook, score.observed
+        fits = fit(observed.order, superpose([best], codebook.codes, codebook.binding))
+        return Found(
+            units=list(best),
+            scores=scores,
+            total=float(totals.max()),
+            log_odds=min(log_odds, _MOST_LOG_ODDS),
+            prefix_noise=min(max(score.prefix_noise(best), 0.0), _MOST_DEVIATIONS),
+            unexplained=float(explained(observed, fits, codebook.semantic_share)) == 0.0,
+        )
 
 
 def _shared(scores: Sequence[float], confidence: float) -> list[float]:
