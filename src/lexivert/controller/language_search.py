@@ -170,10 +170,8 @@ class LanguageSearch:
         prior = log_length_prior(self.parts.prior, observed, self.parts.codebook.binding.positions)
         evidence = length_posterior(observed, self.parts.codebook, prior)[0]
         likely = evidence.topk(min(effort.lengths if read else 2 * effort.lengths, len(evidence)))
-        margin = likely.values[0] - self.parts.params.cascade.margin
-        lengths = [
-            n for n, value in zip(likely.indices.tolist(), likely.values, strict=True) if n and value >= margin
-        ]
+        near = likely.values >= likely.values[0] - self.params.length_margin
+        lengths = [length for length in likely.indices[near].tolist() if length not in (0, len(read))]
         texts = [tuple(read)] if read else []
         if lengths:
             rule = self._rules()[0]
