@@ -125,16 +125,13 @@ class EvidenceClimb:
         pairs = [pair for pair in itertools.combinations(best, 2) if not pair[0].units.keys() & pair[1].units.keys()]
         pairs.sort(key=lambda pair: -(pair[0].worth + pair[1].worth))
         beside = [pair for pair in pairs if abs(min(pair[0].units) - min(pair[1].units)) == 1]
-        chosen = list({id(a) * 31 + id(b): (a, b) for a, b in (*pairs[: count // 2], *beside[: count // 2])}.values())
-        if not chosen:
-            return []
-        texts = [joined(text, pair) for pair in chosen]
-        priors = [a.log_prior + b.log_prior for a, b in chosen]
-        evidence = self._evidence([text, *texts])
-        return [
-            Change(own, gain - evidence[0] + prior, prior, {**a.units, **b.units})
-            for own, gain, prior, (a, b) in zip(texts, evidence[1:], priors, chosen, strict=True)
-        ]
+        chosen = {joined(text, pair): pair for pair in (*pairs[: count // 2], *beside[: count // 2])}
+        before, *evidence = self._evidence([text, *chosen])
+        changes = []
+        for (own, (a, b)), gain in zip(chosen.items(), evidence, strict=True):
+            prior = a.log_prior + b.log_prior
+            changes.append(Change(own, gain - before + prior, prior, {**a.units, **b.units}))
+        return changes
 
     def _evidence(self, texts: Sequence[tuple[int, ...]]) -> list[float]:
         """Of both parts."""

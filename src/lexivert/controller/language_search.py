@@ -207,7 +207,8 @@ class LanguageSearch:
         seen.add(text)
         before = float(score([text]))
         substitutes = self.proposals.substitutes(text, score.observed, self.params.candidates)
-        rules = BeamRules(effort.beams, self.params.margin, self.params.language_weight, self.params.selector_weight)
+        params = self.params
+        rules = BeamRules(effort.beams, params.beam_margin, params.language_weight, params.selector_weight)
         beam = UnitBeam(self.parts.codebook, self.language_model, score.text, rules)
         found = [tuple(units) for units in beam.search(text, score.observed, substitutes)]
         found += self._passed([text, *found], score.observed)
