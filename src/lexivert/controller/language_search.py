@@ -117,7 +117,7 @@ class LanguageSearch:
             effort: how far to go for each.
         """
         found = []
-        with tqdm(read, desc="searching", unit="text", mininterval=1.0, delay=5.0, leave=False) as bar:
+        with tqdm(read, desc="searching", unit="text", mininterval=1.0, delay=5.0, leave=False, disable=None) as bar:
             for row, units in enumerate(bar):
                 found.append(self.search(units, observed[slice(row, row + 1)], effort))
         texts, codebook = [own.units for own in found], self.parts.codebook
