@@ -187,7 +187,7 @@ def _known(observed: Observation, length: int) -> set[int]:
 def _rows(units: Tensor, prior: Tensor, evidence: Tensor) -> list[list[tuple[int, float, float]]]:
     """Three tables as one of triples. Shape: three (m, k)."""
     tables = zip(units.tolist(), prior.tolist(), evidence.tolist(), strict=True)
-    return [list(zip(*rows, strict=True)) for rows in tables]
+    return [[(int(unit), p, e) for unit, p, e in zip(*rows, strict=True)] for rows in tables]
 
 
 def _sorted(proposals: Iterable[Proposal]) -> list[Proposal]:
