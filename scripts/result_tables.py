@@ -435,6 +435,7 @@ def condition_label(name: str) -> str:
     """``width_192`` or ``cosine_0.7-storage_int8`` in words."""
     special = {
         "storage": "stored as {}",
+        "share": "semantic share {}",
         "length": "{} units and more",
         "width": "order width {}",
         "lexicon": "{} units in the lexicon",
@@ -721,6 +722,29 @@ def ablation(results: Results) -> str:
     return _frame(list(rows.values()))
 
 
+def language_search(results: Results) -> str:
+    """What the search with a language model reads more than the loops, and why it misreads the rest."""
+    if not results.has("benchmarks/language_search"):
+        return NOT_MEASURED
+    rows = []
+    for condition, own in _conditions(results, "benchmarks/language_search").items():
+        if "exact_match_loops" in own:
+            low, high = own["exact_match_low"], own["exact_match_high"]
+            rows.append(
+                {
+                    "vectors": condition_label(condition),
+                    "texts": f"{own['texts']}",
+                    "loops alone": f"{own['exact_match_loops']:.3f}",
+                    "with the search (95 % interval)": f"{own['exact_match']:.3f} ({low:.3f}–{high:.3f})",
+                    "lost": f"{own['lost']}",
+                    "search errors": f"{own['search_errors']}",
+                    "model errors": f"{own['model_errors']}",
+                    "seconds a searched text, mean and most": f"{own['seconds_mean']:.1f}, {own['seconds_most']:.1f}",
+                }
+            )
+    return _frame(rows) if rows else NOT_MEASURED
+
+
 def index_kinds(results: Results) -> str:
     """Kinds of FAISS index at 300,000 vectors."""
     if not results.has("benchmarks/index"):
@@ -869,6 +893,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "segmentation": segmentation,
     "limits": limits,
     "ablation": ablation,
+    "language_search": language_search,
     "index_kinds": index_kinds,
     "mixing": mixing,
     "stages": stages,

@@ -264,7 +264,10 @@ def _write_corpus(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_params_file(
-    tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path, tiny_corpus_files: list[Path]
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_backbone: Path,
+    tiny_language_model: Path,
+    tiny_corpus_files: list[Path],
 ) -> Path:
     """A ``params.yaml`` for a full pipeline run of seconds: tiny corpus, tiny backbone, D = 32 + 224 = 256.
 
@@ -280,6 +283,7 @@ def tiny_params_file(
         },
         "vocab": {"languages": [], "pieces": 300, "min_count": dict.fromkeys(content["vocab"]["min_count"], 2)},
         "backbone": {"model": str(tiny_backbone), "max_tokens": 64, "device": "cpu", "dtype": "float32"},
+        "language_model": {"model": str(tiny_language_model)},
         "features": {"tokens_per_batch": 512, "max_train_sentences": 200},
         "code": {"embed_dim": 256, "max_units": 96},
         "token_head": {"hidden": 64, "batch_size": 64, "epochs": 2, "queue_size": 128},
@@ -325,7 +329,7 @@ def tiny_params(tiny_params_file: Path) -> Params:
     return load_params(tiny_params_file)
 
 
-STAGES_OF_A_MODEL = ("corpus", "vocab", "features", "token_head", "index", "selector", "controller")
+STAGES_OF_A_MODEL = ("corpus", "vocab", "features", "language_model", "token_head", "index", "selector", "controller")
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,17 @@ def test_noise_proves_nothing(lexivert):
         assert err == f"error: --noise is {float(wrong)}; a cosine above 0 and up to 1 is needed\n"
 
 
+def test_more_effort(lexivert, tiny_model, tmp_path):
+    text = "The old captain saw the river."
+    hard = ("roundtrip", text, "--noise", "0.4")
+    assert lexivert(*hard)[1] == lexivert(*hard, "--effort", "draft")[1]
+    code, out, err = lexivert(*hard, "--effort", "normal", "--max-seconds", "5")
+    assert (code, err) == (0, "")
+    assert out.count("\n") == 2
+    np.save(tmp_path / "v.npy", tiny_model.encode([text]))
+    assert lexivert("decode", tmp_path / "v.npy", "-", "--effort", "high")[1] == f"{text}\n"  # verified, not searched
+
+
 STRANGE = [":x:0:", ":smile:", "[bold]a[/bold] [/] [link=b]c", "\x1b[31ma\x07\u202eb"]
 
 
@@ -224,6 +235,8 @@ def test_wrong_vectors_name_file_and_row(lexivert, tmp_path, monkeypatch, tiny_m
         (("encode", "gone.txt", "v.npy"), "gone.txt is not there"),
         (("encode", "gone.csv", "v.npy"), "gone.csv is no .txt or .jsonl file"),
         (("decode", "gone.npy", "-"), "gone.npy is not there"),
+        (("roundtrip", "a", "--effort", "fast"), "--effort is 'fast'; it must be draft, normal or high"),
+        (("decode", "v.npy", "-", "--max-seconds", "0"), "--max-seconds is 0.0; a number above 0 is needed"),
         (("neighbors", ""), "the text is empty; it has no neighbours"),
     ],
 )

@@ -19,7 +19,7 @@ class Told:
         self.codebook, self.units, self.verified = codebook, units, verified
         self.scores = [score, *[0.9] * (len(units) - 1)]
 
-    def decode(self, observed, *, trace=False):
+    def decode(self, observed, *, trace=False, **budget):
         steps = replay(observed.order, self.codebook, self.units, self.scores) if trace else []
         certain, sure = torch.tensor([self.verified]), torch.tensor([0.6])
         return DecodeResult([self.units], [self.scores], torch.tensor([0.7]), certain, [steps], confidence=sure)

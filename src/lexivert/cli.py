@@ -191,9 +191,9 @@ def decode(  # noqa: PLR0913, PLR0917 a command has the options it has
     """
     from lexivert import io
 
+    _check_budget(effort, max_seconds)
     io.check_input(source, io.VECTOR_SUFFIXES)
     io.check_output(target, io.TEXT_SUFFIXES, source)
-    _check_budget(effort, max_seconds)
     total = io.count_vectors(source)
     written_by = None if ignore_fingerprint else io.fingerprint_of(source)
     loaded = _load(model, device, threads)

@@ -402,17 +402,34 @@ class LanguageEffortParams(Section):
     """How far the search with the language model goes for one text."""
 
     lengths: NonNegativeInt
-    """Likely lengths at which message passing gives it texts to start from, beside the one that was read."""
-    rounds: PositiveInt
-    """Most revisions."""
+    """Likely lengths, that of the text that was read among them, at which message passing gives texts to start from;
+    twice as many where none was read."""
+    climbs: NonNegativeInt
+    """Most changes of each of these texts by evidence alone."""
+    rounds: NonNegativeInt
+    """Most changes of the best of them by total score."""
     embedded: PositiveInt
-    """Changed texts of a revision that are embedded, for the evidence of the semantic prefix."""
+    """Changes of one unit that are embedded, for the evidence of the semantic prefix, before a climb ends."""
+    pairs: NonNegativeInt
+    """Changes of two units of a revision that are embedded."""
     read: PositiveInt
-    """Changed texts of a revision that the language model reads."""
+    """Changes of one unit, and half as many of two, that the language model reads in a revision."""
     beams: NonNegativeInt
     """Texts kept at each position of a beam search; 0: no such search."""
     max_seconds: PositiveFloat
     """After which no further revision is begun."""
+
+
+class LanguageConfidenceParams(Section):
+    """Logistic regression of a searched text's being right; ``benchmarks/language_search.py`` fits it anew."""
+
+    log_odds: NonNegativeFloat
+    """Weight of its log odds against all other texts that the search scored."""
+    prefix_noise: float
+    """Weight of what it leaves of the semantic prefix, in standard deviations beyond what is to be expected."""
+    unexplained: float
+    """Added where it leaves more of the vector than the noise that the vector shows by itself."""
+    constant: float
 
 
 class LanguageSearchParams(Section):
@@ -424,6 +441,10 @@ class LanguageSearchParams(Section):
     """Units proposed at a position."""
     margin: NonNegativeFloat
     """Nats by which a proposal may fall short and still be looked at."""
+    beam_margin: NonNegativeFloat
+    """Nats by which a unit may fall short of the best at its position and still be read in a beam search."""
+    length_margin: NonNegativeFloat
+    """Nats by which another length may fall short of the likeliest and still be tried."""
     language_weight: NonNegativeFloat
     """Weight of the language model's log probability in the total score; 1: as it is."""
     prefix_weight: NonNegativeFloat
@@ -432,6 +453,7 @@ class LanguageSearchParams(Section):
     """Weight of the learned prior's log ratio against the unigram prior in the beam search."""
     segmentation_cost: NonNegativeFloat
     """Nats taken off a text which segmentation would write in other units."""
+    confidence: LanguageConfidenceParams
     normal: LanguageEffortParams
     high: LanguageEffortParams
 

@@ -56,12 +56,13 @@ def test_the_total_is_evidence_of_both_parts_and_prior(tiny_model, language_mode
 def test_units_that_segmentation_would_not_write_cost(tiny_model, language_model, vector):
     lexicon = tiny_model.encoder.segmenter.lexicon
     units = tiny_model.encoder.segment(TEXTS[:1])[0]
-    word = next(place for place, unit in enumerate(units) if lexicon.surfaces[unit] == "old")
-    spelled = [*units[:word], *(lexicon.id_of[f"<0x{byte:02X}>"] for byte in b"old"), *units[word + 1 :]]
+    word = next(place for place, unit in enumerate(units) if lexicon.surfaces[unit].isalpha())
+    letters = lexicon.surfaces[units[word]].encode()
+    spelled = [*units[:word], *(lexicon.id_of[f"<0x{byte:02X}>"] for byte in letters), *units[word + 1 :]]
     free, dear = (
         scored(tiny_model, language_model, vector, segmentation_cost=cost)([units, spelled]) for cost in (0.0, 8.0)
     )
-    assert tiny_model.encoder.segmenter.join(spelled) == TEXTS[0]
+    assert tiny_model.encoder.segmenter.join(spelled).lower() == TEXTS[0].lower()
     assert (free - dear).tolist() == pytest.approx([0.0, 8.0], abs=1e-3)
 
 
@@ -69,7 +70,24 @@ def test_without_a_prefix_it_tells_nothing(tiny_model, language_model, vector):
     bare = vector.clone()
     bare[:, : tiny_model.semantic_width] = 0.0
     score = scored(tiny_model, language_model, bare)
-    assert score.prefix_evidence(tiny_model.encoder.segment(TEXTS)).tolist() == [0.0] * 3
+    units = tiny_model.encoder.segment(TEXTS)
+    assert score.prefix_evidence(units).tolist() == [0.0] * 3
+    assert score.prefix_noise(units[0]) == 0.0
+
+
+def test_noise_of_the_prefix_beside_that_of_the_order_part(tiny_model, language_model, vector):
+    """By hand: noise over signal of the prefix, against what the order part's noise makes of it."""
+    width, share = tiny_model.semantic_width, tiny_model.decoder.codebook.semantic_share
+    score, given = scored(tiny_model, language_model, vector), vector[0].numpy()
+    for text, own in zip(TEXTS, tiny_model.encode(TEXTS), strict=True):
+        squared = []
+        for part in (slice(width), slice(width, None)):
+            cosine = own[part] @ given[part] / np.linalg.norm(own[part]) / np.linalg.norm(given[part])
+            squared.append(max(cosine, 0.05) ** 2)
+        a_dimension = (1 - share) * (1 - squared[1]) / squared[1] / (len(given) - width)
+        ratio = (1 - squared[0]) / squared[0] / (width * a_dimension / share)
+        expected = math.log(ratio) / math.sqrt(2 / width + 2 / (len(given) - width))
+        assert score.prefix_noise(tiny_model.encoder.segment([text])[0]) == pytest.approx(expected, abs=0.05)
 
 
 def test_a_text_is_embedded_and_read_once(tiny_model, language_model, vector):

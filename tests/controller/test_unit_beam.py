@@ -37,18 +37,19 @@ def write(units):
     return text
 
 
-def exhaustive(toy, model, text, observed, choices, rules):
+def exhaustive(toy, model, text, observed, substitutes, rules):
     """Every text that the candidates allow, and its log posterior at the start's scale and variance, in order."""
     start = superpose([text], toy.codebook.codes, toy.codebook.binding)[0]
     order = observed.order[0]
     scale = start.square().sum() / (order @ start)
     variance = (scale * order - start).square().mean()
-    texts = [list(units) for units in itertools.product(*choices)]
+    places = list(itertools.product(range(substitutes.units.shape[1]), repeat=len(text)))
+    texts = [[int(substitutes.units[n, place]) for n, place in enumerate(own)] for own in places]
     sums = superpose(texts, toy.codebook.codes, toy.codebook.binding)
     distance = (scale * order - sums).square().sum(dim=1)
     language = model.log_probability([write(units) for units in texts])
-    ratios = toy.prior.output.bias - toy.codebook.log_prior
-    selector = torch.stack([ratios[units].sum() for units in texts])
+    ratios = substitutes.log_prior - toy.codebook.log_prior[substitutes.units]
+    selector = torch.stack([sum(ratios[n, place] for n, place in enumerate(own)) for own in places])
     total = -distance / (2 * variance) + rules.language_weight * language + rules.selector_weight * selector
     ranking = total.argsort(descending=True).tolist()
     return [texts[place] for place in ranking], total[ranking]
@@ -63,9 +64,9 @@ def test_a_beam_of_all_texts_is_exhaustive_search(toy, model, seed):
     generator = torch.Generator().manual_seed(seed)
     units = torch.stack([torch.randperm(len(WORDS), generator=generator)[:4] + 1 for _ in range(4)])
     start = units[:, 0].tolist()
-    log_prior = toy.prior.output.bias[units]
-    found = UnitBeam(toy.codebook, model, write, rules).search(start, observed, Substitutes(units, log_prior))
-    expected, totals = exhaustive(toy, model, start, observed, units.tolist(), rules)
+    substitutes = Substitutes(units, toy.prior.output.bias[units] + torch.randn(4, 4, generator=generator))
+    found = UnitBeam(toy.codebook, model, write, rules).search(start, observed, substitutes)
+    expected, totals = exhaustive(toy, model, start, observed, substitutes, rules)
     assert len(found) == 256
     assert float(totals[0] - totals[1]) > 0.05  # or rounding may swap them
     assert found[0] == expected[0]

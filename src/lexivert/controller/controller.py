@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal, get_args
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
@@ -88,18 +90,19 @@ class Controller:
         Raises:
             LexivertError: there is no language model for the effort.
         """
-        found = self._judged(self.algorithm.decode(observed, trace=trace), observed)
+        found = self.algorithm.decode(observed, trace=trace)
+        features = self._features(found, observed)
+        confidence, scores = self.calibration(features, found.scores, found.verified)
+        found = replace(found, scores=scores, confidence=confidence, features=features)
         if effort != DRAFT:
             found = self._searched(found, observed, effort, max_seconds, trace=trace)
         return found if self.replacement is None else self.replacement(found, observed)
 
-    def _judged(self, found: DecodeResult, observed: Observation) -> DecodeResult:
-        """The same with calibrated scores and confidences."""
+    def _features(self, found: DecodeResult, observed: Observation) -> npt.NDArray[np.float64]:
+        """What tells right texts from wrong ones. Shape: (B, FEATURES)."""
         total = superpose(found.units, self.codebook.codes, self.codebook.binding)
         second_eos = second_eos_score(observed.order, total, self.codebook.eos_codes)
-        features = text_features(found.scores, found.fit, second_eos, self.codebook.width)
-        confidence, scores = self.calibration(features, found.scores, found.verified)
-        return replace(found, scores=scores, confidence=confidence, features=features)
+        return text_features(found.scores, found.fit, second_eos, self.codebook.width)
 
     def _searched(
         self, found: DecodeResult, observed: Observation, effort: Effort, max_seconds: float | None, *, trace: bool
@@ -114,10 +117,12 @@ class Controller:
             return found
         chosen = observed[torch.tensor(rows, device=observed.order.device)]
         read = [found.units[row] for row in rows]
-        better = self._judged(self.search.decode(read, chosen, self.search.effort(effort, max_seconds)), chosen)
+        better = self.search.decode(read, chosen, self.search.effort(effort, max_seconds))
+        better = replace(better, features=self._features(better, chosen))
         if trace:
-            texts = zip(chosen.order.split(1), better.units, better.scores, strict=True)
-            better = replace(better, steps=[replay(order, self.codebook, *text) for order, *text in texts])
+            texts = enumerate(zip(better.units, better.scores, strict=True))
+            steps = [replay(chosen.order[row : row + 1], self.codebook, *text) for row, text in texts]
+            better = replace(better, steps=steps)
         return found.replaced(rows, better)
 
     def decode_all(self, observed: Observation, batch: int, label: str) -> DecodeResult:

@@ -9,6 +9,7 @@ its total score is higher.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +20,15 @@ from tqdm import tqdm
 
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.superposition import superpose
-from lexivert.config import LanguageEffortParams, LanguageSearchParams
+from lexivert.config import LanguageEffortParams, LanguageSearchParams, RestartParams
 from lexivert.controller.base import Parts
 from lexivert.controller.belief import OPEN
+from lexivert.controller.confidence import VERIFIED
+from lexivert.controller.evidence_climb import EvidenceClimb, joined
 from lexivert.controller.lengths import length_posterior, log_length_prior
+from lexivert.controller.noise import explained
 from lexivert.controller.observation import Observation
-from lexivert.controller.proposals import Proposal, Proposals
+from lexivert.controller.proposals import Proposals
 from lexivert.controller.restarts import Restarts
 from lexivert.controller.results import DecodeResult
 from lexivert.controller.total_score import TotalScore
@@ -35,6 +39,9 @@ from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.language_model.storage import Source
 
 Text = tuple[int, ...]
+_LEAST_GAIN = 1.0e-3  # nats; less is rounding
+_MOST_LOG_ODDS = 12.0  # a search that met no rival at all knows no more
+_MOST_DEVIATIONS = 10.0  # beyond which nothing is more doubtful
 
 
 @dataclass(frozen=True)
@@ -45,11 +52,17 @@ class Found:
         units: of the best text.
         scores: probability of each unit among all texts that were scored.
         total: the best text's total score.
+        log_odds: of the best text against all others that were scored.
+        prefix_noise: see ``TotalScore.prefix_noise``.
+        unexplained: whether it leaves more of the vector than the noise that the vector shows.
     """
 
     units: list[int]
     scores: list[float]
     total: float
+    log_odds: float = 0.0
+    prefix_noise: float = 0.0
+    unexplained: bool = False
 
 
 class LanguageSearch:
@@ -104,15 +117,24 @@ class LanguageSearch:
             effort: how far to go for each.
         """
         found = []
-        with tqdm(read, desc="searching", unit="text", mininterval=1.0, delay=5.0, leave=False) as bar:
+        with tqdm(read, desc="searching", unit="text", mininterval=1.0, delay=5.0, leave=False, disable=None) as bar:
             for row, units in enumerate(bar):
                 found.append(self.search(units, observed[slice(row, row + 1)], effort))
-        texts = [own.units for own in found]
-        codebook = self.parts.codebook
+        texts, codebook = [own.units for own in found], self.parts.codebook
         fits = fit(observed.order, superpose(texts, codebook.codes, codebook.binding))
         counts = torch.tensor([len(text) for text in texts], device=fits.device)
         certain = verified(fits, counts, codebook.min_distance)
-        return DecodeResult(texts, [own.scores for own in found], fits, certain, [[] for _ in found])
+        confidence = torch.tensor([self.confidence(own) for own in found])
+        confidence = confidence.masked_fill(certain.cpu(), VERIFIED)
+        scores = [_shared(own.scores, chance) for own, chance in zip(found, confidence.tolist(), strict=True)]
+        return DecodeResult(texts, scores, fits, certain, [[] for _ in found], confidence=confidence)
+
+    def confidence(self, found: Found) -> float:
+        """Probability that the best text is right, by a logistic regression (Platt 1999); 0 where there is none."""
+        weights = self.params.confidence
+        odds = weights.log_odds * found.log_odds + weights.prefix_noise * found.prefix_noise + weights.constant
+        odds += weights.unexplained * found.unexplained
+        return 1.0 / (1.0 + math.exp(-odds)) if found.units else 0.0
 
     def search(self, read: Sequence[int], observed: Observation, effort: LanguageEffortParams) -> Found:
         """Search the text of one vector.
@@ -120,60 +142,62 @@ class LanguageSearch:
         Args:
             read: units of the text that the loops read; may be none.
             observed: the vector.
-            effort: rounds, starts, beams, seconds.
+            effort: how far to go.
         """
         score = TotalScore(observed, self.parts.codebook, self.encoder, self.language_model, self.params)
         deadline = time.monotonic() + effort.max_seconds
-        starts = self._starts(read, observed, effort)
-        totals = score(starts)
-        waiting = [starts[place] for place in totals.argsort(descending=True, stable=True).tolist()]
-        seen: set[Text] = set()
-        text = waiting.pop(0) if waiting else ()
-        for number in range(effort.rounds if text else 0):
+        climb = EvidenceClimb(self.proposals, score, effort.embedded)
+        starts = self._starts(read, score, effort)
+        reached = [climb.climbed(start, effort.climbs, deadline) for start in starts]
+        texts = list(dict.fromkeys([*starts[:1], *reached]))
+        if not texts:
+            return Found([], [], 0.0)
+        text, seen = texts[int(score(texts).argmax())], set[Text]()
+        for _ in range(effort.rounds):
             if time.monotonic() >= deadline:
                 break
-            better = self._revised(text, score, effort) or self._several(text, score, effort, seen)
-            if better is None and number + 1 < effort.rounds:
-                better = next((start for start in waiting if start not in seen), None)
+            better = self._revised(text, climb, effort)
+            if better is None and time.monotonic() < deadline:
+                better = self._several(text, score, effort, seen)
             if better is None:
                 break
             text = better
         return self._found(score)
 
-    def _starts(self, read: Sequence[int], observed: Observation, effort: LanguageEffortParams) -> list[Text]:
-        """The text that was read, and what message passing reads at likely lengths."""
+    def _starts(self, read: Sequence[int], score: TotalScore, effort: LanguageEffortParams) -> list[Text]:
+        """The text that was read, and what message passing reads at other lengths that are about as likely."""
+        observed = score.observed
         prior = log_length_prior(self.parts.prior, observed, self.parts.codebook.binding.positions)
         evidence = length_posterior(observed, self.parts.codebook, prior)[0]
-        likely = evidence.topk(min(effort.lengths, len(evidence)))
-        margin = likely.values[0] - self.parts.params.cascade.margin
-        lengths = [
-            n for n, value in zip(likely.indices.tolist(), likely.values, strict=True) if n and value >= margin
-        ]
+        likely = evidence.topk(min(effort.lengths if read else 2 * effort.lengths, len(evidence)))
+        near = likely.values >= likely.values[0] - self.params.length_margin
+        lengths = [length for length in likely.indices[near].tolist() if length not in (0, len(read))]
         texts = [tuple(read)] if read else []
         if lengths:
-            rule = self.parts.params.cascade.restarts[0]
+            rule = self._rules()[0]
             texts += map(tuple, self.restarts.restart(observed, [(length, rule) for length in lengths]).units)
-        return [text for text in dict.fromkeys(texts) if text]
+        texts = [text for text in dict.fromkeys(texts) if text]
+        if len(texts) < 2:
+            return texts
+        likely_too = score.order_evidence(texts)
+        likely_too += torch.stack([self.parts.codebook.log_prior[list(text)].sum() for text in texts])
+        worth = (likely_too > likely_too.max() - self.params.length_margin).tolist()
+        return [text for place, text in enumerate(texts) if worth[place] or (read and not place)]
 
-    def _revised(self, text: Text, score: TotalScore, effort: LanguageEffortParams) -> Text | None:
-        """The text with the best change of one unit, or with all that help; None if none does."""
-        changes = self.proposals.changes(text, score.observed, self.params.candidates)
-        chances = [change for change in changes if change.gain > -self.params.margin][: effort.embedded]
-        if not chances:
-            return None
-        evidence = score.prefix_evidence([change.text for change in chances])
-        gains = evidence + torch.tensor([change.gain for change in chances], device=evidence.device)
-        best = gains.argsort(descending=True, stable=True)[: effort.read].tolist()
-        chosen = [chances[place] for place in best]
+    def _revised(self, text: Text, climb: EvidenceClimb, effort: LanguageEffortParams) -> Text | None:
+        """The text with the best change of one or two units, or with all that help; None if none does."""
+        chances = climb.near(text, effort.pairs, effort.read)
+        score = climb.score
         before = float(score([text]))
-        totals = score([change.text for change in chosen]).tolist()
+        totals = score([change.text for change in chances]).tolist()
         helping = sorted(
-            (pair for pair in zip(totals, chosen, strict=True) if pair[0] > before), key=lambda pair: -pair[0]
+            (pair for pair in zip(totals, chances, strict=True) if pair[0] > before + _LEAST_GAIN),
+            key=lambda pair: -pair[0],
         )
         if not helping:
             return None
         total, first = helping[0]
-        joint = _joined(text, [change for _, change in helping])
+        joint = joined(text, [change for _, change in helping])
         return joint if joint != first.text and float(score([joint])) > total else first.text
 
     def _several(self, text: Text, score: TotalScore, effort: LanguageEffortParams, seen: set[Text]) -> Text | None:
@@ -183,13 +207,14 @@ class LanguageSearch:
         seen.add(text)
         before = float(score([text]))
         substitutes = self.proposals.substitutes(text, score.observed, self.params.candidates)
-        rules = BeamRules(effort.beams, self.params.margin, self.params.language_weight, self.params.selector_weight)
+        params = self.params
+        rules = BeamRules(effort.beams, params.beam_margin, params.language_weight, params.selector_weight)
         beam = UnitBeam(self.parts.codebook, self.language_model, score.text, rules)
         found = [tuple(units) for units in beam.search(text, score.observed, substitutes)]
         found += self._passed([text, *found], score.observed)
         totals = score(found)
         best = int(totals.argmax())
-        return found[best] if float(totals[best]) > before else None
+        return found[best] if float(totals[best]) > before + _LEAST_GAIN else None
 
     def _passed(self, texts: Sequence[Text], observed: Observation) -> list[Text]:
         """What message passing reads where the units on which some texts of one length agree are known."""
@@ -201,14 +226,17 @@ class LanguageSearch:
         if observed.known is not None:
             width = observed.known.shape[1]
             known[:, :width] = torch.where(observed.known != OPEN, observed.known, known[:, :width])
-        rules = self.parts.params.cascade.restarts
-        pairs = [(len(agreed), rule) for rule in rules]
+        pairs = [(len(agreed), rule) for rule in self._rules()]
         return [tuple(units) for units in self.restarts.restart(replace(observed, known=known), pairs).units if units]
+
+    def _rules(self) -> Sequence[RestartParams]:
+        """How message passing is run: as for restarts, or as ever where there are none."""
+        amp = self.parts.params.amp
+        usual = RestartParams(damping=amp.damping, variance_scale=amp.variance_scale)
+        return self.parts.params.cascade.restarts or (usual,)
 
     def _found(self, score: TotalScore) -> Found:
         """The best of all texts that were scored, its units weighed by how far others agree."""
-        if not score.known:
-            return Found([], [], 0.0)
         texts = list(score.known)
         totals = torch.tensor([score.known[text] for text in texts], dtype=torch.float64)
         weights = totals.softmax(dim=0).tolist()
@@ -216,13 +244,21 @@ class LanguageSearch:
         pairs = list(zip(texts, weights, strict=True))
         agreeing = [[own for text, own in pairs if text[n : n + 1] == (unit,)] for n, unit in enumerate(best)]
         scores = [min(sum(own), 1.0) for own in agreeing]
-        return Found(list(best), scores, float(totals.max()))
+        others = totals[totals.argsort(descending=True)[1:]]
+        log_odds = float(totals.max() - others.logsumexp(dim=0)) if len(others) else _MOST_LOG_ODDS
+        codebook, observed = self.parts.codebook, score.observed
+        fits = fit(observed.order, superpose([best], codebook.codes, codebook.binding))
+        return Found(
+            units=list(best),
+            scores=scores,
+            total=float(totals.max()),
+            log_odds=min(log_odds, _MOST_LOG_ODDS),
+            prefix_noise=min(max(score.prefix_noise(best), 0.0), _MOST_DEVIATIONS),
+            unexplained=float(explained(observed, fits, codebook.semantic_share)) == 0.0,
+        )
 
 
-def _joined(text: Text, changes: Sequence[Proposal]) -> Text:
-    """A text with all changes of single units, the first of several at a position."""
-    new = list(text)
-    for change in reversed(changes):
-        if change.position != OPEN:
-            new[change.position] = change.text[change.position]
-    return tuple(new)
+def _shared(scores: Sequence[float], confidence: float) -> list[float]:
+    """Probabilities of units that are together no surer than their text is."""
+    share = confidence ** (1.0 / max(len(scores), 1))
+    return [score * share for score in scores]

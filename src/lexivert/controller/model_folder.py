@@ -31,6 +31,7 @@ from lexivert.encoders.base import HUGGING_FACE, SentenceEncoder, load_encoder, 
 from lexivert.encoders.huggingface import is_local
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
 from lexivert.language_model import storage as language_model_storage
+from lexivert.language_model.storage import Source
 from lexivert.priors.base import Prior
 from lexivert.priors.selector import SelectorPrior
 from lexivert.priors.selector_storage import SelectorSizes, save_selector
@@ -120,7 +121,7 @@ def read(folder: Path, device: str = "auto") -> tuple[Encoder, Controller]:
         decoding = storage.parsed(content["decoding"])
     index = _index(folder, encoder)
     with _restated(folder):
-        return storage.assemble(encoder, index, decoding, folder / PRIOR, device, folder / LANGUAGE_MODEL)
+        return storage.assemble(encoder, index, decoding, folder / PRIOR, device, _language_model(folder, device))
 
 
 def read_encoder(folder: Path, device: str = "auto") -> Encoder:
@@ -182,6 +183,13 @@ def _save_own(kind: str, part: Any, folder: Path) -> None:
     if not hasattr(part, "save"):
         raise LexivertError(f"the {kind} {type(part).__name__} has no method save(folder), so it can't travel")
     part.save(folder)
+
+
+def _language_model(folder: Path, device: str) -> Source:
+    missing = (
+        f"{folder} was saved without a language model; save it with include_language_model=True, or read as draft"
+    )
+    return Source(folder / LANGUAGE_MODEL, device, missing)
 
 
 def _copy_language_model(decoder: Controller, folder: Path) -> None:

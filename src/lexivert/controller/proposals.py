@@ -6,7 +6,7 @@ vector: exact evidence times the learned prior. How much likelier each makes the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,12 +28,14 @@ class Proposal:
 
     Attributes:
         text: unit ids.
-        gain: of order evidence and learned log prior over the text that was changed.
+        gain: in order evidence and learned log prior over the text that was changed.
+        log_prior: the learned prior's part of it.
         position: whose unit was replaced, or -1 where a unit was put in or left out.
     """
 
     text: tuple[int, ...]
     gain: float
+    log_prior: float
     position: int
 
 
@@ -60,41 +62,42 @@ class Proposals:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
-    def changes(self, text: Sequence[int], observed: Observation, k: int) -> list[Proposal]:
-        """All changes of one unit, k candidates a place, the best first.
+    def replaced(self, text: Sequence[int], observed: Observation, k: int) -> list[Proposal]:
+        """One unit in another's place, k candidates a position, the best first; known units stay.
 
         Args:
             text: n units, at least one.
-            observed: one vector; what is known of its text stays.
-            k: candidates a place; a quarter of them where a unit is put in.
+            observed: one vector.
+            k: candidates a position.
         """
-        fixed = _known(observed, len(text))
-        replaced = self._replaced(text, observed, k, fixed)
-        shifted = [] if fixed else [*self._inserted(text, observed, max(k // 4, 1)), *self._deleted(text, observed)]
-        return sorted((*replaced, *shifted), key=lambda proposal: -proposal.gain)
+        n, codebook, fixed = len(text), self.parts.codebook, _known(observed, len(text))
+        asked, units = self._asked([list(text)], [(0, place) for place in range(n)], observed, k)
+        own = torch.tensor(list(text), device=units.device)[:, None]
+        prior = self._log_prior(asked.queries, torch.cat((own, units), dim=1))
+        prior = prior[:, 1:] - prior[:, :1]
+        total = superpose([text], codebook.codes, codebook.binding).expand(n, -1)
+        places = torch.arange(n, device=units.device)
+        without = total - codebook.binding.bind(codebook.embed(own[:, 0]), places)
+        evidence = self._likelihoods(without, places, units, observed) - self._likelihood(total[:1], observed)
+        return _sorted(
+            Proposal((*text[:place], unit, *text[place + 1 :]), prior + evidence, prior, place)
+            for place, row in enumerate(_rows(units, prior, evidence))
+            for unit, prior, evidence in row
+            if unit not in (OPEN, text[place]) and place not in fixed
+        )
+
+    def shifted(self, text: Sequence[int], observed: Observation, k: int) -> list[Proposal]:
+        """One unit put in, k candidates a place, or left out, the best first; none where some units are known."""
+        if _known(observed, len(text)):
+            return []
+        return _sorted([*self._inserted(text, observed, k), *self._deleted(text, observed)])
 
     def substitutes(self, text: Sequence[int], observed: Observation, k: int) -> Substitutes:
         """Candidates of every position, given all other units. Shape: n positions."""
         asked, units = self._asked([list(text)], [(0, place) for place in range(len(text))], observed, k)
+        for place in _known(observed, len(text)):
+            units[place] = OPEN
         return Substitutes(units, self._log_prior(asked.queries, units))
-
-    def _replaced(self, text: Sequence[int], observed: Observation, k: int, fixed: set[int]) -> list[Proposal]:
-        n, codebook = len(text), self.parts.codebook
-        asked, units = self._asked([list(text)], [(0, place) for place in range(n)], observed, k)
-        own = torch.tensor(list(text), device=units.device)[:, None]
-        prior = self._log_prior(asked.queries, torch.cat((own, units), dim=1))
-        gains = prior[:, 1:] - prior[:, :1]
-        total = superpose([text], codebook.codes, codebook.binding).expand(n, -1)
-        places = torch.arange(n, device=units.device)
-        without = total - codebook.binding.bind(codebook.embed(own[:, 0]), places)
-        gains = gains + self._likelihoods(without, places, units, observed)
-        gains = gains - self._likelihood(total[:1], observed)
-        found = []
-        for place, (row, values) in enumerate(zip(units.tolist(), gains.tolist(), strict=True)):
-            for unit, gain in zip(row, values, strict=True):
-                if unit not in (OPEN, text[place]) and place not in fixed:
-                    found.append(Proposal((*text[:place], unit, *text[place + 1 :]), gain, place))
-        return found
 
     def _inserted(self, text: Sequence[int], observed: Observation, k: int) -> list[Proposal]:
         n, codebook = len(text), self.parts.codebook
@@ -103,15 +106,16 @@ class Proposals:
         layouts = [[*text[:place], OPEN, *text[place:]] for place in range(n + 1)]
         asked, units = self._asked(layouts, [(place, place) for place in range(n + 1)], observed, k)
         places = torch.arange(n + 1, device=units.device)
-        codes = codebook.embed(torch.tensor([[max(unit, 0) for unit in layout] for layout in layouts]))
+        codes = codebook.embed(torch.tensor(layouts, device=units.device))
         codes[places, places] = 0.0
         total = codebook.binding.bind(codes, places.expand(n + 1, -1)).sum(dim=1) + codebook.eos_codes[n + 1]
-        gains = self._log_prior(asked.queries, units) + self._likelihoods(total, places, units, observed)
-        gains = gains - self._likelihood(superpose([text], codebook.codes, codebook.binding), observed)
+        prior = self._log_prior(asked.queries, units)
+        before = self._likelihood(superpose([text], codebook.codes, codebook.binding), observed)
+        evidence = self._likelihoods(total, places, units, observed) - before
         return [
-            Proposal((*text[:place], unit, *text[place:]), gain, OPEN)
-            for place, (row, values) in enumerate(zip(units.tolist(), gains.tolist(), strict=True))
-            for unit, gain in zip(row, values, strict=True)
+            Proposal((*text[:place], unit, *text[place:]), prior + evidence, prior, OPEN)
+            for place, row in enumerate(_rows(units, prior, evidence))
+            for unit, prior, evidence in row
             if unit != OPEN
         ]
 
@@ -124,8 +128,10 @@ class Proposals:
         shorter = [(*text[:place], *text[place + 1 :]) for place in range(n)]
         both = superpose([*shorter, tuple(text)], codebook.codes, codebook.binding)
         likelihood = self._likelihood(both, observed)
-        gains = likelihood[:-1] - likelihood[-1] - self._log_prior(asked.queries, own)[:, 0]
-        return [Proposal(own, gain, OPEN) for own, gain in zip(shorter, gains.tolist(), strict=True)]
+        evidence = (likelihood[:-1] - likelihood[-1]).tolist()
+        prior = (-self._log_prior(asked.queries, own)[:, 0]).tolist()
+        triples = zip(shorter, prior, evidence, strict=True)
+        return [Proposal(own, prior + evidence, prior, OPEN) for own, prior, evidence in triples]
 
     def _asked(
         self, layouts: Sequence[Sequence[int]], pairs: Sequence[tuple[int, int]], observed: Observation, k: int
@@ -176,3 +182,13 @@ def _known(observed: Observation, length: int) -> set[int]:
     if observed.known is None:
         return set()
     return set((observed.known[0, :length] != OPEN).nonzero()[:, 0].tolist())
+
+
+def _rows(units: Tensor, prior: Tensor, evidence: Tensor) -> list[list[tuple[int, float, float]]]:
+    """Three tables as one of triples. Shape: three (m, k)."""
+    tables = zip(units.tolist(), prior.tolist(), evidence.tolist(), strict=True)
+    return [[(int(unit), p, e) for unit, p, e in zip(*rows, strict=True)] for rows in tables]
+
+
+def _sorted(proposals: Iterable[Proposal]) -> list[Proposal]:
+    return sorted(proposals, key=lambda proposal: -proposal.gain)

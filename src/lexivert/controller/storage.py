@@ -85,7 +85,7 @@ def assemble(
     decoding: tuple[ControllerParams, Calibration],
     prior: Path,
     device: str,
-    language_model: Path,
+    language_model: Source,
 ) -> tuple[Encoder, Controller]:
     """Encoder and controller of a model, on a device: the one place that puts a decoder together.
 
@@ -95,7 +95,7 @@ def assemble(
         decoding: rules and calibration.
         prior: folder of the trained prior.
         device: auto, cpu, cuda or mps.
-        language_model: its folder; looked at when it is first needed.
+        language_model: loaded when it is first needed.
 
     Raises:
         LexivertError: the prior's files are missing or damaged, or prior, binding or algorithm are not registered, or
@@ -107,7 +107,7 @@ def assemble(
     parts = Parts(codebook, index, load_prior(params.prior, lexicon, config, prior), params)
     parts = parts.to(choose_device(device))
     encoder.codes = parts.codebook.codes  # one copy of them
-    search = LanguageSearch(parts, encoder, Source(language_model, device))
+    search = LanguageSearch(parts, encoder, language_model)
     return encoder, Controller(parts, calibration, search=search)
 
 
@@ -124,7 +124,8 @@ def load_model(paths: Paths, device: str | None = None) -> tuple[Encoder, Contro
     encoder = Encoder.load(paths.root, device)
     index = UnitIndex.load(paths.index, encoder.config.index, encoder.codes)
     where = device or encoder.config.backbone.device
-    return assemble(encoder, index, read(paths.controller), paths.selector, where, paths.language_model)
+    source = Source(paths.language_model, where)
+    return assemble(encoder, index, read(paths.controller), paths.selector, where, source)
 
 
 @contextlib.contextmanager

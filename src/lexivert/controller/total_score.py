@@ -9,6 +9,7 @@ would write in other units can't have made the vector.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,10 +21,12 @@ from lexivert.codes.codebook import Codebook
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.superposition import superpose
 from lexivert.config import LanguageSearchParams
+from lexivert.controller.noise import prefix_cosine
 from lexivert.controller.observation import Observation
 from lexivert.language_model.causal import CausalLanguageModel
 
 _LEAST_UNEXPLAINED = 1.0e-6  # share of energy; rounding to half floats leaves as much
+_LEAST_COSINE = 0.05  # below, no signal is left
 _AT_ONCE = 128  # texts whose vectors are made at once
 
 
@@ -52,7 +55,7 @@ class TotalScore:
     params: LanguageSearchParams
     known: dict[tuple[int, ...], float] = field(default_factory=dict)
     """Total score of every text that was scored in full."""
-    _prefix: dict[tuple[int, ...], float] = field(default_factory=dict)
+    _cosines: dict[tuple[int, ...], float] = field(default_factory=dict)
 
     def __call__(self, texts: Sequence[Sequence[int]]) -> Tensor:
         """Total scores. Shape: (B,)."""
@@ -80,13 +83,32 @@ class TotalScore:
         prefix = self.observed.prefix[0]
         if not bool(prefix.any()):
             return prefix.new_zeros(len(texts))
-        new = [text for text in dict.fromkeys(map(tuple, texts)) if text not in self._prefix]
+        return self.params.prefix_weight * log_likelihood(self._prefix_cosines(texts), len(prefix))
+
+    def prefix_noise(self, text: Sequence[int]) -> float:
+        """How much noisier a text leaves the prefix than the order part, if all dimensions have the same noise.
+
+        In standard deviations of the logarithm of their ratio: about standard normal for the right text; a wrong one
+        has another embedding, which looks like noise. 0 where the vector has no prefix.
+        """
+        order, prefix = self.observed.order, self.observed.prefix[0]
+        if not bool(prefix.any()):
+            return 0.0
+        total = superpose([text], self.codebook.codes, self.codebook.binding)
+        fits = (F.normalize(total, dim=1) @ order[0]).clamp(_LEAST_COSINE, 1.0 - _LEAST_UNEXPLAINED)
+        expected = prefix_cosine(fits, order.shape[1], len(prefix), self.codebook.semantic_share)
+        ratio = _log_noise(self._prefix_cosines([text])) - _log_noise(expected)
+        return float(ratio) / math.sqrt(2.0 / len(prefix) + 2.0 / order.shape[1])
+
+    def _prefix_cosines(self, texts: Sequence[Sequence[int]]) -> Tensor:
+        """Cosines of texts' embeddings with the semantic prefix; each text is embedded once. Shape: (B,)."""
+        prefix = self.observed.prefix[0]
+        new = [text for text in dict.fromkeys(map(tuple, texts)) if text not in self._cosines]
         if new:
             features = torch.from_numpy(self.encoder.backbone.encode([self.text(text) for text in new]))
-            cosine = F.normalize(features.to(prefix.device), dim=1) @ prefix
-            found = self.params.prefix_weight * log_likelihood(cosine, len(prefix))
-            self._prefix.update(zip(new, found.tolist(), strict=True))
-        return torch.tensor([self._prefix[tuple(text)] for text in texts], device=prefix.device)
+            cosines = F.normalize(features.to(prefix.device), dim=1) @ prefix
+            self._cosines.update(zip(new, cosines.tolist(), strict=True))
+        return torch.tensor([self._cosines[tuple(text)] for text in texts], device=prefix.device)
 
     def text(self, units: Sequence[int]) -> str:
         """Units as a text."""
@@ -94,3 +116,9 @@ class TotalScore:
 
     def _segmented(self, text: str) -> list[int]:
         return self.encoder.segmenter.segment(text)
+
+
+def _log_noise(cosine: Tensor) -> Tensor:
+    """Logarithm of noise over signal that leave a cosine."""
+    squared = cosine.clamp(_LEAST_COSINE, 1.0).square()
+    return torch.log((1.0 - squared).clamp_min(_LEAST_UNEXPLAINED) / squared)

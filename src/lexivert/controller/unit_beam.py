@@ -9,7 +9,7 @@ text as it would stand, detokenised.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ class BeamRules:
 
     Attributes:
         beams: kept after each position.
-        margin: nats by which a beam may fall short of the best before it is read on.
+        margin: nats by which a unit, or a beam, may fall short of the best and still be read.
         language_weight: on the language model's log probability.
         selector_weight: on the learned prior's log ratio against the unigram prior.
     """
@@ -48,7 +48,7 @@ class _Beams:
         units: of each.
         moved: bound codes of their units, less those of the text they started from. Shape: (b, O).
         evidence: log likelihood ratio against that text, plus the Selector's part. Shape: (b,).
-        running: what the language model has read of them.
+        running: what the language model has read of them, behind by units that were beyond doubt.
     """
 
     units: list[list[int]]
@@ -97,9 +97,12 @@ class UnitBeam:
         beams = _Beams([[]], torch.zeros_like(estimate.residual), estimate.residual.new_zeros(1), empty)
         for place, own in enumerate(text):
             units, bonus = self._candidates(place, own, substitutes)
-            gains = self._evidence(beams, place, own, units, estimate.residual, float(estimate.variance))
-            beams = self._grown(beams, place, own, units, gains + bonus)
-        order = self._scores(beams).argsort(descending=True, stable=True).tolist()
+            gains = self._evidence(beams, place, own, units, estimate.residual, float(estimate.variance)) + bonus
+            near = (gains >= gains.amax(dim=1, keepdim=True) - self.rules.margin).any(dim=0)
+            grow = self._appended if int(near.sum()) == 1 else self._grown
+            beams = grow(beams, place, own, units[near], gains[:, near])
+        read = beams.running.grown(range(len(beams.units)), [self.write(units) for units in beams.units])
+        order = self._scores(replace(beams, running=read)).argsort(descending=True, stable=True).tolist()
         return [beams.units[row] for row in order]
 
     def _candidates(self, place: int, own: int, substitutes: Substitutes) -> tuple[Tensor, Tensor]:
@@ -123,6 +126,13 @@ class UnitBeam:
         change = codebook.embed(units) - codebook.embed(units.new_tensor([own]))
         evidence: Tensor = (left @ change.T - change.square().sum(dim=1) / 2.0) / variance
         return evidence
+
+    def _appended(self, beams: _Beams, place: int, own: int, units: Tensor, gains: Tensor) -> _Beams:
+        """All beams with the one unit that may stand there, which is read with the next. Shape: gains (b, 1)."""
+        change = self.codebook.embed(units) - self.codebook.embed(units.new_tensor([own]))
+        moved = beams.moved + self.codebook.binding.bind(change, units.new_tensor([place]))
+        texts = [[*text, int(units[0])] for text in beams.units]
+        return _Beams(texts, moved, beams.evidence + gains[:, 0], beams.running)
 
     def _grown(self, beams: _Beams, place: int, own: int, units: Tensor, gains: Tensor) -> _Beams:
         """The best beams with one more unit each. Shape: gains (b, k)."""

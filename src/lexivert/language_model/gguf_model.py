@@ -94,11 +94,11 @@ def _weight(reader: Any, tensor: Any) -> tuple[str, Tensor]:
         return _OUTSIDE[tensor.name], torch.from_numpy(values)
     if inside[2] in {"attn_q", "attn_k"}:
         count = "llama.attention.head_count" + ("_kv" if inside[2] == "attn_k" else "")
-        values = _half_apart(values, _field(reader, count))
+        values = _by_halves(values, _field(reader, count))
     return f"model.layers.{inside[1]}.{_IN_BLOCK[inside[2]]}.weight", torch.from_numpy(values)
 
 
-def _half_apart(values: np.ndarray[Any, Any], heads: int) -> np.ndarray[Any, Any]:
+def _by_halves(values: np.ndarray[Any, Any], heads: int) -> np.ndarray[Any, Any]:
     """Rows in the order that pairs dimensions half a head apart. Shape: (heads · width, H)."""
     pairs = values.reshape(heads, -1, 2, values.shape[1])
     return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(values.shape)

