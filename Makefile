@@ -48,8 +48,8 @@ quick: $(PLOTS_PAGE) $(QUICK)/models/controller ## make a small model in build/q
 	  "The silent owl sat by the river, and nobody knew how long it had been there."
 
 $(QUICK)/models/controller: $(STAMP) params.yaml params.quick.yaml
-	$(BIN)/python -m lexivert.stages fetch corpus vocab lexical_maps features token_head index selector controller \
-	  --root $(QUICK) --overrides params.quick.yaml
+	$(BIN)/python -m lexivert.stages fetch corpus vocab lexical_maps features language_model token_head index \
+	  selector controller --root $(QUICK) --overrides params.quick.yaml
 	@touch $@
 
 # Metrics are in git, so that `dvc metrics diff REVISION` compares revisions without a cache. But that way a fresh clone

@@ -268,26 +268,158 @@ def confidence(results: Results) -> str:
     return _frame(rows)
 
 
-def embedding_inversion(results: Results) -> str:
-    """What is read from semantic prefixes alone."""
-    labels = {
-        "hill_climbing": "drafts, revised by hill climbing",
-        "nearest_sentence": NEAREST["nearest_sentence"],
-        "mean_vector": "one guess for all",
+NOT_GENERATED = "Not measured on the committed model yet; `dvc repro generation/dvc.yaml` does."
+"""Stands in place of the tables of generation, whose pipeline runs by itself."""
+GENERATION_SOURCES = {"own": "own test documents", "wikitext": "WikiText-2 valid"}
+_BARRED = "words_04_25"
+_ABLATIONS = {
+    "full": "everything",
+    "without_conditional_proposals": "without the conditional model's proposals",
+    "without_language_model": "without the language model",
+    "without_selector": "without the Selector's rewritings",
+    "without_revision": "without revision",
+    "without_cosine": "without the cosine in the ranking",
+    "with_length_posterior": "with the length posterior",
+}
+_VECTORS = {
+    "midpoint": "midpoint of two",
+    "blend_70_30": "blend, 70 to 30",
+    "cosine_0.9": "in noise, cosine .9",
+    "cosine_0.8": "in noise, cosine .8",
+}
+
+
+def _generator_label(name: str) -> str:
+    """A generator as tables call it."""
+    from lexivert.generation.registry import GENERATORS
+
+    if name == "reference":
+        return "the texts themselves"
+    known = name.removesuffix("_draft")
+    return GENERATORS[known].label + (", draft" if known != name else "")
+
+
+def _generation_cells(scores: Mapping[str, Any]) -> dict[str, str]:
+    low, high = _share(scores["token_f1_low"]), _share(scores["token_f1_high"])
+    cells = {
+        "token F1": f"{_share(scores['token_f1'])} ({low}–{high})",
+        "BLEU": f"{scores['bleu']:.1f}",
+        "chrF": f"{scores['chrf']:.1f}",
+        "ROUGE-L": _share(scores["rougeL"]),
+        "content F1": _share(scores["content_f1"]),
+        "exact": _share(scores["exact_match"]),
+        "cosine": _share(scores["backbone_cosine"]),
+        "independent cosine": _share(scores["independent_cosine"]),
     }
+    if "nats_a_token" in scores:
+        cells["nats a token"] = f"{scores['nats_a_token']:.2f}"
+    return cells | {"repeated": _share(scores["repeated_share"])}
+
+
+def generation(results: Results) -> str:
+    """Every generator on the same embeddings."""
+    if not results.has("generate"):
+        return NOT_GENERATED
     rows = []
-    for name, label in labels.items():
-        key = f"embedding_inversion.{name}"
-        rows.append(
-            {
-                "from the semantic prefix alone": label,
-                "exact": _share(results.number("evaluate", f"{key}.exact_match")),
-                "token F1": _share(results.number("evaluate", f"{key}.token_f1")),
-                "BLEU": f"{results.number('evaluate', f'{key}.bleu'):.1f}",
-                "backbone cosine": _share(results.number("evaluate", f"{key}.backbone_cosine")),
-            }
-        )
+    for source, generators in results.get("generate", "generators").items():
+        for name, buckets in generators.items():
+            row = {"source": GENERATION_SOURCES[source], "written by": _generator_label(name)}
+            row |= _generation_cells(buckets[_BARRED])
+            row["s/text"] = f"{buckets['seconds_a_text']:.2f}" if "seconds_a_text" in buckets else ""
+            rows.append(row)
     return _frame(rows)
+
+
+def generation_by_length(results: Results) -> str:
+    """Language-model search by length of the reference."""
+    if not results.has("generate"):
+        return NOT_GENERATED
+    rows = []
+    for source, generators in results.get("generate", "generators").items():
+        for bucket, scores in sorted(generators["language_model_search"].items()):
+            if isinstance(scores, Mapping) and bucket != _BARRED:
+                words = "–".join(str(int(part)) for part in bucket.split("_")[1:])
+                row = {"source": GENERATION_SOURCES[source], "words": words, "texts": f"{scores['texts']}"}
+                rows.append(row | _generation_cells(scores))
+    return _frame(rows)
+
+
+def generation_ablation(results: Results) -> str:
+    """The search with one thing less, or more."""
+    if not results.has("generate"):
+        return NOT_GENERATED
+    rows = []
+    for source, variants in results.get("generate", "ablation").items():
+        for name, scores in variants.items():
+            row = {"source": GENERATION_SOURCES[source], "search": _ABLATIONS[name]}
+            rows.append(row | _generation_cells(scores) | {"s/text": f"{scores['seconds_a_text']:.2f}"})
+    return _frame(rows)
+
+
+def generation_vectors(results: Results) -> str:
+    """Texts for vectors that no text produced."""
+    if not results.has("generate"):
+        return NOT_GENERATED
+    rows = []
+    for name, scores in results.get("generate", "vectors").items():
+        row = {"vector": _VECTORS[name], "texts": f"{scores['texts']}", "cosine": _share(scores["backbone_cosine"])}
+        row |= {"token F1": _share(scores["token_f1"]), "nats a token": f"{scores['nats_a_token']:.2f}"}
+        rows.append(row | {"repeated": _share(scores["repeated_share"])})
+    return _frame(rows)
+
+
+def generation_beside(results: Results) -> str:
+    """Language-model search beside the published figures of vec2text."""
+    if not results.has("generate"):
+        return NOT_GENERATED
+    published = {"vec2text, first guess": (0.67, 31.9, 0.0), "vec2text, 50 steps with 8 beams": (0.99, 97.3, 0.92)}
+    rows = []
+    for source, generators in results.get("generate", "generators").items():
+        scores = generators["language_model_search"][_BARRED]
+        name = f"language-model search, {GENERATION_SOURCES[source]}"
+        rows.append((name, (scores["token_f1"], scores["bleu"], scores["exact_match"])))
+    return _frame(
+        [
+            {"inverter": name, "token F1": f"{f1:.2f}", "BLEU": f"{bleu:.1f}", "exact": f"{exact:.2f}"}
+            for name, (f1, bleu, exact) in [*rows, *published.items()]
+        ]
+    )
+
+
+def generation_five(results: Results) -> str:
+    """Five references, and what the search makes of their embeddings."""
+    path = results.root / "metrics" / "plots" / "generate.csv"
+    if not path.is_file():
+        return NOT_GENERATED
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    step = max(len(table) // 5, 1)
+    rows = [
+        {"text": _plain(row["reference"]), "written from its embedding": _plain(row["language_model_search"])}
+        for _, row in table.iloc[::step].head(5).iterrows()
+    ]
+    return "\n".join([_line(tuple(rows[0])), _line(["---"] * 2), *(_line(tuple(row.values())) for row in rows)])
+
+
+def generation_examples(results: Results) -> str:
+    """References, and what the search and the nearest training sentence make of their embeddings."""
+    path = results.root / "metrics" / "plots" / "generate.csv"
+    if not path.is_file():
+        return NOT_GENERATED
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    rows = [
+        {
+            "text": _plain(row["reference"]),
+            "written from its embedding": _plain(row["language_model_search"]),
+            "nearest training sentence": _plain(row["nearest_sentence"]),
+        }
+        for _, row in table.iterrows()
+    ]
+    return "\n".join([_line(tuple(rows[0])), _line(["---"] * 3), *(_line(tuple(row.values())) for row in rows)])
+
+
+def _plain(text: str) -> str:
+    """A text in a cell of a table."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<").replace("*", "\\*")
 
 
 def _conditions(results: Results, file: str, key: str = "") -> dict[str, Mapping[str, Any]]:
@@ -303,6 +435,7 @@ def condition_label(name: str) -> str:
     """``width_192`` or ``cosine_0.7-storage_int8`` in words."""
     special = {
         "storage": "stored as {}",
+        "share": "semantic share {}",
         "length": "{} units and more",
         "width": "order width {}",
         "lexicon": "{} units in the lexicon",
@@ -589,6 +722,29 @@ def ablation(results: Results) -> str:
     return _frame(list(rows.values()))
 
 
+def language_search(results: Results) -> str:
+    """What the search with a language model reads more than the loops, and why it misreads the rest."""
+    if not results.has("benchmarks/language_search"):
+        return NOT_MEASURED
+    rows = []
+    for condition, own in _conditions(results, "benchmarks/language_search").items():
+        if "exact_match_loops" in own:
+            low, high = own["exact_match_low"], own["exact_match_high"]
+            rows.append(
+                {
+                    "vectors": condition_label(condition),
+                    "texts": f"{own['texts']}",
+                    "loops alone": f"{own['exact_match_loops']:.3f}",
+                    "with the search (95 % interval)": f"{own['exact_match']:.3f} ({low:.3f}–{high:.3f})",
+                    "lost": f"{own['lost']}",
+                    "search errors": f"{own['search_errors']}",
+                    "model errors": f"{own['model_errors']}",
+                    "seconds a searched text, mean and most": f"{own['seconds_mean']:.1f}, {own['seconds_most']:.1f}",
+                }
+            )
+    return _frame(rows) if rows else NOT_MEASURED
+
+
 def index_kinds(results: Results) -> str:
     """Kinds of FAISS index at 300,000 vectors."""
     if not results.has("benchmarks/index"):
@@ -637,9 +793,18 @@ def semantic_share(results: Results) -> str:
 
 def stages(results: Results) -> str:
     """The stages of dvc.yaml: what each does, what it makes, and the params it reads."""
-    path = results.root / "dvc.yaml"
+    return _stages(results, "dvc.yaml")
+
+
+def generation_stages(results: Results) -> str:
+    """The same of generation/dvc.yaml."""
+    return _stages(results, "generation/dvc.yaml")
+
+
+def _stages(results: Results, file: str) -> str:
+    path = results.root / file
     if not path.is_file():
-        raise MissingFigureError("dvc.yaml is missing")
+        raise MissingFigureError(f"{file} is missing")
     rows = []
     for name, stage in read_yaml(path)["stages"].items():
         made = [*_names(stage.get("outs", [])), *_names(stage.get("metrics", []))]
@@ -647,13 +812,21 @@ def stages(results: Results) -> str:
             {
                 "stage": f"`{name}`",
                 "what it does": stage.get("desc", ""),
-                "makes": ", ".join(f"`{path}`" for path in made),
-                "its params": ", ".join(f"`{param}`" for param in _names(stage.get("params", []))),
+                "makes": ", ".join(f"`{path.removeprefix('../')}`" for path in made),
+                "its params": ", ".join(f"`{param}`" for param in _params(stage.get("params", []))),
             }
         )
     columns = ["stage", "what it does", "makes", "its params"]
     lines = [_line(columns), _line(["---"] * len(columns))]
     return "\n".join([*lines, *(_line(row.values()) for row in rows)])
+
+
+def _params(entries: Sequence[Any]) -> list[str]:
+    """Params in a list of DVC; those of another file stand in a list of their own."""
+    lists = [
+        [entry] if isinstance(entry, str) else [key for keys in entry.values() for key in keys] for entry in entries
+    ]
+    return [param for own in lists for param in own]
 
 
 def _names(entries: Sequence[Any]) -> list[str]:
@@ -704,7 +877,13 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "by_source": by_source,
     "accelerator": accelerator,
     "confidence": confidence,
-    "embedding_inversion": embedding_inversion,
+    "generation": generation,
+    "generation_by_length": generation_by_length,
+    "generation_ablation": generation_ablation,
+    "generation_vectors": generation_vectors,
+    "generation_examples": generation_examples,
+    "generation_beside": generation_beside,
+    "generation_five": generation_five,
     "robustness": robustness,
     "retrieval": retrieval,
     "order_awareness": order_awareness,
@@ -717,9 +896,11 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "segmentation": segmentation,
     "limits": limits,
     "ablation": ablation,
+    "language_search": language_search,
     "index_kinds": index_kinds,
     "semantic_share": semantic_share,
     "stages": stages,
+    "generation_stages": generation_stages,
     "packages": packages,
     "log": log,
 }

@@ -12,6 +12,7 @@ import hashlib
 import io
 import math
 import random
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from ruamel.yaml import YAML
 from xdist.scheduler import LoadScopeScheduling
 
 from lexivert import cli
-from lexivert.artifacts import Paths, write_parquet
+from lexivert.artifacts import Paths, write_json, write_parquet
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.power import unit_energies, with_energies
@@ -195,6 +196,41 @@ def _write_backbone(folder: Path) -> None:
     BertTokenizerFast(vocab=tokens, model_max_length=64).save_pretrained(folder)
 
 
+@pytest.fixture(scope="session")
+def tiny_language_model(make_once: Callable[..., Path]) -> Path:
+    """Folder of a random two-layer Llama, 32 wide, 512 positions, with a tokeniser of byte pairs; the same always."""
+    return make_once("tiny_language_model", _write_language_model)
+
+
+def _write_language_model(folder: Path) -> None:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    rng = random.Random(0)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet, show_progress=False
+    )
+    backend.train_from_iterator([_sentence(rng) for _ in range(300)], trainer)
+    config = LlamaConfig(
+        vocab_size=backend.get_vocab_size(),
+        hidden_size=TINY_WIDTH,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        initializer_range=0.3,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        LlamaForCausalLM(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
+
+
 def _sentence(rng: random.Random) -> str:
     """One sentence out of templates: plain, spoken, with a name, with a number, with a phrase that comes often."""
     noun, other = rng.sample(NOUNS, 2)
@@ -228,7 +264,10 @@ def _write_corpus(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_params_file(
-    tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path, tiny_corpus_files: list[Path]
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_backbone: Path,
+    tiny_language_model: Path,
+    tiny_corpus_files: list[Path],
 ) -> Path:
     """A ``params.yaml`` for a full pipeline run of seconds: tiny corpus, tiny backbone, D = 32 + 224 = 256.
 
@@ -244,6 +283,7 @@ def tiny_params_file(
         },
         "vocab": {"languages": [], "pieces": 300, "min_count": dict.fromkeys(content["vocab"]["min_count"], 2)},
         "backbone": {"model": str(tiny_backbone), "max_tokens": 64, "device": "cpu", "dtype": "float32"},
+        "language_model": {"model": str(tiny_language_model)},
         "features": {"tokens_per_batch": 512, "max_train_sentences": 200},
         "code": {"embed_dim": 256, "max_units": 96},
         "token_head": {"hidden": 64, "batch_size": 64, "epochs": 2, "queue_size": 128},
@@ -263,7 +303,7 @@ def tiny_params_file(
             # An untrained prior reads few noisy texts, and every restart is spent on each of the others.
             "cascade": {"lengths": 2, "restarts": [{"damping": 0.1, "variance_scale": 1.0}]},
         },
-        "evaluate": {"texts_per_bucket": 5, "confidence_texts": 10, "inverted_texts": 4, "batch_size": 8},
+        "evaluate": {"texts_per_bucket": 5, "confidence_texts": 10, "batch_size": 8},
         "token_space": {"units": 40, "neighbours": 3, "homographs": 5},
         "sentence_space": {"queries": 30, "definitions": 60, "sentences_per_book": 5, "pairs": 12},
         "collapse": {"texts": 6},
@@ -289,7 +329,7 @@ def tiny_params(tiny_params_file: Path) -> Params:
     return load_params(tiny_params_file)
 
 
-STAGES_OF_A_MODEL = ("corpus", "vocab", "features", "token_head", "index", "selector", "controller")
+STAGES_OF_A_MODEL = ("corpus", "vocab", "features", "language_model", "token_head", "index", "selector", "controller")
 
 
 @pytest.fixture(scope="session")
@@ -318,6 +358,28 @@ def _digest(folder: Path) -> str:
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
     return digest.hexdigest()
+
+
+@pytest.fixture(scope="session")
+def generation_project(
+    tiny_project: Path, tiny_language_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Paths:
+    """A copy of ``tiny_project`` with the tiny language model and an untrained conditional model."""
+    from generation.conditional_cases import conditional
+    from lexivert.generation import conditional_storage
+    from lexivert.language_model import storage
+
+    paths = Paths(tmp_path_factory.mktemp("generation") / "project")
+    shutil.copytree(tiny_project, paths.root)
+    shutil.copytree(tiny_language_model, paths.language_model)  # as the packaged one's, so that it may travel
+    write_json(paths.language_model / storage.ABOUT, {"model": storage.PACKAGED})
+    language_model = storage.load(paths.language_model, "cpu")
+    model = conditional(language_model.model.get_input_embeddings().weight.shape[0], language_model.start_id)
+    backbone = Lexivert.load(paths.root).encoder.backbone.fingerprint()
+    conditional_storage.save(model, backbone, paths.generation / conditional_storage.FOLDER)
+    (paths.root / "generation").mkdir()
+    shutil.copy(REPOSITORY / "generation" / "params.yaml", paths.root / "generation")
+    return paths
 
 
 @pytest.fixture(scope="session")
@@ -351,7 +413,7 @@ def lexivert(
 
 def _behaviour(model: Lexivert) -> list[object]:
     vectors = model.encode(["The old captain saw the river.", "Emma saw two lamps near the old mill."])
-    return [vectors.tobytes(), model.read(vectors), model.read(vectors[:, :TINY_WIDTH])]
+    return [vectors.tobytes(), model.read(vectors), model.generate(vectors, effort="draft")]
 
 
 SEMANTIC_WIDTH, EMBEDDING_DIM = 8, 6

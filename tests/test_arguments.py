@@ -13,7 +13,9 @@ import torch
 from lexivert.arguments import (
     check_banned,
     check_count,
+    check_effort,
     check_query,
+    check_seconds,
     check_strings,
     check_text,
     check_texts,
@@ -196,6 +198,17 @@ def test_counts():
     for wrong in (True, np.True_, 1.0, "3", None, 0, -1):
         with pytest.raises(ValueError, match=f"k is {re.escape(repr(wrong))}; ask for at least 1 neighbour"):
             check_count(wrong)
+
+
+def test_effort_and_seconds():
+    assert [check_effort(name) for name in ("draft", "normal", "high")] == ["draft", "normal", "high"]
+    for wrong in ("fast", None, 1, ["high"]):
+        with pytest.raises(ValueError, match=f"effort is {re.escape(repr(wrong))}; give one of draft, normal, high"):
+            check_effort(wrong)
+    assert (check_seconds(None), check_seconds(3), check_seconds(0.5)) == (None, 3.0, 0.5)
+    for wrong in (0, -1.0, float("nan"), float("inf"), True, "3"):
+        with pytest.raises(ValueError, match=f"max_seconds is {re.escape(repr(wrong))}; give a number above 0"):
+            check_seconds(wrong)
 
 
 def test_banned_words_and_phrases():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -12,11 +13,14 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 
 from lexivert import cli
+from lexivert.generation.alignment import Alignment
+from lexivert.io import vector_writer
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXTS = [
@@ -91,6 +95,17 @@ def test_noise_proves_nothing(lexivert):
         code, out, err = lexivert("roundtrip", "a", "--noise", wrong)
         assert (code, out) == (1, "")
         assert err == f"error: --noise is {float(wrong)}; a cosine above 0 and up to 1 is needed\n"
+
+
+def test_more_effort(lexivert, tiny_model, tmp_path):
+    text = "The old captain saw the river."
+    hard = ("roundtrip", text, "--noise", "0.4")
+    assert lexivert(*hard)[1] == lexivert(*hard, "--effort", "draft")[1]
+    code, out, err = lexivert(*hard, "--effort", "normal", "--max-seconds", "5")
+    assert (code, err) == (0, "")
+    assert out.count("\n") == 2
+    np.save(tmp_path / "v.npy", tiny_model.encode([text]))
+    assert lexivert("decode", tmp_path / "v.npy", "-", "--effort", "high")[1] == f"{text}\n"  # verified, not searched
 
 
 STRANGE = [":x:0:", ":smile:", "[bold]a[/bold] [/] [link=b]c", "\x1b[31ma\x07\u202eb"]
@@ -220,6 +235,8 @@ def test_wrong_vectors_name_file_and_row(lexivert, tmp_path, monkeypatch, tiny_m
         (("encode", "gone.txt", "v.npy"), "gone.txt is not there"),
         (("encode", "gone.csv", "v.npy"), "gone.csv is no .txt or .jsonl file"),
         (("decode", "gone.npy", "-"), "gone.npy is not there"),
+        (("roundtrip", "a", "--effort", "fast"), "--effort is 'fast'; it must be draft, normal or high"),
+        (("decode", "v.npy", "-", "--max-seconds", "0"), "--max-seconds is 0.0; a number above 0 is needed"),
         (("neighbors", ""), "the text is empty; it has no neighbours"),
     ],
 )
@@ -392,3 +409,135 @@ def test_interrupted_it_leaves_nothing(tiny_project, tmp_path):
     assert process.wait(timeout=60) not in (0, None)
     assert "Traceback" not in error
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def _pairs(folder, count=150):
+    """Texts, and embeddings of an encoder that turns the backbone's."""
+    texts = [f"The captain saw {number} lamps near the mill." for number in range(count)]
+    (folder / "pairs.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    return texts
+
+
+def test_align_and_generate(lexivert, tiny_model, tmp_path):
+    texts = _pairs(tmp_path)
+    embeddings = tiny_model.encoder.backbone.encode(texts)
+    turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(embeddings.shape[1],) * 2))
+    np.save(tmp_path / "theirs.npy", embeddings @ turn)
+    code, _, err = lexivert(
+        "align", tmp_path / "pairs.txt", tmp_path / "theirs.npy", tmp_path / "map", "--encoder", "turned"
+    )
+    assert code == 0
+    assert re.search(r"map: 150 pairs, cosine (\S+) \((\S+) to (\S+)\) on 30 held-out pairs", err)
+    alignment = Alignment.load(tmp_path / "map")
+    assert (alignment.fit.encoder, alignment.fit.backbone) == ("turned", tiny_model.encoder.backbone.fingerprint())
+    mapped = alignment.apply(embeddings[:3] @ turn, alignment.fit.backbone)
+    ours = embeddings[:3] / np.linalg.norm(embeddings[:3], axis=1, keepdims=True)
+    assert ((mapped * ours).sum(axis=1) > 0.99).all()
+    written = tiny_model.generate(embeddings[:2] @ turn, effort="draft", alignment=tmp_path / "map")
+    own = tiny_model.generate(embeddings[:2], effort="draft")
+    assert len(written) == 2
+    for name, fingerprint in (("theirs", "1234"), ("others", "99")):
+        with vector_writer(tmp_path / f"{name}.parquet", embeddings.shape[1], fingerprint) as write:
+            write(range(150), (embeddings @ turn).astype(np.float32))
+    mine = (tmp_path / "pairs.txt", tmp_path / "theirs.parquet", tmp_path / "fingerprinted")
+    assert lexivert("align", *mine)[0] == 0
+    code, _, err = lexivert("write", tmp_path / "others.parquet", tmp_path / "out.txt", "--alignment", mine[2])
+    assert (code, "written by the encoder 99, but the alignment is for 1234" in err) == (1, True)
+    assert [one.cosine for one in written] == pytest.approx([one.cosine for one in own], abs=0.2)
+
+
+def test_align_reads_tables(lexivert, tmp_path, tiny_model):
+    texts = _pairs(tmp_path)
+    vectors = [row.tolist() for row in tiny_model.encoder.backbone.encode(texts)]
+    pq.write_table(pa.table({"sentence": texts, "theirs": vectors}), tmp_path / "pairs.parquet")
+    table = tmp_path / "pairs.parquet"
+    code, _, err = lexivert("align", table, table, tmp_path / "map", "--field", "sentence", "--column", "theirs")
+    assert (code, "150 pairs" in err) == (0, True)
+
+
+def test_mistakes_of_align_are_one_line(lexivert, tmp_path, tiny_model):
+    texts = _pairs(tmp_path)
+    embeddings = tiny_model.encoder.backbone.encode(texts)
+    np.save(tmp_path / "fewer.npy", embeddings[:-1])
+    np.save(tmp_path / "theirs.npy", embeddings)
+    np.save(tmp_path / "nan.npy", np.where(np.arange(len(texts))[:, None] == 7, np.nan, embeddings))
+    pairs = tmp_path / "pairs.txt"
+
+    def said(*arguments):
+        code, out, err = lexivert("align", *arguments)
+        assert (code, out) == (1, "")
+        assert not (tmp_path / "map").exists()
+        return err
+
+    assert "has 150 texts," in said(pairs, tmp_path / "fewer.npy", tmp_path / "map")
+    assert "149 vectors; a vector a text is needed" in said(pairs, tmp_path / "fewer.npy", tmp_path / "map")
+    assert "vector 7 holds NaN or infinity" in said(pairs, tmp_path / "nan.npy", tmp_path / "map")
+    assert "is no .npy or .parquet file" in said(pairs, pairs, tmp_path / "map")
+    assert "is a file; name a folder" in said(pairs, tmp_path / "theirs.npy", pairs)
+    (tmp_path / "same.txt").write_text("The mill.\n" * 150, encoding="utf-8")
+    assert "1 different texts are too few" in said(tmp_path / "same.txt", tmp_path / "theirs.npy", tmp_path / "map")
+    alignment = tiny_model.align(texts, embeddings)
+    with pytest.raises(ValueError, match=r"embeddings have shape \(2, 5\); the alignment is for those of shape"):
+        tiny_model.generate(np.ones((2, 5)), alignment=alignment)
+    with pytest.raises(ValueError, match="150 texts, but 149 embeddings"):
+        tiny_model.align(texts, embeddings[:-1])
+    other = dataclasses.replace(alignment, fit=dataclasses.replace(alignment.fit, backbone="another"))
+    with pytest.raises(ValueError, match="alignment leads to the backbone another"):
+        tiny_model.generate(embeddings, alignment=other)
+
+
+def test_write_and_read_it_again(lexivert, tiny_model, tmp_path):
+    vectors = tiny_model.encode(TEXTS[:3:2])
+    np.save(tmp_path / "vectors.npy", vectors)
+    np.save(tmp_path / "embeddings.npy", vectors[:, :32] * 3)
+    expected = tiny_model.generate(vectors, effort="draft")
+    for name in ("vectors", "embeddings"):
+        code, out, err = lexivert("write", tmp_path / f"{name}.npy", tmp_path / "out.txt", "--effort", "draft")
+        assert (code, out) == (0, "")
+        assert (tmp_path / "out.txt").read_text(encoding="utf-8").splitlines() == [one.text for one in expected]
+        mean = sum(one.cosine for one in expected) / 2
+        assert err == f"2 texts written, of a mean cosine of {mean:.3f} with their embeddings\n"
+    code, _, _ = lexivert(
+        "write", tmp_path / "vectors.npy", tmp_path / "out.jsonl", "--effort", "draft", "--alternatives", "2"
+    )
+    assert code == 0
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    three = tiny_model.generate(vectors, 3, effort="draft")
+    assert [one["text"] for one in found] == [one.text for one in three]
+    assert [one["cosine"] for one in found] == pytest.approx([one.cosine for one in three])
+    others = [[other.text for other in one.alternatives] for one in three]
+    assert [[other["text"] for other in one.get("alternatives", [])] for one in found] == others
+
+
+def test_mistakes_of_write_are_one_line(lexivert, tmp_path):
+    np.save(tmp_path / "narrow.npy", np.ones((2, 7), dtype=np.float32))
+    np.save(tmp_path / "wrong.npy", np.eye(3, 32, dtype=np.float32) * np.array([[1], [0], [1]], dtype=np.float32))
+    target = tmp_path / "out.txt"
+    for arguments, message in (
+        (["narrow.npy"], r"narrow\.npy: vectors have shape \(2, 7\)"),
+        (["wrong.npy"], r"wrong\.npy: vector 1 is zero"),
+        (["narrow.npy", "--effort", "much"], "--effort is 'much'; it must be draft, normal or high"),
+    ):
+        code, out, err = lexivert("write", tmp_path / arguments[0], target, *arguments[1:])
+        assert (code, out) == (1, "")
+        assert re.search(message, err)
+        assert err.count("\n") == 1
+        assert not target.exists()
+
+
+def test_roundtrip_by_meaning_shows_its_drafts(lexivert, tiny_model):
+    code, out, _ = lexivert("roundtrip", TEXTS[0], "--meaning", "--effort", "draft")
+    *_, text, verdict = out.splitlines()
+    (expected,) = tiny_model.generate(tiny_model.encode(TEXTS[:1]), effort="draft")
+    assert (code, text) == (0, expected.text)
+    assert verdict == (
+        f"written from the embedding alone, whose cosine with that of this text is {expected.cosine:.4f}"
+    )
+
+
+def test_a_vector_without_an_order_part_is_written_not_read(lexivert, tmp_path):
+    np.save(tmp_path / "prefixes.npy", np.ones((2, 32), dtype=np.float32))
+    code, out, err = lexivert("decode", tmp_path / "prefixes.npy", tmp_path / "out.txt")
+    assert (code, out) == (1, "")
+    assert "vector 0 has no order part, so there is nothing to read; `generate` writes" in err
+    assert not (tmp_path / "out.txt").exists()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lexivert import artifacts
 from lexivert.controller.controller import Controller
@@ -172,20 +173,39 @@ def test_no_doubtful_string_without_a_word(tiny_model, vectors):
         assert tiny_model.read(random)[0].doubtful
         tiny_model.decode(random, scores=True)
         tiny_model.decode(vectors[:2])
-        tiny_model.decode(vectors[:2, :32])
 
 
-def test_generating_is_what_decoding_a_prefix_alone_does(tiny_model, vectors):
-    texts = tiny_model.generate(vectors[:3])
-    assert texts == tiny_model.generate(vectors[:3, :32]) == tiny_model.decode(vectors[:3, :32])
-    assert texts != tiny_model.decode(vectors[:3])
-    assert tiny_model.generate(vectors[:1] * 5, prefix="The young")[0].startswith("The young")
-    assert "captain" not in tiny_model.generate(vectors[:1], banned=["captain"])[0].lower()
+def test_texts_are_generated_from_the_prefix_alone(tiny_model, vectors):
+    found = tiny_model.generate(vectors[:3])
+    assert [one.text for one in found] == [one.text for one in tiny_model.generate(5 * vectors[:3, :32])]
+    assert [one.text for one in found] != tiny_model.decode(vectors[:3])
+    embeddings = tiny_model.encoder.backbone.encode([one.text for one in found])
+    cosines = F.cosine_similarity(torch.from_numpy(embeddings), torch.from_numpy(vectors[:3, :32]))
+    assert [one.cosine for one in found] == pytest.approx(cosines.tolist(), abs=1e-5)
+    assert all(one.alternatives == () for one in found)
+    assert tiny_model.generate(vectors[:1] * 5, prefix="The young")[0].text.startswith("The young")
+    assert "captain" not in tiny_model.generate(vectors[:1], banned=["captain"])[0].text.lower()
+    (three,) = tiny_model.generate(vectors[:1], 3, effort="draft")
+    assert len({three.text, *(other.text for other in three.alternatives)}) == 1 + len(three.alternatives) <= 3
+    assert all(other.cosine <= three.cosine for other in three.alternatives)
     assert tiny_model.generate(np.empty((0, 32))) == []
     with pytest.raises(ValueError, match="vector 1 has no semantic prefix"):
         tiny_model.generate(changed(vectors, (1, slice(32)), 0.0))
     with pytest.raises(ValueError, match=r"\(B, 256\) is needed, or \(B, 32\)"):
         tiny_model.generate(vectors[:, :33])
+    with pytest.raises(ValueError, match="effort is 'much'; give one of draft, normal, high"):
+        tiny_model.generate(vectors, effort="much")
+    with pytest.raises(ValueError, match="n is 0; ask for at least 1 text"):
+        tiny_model.generate(vectors, 0)
+
+
+def test_a_vector_without_an_order_part_is_not_read(tiny_model, vectors):
+    message = "vector 1 has no order part, so there is nothing to read; `generate` writes a text of like meaning"
+    for read in (tiny_model.decode, tiny_model.read):
+        with pytest.raises(RowError, match=message):
+            read(changed(vectors, (1, slice(32, None)), 0.0))
+        with pytest.raises(RowError, match=message.replace("1", "0")):
+            read(vectors[:, :32])
 
 
 def test_bad_rows_are_told_by_number(tiny_model, vectors):
@@ -227,8 +247,11 @@ def has(text, word):
 
 
 def test_banned_words_and_phrases_are_not_written(tiny_model, vectors):
-    for given in (vectors[:1], vectors[:1, :32]):
-        (text,) = tiny_model.decode(given, banned=["Captain", "RIVER", "the old"])
+    banned = ["Captain", "RIVER", "the old"]
+    for text in (
+        tiny_model.decode(vectors[:1], banned=banned)[0],
+        tiny_model.generate(vectors, banned=banned)[0].text,
+    ):
         assert not any(has(text, word) for word in ("captain", "river", "the old"))
     (reading,) = tiny_model.read(vectors[:1], banned=["captain"], trace=True)
     word = re.fullmatch(r"The old (.+) saw the river\.", reading.text)[1]
@@ -273,9 +296,9 @@ def test_what_can_not_be_banned_is_refused(tiny_model, vectors):
 
 
 def test_generated_texts_have_no_notation_of_wikitext(tiny_model, vectors):
-    texts = tiny_model.generate(vectors)
+    texts = [one.text for one in tiny_model.generate(vectors)]
     assert not any(mark in text for text in texts for mark in ("@-@", "@,@", "@.@", "<unk>", "<wikitext>"))
-    assert tiny_model.generate(vectors[:1], prefix="red @-@ tipped")[0].startswith("red @-@ tipped")
+    assert tiny_model.generate(vectors[:1], prefix="red @-@ tipped")[0].text.startswith("red @-@ tipped")
 
 
 def test_wrong_texts_are_refused(tiny_model):

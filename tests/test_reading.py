@@ -9,7 +9,6 @@ from lexivert.controller.trace import replay
 from lexivert.controller.verification import fit
 from lexivert.reading import Reader, Reading
 from lexivert.text import banned
-from lexivert.text.banned import Banned
 from lexivert.text.lexicon import WIKITEXT
 
 
@@ -20,7 +19,7 @@ class Told:
         self.codebook, self.units, self.verified = codebook, units, verified
         self.scores = [score, *[0.9] * (len(units) - 1)]
 
-    def decode(self, observed, *, trace=False):
+    def decode(self, observed, *, trace=False, **budget):
         steps = replay(observed.order, self.codebook, self.units, self.scores) if trace else []
         certain, sure = torch.tensor([self.verified]), torch.tensor([0.6])
         return DecodeResult([self.units], [self.scores], torch.tensor([0.7]), certain, [steps], confidence=sure)
@@ -32,8 +31,7 @@ def read(tiny_model):
 
     def run(units, score, verified, *, trace=False) -> Reading:
         encoder, decoder = tiny_model.encoder, Told(tiny_model.decoder.codebook, [WIKITEXT, *units], score, verified)
-        nothing = Banned([], encoder.segmenter.lexicon, encoder.segmenter.detokenizer)
-        reader = Reader(encoder, decoder, tiny_model.generator, "", nothing)
+        reader = Reader(encoder, decoder, "")
         return reader.decode(ORDER, torch.ones(1, 32), trace=trace)[0]
 
     return run

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lexivert.controller.controller import EFFORTS, Effort
 from lexivert.errors import RowError
 from lexivert.text.banned import letters_of
 from lexivert.text.tokenizer import normalize
@@ -45,6 +46,31 @@ def check_banned(banned: Any) -> list[str]:
         if not letters_of(entries[-1]):
             raise RowError("banned word", row, f"is {given!r:.40}, which holds nothing to be banned")
     return entries
+
+
+def check_effort(effort: Any) -> Effort:
+    """How far reading or writing goes.
+
+    Raises:
+        ValueError: it is none of ``EFFORTS``.
+    """
+    for known in EFFORTS:
+        if effort == known:
+            return known
+    raise ValueError(f"effort is {effort!r}; give one of {', '.join(EFFORTS)}")
+
+
+def check_seconds(seconds: Any) -> float | None:
+    """Seconds a text, or None.
+
+    Raises:
+        ValueError: it is no finite number above 0.
+    """
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0.0 < seconds < float("inf"):
+        raise ValueError(f"max_seconds is {seconds!r}; give a number above 0")
+    return float(seconds)
 
 
 def check_text(text: Any, name: str = "text") -> str:
@@ -143,14 +169,40 @@ def check_vectors(vectors: Any, embed_dim: int, semantic_width: int) -> Vectors:
         ValueError: a table, of wrong shape, or no real numbers.
         RowError: a vector is zero, of another width than the first, or holds NaN, infinity or what is no number.
     """
-    values = _numbers_of_table(vectors, {embed_dim, semantic_width})
-    refuse_table("vectors", values, _VECTOR_COLUMNS)
-    array = _array("vectors", values, rows=True)
-    if array.shape == (0,):
-        array = array.reshape(0, embed_dim)
-    if array.ndim != 2 or array.shape[1] not in {embed_dim, semantic_width}:
-        message = f"(B, {embed_dim}) is needed, or (B, {semantic_width}) for semantic prefixes alone"
-        raise ValueError(f"vectors have shape {array.shape}; {message}")
+    message = f"(B, {embed_dim}) is needed, or (B, {semantic_width}) for semantic prefixes alone"
+    wide = _check_matrix("vectors", vectors, (embed_dim, semantic_width), message)
+    wide = np.pad(wide, ((0, 0), (0, embed_dim - wide.shape[1])))
+    wide /= np.abs(wide).max(axis=1, keepdims=True)
+    for part in (slice(semantic_width), slice(semantic_width, None)):
+        largest = np.abs(wide[:, part]).max(axis=1, keepdims=True)
+        wide[:, part] *= np.where((largest > 0) & (largest < _TINY), _TINY / np.where(largest > 0, largest, 1.0), 1.0)
+    return wide.astype(np.float32)
+
+
+def check_foreign(embeddings: Any, width: int | None = None) -> npt.NDArray[np.float64]:
+    """Another encoder's embeddings, of any positive length, given as ``check_vectors`` takes vectors.
+
+    Args:
+        embeddings: Shape: (B, width).
+        width: of an embedding, F; None for any.
+
+    Raises:
+        ValueError, RowError: see ``check_vectors``.
+    """
+    if width is None:
+        return _check_matrix("embeddings", embeddings, (), "a row an embedding is needed")
+    return _check_matrix("embeddings", embeddings, (width,), f"the alignment is for those of shape (B, {width})")
+
+
+def _check_matrix(name: str, values: Any, widths: tuple[int, ...], message: str) -> npt.NDArray[np.float64]:
+    """Finite rows, none of them zero, of one of some widths, or of any; the first where there are no rows."""
+    values = _numbers_of_table(values, set(widths))
+    refuse_table(name, values, _VECTOR_COLUMNS)
+    array = _array(name, values, rows=True)
+    if array.shape == (0,) and widths:
+        array = array.reshape(0, widths[0])
+    if array.ndim != 2 or (widths and array.shape[1] not in widths):
+        raise ValueError(f"{name} have shape {array.shape}; {message}")
     wide = array.astype(np.float64)
     bad = ~np.isfinite(wide).all(axis=1)
     if bad.any():
@@ -158,12 +210,7 @@ def check_vectors(vectors: Any, embed_dim: int, semantic_width: int) -> Vectors:
     empty = ~wide.any(axis=1)
     if empty.any():
         raise RowError("vector", int(empty.argmax()), "is zero; there is nothing to read back")
-    wide = np.pad(wide, ((0, 0), (0, embed_dim - wide.shape[1])))
-    wide /= np.abs(wide).max(axis=1, keepdims=True)
-    for part in (slice(semantic_width), slice(semantic_width, None)):
-        largest = np.abs(wide[:, part]).max(axis=1, keepdims=True)
-        wide[:, part] *= np.where((largest > 0) & (largest < _TINY), _TINY / np.where(largest > 0, largest, 1.0), 1.0)
-    return wide.astype(np.float32)
+    return wide
 
 
 def check_query(query: Any, embed_dim: int) -> npt.NDArray[Any]:
@@ -238,12 +285,17 @@ def _unlike_numbers(row: Any) -> str:
     return _unlike_string(row)
 
 
-def check_count(k: Any) -> int:
-    """A number of neighbours.
+def check_count(k: Any, name: str = "k", what: str = "neighbour") -> int:
+    """A number of things that are asked for.
+
+    Args:
+        k: the argument.
+        name: of the argument.
+        what: what is asked for.
 
     Raises:
         ValueError: it is no positive integer.
     """
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-        raise ValueError(f"k is {k!r}; ask for at least 1 neighbour, an integer")
+        raise ValueError(f"{name} is {k!r}; ask for at least 1 {what}, an integer")
     return int(k)

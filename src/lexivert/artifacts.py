@@ -120,9 +120,19 @@ class Paths:
         return self.root / "models" / "selector"
 
     @property
+    def language_model(self) -> Path:
+        """The causal language model: its weights and tokeniser, or its name."""
+        return self.root / "models" / "language_model"
+
+    @property
     def controller(self) -> Path:
         """Rules of the decoding loops, and the calibration of confidences."""
         return self.root / "models" / "controller"
+
+    @property
+    def generation(self) -> Path:
+        """Trained parts of generators, a folder each (pipeline ``generation``)."""
+        return self.root / "models" / "generation"
 
     @property
     def exported(self) -> Path:
@@ -170,7 +180,9 @@ _PRODUCERS = {
     "token_head": "token_head",
     "index": "index",
     "selector": "selector",
+    "language_model": "language_model",
     "controller": "controller",
+    "generation": "generation/dvc.yaml",
     "exact_match.csv": "evaluate",
     "reliability.csv": "evaluate",
     "robustness.csv": "robustness",

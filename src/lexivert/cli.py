@@ -10,9 +10,9 @@ import itertools
 import json
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO, TypeVar
 
 import typer
 
@@ -21,12 +21,16 @@ from lexivert.display import visible
 from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
 
 if TYPE_CHECKING:
+    from lexivert.generation.base import Candidate, Generated
     from lexivert.io import TextLine
     from lexivert.model import Lexivert, Reading
+
+T = TypeVar("T")
 
 _TEXTS_AT_ONCE = 2048
 _MOST_SEED = 2**32 - 1  # as of params.yaml's, whose module takes longer to import than --help may take
 _MOST_THREADS = 1024
+_EFFORTS = ("draft", "normal", "high")  # as of controller.EFFORTS, likewise
 _VECTORS_AT_ONCE = 64  # no more than a model reads in one go, so that the bar moves after each
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -41,6 +45,20 @@ Threads = Annotated[
     typer.Option(
         "--threads", min=1, max=_MOST_THREADS, help="Threads to compute with; as many as cores if not given."
     ),
+]
+EffortOption = Annotated[
+    str,
+    typer.Option(
+        "--effort",
+        metavar="draft|normal|high",
+        help="How far to go for texts that are not read for sure: above draft with a language model, seconds each.",
+    ),
+]
+WriteEffort = Annotated[
+    str, typer.Option("--effort", metavar="draft|normal|high", help="How long to search for a better text.")
+]
+MaxSeconds = Annotated[
+    float | None, typer.Option("--max-seconds", help="Of a text's search; as the model says if not given.")
 ]
 Input = Annotated[Path, typer.Argument(metavar="IN")]
 Output = Annotated[Path, typer.Argument(metavar="OUT")]
@@ -64,7 +82,7 @@ def _options(
 
 
 @app.command()
-def roundtrip(
+def roundtrip(  # noqa: PLR0913, PLR0917 a command has the options it has
     text: Annotated[str, typer.Argument(metavar="TEXT")],
     model: Model = ".",
     device: Device = None,
@@ -74,6 +92,11 @@ def roundtrip(
         float, typer.Option(metavar="COS", help="Cosine of the vector, made noisy, with the true one.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    meaning: Annotated[
+        bool, typer.Option("--meaning", help="Write a text from the sentence embedding alone, with its drafts.")
+    ] = False,
+    effort: EffortOption = "draft",
+    max_seconds: MaxSeconds = None,
 ) -> None:
     """Encode a text, read it back from the vector, and tell whether it is the same."""
     if not 0.0 < noise <= 1.0:
@@ -82,14 +105,24 @@ def roundtrip(
         raise LexivertError(f"--seed is {seed}; a number from 0 to {_MOST_SEED} is needed")
     from rich.console import Console
 
-    from lexivert.console import show_rebuild, verdict
+    from lexivert.arguments import check_effort
+    from lexivert.console import show_drafts, show_rebuild, verdict
     from lexivert.display import show
     from lexivert.text.tokenizer import normalize
 
+    _check_budget(effort, max_seconds)
     loaded = _load(model, device, threads)
     with _one_line():
         vectors = loaded.encode([text])
-        reading = loaded.read(_noisy(vectors, noise, seed), trace=trace)[0]
+        noisy = _noisy(vectors, noise, seed)
+        if meaning:
+            with show_drafts(Console(highlight=False)) as watch:
+                written = loaded.generate(noisy, effort=check_effort(effort), watch=watch)[0]
+            show(written.text)
+            show(f"written from the embedding alone, whose cosine with that of this text is {written.cosine:.4f}")
+            return
+        budget: dict[str, Any] = {"effort": effort, "max_seconds": max_seconds}
+        reading = loaded.read(noisy, trace=trace, **budget)[0]
     if trace:
         show_rebuild(Console(highlight=False), loaded, reading)
     show(reading.text)
@@ -138,7 +171,7 @@ def encode(
 
 
 @app.command()
-def decode(
+def decode(  # noqa: PLR0913, PLR0917 a command has the options it has
     source: Input,
     target: Output,
     model: Model = ".",
@@ -148,6 +181,8 @@ def decode(
     ignore_fingerprint: Annotated[
         bool, typer.Option("--ignore-fingerprint", help="Read even vectors that another model wrote.")
     ] = False,
+    effort: EffortOption = "draft",
+    max_seconds: MaxSeconds = None,
 ) -> None:
     """Read the texts of a file's vectors back.
 
@@ -156,6 +191,7 @@ def decode(
     """
     from lexivert import io
 
+    _check_budget(effort, max_seconds)
     io.check_input(source, io.VECTOR_SUFFIXES)
     io.check_output(target, io.TEXT_SUFFIXES, source)
     total = io.count_vectors(source)
@@ -168,14 +204,103 @@ def decode(
         )
     parts = io.read_vectors(source, _VECTORS_AT_ONCE, column)
     verified, doubtful = 0, []
+    budget: dict[str, Any] = {"effort": effort, "max_seconds": max_seconds}
+    readings = _by_row(lambda part: loaded.read(part, **budget), parts, source)
     with io.line_writer(target) as write:
-        for line, reading in enumerate(_progress(_readings(loaded, parts, source), total, "decode"), start=1):
+        for line, reading in enumerate(_progress(readings, total, "decode"), start=1):
             write(_record(reading) if target.suffix == ".jsonl" else _one_row(reading.text))
             verified += reading.verified
             doubtful += [line] if reading.doubtful else []
     typer.echo(f"{total} texts read, {verified} of them verified exact", err=True)
     if doubtful:
         typer.echo(f"doubtful, of a confidence below 0.5: {_listed(doubtful)}", err=True)
+
+
+@app.command()
+def align(  # noqa: PLR0913, PLR0917 a command has the options it has
+    texts: Annotated[Path, typer.Argument(metavar="TEXTS")],
+    vectors: Annotated[Path, typer.Argument(metavar="VECTORS")],
+    target: Output,
+    model: Model = ".",
+    device: Device = None,
+    threads: Threads = None,
+    field: Annotated[str, typer.Option(help="Key of the text in .jsonl, or column in .parquet.")] = "text",
+    column: Annotated[str, typer.Option(help="Column of the vectors in .parquet.")] = "vector",
+    encoder: Annotated[str, typer.Option(metavar="NAME", help="Of the other encoder, for messages.")] = "",
+) -> None:
+    """Fit a map from another encoder's vectors to the model's, so that texts can be written for them.
+
+    TEXTS is .txt (a text a line), .jsonl or .parquet, 1,000 to 5,000 texts; VECTORS is .npy or .parquet, the other
+    encoder's vector of each; OUT is a folder.
+    """
+    import numpy as np
+
+    from lexivert import io
+    from lexivert.generation.alignment import check_target
+
+    io.check_input(texts, io.TABLE_SUFFIXES)
+    io.check_input(vectors, io.VECTOR_SUFFIXES)
+    check_target(target)
+    fingerprint = io.fingerprint_of(vectors) or ""
+    listed = [line.text for line in io.read_texts(texts, field)]
+    foreign = list(io.read_vectors(vectors, _TEXTS_AT_ONCE, column))
+    if (count := sum(map(len, foreign))) != len(listed):
+        raise LexivertError(f"{texts} has {len(listed)} texts, {vectors} {count} vectors; a vector a text is needed")
+    loaded = _load(model, device, threads)
+    with _one_line():
+        alignment = loaded.align(
+            listed, np.concatenate(foreign or [np.empty((0, 1))]), encoder=encoder, fingerprint=fingerprint
+        )
+    alignment.save(target)
+    fit = alignment.fit
+    found = f"cosine {fit.cosine:.3f} ({fit.cosine_low:.3f} to {fit.cosine_high:.3f})"
+    typer.echo(visible(f"{target}: {fit.pairs} pairs, {found} on {fit.heldout} held-out pairs"), err=True)
+
+
+@app.command()
+def write(  # noqa: PLR0913, PLR0917 a command has the options it has
+    source: Input,
+    target: Output,
+    model: Model = ".",
+    device: Device = None,
+    threads: Threads = None,
+    effort: WriteEffort = "normal",
+    alternatives: Annotated[int, typer.Option(min=0, help="Further texts of each, in .jsonl.")] = 0,
+    alignment: Annotated[
+        Path | None, typer.Option(help="Folder of `lexivert align`, for another encoder's vectors.")
+    ] = None,
+    column: Annotated[str, typer.Option(help="Column of the vectors in .parquet.")] = "vector",
+) -> None:
+    """Write texts of the meaning of sentence embeddings, such as predicted or averaged ones.
+
+    IN is .npy or .parquet, embeddings of the model's backbone, or full vectors, whose semantic prefix counts; OUT is
+    .txt, .jsonl (text, cosine, log_probability, alternatives), or - for lines on standard output.
+    """
+    from lexivert import io
+    from lexivert.arguments import check_effort
+    from lexivert.generation.alignment import Alignment
+
+    io.check_input(source, io.VECTOR_SUFFIXES)
+    io.check_output(target, io.TEXT_SUFFIXES, source)
+    _check_budget(effort)
+    total = io.count_vectors(source)
+    aligned = None if alignment is None else Alignment.load(alignment)
+    if aligned is not None:
+        with _one_line():
+            aligned.check_fingerprint(io.fingerprint_of(source))
+    loaded = _load(model, device, threads)
+
+    def written(part: Any) -> list[Generated]:
+        return loaded.generate(part, 1 + alternatives, effort=check_effort(effort), alignment=aligned)
+
+    parts = _by_row(written, io.read_vectors(source, _VECTORS_AT_ONCE, column), source)
+    cosines = 0.0
+    with io.line_writer(target) as write_line:
+        for one in _progress(parts, total, "write"):
+            write_line(_generated_record(one) if target.suffix == ".jsonl" else _one_row(one.text))
+            cosines += one.cosine
+    mean = f", of a mean cosine of {cosines / total:.3f} with their embeddings" if total else ""
+    typer.echo(f"{total} texts written{mean}", err=True)
 
 
 @app.command()
@@ -345,16 +470,24 @@ def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | No
             yield _Segmented(line.number, text, units)
 
 
-def _readings(model: Lexivert, parts: Iterator[Any], source: Path) -> Iterator[Reading]:
+def _check_budget(effort: str, max_seconds: float | None = None) -> None:
+    if effort not in _EFFORTS:
+        raise LexivertError(f"--effort is {effort!r}; it must be {', '.join(_EFFORTS[:-1])} or {_EFFORTS[-1]}")
+    if max_seconds is not None and not 0.0 < max_seconds < float("inf"):
+        raise LexivertError(f"--max-seconds is {max_seconds}; a number above 0 is needed")
+
+
+def _by_row(action: Callable[[Any], list[T]], parts: Iterator[Any], source: Path) -> Iterator[T]:
+    """What an action makes of vectors, one by one; a vector at fault is named by its row in the file."""
     start = 0
     for part in parts:
         try:
-            readings = model.read(part)
+            found = action(part)
         except RowError as error:
             raise LexivertError(f"{source}: {error.kind} {start + error.row} {error.reason}") from error
         except ValueError as error:
             raise LexivertError(f"{source}: {error}") from error
-        yield from readings
+        yield from found
         start += len(part)
 
 
@@ -373,6 +506,15 @@ def _record(reading: Reading) -> str:
     content: dict[str, object] = {"text": reading.text, "fit": reading.fit, "verified": reading.verified}
     content |= {"confidence": reading.confidence, "score": score}
     return json.dumps(content, ensure_ascii=False)
+
+
+def _generated_record(one: Generated) -> str:
+    def content(candidate: Candidate) -> dict[str, object]:
+        found = {"text": candidate.text, "cosine": candidate.cosine, "log_probability": candidate.log_probability}
+        return {name: value for name, value in found.items() if value is not None}
+
+    others = {"alternatives": [content(other) for other in one.alternatives]} if one.alternatives else {}
+    return json.dumps(content(one) | others, ensure_ascii=False)
 
 
 def _mean(scores: Sequence[float]) -> float:

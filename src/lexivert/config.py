@@ -174,6 +174,13 @@ class BackboneParams(Section):
     """``auto``: bfloat16 where the device multiplies it natively, else float32."""
 
 
+class LanguageModelParams(Section):
+    """The causal language model (stage ``language_model``)."""
+
+    model: str
+    """The packaged SmolLM2, a Hugging Face id, a local path, or ``none``."""
+
+
 class FeaturesParams(Section):
     """Frozen features (stage ``features``)."""
 
@@ -391,6 +398,66 @@ class CascadeParams(Section):
     """Runs of message passing for each of these lengths; with none, nothing is decoded again."""
 
 
+class LanguageEffortParams(Section):
+    """How far the search with the language model goes for one text."""
+
+    lengths: NonNegativeInt
+    """Likely lengths, that of the text that was read among them, at which message passing gives texts to start from;
+    twice as many where none was read."""
+    climbs: NonNegativeInt
+    """Most changes of each of these texts by evidence alone."""
+    rounds: NonNegativeInt
+    """Most changes of the best of them by total score."""
+    embedded: PositiveInt
+    """Changes of one unit that are embedded, for the evidence of the semantic prefix, before a climb ends."""
+    pairs: NonNegativeInt
+    """Changes of two units of a revision that are embedded."""
+    read: PositiveInt
+    """Changes of one unit, and half as many of two, that the language model reads in a revision."""
+    beams: NonNegativeInt
+    """Texts kept at each position of a beam search; 0: no such search."""
+    max_seconds: PositiveFloat
+    """After which no further revision is begun."""
+
+
+class LanguageConfidenceParams(Section):
+    """Logistic regression of a searched text's being right; ``benchmarks/language_search.py`` fits it anew."""
+
+    log_odds: NonNegativeFloat
+    """Weight of its log odds against all other texts that the search scored."""
+    prefix_noise: float
+    """Weight of what it leaves of the semantic prefix, in standard deviations beyond what is to be expected."""
+    unexplained: float
+    """Added where it leaves more of the vector than the noise that the vector shows by itself."""
+    constant: float
+
+
+class LanguageSearchParams(Section):
+    """Search with the language model, for texts that the loops have not read for sure."""
+
+    below: Share
+    """Confidence below which a text that is not verified is searched for."""
+    candidates: PositiveInt
+    """Units proposed at a position."""
+    margin: NonNegativeFloat
+    """Nats by which a proposal may fall short and still be looked at."""
+    beam_margin: NonNegativeFloat
+    """Nats by which a unit may fall short of the best at its position and still be read in a beam search."""
+    length_margin: NonNegativeFloat
+    """Nats by which another length may fall short of the likeliest and still be tried."""
+    language_weight: NonNegativeFloat
+    """Weight of the language model's log probability in the total score; 1: as it is."""
+    prefix_weight: NonNegativeFloat
+    """Weight of the semantic prefix's log likelihood in the total score; 1: as it is."""
+    selector_weight: NonNegativeFloat
+    """Weight of the learned prior's log ratio against the unigram prior in the beam search."""
+    segmentation_cost: NonNegativeFloat
+    """Nats taken off a text which segmentation would write in other units."""
+    confidence: LanguageConfidenceParams
+    normal: LanguageEffortParams
+    high: LanguageEffortParams
+
+
 class ControllerParams(Section):
     """Rules of the decoding loops, and the calibration of their confidences (stage ``controller``)."""
 
@@ -403,6 +470,7 @@ class ControllerParams(Section):
     easy_first: EasyFirstParams
     amp: AmpParams
     cascade: CascadeParams
+    language_search: LanguageSearchParams
 
 
 class EvaluateParams(Section):
@@ -414,8 +482,6 @@ class EvaluateParams(Section):
     """Cosine of the noisy full vector with the true one."""
     confidence_texts: PositiveInt
     """Most texts that confidences are measured on."""
-    inverted_texts: PositiveInt
-    """Most texts whose semantic prefixes alone are given."""
     batch_size: PositiveInt
 
 
@@ -487,6 +553,7 @@ class Params(Section):
     vocab: VocabParams
     lexical_maps: LexicalMapsParams
     backbone: BackboneParams
+    language_model: LanguageModelParams
     features: FeaturesParams
     code: CodeParams
     token_head: TokenHeadParams

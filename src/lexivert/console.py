@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lexivert.display import show, visible
+from lexivert.generation.base import Candidate
 from lexivert.model import Lexivert, Neighbor, Reading, Step
 
 OPEN_MARK = "·"
@@ -76,6 +78,41 @@ def _frame(model: Lexivert, steps: Sequence[Step]) -> RenderableType:
         table.add_row(str(number + 1), _cell(unit, "bold"), str(step.position), _probability(step.score), bar)
     text = buffer_text(steps[-1].buffer, model.encoder.segmenter.join)
     return Group(table, Panel(_cell(text), title="text so far", title_align="left", border_style="dim"))
+
+
+@contextlib.contextmanager
+def show_drafts(console: Console) -> Iterator[Callable[[list[Candidate]], None]]:
+    """Show the best text so far whenever there is another one: live on a terminal, a line a text elsewhere.
+
+    Yields:
+        What is to be called with the best texts so far; of several the first is shown.
+    """
+    seen: list[Candidate] = []
+    live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+
+    def watch(best: list[Candidate]) -> None:
+        if best and (not seen or seen[-1].text != best[0].text):
+            seen.append(best[0])
+            if live is not None:
+                live.update(_drafts(seen), refresh=True)
+            else:
+                show(f"{len(seen):>4}  cosine {best[0].cosine:.4f}  {best[0].text}")
+
+    with live or contextlib.nullcontext():
+        yield watch
+
+
+def _drafts(seen: Sequence[Candidate]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("draft", justify="right")
+    table.add_column("cosine", width=32)
+    table.add_column("text", overflow="fold")
+    for number in range(max(0, len(seen) - _ROWS), len(seen)):
+        one = seen[number]
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(total=1.0, completed=max(one.cosine, 0.0), width=22), f"{one.cosine:.4f}")
+        table.add_row(str(number + 1), bar, _cell(one.text))
+    return table
 
 
 def _cell(text: str, style: str = "") -> Text:

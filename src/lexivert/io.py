@@ -27,10 +27,14 @@ from lexivert.errors import LexivertError
 STANDARD = Path("-")
 """Stands for standard input or output."""
 TEXT_SUFFIXES = (".txt", ".jsonl")
+TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
+"""Of files that ``read_texts`` reads."""
 VECTOR_SUFFIXES = (".npy", ".parquet")
 LINE_COLUMN, VECTOR_COLUMN = "line", "vector"
 FINGERPRINT = b"lexivert.fingerprint"
 """Key of the schema's metadata in ``.parquet`` files."""
+
+_ROWS_AT_ONCE = 4096  # texts of a table
 
 Vectors = npt.NDArray[Any]
 WriteVectors = Callable[[Sequence[int], npt.NDArray[np.float32]], None]
@@ -98,17 +102,20 @@ def count_lines(path: Path) -> int | None:
 
 
 def read_texts(path: Path, field: str = "text") -> Iterator[TextLine]:
-    """Yield the texts of a ``.txt`` or ``.jsonl`` file, or of standard input, a line each.
+    """Yield the texts of a ``.txt`` or ``.jsonl`` file, or of standard input, a line each; or those of a table.
 
     An empty line of text is an empty text; an empty line between JSON objects is passed over.
 
     Args:
         path: the file, or ``-``.
-        field: key of the text in each JSON object.
+        field: key of the text in each JSON object, or column of a ``.parquet`` file.
 
     Raises:
         LexivertError: a line is not UTF-8, no JSON object, or has no string under ``field``; names file and line.
     """
+    if path.suffix == ".parquet":
+        yield from _read_column(path, field)
+        return
     for line in _lines(path):
         if path.suffix != ".jsonl":
             yield line
@@ -274,11 +281,28 @@ def _open_npy(path: Path) -> Vectors:
 
 def _read_parquet(path: Path, rows_at_once: int, column: str) -> Iterator[Vectors]:
     with _parquet_explained(path):
-        file = pq.ParquetFile(path)
-        if column not in file.schema_arrow.names:
-            raise LexivertError(f"{path} has no column {column!r} but {', '.join(file.schema_arrow.names)}")
-        for batch in file.iter_batches(rows_at_once, columns=[column]):
-            yield _matrix(batch.column(0), f"{path} column {column!r}")
+        for lists in _parquet_batches(path, rows_at_once, column):
+            yield _matrix(lists, f"{path} column {column!r}")
+
+
+def _read_column(path: Path, column: str) -> Iterator[TextLine]:
+    with _parquet_explained(path):
+        number = 0
+        for batch in _parquet_batches(path, _ROWS_AT_ONCE, column):
+            for text in batch.to_pylist():
+                number += 1
+                where = f"{path} row {number}"
+                if not isinstance(text, str):
+                    raise LexivertError(f"{where}: column {column!r} is {text!r:.40}, not a string")
+                yield TextLine(where, number, text)
+
+
+def _parquet_batches(path: Path, rows_at_once: int, column: str) -> Iterator[Any]:
+    file = pq.ParquetFile(path)
+    if column not in file.schema_arrow.names:
+        raise LexivertError(f"{path} has no column {column!r} but {', '.join(file.schema_arrow.names)}")
+    for batch in file.iter_batches(rows_at_once, columns=[column]):
+        yield batch.column(0)
 
 
 @contextlib.contextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, overload
@@ -22,15 +22,18 @@ from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
 from lexivert.controller import model_folder, storage
 from lexivert.controller.capacity import Capacity
-from lexivert.controller.controller import Controller
+from lexivert.controller.controller import DRAFT, Controller, Effort
 from lexivert.controller.results import Step
 from lexivert.encoders.huggingface import is_local
 from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
-from lexivert.generation.hill_climbing import HillClimbing
-from lexivert.reading import Reader, Reading
+from lexivert.generation.alignment import Alignment
+from lexivert.generation.base import Candidate, Generated, Generator, GeneratorParts, Request
+from lexivert.generation.params import AUTO, chosen_generator
+from lexivert.generation.registry import make_generator
+from lexivert.reading import Budget, Reader, Reading
 from lexivert.search.unit_index import UnitIndex
 from lexivert.text.banned import Banned
-from lexivert.text.wikitext import NOTATION
+from lexivert.text.tokenizer import normalize
 
 _TEXTS_AT_ONCE = 64
 _SHOWN = 10  # rows that a warning names
@@ -63,12 +66,17 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     Args:
         encoder: text to vector.
         decoder: vector to units.
+        generation: folder of generators' trained parts; looked at when a text is first written. None for none.
+        generator: name of the generator, or ``auto`` for the best one that there are parts for.
     """
 
-    def __init__(self, encoder: Encoder, decoder: Controller) -> None:
+    def __init__(
+        self, encoder: Encoder, decoder: Controller, generation: Path | None = None, generator: str = AUTO
+    ) -> None:
         self.encoder = encoder
         self.decoder = decoder
-        self.generator = HillClimbing(encoder, decoder.parts.prior)
+        self._generation = generation
+        self._generator_name = generator
         self._capacity = Capacity(decoder.codebook, decoder.parts.prior)
 
     @classmethod
@@ -82,7 +90,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         Raises:
             LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
         """
-        return cls(*storage.load_model(Paths(Path(path)), device))
+        paths = Paths(Path(path))
+        return cls(*storage.load_model(paths, device), paths.generation, chosen_generator(paths.root))
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, device: str = "auto", **hub: Any) -> Self:
@@ -102,22 +111,24 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         """
         name = str(pretrained_model_name_or_path)
         if is_local(name) or isinstance(pretrained_model_name_or_path, Path):
-            return cls(*model_folder.read(Path(name).expanduser(), device))
+            folder = Path(name).expanduser()
+            return cls(*model_folder.read(folder, device), folder / model_folder.GENERATION)
         with _hub_explained(name):
             return super().from_pretrained(name, device=device, **hub)
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, device: str = "auto", **hub: Any) -> Self:
         """Fetch a model from the hub; called by the mixin."""
-        wanted = [*model_folder.FILES, f"{model_folder.BACKBONE}/*"]
+        wanted = [*model_folder.FILES, *(f"{name}/*" for name in model_folder.FOLDERS)]
         folder = snapshot_download(model_id, allow_patterns=wanted, **hub)
-        return cls(*model_folder.read(Path(folder), device))
+        return cls(*model_folder.read(Path(folder), device), Path(folder) / model_folder.GENERATION)
 
     def save_pretrained(
         self,
         save_directory: str | Path,
         *,
         include_backbone: bool = True,
+        include_language_model: bool = False,
         repo_id: str | None = None,
         push_to_hub: bool = False,
         **hub: Any,
@@ -131,6 +142,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             save_directory: made, or replaced if it holds a model and nothing else.
             include_backbone: with the backbone's weights and tokeniser; without, its package or hub id is named and
                 its fingerprint kept.
+            include_language_model: with what ``effort`` above draft and ``generate`` need, of which the packaged one
+                is 270 MB.
             repo_id: on the hub; the folder's name if None.
             push_to_hub: upload it, too.
             **hub: options of ``push_to_hub``.
@@ -142,7 +155,14 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             LexivertError: the folder holds something else, or a backbone that only this machine has is left out.
         """
         folder = Path(save_directory)
-        model_folder.write(folder, self.encoder, self.decoder, include_backbone=include_backbone)
+        model_folder.write(
+            folder,
+            self.encoder,
+            self.decoder,
+            include_backbone=include_backbone,
+            include_language_model=include_language_model,
+            generation=self.generator_folder,
+        )
         if not push_to_hub:
             return None
         if not include_backbone:
@@ -226,7 +246,15 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         return self._capacity.exceeded(units, F.normalize(prefixes, dim=1))
 
     @overload
-    def decode(self, vectors: npt.ArrayLike, *, prefix: str = "", banned: Sequence[str] = ()) -> list[str]: ...
+    def decode(
+        self,
+        vectors: npt.ArrayLike,
+        *,
+        prefix: str = "",
+        banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
+    ) -> list[str]: ...
 
     @overload
     def decode(
@@ -237,6 +265,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         trace: bool = False,
         prefix: str = "",
         banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
     ) -> list[Reading]: ...
 
     @overload
@@ -248,6 +278,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         scores: bool = False,
         prefix: str = "",
         banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
     ) -> list[Reading]: ...
 
     def decode(
@@ -258,27 +290,36 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         trace: bool = False,
         prefix: str = "",
         banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
     ) -> list[str] | list[Reading]:
         """Read texts back.
 
         A vector whose order part is zero or missing, such as an ordinary sentence embedding, holds no words to be
-        read; it is passed on to ``generate``. Where strings are given back, a ``ReadingWarning`` names those that are
-        doubtful, of confidence below one half.
+        read, see ``generate``. Where strings are given back, a ``ReadingWarning`` names those that are doubtful, of
+        confidence below one half.
 
         Args:
-            vectors: of any positive length. Shape: (B, D), or (B, S) for semantic prefixes alone.
+            vectors: of any positive length. Shape: (B, D).
             scores: give back ``Reading``s, with what is known of each text, in place of strings.
             trace: the same, with every step of the rebuild.
             prefix: how every text is known to begin.
             banned: words and phrases that no text may contain, in any casing and however they are spelled in units;
                 see ``text.banned.Banned``. What stands in their place is the likeliest that may.
+            effort: ``draft``: the decoding loops alone; ``normal`` or ``high``: texts that they do not read for sure
+                are then searched for with the language model, which takes seconds each.
+            max_seconds: a text, after which its search begins nothing new; what the params say if None.
 
         Raises:
-            ValueError: wrong shape, a prefix too long for a vector, or one that holds what is banned.
-            RowError: a zero vector, a number that is not finite, or a banned entry that is no text or too long to
-                occur in one; a ValueError with its ``row``.
+            LexivertError: there is no language model for the effort.
+            ValueError: effort or seconds are none, wrong shape, a prefix too long for a vector, or one that holds
+                what is banned.
+            RowError: a vector that is zero or has no order part, a number that is not finite, or a banned entry that
+                is no text or too long to occur in one; a ValueError with its ``row``.
         """
-        readings = self.read(vectors, trace=trace, prefix=prefix, banned=banned)
+        readings = self.read(
+            vectors, trace=trace, prefix=prefix, banned=banned, effort=effort, max_seconds=max_seconds
+        )
         if scores or trace:
             return readings
         if rows := [row for row, reading in enumerate(readings) if reading.doubtful]:
@@ -287,34 +328,138 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         return [reading.text for reading in readings]
 
     def read(
-        self, vectors: npt.ArrayLike, *, trace: bool = False, prefix: str = "", banned: Sequence[str] = ()
+        self,
+        vectors: npt.ArrayLike,
+        *,
+        trace: bool = False,
+        prefix: str = "",
+        banned: Sequence[str] = (),
+        effort: Effort = DRAFT,
+        max_seconds: float | None = None,
     ) -> list[Reading]:
         """Read texts back with all that is known of them; arguments and errors as of ``decode``."""
         checked = arguments.check_vectors(vectors, self.embed_dim, self.semantic_width)
-        return self._read(checked, prefix, banned, trace=trace)
+        budget = Budget(arguments.check_effort(effort), arguments.check_seconds(max_seconds))
+        return self._read(checked, prefix, banned, budget, trace=trace)
 
-    def generate(self, prefixes: npt.ArrayLike, *, prefix: str = "", banned: Sequence[str] = ()) -> list[str]:
-        """Write texts of like meaning for semantic prefixes, such as ordinary embeddings of the backbone.
+    def generate(
+        self,
+        embeddings: npt.ArrayLike,
+        n: int = 1,
+        *,
+        effort: Effort = "normal",
+        prefix: str = "",
+        banned: Sequence[str] = (),
+        alignment: Alignment | str | Path | None = None,
+        watch: Callable[[list[Candidate]], None] | None = None,
+    ) -> list[Generated]:
+        """Write fluent texts whose meaning is that of sentence embeddings, such as predicted or averaged ones.
 
-        The Selector drafts each text; it is revised until its own embedding is near. Nothing of it is certain.
+        Another text than the one that was embedded, as a rule: an embedding does not tell words and order.
 
         Args:
-            prefixes: of any positive length; of full vectors the prefix is taken. Shape: (B, S) or (B, D).
+            embeddings: of the backbone, of any positive length; of full vectors the semantic prefix is taken. With
+                ``alignment``, those of another encoder. Shape: (B, S) or (B, D).
+            n: texts wanted for each; all but the best are its ``alternatives``.
+            effort: draft, normal or high.
             prefix: how every text shall begin.
-            banned: see ``decode``.
+            banned: words and phrases that no text may contain, see ``decode``.
+            alignment: maps another encoder's embeddings to the backbone's: one of ``align``, or the folder of one.
+            watch: called with the best texts so far, of at most 64 embeddings at once, after drafts and revisions.
 
         Raises:
-            ValueError, RowError: see ``decode``; a vector without a semantic prefix is refused, too.
+            ValueError, RowError: see ``decode``; a vector without a semantic prefix, another ``effort``, or an
+                alignment to another backbone.
         """
-        checked = arguments.check_vectors(prefixes, self.embed_dim, self.semantic_width)
-        checked[:, self.semantic_width :] = 0.0
-        empty = ~checked.any(axis=1)
+        request = replace(self._request(embeddings, n, effort, prefix, banned, alignment), watch=watch)
+        found: list[Generated] = []
+        for start in range(0, len(request), _TEXTS_AT_ONCE):
+            part = request.only(range(start, min(start + _TEXTS_AT_ONCE, len(request))))
+            found += map(Generated.of, self.generator.generate(part))
+        return found
+
+    def align(
+        self,
+        texts: Sequence[str],
+        embeddings: npt.ArrayLike,
+        *,
+        encoder: str = "",
+        fingerprint: str = "",
+        progress: str = "",
+    ) -> Alignment:
+        """Fit a map from another encoder's embeddings, so that ``generate`` can write texts for them.
+
+        Of texts that are the same, the first counts.
+
+        Args:
+            texts: B strings, 1,000 to 5,000 of the kind that is to be written.
+            embeddings: the other encoder's of these texts, of any positive length. Shape: (B, F).
+            encoder: its name, shown where other embeddings are refused.
+            fingerprint: of it; vectors that carry another one are refused by `lexivert write`.
+            progress: label of a progress bar; empty for no bar.
+
+        Raises:
+            ValueError: not as many texts as embeddings, or see ``encode`` and ``decode``.
+            LexivertError: too few texts; see ``Alignment.of``.
+        """
+        listed = arguments.check_texts(texts)
+        foreign = arguments.check_foreign(embeddings)
+        if len(listed) != len(foreign):
+            raise ValueError(f"{len(listed)} texts, but {len(foreign)} embeddings; an embedding a text is needed")
+        rows = {normalize(text): row for row, text in reversed(list(enumerate(listed)))}
+        ours = self.encoder.backbone.encode(list(rows), progress=progress)
+        backbone, chosen = self.encoder.backbone.fingerprint(), foreign[list(rows.values())]
+        return Alignment.of(chosen, ours, encoder=encoder, backbone=backbone, fingerprint=fingerprint)
+
+    def _request(
+        self,
+        embeddings: npt.ArrayLike,
+        n: int,
+        effort: Effort,
+        prefix: str,
+        banned: Sequence[str],
+        alignment: Alignment | str | Path | None,
+    ) -> Request:
+        """The arguments of ``generate``, checked."""
+        count, effort = arguments.check_count(n, "n", "text"), arguments.check_effort(effort)
+        entries = self._banned(banned)
+        reader = Reader(self.encoder, self.decoder, prefix)
+        if entries:
+            reader = reader.without(self._banning(entries))
+        reader.starts  # noqa: B018 says what is wrong with the prefix even where there is no vector
+        if alignment is not None:
+            alignment = alignment if isinstance(alignment, Alignment) else Alignment.load(alignment)
+            foreign = arguments.check_foreign(embeddings, alignment.width)
+            embeddings = alignment.apply(foreign, self.encoder.backbone.fingerprint())
+        checked = arguments.check_vectors(embeddings, self.embed_dim, self.semantic_width)
+        semantic = checked[:, : self.semantic_width]
+        empty = ~semantic.any(axis=1)
         if empty.any():
             raise RowError("vector", int(empty.argmax()), "has no semantic prefix; there is nothing to write about")
-        return [reading.text for reading in self._read(checked, prefix, banned)]
+        unit = F.normalize(torch.from_numpy(semantic), dim=1).to(self.decoder.codebook.device)
+        return Request(unit, count, effort, normalize(prefix), tuple(entries))
 
-    def _read(self, vectors: Vectors, prefix: str, banned: Sequence[str], *, trace: bool = False) -> list[Reading]:
-        reader = Reader(self.encoder, self.decoder, self.generator, prefix, self._notation)
+    @cached_property
+    def generator(self) -> Generator:
+        """What ``generate`` uses: the best generator that the model has the parts for."""
+        return make_generator(self._generator_name, self.generator_parts)
+
+    @cached_property
+    def generator_parts(self) -> GeneratorParts:
+        """What generators are made of; the language model is loaded when it is first asked for."""
+        folder, search = self.generator_folder, self.decoder.search
+        language_model = search.source.load() if search is not None and folder is not None else None
+        return GeneratorParts(self.encoder, self.decoder.parts.prior, language_model, folder=folder)
+
+    @property
+    def generator_folder(self) -> Path | None:
+        """Folder of generators' trained parts, if there is one."""
+        return self._generation if self._generation is not None and self._generation.is_dir() else None
+
+    def _read(
+        self, vectors: Vectors, prefix: str, banned: Sequence[str], budget: Budget, *, trace: bool = False
+    ) -> list[Reading]:
+        reader = Reader(self.encoder, self.decoder, prefix, budget)
         if entries := self._banned(banned):
             reader = reader.without(self._banning(entries))
         reader.starts  # noqa: B018 says what is wrong with the prefix even where there is no vector
@@ -322,11 +467,6 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         for start in range(0, len(vectors), _TEXTS_AT_ONCE):
             readings += reader.read(vectors[start : start + _TEXTS_AT_ONCE], trace=trace)
         return readings
-
-    @cached_property
-    def _notation(self) -> Banned:
-        """WikiText's own marks; looked for among all units once."""
-        return self._banning(NOTATION)
 
     def _banning(self, entries: Sequence[str]) -> Banned:
         return Banned(entries, self.encoder.segmenter.lexicon, self.encoder.segmenter.detokenizer)

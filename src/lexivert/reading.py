@@ -1,4 +1,4 @@
-"""Readings: texts rebuilt from vectors, to the letter from an order part, by their meaning where there is none."""
+"""Readings: texts rebuilt from the order parts of vectors, with what is known of each."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.arguments import Vectors
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.encoder import Encoder
 from lexivert.codes.superposition import parts_of, superpose
-from lexivert.controller.controller import Controller
+from lexivert.controller.controller import DRAFT, Controller, Effort
 from lexivert.controller.observation import Observation
 from lexivert.controller.results import DecodeResult, Step
 from lexivert.controller.trace import replay
 from lexivert.controller.verification import fit
-from lexivert.generation.base import Generator
-from lexivert.generation.without_banned import WithoutBanned
+from lexivert.errors import RowError
 from lexivert.text.banned import Banned
 from lexivert.text.lexicon import WIKITEXT
 from lexivert.text.tokenizer import normalize
@@ -38,8 +36,8 @@ class Reading:
         text: the rebuilt text.
         units: surfaces of the units it was rebuilt from.
         scores: probability that each unit is right, 0 to 1.
-        confidence: probability that the text is exactly right, 0 to 1; 0 where only the meaning was known, and where
-            a doubtful ``<wikitext>`` was left out, since the vector says another text then.
+        confidence: probability that the text is exactly right, 0 to 1; 0 where a doubtful ``<wikitext>`` was left
+            out, since the vector says another text then.
         fit: cosine of the given order part with the rebuilt one.
         verified: the text, encoded again, gives the very vector, which certifies that it is exactly right.
         steps: the rebuild, if ``trace`` was asked for.
@@ -55,8 +53,21 @@ class Reading:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the text was read from an order part, and is more likely wrong than right."""
-        return self.confidence < LIKELY and (self.fit > 0.0 or self.confidence > 0.0)  # both 0 for a prefix alone
+        """Whether the text is more likely wrong than right."""
+        return self.confidence < LIKELY
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How far reading goes for vectors that the decoding loops do not read for sure.
+
+    Attributes:
+        effort: see ``controller.EFFORTS``.
+        max_seconds: a text; None: what the params say.
+    """
+
+    effort: Effort = DRAFT
+    max_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,17 +77,15 @@ class Reader:
     Attributes:
         encoder: gives the layout and joins units.
         decoder: for vectors with an order part.
-        generator: for semantic prefixes alone.
         prefix: how every text begins.
-        notation: WikiText's own marks, which no text that is written from its meaning may contain.
+        budget: how far reading goes.
         banned: what no text may contain.
     """
 
     encoder: Encoder
     decoder: Controller
-    generator: Generator
     prefix: str
-    notation: Banned
+    budget: Budget = Budget()
     banned: Banned | None = None
 
     def without(self, banned: Banned) -> Reader:
@@ -84,18 +93,18 @@ class Reader:
         return replace(self, decoder=self.decoder.without(banned), banned=banned)
 
     def read(self, vectors: Vectors, *, trace: bool) -> list[Reading]:
-        """One reading for each vector; those without an order part are generated. Shape: (B, D)."""
+        """One reading for each vector. Shape: (B, D).
+
+        Raises:
+            RowError: a vector has no order part.
+        """
         given = torch.from_numpy(vectors).to(self.decoder.codebook.device)
         semantic, order = parts_of(given, self.encoder.config.semantic_width)
-        readings: dict[int, Reading] = {}
-        ordered = order.any(dim=1)
-        rows = ordered.nonzero()[:, 0]
-        if len(rows):
-            readings.update(zip(rows.tolist(), self.decode(order[rows], semantic[rows], trace), strict=True))
-        rows = (~ordered).nonzero()[:, 0]
-        if len(rows):
-            readings.update(zip(rows.tolist(), self.generate(F.normalize(semantic[rows], dim=-1)), strict=True))
-        return [readings[row] for row in range(len(vectors))]
+        wordless = ~order.any(dim=1)
+        if wordless.any():
+            reason = "has no order part, so there is nothing to read; `generate` writes a text of like meaning"
+            raise RowError("vector", int(wordless.int().argmax()), reason)
+        return self.decode(order, semantic, trace) if len(given) else []
 
     def decode(self, order: Tensor, semantic: Tensor, trace: bool) -> list[Reading]:
         """Read order parts, first without the known beginning: where the text begins so by itself, that is enough.
@@ -120,7 +129,9 @@ class Reader:
         return [replace(best[row], confidence=0.0) if wrong else best[row] for row, wrong in enumerate(refuted)]
 
     def _readings(self, observed: Observation, trace: bool) -> list[Reading]:
-        decoded = _ordinary(self.decoder.decode(observed, trace=trace), observed, self.decoder.codebook)
+        effort, seconds = self.budget.effort, self.budget.max_seconds
+        found = self.decoder.decode(observed, trace=trace, effort=effort, max_seconds=seconds)
+        decoded = _ordinary(found, observed, self.decoder.codebook)
         return [self._reading(decoded, row) for row in range(len(observed))]
 
     def _begins(self, reading: Reading) -> bool:
@@ -129,36 +140,6 @@ class Reader:
     def _likely(self, reading: Reading) -> bool:
         """Whether a reading under the known beginning needs no other spelling of it to be tried."""
         return reading.verified or (self._begins(reading) and reading.confidence >= LIKELY)
-
-    def generate(self, semantic: Tensor) -> list[Reading]:
-        """Texts of like meaning, of which nothing is certain, in WikiText's convention only where the prefix is.
-
-        Shape: (B, S).
-        """
-        fixed = self._fixed(self.starts[0], len(semantic)) if self.starts else None
-        segmenter = self.encoder.segmenter
-        return [
-            Reading(
-                text=segmenter.join(units),
-                units=tuple(segmenter.surface(units)),
-                scores=(0.0,) * len(units),
-                confidence=0.0,
-                fit=0.0,
-                verified=False,
-                steps=(),
-            )
-            for units in self._allowed_generator.generate(semantic, fixed)
-        ]
-
-    @cached_property
-    def _allowed_generator(self) -> Generator:
-        if self.starts and self.starts[0][0] == WIKITEXT:
-            return WithoutBanned(self.generator, self.banned) if self.banned else self.generator
-        banned = self.notation
-        if self.banned:
-            entries = [entry.text for entry in (*self.banned.entries, *self.notation.entries)]
-            banned = Banned(entries, self.encoder.segmenter.lexicon, self.encoder.segmenter.detokenizer)
-        return WithoutBanned(self.generator.without([WIKITEXT]), banned)
 
     @cached_property
     def starts(self) -> list[list[int]]:

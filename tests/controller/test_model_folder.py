@@ -19,8 +19,11 @@ from lexivert.controller import model_folder, storage
 from lexivert.controller.base import Parts
 from lexivert.controller.confidence import Calibration
 from lexivert.controller.controller import Controller
+from lexivert.controller.language_search import LanguageSearch
 from lexivert.encoders.huggingface import PACKAGED, HuggingFaceEncoder
-from lexivert.errors import LexivertError
+from lexivert.errors import LexivertError, MissingArtifactError
+from lexivert.language_model import storage as language_model_storage
+from lexivert.language_model.storage import Source
 from lexivert.model import Lexivert
 from lexivert.priors.base import load_prior
 from lexivert.priors.selector import SelectorPrior
@@ -45,7 +48,8 @@ def contents(folder):
 def test_nothing_in_it_is_pickled(folder):
     kinds = {path.suffix for path in folder.rglob("*") if path.is_file()}
     assert kinds <= {".json", ".safetensors", ".parquet", ".md", ".txt"}
-    assert {path.name for path in folder.iterdir()} == model_folder.FILES - {"units.faiss"}
+    left_out = {"units.faiss", "language_model", "generation"}
+    assert {path.name for path in folder.iterdir()} == model_folder.FILES - left_out
 
 
 def test_the_model_that_comes_back_is_the_one_that_went(folder, tiny_model):
@@ -302,3 +306,25 @@ def test_the_card_says_how_to_load_it(folder, tiny_model):
     assert "Lexivert.from_pretrained" in card
     assert tiny_model.fingerprint in card
     assert "| width of a vector | 256: semantic prefix 32, order part 224 |" in card
+
+
+def test_a_language_model_travels_on_demand(tiny_model, tmp_path):
+    with pytest.raises(LexivertError, match="is a folder of this machine; leave the language model out"):
+        tiny_model.save_pretrained(tmp_path / "model", include_language_model=True)
+    assert not (tmp_path / "model").exists()
+    tiny_model.save_pretrained(tmp_path / "without")
+    search = Lexivert.from_pretrained(tmp_path / "without").decoder.search
+    with pytest.raises(MissingArtifactError, match="was saved without a language model"):
+        _ = search.language_model
+    language_model_storage.write("none", tmp_path / "none")
+    named = LanguageSearch(tiny_model.decoder.parts, tiny_model.encoder, Source(tmp_path / "none"))
+    decoder = Controller(tiny_model.decoder.parts, tiny_model.decoder.calibration, search=named)
+    Lexivert(tiny_model.encoder, decoder).save_pretrained(tmp_path / "with", include_language_model=True)
+    assert (tmp_path / "with" / "language_model" / "language_model.json").is_file()
+    with pytest.raises(LexivertError, match=r"language_model\.model is none"):
+        _ = Lexivert.from_pretrained(tmp_path / "with").decoder.search.language_model
+
+
+def test_a_decoder_without_a_search_has_no_language_model(packaged, tmp_path):
+    with pytest.raises(LexivertError, match="has no language model; leave it out"):
+        Lexivert(packaged.encoder, packaged.decoder).save_pretrained(tmp_path / "model", include_language_model=True)

@@ -62,7 +62,7 @@ def test_commands_are_understood(page: str, words: list[str]):
 def _written() -> set[str]:
     """What the samples of the pages write into the folder that they are run in."""
     calls = [words for page, words in _lexivert_calls() if page in {"README.md", "docs/quickstart.md"}]
-    names = {words[2] for words in calls if words[0] in {"encode", "decode"}}
+    names = {words[2] for words in calls if words[0] in {"encode", "decode", "write"}}
     names |= {words[1] for words in calls if words[0] == "mteb"}
     for page in (pages.REPOSITORY / "README.md", pages.REPOSITORY / "docs" / "quickstart.md"):
         names |= {match for line in pages.commands(page) for match in re.findall(r" > (\S+)", line)}

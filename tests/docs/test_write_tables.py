@@ -312,3 +312,55 @@ def test_figures_of_wikitext_may_be_left_out(run, project: Path):
     del files["speed"]["trace_seconds"]
     benchmark(project, "speed", files["speed"])
     assert "metrics/benchmarks/speed.json has no trace_seconds" in run(project).output
+
+
+GENERATION_TABLES = (
+    "generation",
+    "generation_by_length",
+    "generation_ablation",
+    "generation_vectors",
+    "generation_beside",
+    "generation_examples",
+    "generation_five",
+)
+
+
+def generated(f1: float) -> dict[str, float]:
+    """Scores of texts that were written."""
+    names = ("chrf", "rougeL", "content_f1", "exact_match", "backbone_cosine", "independent_cosine", "repeated_share")
+    found = dict.fromkeys(names, 0.25) | {"bleu": 4.56, "nats_a_token": 5.126, "texts": 8, "seconds_a_text": 1.5}
+    return found | {"token_f1": f1, "token_f1_low": f1 - 0.1, "token_f1_high": f1 + 0.1}
+
+
+def test_before_anything_was_generated_the_tables_say_so(run, project: Path):
+    readme = page(project, "".join(f"<!-- table: {name} -->\n<!-- end -->\n" for name in GENERATION_TABLES))
+    assert run(project).exit_code == 0
+    assert readme.read_text(encoding="utf-8").count("`dvc repro generation/dvc.yaml` does") == len(GENERATION_TABLES)
+
+
+def test_the_tables_of_generation(run, project: Path):
+    buckets = {"words_04_12": generated(0.5), "words_04_25": generated(0.4), "seconds_a_text": 1.234}
+    reference = {"words_04_25": generated(1.0)}
+    content = {
+        "generators": {"own": {"reference": reference, "language_model_search": buckets}},
+        "ablation": {"own": {"full": generated(0.4), "without_revision": generated(0.3)}},
+        "vectors": {"midpoint": generated(0.2)},
+    }
+    (project / "metrics" / "generate.json").write_text(json.dumps(content), encoding="utf-8")
+    (project / "metrics" / "plots").mkdir()
+    rows = ["reference,language_model_search,nearest_sentence", *(f"a{n} | b,w{n},NA" for n in range(10))]
+    (project / "metrics" / "plots" / "generate.csv").write_text("\n".join(rows), encoding="utf-8")
+    readme = page(project, "".join(f"<!-- table: {name} -->\n<!-- end -->\n" for name in GENERATION_TABLES))
+    assert run(project).exit_code == 0
+    text = readme.read_text(encoding="utf-8")
+    assert "| own test documents | the texts themselves | 1.000 (0.900–1.100) | 4.6 |" in text
+    assert "| own test documents | language-model search | 0.400 (0.300–0.500) | 4.6 |" in text
+    assert "| 5.13 | 0.250 | 1.23 |" in text
+    assert "| own test documents | 4–12 | 8 | 0.500 (0.400–0.600) |" in text
+    assert "| own test documents | without revision | 0.300 (0.200–0.400) |" in text
+    assert "| midpoint of two | 8 | 0.250 | 0.200 | 5.13 | 0.250 |" in text
+    assert "| language-model search, own test documents | 0.40 | 4.6 | 0.25 |" in text
+    assert "| vec2text, first guess | 0.67 | 31.9 | 0.00 |" in text
+    assert text.count("| w4 |") == 2
+    assert "| a0 \\| b | w0 | NA |" in text
+    assert "| a1 \\| b | w1 |\n" not in text  # five of the ten

@@ -137,4 +137,4 @@ def test_end_to_end_texts_are_written_for_prefixes_alone(extended, trained, held
     root = extended("prior", [NAME], {"controller": {"prior": f"causal:{trained}"}}, ["controller"])
     model = Lexivert.load(root)
     written = model.generate(model.encode(heldout_texts[:2])[:, :32])
-    assert all(text.strip() for text in written)
+    assert all(one.text.strip() for one in written)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from generation.conditional_cases import conditional
+from lexivert.generation.conditional_model import ConditionalModel
+from lexivert.language_model import storage
+from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.priors.base import Belief
 from lexivert.search.output_layer import OutputLayer
 
@@ -56,3 +61,19 @@ def told() -> Callable[..., Told]:
         return Told(layer, tuple(wanted), length)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def language_model(tiny_language_model: Path, tmp_path_factory: pytest.TempPathFactory) -> CausalLanguageModel:
+    """The tiny language model, loaded."""
+    folder = tmp_path_factory.mktemp("language_model") / "model"
+    storage.write(str(tiny_language_model), folder)
+    found = storage.load(folder, "cpu")
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def model(language_model: CausalLanguageModel) -> ConditionalModel:
+    """An untrained conditional model over its tokens."""
+    return conditional(language_model.model.get_input_embeddings().weight.shape[0], language_model.start_id)

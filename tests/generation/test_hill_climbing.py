@@ -9,8 +9,9 @@ import torch.nn.functional as F
 
 from lexivert.codes.encoder import Encoder
 from lexivert.config import ModelConfig
-from lexivert.generation.base import GENERATORS, Generator
-from lexivert.generation.hill_climbing import HillClimbing
+from lexivert.generation.base import GENERATORS, Generator, GeneratorParts, Request
+from lexivert.generation.hill_climbing import HillClimbing, hill_climbing
+from lexivert.generation.in_units import UnitWriter
 from lexivert.text.lexicon import RESERVED, Lexicon
 from lexivert.text.segmentation import Segmenter
 
@@ -72,16 +73,30 @@ def cosines(encoder, texts):
     return F.cosine_similarity(torch.from_numpy(encoder.backbone.encode(written)), WANTED)
 
 
-def test_it_is_a_generator_that_is_registered(climber):
-    assert isinstance(climber(), Generator)
-    assert GENERATORS.make("hill_climbing") is HillClimbing
+def test_it_writes_in_units_and_is_a_generator_that_is_registered(climber, encoder, told):
+    assert isinstance(climber(), UnitWriter)
+    assert GENERATORS.make("hill_climbing") is hill_climbing
+    bias = torch.zeros(FIRST + 60)
+    bias[:FIRST] = -1e4
+    generator = hill_climbing(GeneratorParts(encoder, told(FIRST + 60, (), 11, bias)))
+    assert isinstance(generator, Generator)
+    (found, _) = generator.generate(Request(WANTED, count=2, effort="draft", prefix=WORDS[31]))
+    assert [candidate.text.split()[0] for candidate in found] == [WORDS[31]] * 2
+    assert found[0].cosine >= found[1].cosine
+    written = [candidate.text for candidate in found]
+    expected = F.cosine_similarity(torch.from_numpy(encoder.backbone.encode(written)), WANTED[:1])
+    assert [candidate.cosine for candidate in found] == pytest.approx(expected.tolist())
+
+
+def test_another_seed_is_another_text(climber):
+    assert climber(0).write(WANTED, seed=1) != climber(0).write(WANTED, seed=2)
 
 
 def test_revisions_come_nearer_and_keep_what_is_known(encoder, climber):
     """With the drafts alone, then with more and more rounds: never further away, in the end much nearer."""
     near = []
     for rounds in (0, 1, 4, 12):
-        texts = climber(rounds).generate(WANTED, beginning(31))  # leaves 3
+        texts = climber(rounds).write(WANTED, beginning(31))  # leaves 3
         assert [(len(text), text[0]) for text in texts] == [(11, FIRST + 31)] * 2
         near.append(cosines(encoder, texts))
     for before, after in itertools.pairwise(near):
@@ -90,15 +105,15 @@ def test_revisions_come_nearer_and_keep_what_is_known(encoder, climber):
 
 
 def test_without_anything_known(encoder, climber):
-    texts = climber().generate(WANTED)
+    texts = climber().write(WANTED)
     assert [len(text) for text in texts] == [11, 11]
-    assert texts == climber().generate(WANTED)
+    assert texts == climber().write(WANTED)
     assert (cosines(encoder, texts) > 0.7).all()
 
 
 def test_units_that_are_ruled_out_are_not_written(climber):
     banned = words(*range(0, 60, 4))
-    texts = climber().without(banned).generate(WANTED)
+    texts = climber().without(banned).write(WANTED)
     assert not set(banned) & {unit for text in texts for unit in text}
 
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from lexivert.generation.base import Generator
-from lexivert.generation.without_banned import WithoutBanned
+from lexivert.generation.in_units import UnitWriter, WithoutBanned
 from lexivert.text.banned import Banned
 from lexivert.text.lexicon import RESERVED, Lexicon
 from lexivert.text.segmentation import Segmenter
@@ -23,7 +22,7 @@ class Stubborn:
     def __init__(self, ruled_out=()):
         self.ruled_out = set(ruled_out)
 
-    def generate(self, prefixes, known=None):
+    def write(self, prefixes, known=None, seed=0):
         begun = [[] for _ in prefixes] if known is None else [row[row >= 0].tolist() for row in known]
         return [
             [*own, *(MILL if unit in self.ruled_out else unit for unit in (BY, THE, RIVER)[len(own) :])]
@@ -36,8 +35,8 @@ class Stubborn:
 
 def written(banned, known=None, rows=2):
     generator = WithoutBanned(Stubborn(), Banned(banned, LEXICON, SEGMENTER.detokenizer))
-    assert isinstance(generator, Generator)
-    return [SEGMENTER.join(units) for units in generator.generate(torch.zeros(rows, 4), known)]
+    assert isinstance(generator, UnitWriter)
+    return [SEGMENTER.join(units) for units in generator.write(torch.zeros(rows, 4), known)]
 
 
 def test_banned_units_are_ruled_out():

@@ -23,7 +23,7 @@ def _outputs(stage: dict) -> list[str]:
 
 
 def test_every_stage_has_a_module_and_every_module_a_stage():
-    assert set(STAGES) == set(MODULES)
+    assert set(STAGES) <= set(MODULES)  # the others are those of generation/dvc.yaml
     assert {name: stage["cmd"] for name, stage in STAGES.items()} == {
         name: f"python -m lexivert.stages {name}" for name in STAGES
     }

@@ -21,7 +21,7 @@ from lexivert.yaml_reader import read_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STAGES = list(read_yaml(REPOSITORY / "dvc.yaml")["stages"])
-ON_DATA = [stage for stage in STAGES if stage not in {"code", "texts", "fetch"}]
+ON_DATA = [stage for stage in STAGES if stage not in {"code", "texts", "fetch", "language_model"}]
 TRAINED = {"token_head": {"token_head__epochs": 12}, "selector": {"selector__steps": 150}}
 """Stages that resume after a kill, with enough steps that a kill comes in the middle."""
 NEW_LINE = ("\nfrom __future__ import annotations\n", "\nfrom __future__ import annotations\nNEW = 1\n")
@@ -83,6 +83,7 @@ CHANGES = {
     "backbone.pooling": {"features", "index", "token_space"},
     "backbone.device": {"features", "token_head", "index", "selector", "controller", "token_space"},
     "features.max_train_sentences": {"features"},
+    "language_model.model": {"language_model"},
     "code.max_units": {"index"},
     "code.embed_dim": {"token_head", "index"},
     "token_head.weight.synonym": {"token_head"},

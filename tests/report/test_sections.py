@@ -8,7 +8,7 @@ import pytest
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.evaluation.robustness import ALL_DECODERS, FEW_DECODERS, LIMITS
-from lexivert.evaluation.round_trip import DECODERS_TRIED, GENERATORS_TRIED
+from lexivert.evaluation.round_trip import DECODERS_TRIED
 from lexivert.report.page import Figures, Heading, Table
 from lexivert.report.sections.reading import reading, summary
 from lexivert.report.sections.sentences import sentences
@@ -37,7 +37,6 @@ def paths(tmp_path) -> Paths:
     for decoders in report.values():
         for place, found in enumerate(decoders.values()):
             found["source"] = {"drama": {"exact_match": place / 8}, "wikipedia": {"exact_match": place / 4}}
-    report["embedding_inversion"] = {name: scores(place) for place, name in enumerate(GENERATORS_TRIED)}
     report["confidence"] = {"texts": 5, "readings": 15, "expected_calibration_error": 0.02, "auroc": 0.9}
     artifacts.write_metrics(paths.metrics("evaluate"), report)
     names = ("width_192", "storage_int8")
@@ -62,14 +61,12 @@ def of_kind(section, kind):
 
 
 def test_decoders_stand_in_the_table_with_their_figures(paths):
-    decoders, by_source, inversion = (part.frame for part in of_kind(reading(paths), Table))
+    decoders, by_source = (part.frame for part in of_kind(reading(paths), Table))
     assert by_source.loc["cascade (the controller), noisy"].to_dict() == {"drama": 0.5, "wikipedia": 1.0}
     assert list(by_source.index) == list(decoders.index)
     assert len(decoders) == 2 * len(DECODERS_TRIED)
     assert decoders.loc["cascade (the controller), clean"].tolist() == pytest.approx(list(scores(4).values()))
     assert decoders.loc["cascade, unigram prior, noisy", "exact"] == 3.0
-    assert list(inversion.index) == list(GENERATORS_TRIED.values())
-    assert inversion.loc["hill climbing", "token F1"] == pytest.approx(2.5)
 
 
 def test_what_the_cascade_reads_with_a_unigram_prior_is_not_called_amp(paths):

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 _EDGE = 1.0e-6  # scores are kept this far from 0 and 1
-_VERIFIED = 1.0 - 1.0e-6
+VERIFIED = 1.0 - 1.0e-6
+"""Confidence in a verified text and in its units."""
 FEATURES = 7
 _SECOND_EOS = (3.0, 10.0)  # what noise shows; what leaves no doubt
 
@@ -44,10 +45,10 @@ class Calibration:
     ) -> tuple[Tensor, list[list[float]]]:
         """Calibrated probabilities of texts (B,) and of their units; a verified text is certain."""
         weighed = torch.from_numpy(_probabilities(_with_constant(features) @ np.array(self.text)))
-        confidence = torch.where(verified.cpu(), _VERIFIED, weighed.float())
+        confidence = torch.where(verified.cpu(), VERIFIED, weighed.float())
         units: list[list[float]] = []
         for row, certain in zip(scores, verified.tolist(), strict=True):
-            units.append([_VERIFIED] * len(row) if certain else self._units(row))
+            units.append([VERIFIED] * len(row) if certain else self._units(row))
         return confidence, units
 
     def _units(self, scores: Sequence[float]) -> list[float]:

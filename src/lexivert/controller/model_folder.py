@@ -2,8 +2,10 @@
 
 ``config.json`` holds layout, decoding rules, calibration and the backbone's fingerprint; ``lexicon.parquet`` the
 units; ``unit_codes.safetensors`` their codes; ``prior/`` the trained Selector; ``backbone/`` weights and tokeniser in
-Hugging Face format, unless they are left to the hub or package that ``config.json`` names. A Flat FAISS index is
-built anew from the codes, when it is first needed; other kinds are kept in FAISS's own format, ``units.faiss``.
+Hugging Face format, unless they are left to the hub or package that ``config.json`` names; ``language_model/`` the
+causal language model or its name, and ``generation/`` what generators have trained, unless they are left out. A Flat
+FAISS index is built anew from the codes, when it is first needed; other kinds are kept in FAISS's own format,
+``units.faiss``.
 Nothing is pickled, and nothing refers to the place where the model was made.
 
 A prior or an encoder of one's own travels if it has a method ``save(folder)`` that writes what its factory reads.
@@ -12,6 +14,7 @@ A prior or an encoder of one's own travels if it has a method ``save(folder)`` t
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,8 @@ from lexivert.controller.controller import Controller
 from lexivert.encoders.base import HUGGING_FACE, SentenceEncoder, load_encoder, split_name
 from lexivert.encoders.huggingface import is_local
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
+from lexivert.language_model import storage as language_model_storage
+from lexivert.language_model.storage import Source
 from lexivert.priors.base import Prior
 from lexivert.priors.selector import SelectorPrior
 from lexivert.priors.selector_storage import SelectorSizes, save_selector
@@ -38,8 +43,9 @@ from lexivert.text.segmentation import Segmenter
 
 FORMAT, VERSION = "lexivert", 1
 CONFIG, LEXICON, CODES = "config.json", "lexicon.parquet", "unit_codes.safetensors"
-PRIOR, BACKBONE, CARD = "prior", "backbone", "README.md"
-FILES = frozenset({CONFIG, LEXICON, CODES, PRIOR, INDEX_FILE, BACKBONE, CARD})
+PRIOR, BACKBONE, LANGUAGE_MODEL, GENERATION, CARD = "prior", "backbone", "language_model", "generation", "README.md"
+FOLDERS = (PRIOR, BACKBONE, LANGUAGE_MODEL, GENERATION)
+FILES = frozenset({CONFIG, LEXICON, CODES, PRIOR, INDEX_FILE, BACKBONE, LANGUAGE_MODEL, GENERATION, CARD})
 """All that a model folder may contain, ``.gitattributes`` of a hub's copy aside."""
 _ADVICE = "save or download the model again"
 
@@ -53,7 +59,15 @@ def is_model_folder(folder: Path) -> bool:
     return isinstance(content, dict) and content.get("format") == FORMAT
 
 
-def write(folder: Path, encoder: Encoder, decoder: Controller, *, include_backbone: bool = True) -> None:
+def write(
+    folder: Path,
+    encoder: Encoder,
+    decoder: Controller,
+    *,
+    include_backbone: bool = True,
+    include_language_model: bool = False,
+    generation: Path | None = None,
+) -> None:
     """Write a model folder, all of it or nothing.
 
     Args:
@@ -61,6 +75,8 @@ def write(folder: Path, encoder: Encoder, decoder: Controller, *, include_backbo
         encoder: of the model.
         decoder: of the model.
         include_backbone: with the backbone's weights and tokeniser; without, its package or hub id is named.
+        include_language_model: with the causal language model, or its name.
+        generation: folder of generators' trained parts, which go with the language model; None for none.
 
     Raises:
         LexivertError: the folder holds something else, or a backbone without package and hub id is to be left out.
@@ -81,6 +97,10 @@ def write(folder: Path, encoder: Encoder, decoder: Controller, *, include_backbo
             decoder.parts.index.save_faiss(temporary / INDEX_FILE)
         if include_backbone:
             _save_own("backbone", encoder.backbone, temporary / BACKBONE)
+        if include_language_model:
+            _copy_language_model(decoder, temporary / LANGUAGE_MODEL)
+        if include_language_model and generation is not None:
+            shutil.copytree(generation, temporary / GENERATION)
         artifacts.write_json(temporary / CONFIG, content)
         (temporary / CARD).write_text(_card(content), encoding="utf-8")
 
@@ -101,7 +121,7 @@ def read(folder: Path, device: str = "auto") -> tuple[Encoder, Controller]:
         decoding = storage.parsed(content["decoding"])
     index = _index(folder, encoder)
     with _restated(folder):
-        return storage.assemble(encoder, index, decoding, folder / PRIOR, device)
+        return storage.assemble(encoder, index, decoding, folder / PRIOR, device, _language_model(folder, device))
 
 
 def read_encoder(folder: Path, device: str = "auto") -> Encoder:
@@ -163,6 +183,19 @@ def _save_own(kind: str, part: Any, folder: Path) -> None:
     if not hasattr(part, "save"):
         raise LexivertError(f"the {kind} {type(part).__name__} has no method save(folder), so it can't travel")
     part.save(folder)
+
+
+def _language_model(folder: Path, device: str) -> Source:
+    missing = (
+        f"{folder} was saved without a language model; save it with include_language_model=True, or read as draft"
+    )
+    return Source(folder / LANGUAGE_MODEL, device, missing)
+
+
+def _copy_language_model(decoder: Controller, folder: Path) -> None:
+    if decoder.search is None:
+        raise LexivertError("the model has no language model; leave it out")
+    language_model_storage.copy(decoder.search.source.folder, folder)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -275,6 +308,5 @@ model.decode(vectors)
 | fingerprint | `{content["fingerprint"]}` |
 
 Vectors of a model can only be read by a model with the same fingerprint. A text of more units than the longest is
-refused, never cut. A vector that holds a semantic prefix alone is given a text of like meaning, of which nothing is
-certain.
+refused, never cut. For a semantic prefix alone `generate` writes a text of like meaning, of which nothing is certain.
 """

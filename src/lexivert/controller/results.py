@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +59,23 @@ class DecodeResult:
 
     def __len__(self) -> int:
         return len(self.units)
+
+    def replaced(self, rows: Sequence[int], other: DecodeResult) -> DecodeResult:
+        """The same results but for some rows, which are another's. Both have confidences, or neither has."""
+        own = list(range(len(self)))
+        for place, row in enumerate(rows):
+            own[row] = len(self) + place
+        both = DecodeResult.joined([self, other])
+        which = torch.tensor(own, dtype=torch.int64, device=self.fit.device)
+        return DecodeResult(
+            units=[both.units[row] for row in own],
+            scores=[both.scores[row] for row in own],
+            fit=both.fit[which],
+            verified=both.verified[which],
+            steps=[both.steps[row] for row in own],
+            confidence=None if both.confidence is None else both.confidence[which.to(both.confidence.device)],
+            features=None if both.features is None else both.features[own],
+        )
 
     @classmethod
     def joined(cls, parts: Iterable[DecodeResult]) -> DecodeResult:

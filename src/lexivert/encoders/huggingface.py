@@ -73,7 +73,7 @@ class HuggingFaceEncoder(nn.Module):
 
         device = choose_device(params.device)
         source = find(params.model)
-        with _no_progress_bars(), explained(params.model):
+        with no_progress_bars(), explained(params.model):
             tokenizer = AutoTokenizer.from_pretrained(source)
             model, missing = _read_model(source, choose_dtype(params.dtype, device))
         _check(model, tokenizer, missing, params)
@@ -120,7 +120,7 @@ class HuggingFaceEncoder(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write weights as they are stored (float32, safetensors) and tokeniser into a folder that ``load`` reads."""
-        with _no_progress_bars():
+        with no_progress_bars():
             self._stored().save_pretrained(folder)
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is not None:  # what the latest call left behind
@@ -134,7 +134,7 @@ class HuggingFaceEncoder(nn.Module):
         """The model in float32; read once more where it is run in fewer bits."""
         if self.dtype == torch.float32 or self._source is None:
             return self.model
-        with _no_progress_bars(), explained(self.params.model):
+        with no_progress_bars(), explained(self.params.model):
             return _read_model(self._source, torch.float32)[0]
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
@@ -272,10 +272,11 @@ def _rules(tokenizer: Any) -> str:
 
 def is_local(model: str) -> bool:
     """Whether ``backbone.model`` names a folder of this machine, not a package or a hub id."""
-    return model != PACKAGED and (_looks_local(model) or Path(model).is_dir())
+    return model != PACKAGED and (looks_local(model) or Path(model).is_dir())
 
 
-def _looks_local(model: str) -> bool:
+def looks_local(model: str) -> bool:
+    """Whether a model's name is written as a path."""
     return model.startswith((".", "/", "~")) or model.count("/") > 1
 
 
@@ -296,7 +297,7 @@ def find(model: str) -> str:
         raise LexivertError(f"backbone.model is {model!r}; give {PACKAGED}, a Hugging Face id or a model's folder")
     folder = _packaged_folder() if model == PACKAGED else Path(model).expanduser()
     if not folder.is_dir():
-        if _looks_local(model):
+        if looks_local(model):
             raise LexivertError(f"backbone.model is {model!r}, but there is no such folder")
         return model
     modules = folder / "modules.json"
@@ -315,20 +316,20 @@ def _packaged_folder() -> Path:
 
 
 @contextlib.contextmanager
-def explained(model: str) -> Iterator[None]:
-    """Turn a loader's many errors into one line about ``backbone.model``."""
+def explained(model: str, field: str = "backbone.model", packaged: str = PACKAGED) -> Iterator[None]:
+    """Turn a loader's many errors into one line about the param that names a model."""
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LexivertError(
-            f"backbone.model {model!r} can't be loaded ({reason}); give {PACKAGED}, a Hugging Face id that this "
+            f"{field} {model!r} can't be loaded ({reason}); give {packaged}, a Hugging Face id that this "
             "machine has or can reach, or a model's folder"
         ) from error
 
 
 @contextlib.contextmanager
-def _no_progress_bars() -> Iterator[None]:
+def no_progress_bars() -> Iterator[None]:
     """Hide the weight loader's own progress bar."""
     from transformers.utils import logging as transformers_logging
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert import artifacts
@@ -30,12 +29,6 @@ if TYPE_CHECKING:
 
 DECODERS_TRIED = (NEAREST_SENTENCE, "one_shot", "cancellation", "cascade_unigram", "cascade")
 """Decoders in the table; the model's own algorithm is added if it is another, and is measured through the API."""
-GENERATORS_TRIED = {
-    NEAREST_SENTENCE: "nearest training sentence",
-    "mean_vector": "hill climbing, from the mean vector",
-    "hill_climbing": "hill climbing",
-}
-"""What writes texts for a semantic prefix alone, with labels."""
 _TRACED_WORDS = 15
 
 Decode = Callable[[Tensor], Units]
@@ -199,7 +192,6 @@ def run_evaluation(paths: Paths, params: Params) -> None:
             texts[f"{name}_{condition}"] = found.texts
             if condition == "clean":
                 report["rates"][f"{name}_texts_per_second"] = found.rate
-    report["embedding_inversion"] = inversion_report(trip, params)
     count = params.evaluate.confidence_texts
     report["confidence"], bins = confidence_report(trip.model, trip.heldout, trip.vectors, count, params.seed)
     artifacts.write_metrics(paths.metrics("evaluate"), report)
@@ -237,27 +229,6 @@ def noisy_vectors(trip: RoundTrip, params: Params) -> Tensor:
     """The vectors, each turned by a random direction to cosine ``evaluate.noise_cosine``. Shape: (B, D)."""
     cosine = torch.full((len(trip.vectors),), params.evaluate.noise_cosine)
     return add_noise(trip.vectors, cosine, torch.Generator().manual_seed(params.seed))
-
-
-def inversion_report(trip: RoundTrip, params: Params) -> dict[str, Any]:
-    """Embedding inversion: texts from the semantic prefix alone, by hill climbing and by retrieval.
-
-    Beside them one text for all, written for the mean of the training prefixes.
-    """
-    trip = trip.drawn(params.evaluate.inverted_texts, params.seed)
-    model, prefixes = trip.model, trip.heldout.prefixes
-    mean = F.normalize(trip.train.prefixes.mean(dim=0, keepdim=True), dim=-1)
-    found = {
-        NEAREST_SENTENCE: [model.encoder.segmenter.join(ids) for ids in trip.nearest_sentence(trip.vectors)],
-        "mean_vector": model.generate(mean.numpy()) * len(prefixes),
-        "hill_climbing": in_batches(
-            lambda some: model.generate(some.numpy()), [prefixes], params.evaluate.batch_size, "embedding inversion"
-        ),
-    }
-    wanted = ("token_f1", "backbone_cosine", "bleu", "exact_match")
-    scores = {name: trip.score_texts(found[name]) for name in GENERATORS_TRIED}
-    report: dict[str, Any] = {name: {key: row[key] for key in wanted} for name, row in scores.items()}
-    return report | {"texts": len(prefixes)}
 
 
 def exact_match_table(originals: Sequence[str], found: Mapping[str, Sequence[str]], span: int = 5) -> pd.DataFrame:

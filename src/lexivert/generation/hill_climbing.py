@@ -12,17 +12,28 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.codes.encoder import Encoder
-from lexivert.generation.base import GENERATORS
+from lexivert.controller.controller import Effort
+from lexivert.generation.base import GENERATORS, GeneratorParts
+from lexivert.generation.candidates import embed
+from lexivert.generation.in_units import InUnits
 from lexivert.generation.mask_predict import REPEATABLE, MaskPredict, equal_draws
 from lexivert.priors.base import Prior
 
 _DRAFTS = 6
-_ROUNDS, _REVISIONS = 12, 4  # of revision, and texts tried in each
+_ROUNDS: dict[Effort, int] = {"draft": 0, "normal": 12, "high": 48}  # of revision
+_REVISIONS = 4  # texts tried in each
+_SEEDS = 10**6  # draws of one seed, which no other has
 _REVISED_SHARE = 0.15  # of a text's units that a revision writes anew
 _TEMPERATURE = 0.7  # of drafts but the first, and of revisions
 
 
-@GENERATORS.register("hill_climbing", label="Selector + Placer, revised")
+@GENERATORS.register("hill_climbing", label="hill climbing")
+def hill_climbing(parts: GeneratorParts) -> InUnits:
+    """Texts in units, drafted by the prior and revised."""
+    writers = {effort: HillClimbing(parts.encoder, parts.prior, rounds) for effort, rounds in _ROUNDS.items()}
+    return InUnits(parts, writers)
+
+
 class HillClimbing:
     """Drafts several texts for each prefix, keeps the one whose own embedding comes nearest, and revises it.
 
@@ -33,17 +44,17 @@ class HillClimbing:
         repeatable: so many most probable units may occur more than once in a text.
     """
 
-    def __init__(self, encoder: Encoder, prior: Prior, rounds: int = _ROUNDS, repeatable: int = REPEATABLE) -> None:
+    def __init__(self, encoder: Encoder, prior: Prior, rounds: int, repeatable: int = REPEATABLE) -> None:
         self.encoder = encoder
         self.rounds, self.repeatable = rounds, repeatable
         self._drafter = MaskPredict(prior, encoder.config.code.max_units + 1, repeatable)
 
     def without(self, units: Sequence[int]) -> HillClimbing:
-        """The same generator for texts without some units."""
+        """The same writer for texts without some units."""
         return HillClimbing(self.encoder, self._drafter.prior.without(units), self.rounds, self.repeatable)
 
-    def generate(self, prefixes: Tensor, known: Tensor | None = None) -> list[list[int]]:
-        """One text in units for each prefix; see ``Generator``.
+    def write(self, prefixes: Tensor, known: Tensor | None = None, seed: int = 0) -> list[list[int]]:
+        """One text in units for each prefix; see ``UnitWriter``.
 
         Draws do not depend on what other prefixes there are; rounding, which depends on the size of a batch, may turn
         a word.
@@ -51,14 +62,16 @@ class HillClimbing:
         prefixes = prefixes.to(self._drafter.prior.output.bias.device)
         if known is None:
             known = torch.full((len(prefixes), self._drafter.positions), -1, device=prefixes.device)
+        known, begin = known.to(prefixes.device), seed * _SEEDS
         drafts = [
-            self._drafter.decode(prefixes, known, _TEMPERATURE if seed else 0.0, equal_draws(seed, len(prefixes)))
-            for seed in range(_DRAFTS)
+            self._drafter.decode(prefixes, known, _TEMPERATURE if own else 0.0, equal_draws(own, len(prefixes)))
+            for own in range(begin, begin + _DRAFTS)
         ]
         start = prefixes.new_full((len(prefixes),), -torch.inf)
         texts, cosine = self.nearer(prefixes, drafts, drafts[0], start)
-        for first in range(_DRAFTS, _DRAFTS + self.rounds * _REVISIONS, _REVISIONS):
-            drafts = [self.revised(prefixes, texts, known, seed) for seed in range(first, first + _REVISIONS)]
+        begin += _DRAFTS
+        for first in range(begin, begin + self.rounds * _REVISIONS, _REVISIONS):
+            drafts = [self.revised(prefixes, texts, known, own) for own in range(first, first + _REVISIONS)]
             texts, cosine = self.nearer(prefixes, drafts, texts, cosine)
         return texts
 
@@ -70,7 +83,7 @@ class HillClimbing:
         Shape: prefixes (B, S); cosine (B,), of the texts so far; result the B texts, and their cosines (B,).
         """
         written = [self.encoder.segmenter.join(units) for draft in drafts for units in draft]
-        embedded = torch.from_numpy(self.encoder.backbone.encode(written)).to(prefixes.device)
+        embedded = embed(self.encoder, written).to(prefixes.device)
         embedded = embedded.view(len(drafts), len(prefixes), -1)
         most, nearest = F.cosine_similarity(embedded, prefixes[None], dim=2).max(dim=0)
         better = (most > cosine).tolist()

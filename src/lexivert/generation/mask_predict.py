@@ -73,7 +73,7 @@ class MaskPredict:
             is_open = (inside & (units < 0))[rows]
             surest = logits.amax(dim=2).masked_fill(~is_open, -torch.inf).argmax(dim=1)
             chosen = logits[torch.arange(len(rows), device=rows.device), surest]
-            place = _pick(chosen, temperature, [draws[row] for row in rows.tolist()])
+            place = pick(chosen, temperature, [draws[row] for row in rows.tolist()])
             units[rows, surest] = likely[rows, place]
             used[rows, place] = True
         return [row[:count].tolist() for row, count in zip(units, length.tolist(), strict=True)]
@@ -91,7 +91,7 @@ class MaskPredict:
         lengths = torch.arange(self.positions, device=known.device)
         most = known.clamp_min(_LONGEST)
         logits = logits.masked_fill((lengths < known.clamp_min(1)[:, None]) | (lengths > most[:, None]), NEVER)
-        return _pick(logits, temperature, draws)
+        return pick(logits, temperature, draws)
 
 
 def equal_draws(seed: int, count: int) -> list[torch.Generator]:
@@ -103,7 +103,7 @@ def _certain(units: Tensor, length: Tensor, prefixes: Tensor) -> Belief:
     return Belief.certain(units, length, prefixes, torch.ones_like(length, dtype=prefixes.dtype))
 
 
-def _pick(logits: Tensor, temperature: float, draws: Sequence[torch.Generator]) -> Tensor:
+def pick(logits: Tensor, temperature: float, draws: Sequence[torch.Generator]) -> Tensor:
     """Likeliest entry of each row at temperature 0, else a draw by the Gumbel-max trick. Shape: (B, m) to (B,)."""
     if temperature == 0.0:
         return logits.argmax(dim=1)

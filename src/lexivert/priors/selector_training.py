@@ -17,13 +17,12 @@ from lexivert.priors.selector_data import SelectorBatch, SelectorTexts, draw_bat
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.collapse import CollapseAlarm, CollapseRules
 from lexivert.training.loop import History, LoopConfig, Progress, train
-from lexivert.training.partition import inner_products, log_partition
+from lexivert.training.sampled_softmax import ImportanceSample, log_partition_without
 
 STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
 _ALWAYS = 2048  # most probable units, negatives of every step
 _DRAWN = 2048  # further negatives a step, drawn from the rest
-_PART = 512  # negatives whose logits of all positions are in memory at once
 _SIMILARITY = 1.0
 """Factor of the first logits. A unit's begins at about 20 times the cosine of its feature with the prefix: both are
 scaled to length 8 (``_PREFIX_SCALE``), and 192 rows of a projection of deviation .04 leave .3 of a product."""
@@ -99,10 +98,7 @@ class SelectorStep:
         self.space = space
         self.params = params
         self.dtype = dtype
-        log_prior = log_prior.to(space.bias.device)
-        order = log_prior.argsort(descending=True, stable=True)
-        self._always, self._rest, self._drawn = order[:always], order[always:], drawn
-        self._spread = (log_prior[self._rest] / 2).softmax(dim=0)
+        self._sample = ImportanceSample(log_prior.to(space.bias.device), always, drawn)
         self.alarm = CollapseAlarm(
             "the Selector's queries", "lower selector.learning_rate or selector.weight.partition"
         )
@@ -121,7 +117,7 @@ class SelectorStep:
     def _losses(self, batch: SelectorBatch) -> dict[str, Tensor]:
         inside = batch.truth >= 0
         truth = batch.truth[inside]
-        negatives, times = self._negatives()
+        negatives, times = self._sample.draw()
         seen = batch.belief.units.clamp_min(0)
         wanted, places = torch.cat((negatives, truth, seen.flatten())).unique(return_inverse=True)  # type: ignore[no-untyped-call]
         vectors = F.embedding(places, self.space(wanted))
@@ -132,36 +128,10 @@ class SelectorStep:
         column = negatives.new_full(self.space.bias.shape, -1)
         column[negatives] = torch.arange(len(negatives), device=column.device)
         bias = self.space.bias[negatives] + times.log()
-        elsewhere = self._log_partition_without(queries, others, bias, column[truth])
+        elsewhere = log_partition_without(queries, others, bias, column[truth], self.dtype)
         partition = torch.logaddexp(elsewhere, own_logits)
         parts = _components(self.selector, batch, (partition - own_logits).mean(), partition, self.params)
         return parts | {"anisotropy": self.alarm(queries)}
-
-    def _log_partition_without(self, queries: Tensor, vectors: Tensor, bias: Tensor, left_out: Tensor) -> Tensor:
-        """Log partition functions over the negatives, one of which a query may leave out.
-
-        Shape: queries (Q, R), vectors (P, R), bias (P,), left_out (Q,) columns or -1, result (Q,).
-        """
-
-        def logits(vectors: Tensor, bias: Tensor, columns: Tensor) -> Tensor:
-            found = inner_products(queries, vectors, bias, self.dtype)
-            rows = ((left_out >= columns[0]) & (left_out <= columns[-1])).nonzero()[:, 0]
-            return found.index_put_((rows, left_out[rows] - columns[0]), found.new_tensor(-torch.inf))
-
-        columns = torch.arange(len(vectors), device=vectors.device)
-        return log_partition(logits, (vectors, bias, columns), part=_PART)
-
-    def _negatives(self) -> tuple[Tensor, Tensor]:
-        """Units, each once, and how many each stands for.
-
-        The partition function's importance sample (Bengio & Senécal 2008).
-        """
-        times = torch.ones_like(self._always, dtype=torch.float32)
-        if not len(self._rest):
-            return self._always, times
-        drawn, count = torch.multinomial(self._spread, self._drawn, replacement=True).unique(return_counts=True)  # type: ignore[no-untyped-call]
-        stands_for = count / (self._drawn * self._spread[drawn])
-        return torch.cat((self._always, self._rest[drawn])), torch.cat((times, stands_for))
 
 
 def _components(

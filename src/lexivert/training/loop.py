@@ -28,6 +28,25 @@ class Stateful(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> Any: ...  # noqa: D102
 
 
+class StepParams(Protocol):
+    """Params of a training that counts steps, not passes over its data; see ``LoopConfig``."""
+
+    @property
+    def steps(self) -> int: ...  # noqa: D102
+
+    @property
+    def learning_rate(self) -> float: ...  # noqa: D102
+
+    @property
+    def weight_decay(self) -> float: ...  # noqa: D102
+
+    @property
+    def warmup_share(self) -> float: ...  # noqa: D102
+
+    @property
+    def clip_norm(self) -> float: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class LoopConfig:
     """Numbers of a training run.
@@ -51,6 +70,19 @@ class LoopConfig:
     warmup_share: float = 0.0
     clip_norm: float = 1.0
     seed: int = 42
+
+    @classmethod
+    def of_steps(cls, params: StepParams, steps_a_point: int, seed: int) -> LoopConfig:
+        """Of a training whose curves have a point for each so many steps."""
+        return cls(
+            epochs=params.steps // steps_a_point,
+            batches=steps_a_point,
+            learning_rate=params.learning_rate,
+            weight_decay=params.weight_decay,
+            warmup_share=params.warmup_share,
+            clip_norm=params.clip_norm,
+            seed=seed,
+        )
 
     @property
     def windows(self) -> int:

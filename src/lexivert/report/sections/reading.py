@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lexivert.artifacts import Paths
 from lexivert.evaluation.decoders import label_of
 from lexivert.evaluation.robustness import ALL_DECODERS, LIMITS, condition_label
-from lexivert.evaluation.round_trip import DECODERS_TRIED, GENERATORS_TRIED
+from lexivert.evaluation.round_trip import DECODERS_TRIED
 from lexivert.report import figures
 from lexivert.report.page import Cards, Figures, Heading, Part, Section, Table
 from lexivert.report.tables import columns, layout, read_metrics, read_table
@@ -27,7 +27,6 @@ SCORES = {
     "backbone_cosine": "embedding cosine",
 }
 """Keys of a readout's figures, and their labels."""
-_INVERSION_SCORES = {name: SCORES[name] for name in ("token_f1", "bleu", "backbone_cosine", "exact_match")}
 _SHARE = "share read back exactly"
 _CONTROLLER = label_of("cascade")
 
@@ -55,7 +54,6 @@ def reading(paths: Paths) -> Section:
         *_decoders(report, paths),
         *_robustness(paths),
         *_confidence(report["confidence"], paths),
-        *_inversion(report["embedding_inversion"]),
     ]
     text = (
         "Held-out texts become vectors and are read back by several decoders. “Exact” counts texts that are the same "
@@ -141,9 +139,3 @@ def _confidence(report: Mapping[str, Any], paths: Paths) -> list[Part]:
     text = "Of the texts given a confidence, the share that is right; on the dotted line the two agree."
     caption = f"{report['readings']} readings of {report['texts']} texts, over a mix of noise levels."
     return [Heading("Confidence", text), Figures([(plot, caption)])]
-
-
-def _inversion(report: Mapping[str, Any]) -> list[Part]:
-    rows = {label: report[name] for name, label in GENERATORS_TRIED.items()}
-    text = "The order part is missing: what can be written from the semantic prefix alone."
-    return [Heading("Embedding inversion", text), Table(layout(rows, _INVERSION_SCORES, "written by"))]

@@ -1,0 +1,228 @@
+"""Trains the conditional model: cross-entropy of the next token, with noise on the embedding.
+
+Noise on what a decoder is told makes it rely on the language where the embedding is not exact, and raises quality
+even where it is (Duquenne et al. 2023; Barrault et al. 2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lexivert.devices import choose_dtype
+from lexivert.encoders.base import SentenceEncoder
+from lexivert.generation.conditional_model import (
+    ConditionalModel,
+    ConditionalSizes,
+    padded,
+    principal_components,
+    similar_features,
+)
+from lexivert.generation.params import STEPS_A_POINT, ConditionalParams
+from lexivert.language_model.causal import CausalLanguageModel
+from lexivert.training.checkpoint import Checkpoint
+from lexivert.training.loop import History, LoopConfig, Progress, train
+from lexivert.training.sampled_softmax import ImportanceSample, log_partition_without
+
+_CLEAN_SHARE = 0.5  # of the embeddings that are told without noise
+_UNSEEN = 0.1  # occurrences that a token is given which training has not met
+
+
+@dataclass(frozen=True)
+class TokenTexts:
+    """Sentences in tokens of the language model, each with its embedding.
+
+    Attributes:
+        tokens: of each sentence, at least one.
+        embeddings: unit length. Shape: (B, S).
+    """
+
+    tokens: Sequence[Sequence[int]]
+    embeddings: Tensor
+
+    def no_longer_than(self, most: int) -> TokenTexts:
+        """Those of at most so many tokens, shortest first."""
+        rows = [row for row, own in enumerate(self.tokens) if 0 < len(own) <= most]
+        rows.sort(key=lambda row: len(self.tokens[row]))
+        return TokenTexts([self.tokens[row] for row in rows], self.embeddings[rows])
+
+    def log_prior(self, tokens: int, end: int) -> Tensor:
+        """Log unigram probability of every token, one end a text. Shape: (T,)."""
+        counts = torch.full((tokens,), _UNSEEN, dtype=torch.float64)
+        flat = torch.tensor([token for own in self.tokens for token in own], dtype=torch.int64)
+        counts += torch.bincount(flat, minlength=tokens)
+        counts[end] += len(self.tokens)
+        return (counts / counts.sum()).log().float()
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Some sentences of like length.
+
+    Attributes:
+        embeddings: as they are told. Shape: (B, S).
+        inputs: the end token, then the sentence's own. Shape: (B, N).
+        truth: what follows each, the end token last; -1 behind it. Shape: (B, N).
+    """
+
+    embeddings: Tensor
+    inputs: Tensor
+    truth: Tensor
+
+
+@dataclass(frozen=True)
+class TokenBatches:
+    """The batch of an epoch and a number, the same whenever it is asked for.
+
+    Attributes:
+        texts: shortest first.
+        end: token before and behind every text.
+        batch_size: texts a batch.
+        min_cosine: least cosine of a noisy embedding with its own.
+        seed: of the draw.
+    """
+
+    texts: TokenTexts
+    end: int
+    batch_size: int
+    min_cosine: float
+    seed: int
+
+    def __call__(self, epoch: int, batch: int) -> TokenBatch:
+        """Draw the batch: neighbours in length, told with noise."""
+        rng = np.random.default_rng((self.seed, epoch, batch))
+        count = min(self.batch_size, len(self.texts.tokens))
+        first = int(rng.integers(len(self.texts.tokens) - count + 1))
+        tokens = self.texts.tokens[first : first + count]
+        inputs, inside = padded([[self.end, *own] for own in tokens], len(tokens[-1]) + 1, "cpu")
+        truth, _ = padded([[*own, self.end] for own in tokens], len(tokens[-1]) + 1, "cpu")
+        told = noisy(self.texts.embeddings[first : first + count].numpy(), self.min_cosine, rng)
+        return TokenBatch(torch.from_numpy(told), inputs, truth.masked_fill(~inside, -1))
+
+
+def noisy(
+    embeddings: np.ndarray[tuple[int, ...], np.dtype[np.float32]], min_cosine: float, rng: np.random.Generator
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Some of the embeddings, turned by a random direction to a cosine of at least ``min_cosine``. Shape: (B, S)."""
+    count = len(embeddings)
+    cosine = np.where(rng.random(count) < _CLEAN_SHARE, 1.0, rng.uniform(min_cosine, 1.0, count))[:, None]
+    direction = rng.standard_normal(embeddings.shape)
+    direction -= (direction * embeddings).sum(axis=1, keepdims=True) * embeddings
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    turned: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+    turned = (cosine * embeddings + np.sqrt(1.0 - cosine**2) * direction).astype(np.float32)
+    return turned
+
+
+class ConditionalStep:
+    """A batch to the losses.
+
+    Args:
+        model: to be trained.
+        log_prior: log unigram probability of the tokens. Shape: (T,).
+        params: of the run.
+        dtype: that products are computed in.
+    """
+
+    def __init__(
+        self, model: ConditionalModel, log_prior: Tensor, params: ConditionalParams, dtype: torch.dtype
+    ) -> None:
+        self.model, self.params, self.dtype = model, params, dtype
+        self._sample = ImportanceSample(log_prior.to(model.device), params.always, params.drawn)
+
+    def __call__(self, batch: TokenBatch, progress: Progress) -> Mapping[str, Tensor]:
+        """Return ``loss``, ``nats`` a token, and ``partition``, the mean square of its logarithm."""
+        del progress
+        device = self.model.device
+        truth = batch.truth.to(device)
+        inside = truth >= 0
+        with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
+            queries = self.model(batch.embeddings.to(device), batch.inputs.to(device))[inside].float()
+        truth = truth[inside]
+        negatives, times = self._sample.draw()
+        column = negatives.new_full(self.model.bias.shape, -1)
+        column[negatives] = torch.arange(len(negatives), device=device)
+        vectors, bias = self.model.output(negatives), self.model.bias[negatives] + times.log()
+        elsewhere = log_partition_without(queries, vectors, bias, column[truth], self.dtype)
+        own = (queries * self.model.output(truth)).sum(dim=1) + self.model.bias[truth]
+        partition = torch.logaddexp(elsewhere, own)
+        nats, scale = (partition - own).mean(), partition.square().mean()
+        return {"loss": nats + self.params.partition_weight * scale, "nats": nats, "partition": scale}
+
+
+def token_embeddings(language_model: CausalLanguageModel, backbone: SentenceEncoder, tokens: int) -> Tensor:
+    """The backbone's embedding of each token's letters, unit length; zero for one without any. Shape: (T, S)."""
+    spelled = [language_model.text([token]).strip() for token in range(tokens)]
+    place = {text: row for row, text in enumerate(dict.fromkeys(spelled))}
+    found = torch.from_numpy(np.ascontiguousarray(backbone.encode(list(place), progress="tokens")))
+    rows = torch.tensor([place[text] for text in spelled])
+    empty = torch.tensor([not any(map(str.isalnum, text)) for text in spelled])
+    return F.normalize(found.float(), dim=1)[rows].masked_fill(empty[:, None], 0.0)
+
+
+def new_model(
+    vectors: Tensor, embeddings: Tensor, log_prior: Tensor, sizes: ConditionalSizes, seed: int
+) -> ConditionalModel:
+    """Untrained, on the CPU.
+
+    Args:
+        vectors: the language model's own, of its tokens. Shape: (T, any).
+        embeddings: the backbone's of the tokens, see ``token_embeddings``. Shape: (T, S).
+        log_prior: log unigram probability. Shape: (T,).
+        sizes: of the model.
+        seed: of the other weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        features = similar_features(embeddings, sizes.feature_dim)
+        return ConditionalModel(sizes, principal_components(vectors, sizes.hidden_dim), *features, log_prior)
+
+
+def train_conditional(
+    model: ConditionalModel,
+    texts: TokenTexts,
+    log_prior: Tensor,
+    params: ConditionalParams,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+) -> History:
+    """Train the model in place.
+
+    Args:
+        model: untrained.
+        texts: training sentences.
+        log_prior: log unigram probability of the tokens. Shape: (T,).
+        params: of the run.
+        seed: of batches and draws.
+        checkpoint: resumable state.
+
+    Returns:
+        Means of every component over each ``STEPS_A_POINT`` steps.
+    """
+    fitting = texts.no_longer_than(params.max_tokens)
+    batches = TokenBatches(fitting, model.sizes.end, params.batch_size, params.min_cosine, seed)
+    config = LoopConfig.of_steps(params, STEPS_A_POINT, seed)
+    step = ConditionalStep(model.train(), log_prior, params, choose_dtype("auto", model.device))
+    history = train(step, {"model": model}, batches, config, checkpoint, "conditional model")
+    model.eval()
+    return history
+
+
+@torch.inference_mode()
+def nats_a_token(model: ConditionalModel, texts: TokenTexts, batch_size: int = 64) -> float:
+    """Cross-entropy of texts and their ends, over all tokens, with clean embeddings."""
+    total = count = 0.0
+    for start in range(0, len(texts.tokens), batch_size):
+        tokens = texts.tokens[start : start + batch_size]
+        longest = max(map(len, tokens)) + 1
+        inputs, inside = padded([[model.sizes.end, *own] for own in tokens], longest, model.device)
+        truth, _ = padded([[*own, model.sizes.end] for own in tokens], longest, model.device)
+        queries = model(texts.embeddings[start : start + batch_size].to(model.device), inputs)[inside]
+        total += float(F.cross_entropy(model.logits(queries), truth[inside], reduction="sum"))
+        count += int(inside.sum())
+    return total / max(count, 1.0)

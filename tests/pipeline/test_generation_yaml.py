@@ -1,0 +1,65 @@
+"""generation/dvc.yaml against the stages' modules, the pipeline's artifacts and both files of params."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lexivert.generation.params import load_generation_params
+from lexivert.stages.__main__ import STAGES as MODULES
+from lexivert.yaml_reader import read_yaml
+from sections import REPOSITORY, repository_params
+
+FOLDER = REPOSITORY / "generation"
+STAGES = read_yaml(FOLDER / "dvc.yaml")["stages"]
+MAIN = read_yaml(REPOSITORY / "dvc.yaml")["stages"]
+
+
+def outputs(stage):
+    entries = stage.get("outs", []) + stage.get("metrics", [])
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
+def test_every_stage_has_a_module_and_is_in_one_pipeline():
+    assert set(STAGES) | set(MAIN) == set(MODULES)
+    assert not set(STAGES) & set(MAIN)
+    assert {name: stage["cmd"] for name, stage in STAGES.items()} == {
+        name: f"python -m lexivert.stages {name} --root .. --params ../params.yaml" for name in STAGES
+    }
+
+
+def test_every_stage_depends_on_its_own_fingerprint_and_on_what_is_made():
+    made = {f"../{out}" for stage in MAIN.values() for out in outputs(stage)}
+    made |= {out for stage in STAGES.values() for out in outputs(stage)}
+    for name, stage in STAGES.items():
+        code = [dep for dep in stage["deps"] if "build/" in dep]
+        assert code == [f"../build/code/{name}.txt"]
+        assert {dep for dep in stage["deps"] if dep not in code} <= made
+
+
+def test_no_output_is_made_twice():
+    made = [out for stage in STAGES.values() for out in outputs(stage)]
+    assert len(made) == len(set(made))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_declared_params_exist(name):
+    own = load_generation_params(FOLDER / "params.yaml")
+    for entry in STAGES[name]["params"]:
+        if isinstance(entry, str):
+            assert hasattr(own, entry)
+            continue
+        for key in entry["../params.yaml"]:
+            value = repository_params()
+            for part in key.split("."):
+                value = getattr(value, part)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_metrics_are_in_git_and_models_in_the_cache(name):
+    for entry in STAGES[name].get("outs", []) + STAGES[name]["metrics"]:
+        path = entry if isinstance(entry, str) else next(iter(entry))
+        assert path.startswith("../metrics/") == (not isinstance(entry, str))
+    assert f"../metrics/{name}.json" in outputs(STAGES[name])
+    assert Path(FOLDER / "params.yaml").is_file()
