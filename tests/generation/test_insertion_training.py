@@ -84,8 +84,8 @@ def test_complete_texts_have_no_next_unit_but_closed_slots():
     batch = InsertionBatch.of(texts, cases.sentences().prefixes[:2])
     step = InsertionStep(cases.sizes().new(seed=0), cases.prior(), cases.log_prior(), cases.PARAMS)
     parts = step(batch, None)
-    assert (float(parts["selection"]), float(parts["placement"])) == (0.0, 0.0)
-    assert float(parts["open"]) == pytest.approx(math.log(2.0))
+    assert (parts["selection"].item(), parts["placement"].item()) == (0.0, 0.0)
+    assert parts["open"].item() == pytest.approx(math.log(2.0))
     parts["loss"].backward()
 
 

@@ -121,20 +121,22 @@ class InsertionLoop:
         return Targets.of(self.prior, prefixes, self.networks.sizes.positions)
 
     @torch.inference_mode()
-    def complete(self, buffers: Buffers, temperature: float) -> list[list[int]]:
+    def complete(self, buffers: Buffers, temperature: float, at_least: int = 0) -> list[list[int]]:
         """Take turns until nothing is missing and nothing is wrong.
 
         Args:
             buffers: not changed.
             temperature: of the draw among pairs of unit and slot; 0 takes the likeliest.
+            at_least: so many turns are taken, whatever the Placer says of what is missing.
         """
         texts = replace(buffers, units=[list(own) for own in buffers.units])
         left = dict.fromkeys(range(len(texts.units)), _TAKEN_OUT)
         active = list(left)
-        for _ in range(_LONGEST + _TAKEN_OUT):
+        for turn in range(_LONGEST + _TAKEN_OUT):
             if not active:
                 break
-            active = self._turn(texts, active, left, temperature)
+            needed = -torch.inf if turn < at_least else _OPEN
+            active = self._turn(texts, active, left, temperature, needed)
         return texts.units
 
     def judge(self, buffers: Buffers) -> tuple[Tensor, Placements]:
@@ -145,8 +147,13 @@ class InsertionLoop:
         intention, placed = self.networks(seen)
         return intention, placed
 
-    def _turn(self, texts: Buffers, active: list[int], left: dict[int, int], temperature: float) -> list[int]:
-        """One turn of each active text, whose units change; return those that are still active."""
+    def _turn(
+        self, texts: Buffers, active: list[int], left: dict[int, int], temperature: float, needed: float
+    ) -> list[int]:
+        """One turn of each active text, whose units change; return those that are still active.
+
+        ``needed`` is the logit of an open slot from which on something is inserted.
+        """
         some = texts.only(active)
         intention, placed = self.judge(some)
         wrong, place = (
@@ -159,7 +166,7 @@ class InsertionLoop:
             if wrong is not None and place is not None and float(wrong[row]) > _SURELY_WRONG and left[text]:
                 del own[texts.fixed + int(place[row])]
                 left[text] -= 1
-            elif opened[row] > _OPEN and len(own) < _LONGEST:
+            elif opened[row] > needed and len(own) < _LONGEST:
                 inserting.append(row)
             else:
                 left.pop(text)
@@ -176,10 +183,18 @@ class InsertionLoop:
         logits += placed.slots[:, :, None]
         there, _ = padded(some.units)
         used = (units[:, :, None] == there.to(units.device)[:, None, :]).any(dim=2) & self._once[units]
-        logits.masked_fill_(used[:, None, :], NEVER)
+        logits.masked_fill_(used[:, None, :] | _beside_itself(units, there.to(units.device), logits), NEVER)
         logits[:, : some.fixed] = NEVER
         for row, (slot, candidate) in enumerate(_best(logits, temperature, some.draws)):
             some.units[row].insert(slot, int(units[row, candidate]))
+
+
+def _beside_itself(candidates: Tensor, there: Tensor, logits: Tensor) -> Tensor:
+    """Whether a candidate would stand beside the same unit. Shape: (B, K), (B, n), (B, Q, K) to (B, Q, K)."""
+    around = there.new_full((len(there), logits.shape[1] + 1), -1)
+    around[:, 1 : there.shape[1] + 1] = there
+    same = around[:, :, None] == candidates[:, None, :]
+    return same[:, :-1] | same[:, 1:]
 
 
 def _rows(placed: Placements, rows: Sequence[int]) -> Placements:

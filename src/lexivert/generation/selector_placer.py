@@ -29,6 +29,7 @@ _DRAFTS = {"draft": 4, "normal": 8, "high": 16}
 _ROUNDS = {"draft": 0, "normal": 12, "high": 48}  # of revision, at most
 _REVISIONS = 4  # texts tried in each
 _PATIENCE = 4  # rounds without a nearer text, after which a text is finished
+_LONGER, _LENGTHS = 2, 8  # turns that each draft takes at least, more from draft to draft, and how many such steps
 _REVISED_SHARE = 0.2  # of a text's units that a revision takes out
 _TEMPERATURE = 0.7  # of drafts but the first, and of revisions
 _DOUBT = 1.0  # nats of a unit's wrong logit in the choice of what is taken out, beside Gumbel noise
@@ -80,7 +81,8 @@ class SelectorPlacer:
         for number in range(self.drafts if len(prefixes) else 0):
             draws = equal_draws(begin + number, len(prefixes))
             buffers = self.loop.begin(targets, [start] * len(prefixes), len(start), draws)
-            texts = self.loop.complete(buffers, _TEMPERATURE if number else 0.0)
+            longer = _LONGER * (number % _LENGTHS)
+            texts = self.loop.complete(buffers, _TEMPERATURE if number else 0.0, longer)
             self._keep(best, range(len(prefixes)), targets, texts)
         self._revise(best, targets, len(start), begin + self.drafts)
         return best.texts
@@ -94,13 +96,16 @@ class SelectorPlacer:
                 return
             improved: set[int] = set()
             for number in range(first, first + _REVISIONS):
-                texts = self._revised([best.texts[row] for row in rows], targets.only(rows), fixed, number)
+                longer = number - first
+                texts = self._revised([best.texts[row] for row in rows], targets.only(rows), fixed, number, longer)
                 improved |= self._keep(best, rows, targets, texts)
             for row in rows:
                 waited[row] = 0 if row in improved else waited[row] + 1
 
-    def _revised(self, texts: Sequence[list[int]], targets: Targets, fixed: int, seed: int) -> list[list[int]]:
-        """Texts some of whose units were taken out, and which were completed again."""
+    def _revised(
+        self, texts: Sequence[list[int]], targets: Targets, fixed: int, seed: int, longer: int
+    ) -> list[list[int]]:
+        """Texts some of whose units were taken out, and which were completed again in at least ``longer`` turns."""
         draws = equal_draws(seed, len(texts))
         buffers = self.loop.begin(targets, texts, fixed, draws)
         with torch.inference_mode():
@@ -112,7 +117,7 @@ class SelectorPlacer:
             out = keys.topk(min(max(1, round(_REVISED_SHARE * free)), max(free, 0))).indices.tolist()
             for place in sorted(out, reverse=True):
                 del units[fixed + place]
-        return self.loop.complete(buffers, _TEMPERATURE)
+        return self.loop.complete(buffers, _TEMPERATURE, longer)
 
     def _keep(self, best: _Best, rows: Sequence[int], targets: Targets, texts: Sequence[list[int]]) -> set[int]:
         """Keep texts that are nearer to their targets than the best so far; return their rows."""
