@@ -11,7 +11,7 @@ from generation import insertion_cases as cases
 from lexivert.codes.encoder import Encoder
 from lexivert.config import ModelConfig
 from lexivert.errors import LexivertError
-from lexivert.generation import insertion_networks
+from lexivert.generation import insertion_loop, insertion_networks
 from lexivert.generation.base import GENERATORS, Generator, GeneratorParts, Request
 from lexivert.generation.in_units import UnitWriter
 from lexivert.generation.insertion_loop import InsertionLoop, IntentionIndex
@@ -89,13 +89,13 @@ def test_a_wrong_unit_is_replaced_and_a_misplaced_one_moved(loop):
     assert right >= 3
 
 
-def test_no_unit_stands_beside_itself_and_turns_can_be_asked_for(loop):
-    rows = list(range(cases.SENTENCES))
-    longer = InsertionLoop(loop.prior, loop.networks, loop.index)  # every unit may occur more than once
+def test_no_unit_is_inserted_beside_itself_and_turns_can_be_asked_for(loop, monkeypatch):
+    monkeypatch.setattr(insertion_loop, "_TAKEN_OUT", 0)
+    freely = InsertionLoop(loop.prior, loop.networks, loop.index)  # every unit may occur more than once
     prefixes = cases.sentences().prefixes
-    buffers = longer.begin(longer.targets(prefixes), [[]] * len(rows), 0, equal_draws(0, len(rows)))
-    complete, more = longer.complete(buffers, 0.7), longer.complete(buffers, 0.7, at_least=12)
-    assert max(map(len, complete)) < 8 <= min(map(len, more))
+    buffers = freely.begin(freely.targets(prefixes), [[]] * len(prefixes), 0, equal_draws(0, len(prefixes)))
+    complete, more = freely.complete(buffers, 0.7), freely.complete(buffers, 0.7, at_least=14)
+    assert max(map(len, complete)) < 14 <= min(map(len, more))
     assert all(one != other for text in more for one, other in itertools.pairwise(text))
 
 
