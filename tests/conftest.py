@@ -503,7 +503,7 @@ def make_world() -> Callable[..., World]:
         codes = F.normalize(torch.randn(units, width, generator=generator), dim=1).half()
         zipf = 1.0 / torch.arange(10, units + 10)
         log_prior = torch.log(zipf / zipf.sum())
-        codes = with_energies(codes, unit_energies(log_prior, surprisal_share))
+        codes = with_energies(codes, unit_energies(log_prior, surprisal_share, 1.5 if surprisal_share else 1.0))
         codebook = Codebook(codes, log_prior, RotaryBinding(width, positions, seed=0))
         index = UnitIndex.build(
             codes, section("index", factory="Flat", search_dims=0, shortlist=max(candidates, 8), frequent=frequent)

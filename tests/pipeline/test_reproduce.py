@@ -42,9 +42,8 @@ def repo(project):
 
 
 def changed(repo) -> set[str]:
-    """Stages that DVC would run first."""
-    own = {name for name in repo.status() if "experiments" not in name and "benchmarks" not in name}
-    return {name.rpartition(":")[2] for name in own}
+    """Stages of the default pipeline that DVC would run first; those of others carry their file in their names."""
+    return {name for name in repo.status() if ":" not in name}
 
 
 def behind(repo, stages: set[str]) -> set[str]:

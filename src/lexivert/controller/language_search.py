@@ -24,9 +24,9 @@ from lexivert.config import LanguageEffortParams, LanguageSearchParams, RestartP
 from lexivert.controller.base import Parts
 from lexivert.controller.belief import OPEN
 from lexivert.controller.confidence import VERIFIED
+from lexivert.controller.energy_split import EnergySplit
 from lexivert.controller.evidence_climb import EvidenceClimb, joined
 from lexivert.controller.lengths import length_posterior, log_length_prior
-from lexivert.controller.noise import explained
 from lexivert.controller.observation import Observation
 from lexivert.controller.proposals import Proposals
 from lexivert.controller.restarts import Restarts
@@ -254,7 +254,7 @@ class LanguageSearch:
             total=float(totals.max()),
             log_odds=min(log_odds, _MOST_LOG_ODDS),
             prefix_noise=min(max(score.prefix_noise(best), 0.0), _MOST_DEVIATIONS),
-            unexplained=float(explained(observed, fits, codebook.semantic_share)) == 0.0,
+            unexplained=float(EnergySplit.of(observed, codebook.semantic_share).explains(fits)) == 0.0,
         )
 
 
