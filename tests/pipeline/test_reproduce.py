@@ -42,8 +42,10 @@ def repo(project):
 
 
 def changed(repo) -> set[str]:
-    """Stages of the default pipeline that DVC would run first; those of others carry their file in their names."""
-    return {name for name in repo.status() if ":" not in name}
+    """Stages of the default pipeline that DVC would run first."""
+    others = ("benchmarks/dvc.yaml", "experiments/dvc.yaml", "generation/dvc.yaml")
+    names = [name.rpartition(":") for name in repo.status()]
+    return {name for file, _, name in names if not file.endswith(others)}
 
 
 def behind(repo, stages: set[str]) -> set[str]:
