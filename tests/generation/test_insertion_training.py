@@ -37,7 +37,7 @@ def test_batches_are_of_partial_sentences(batch):
         assert not mine.any() or float(batch.weights[mine].sum()) == pytest.approx(1.0)
         assert (batch.slots[mine] <= batch.length[row]).all()
     assert sorted(rebuilt) == known
-    torch.testing.assert_close(batch.prefix.norm(dim=1), torch.ones(12))
+    torch.testing.assert_close(batch.prefix.norm(dim=1), torch.ones(cases.SENTENCES))
 
 
 def test_a_batch_is_the_same_whenever_it_is_asked_for():
@@ -52,8 +52,8 @@ def test_cross_entropy_is_that_of_all_pairs(batch):
     layer = cases.prior().output
     generator = torch.Generator().manual_seed(0)
     slots = batch.units.shape[1] + 1
-    queries = torch.randn(12, slots, cases.EMBEDDING_DIM, generator=generator)
-    weights = torch.randn(12, slots, generator=generator)
+    queries = torch.randn(cases.SENTENCES, slots, cases.EMBEDDING_DIM, generator=generator)
+    weights = torch.randn(cases.SENTENCES, slots, generator=generator)
     weights[torch.arange(slots) > batch.length[:, None]] = -1e6
     sample = ImportanceSample(cases.log_prior(), always=cases.UNITS, drawn=1).draw()
     found = cross_entropy(layer, sample, (queries, weights), (batch, batch.slots), torch.float32)

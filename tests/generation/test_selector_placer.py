@@ -22,7 +22,7 @@ from lexivert.text.segmentation import Segmenter
 
 
 class Remembered:
-    """A sentence encoder that knows the twelve sentences; of other texts it counts the words of each."""
+    """A sentence encoder that knows the six sentences; of other texts it counts the words of each."""
 
     width = cases.SEMANTIC_WIDTH
 
@@ -69,10 +69,10 @@ def completed(loop, starts, rows, temperature=0.0, fixed=0):
 
 
 def test_sentences_that_were_learned_are_written(loop):
-    """Twelve sentences, word for word and in order, from their embeddings alone."""
-    texts = completed(loop, [[]] * 12, list(range(12)))
+    """Six sentences, word for word and in order, from their embeddings alone."""
+    texts = completed(loop, [[]] * cases.SENTENCES, list(range(cases.SENTENCES)))
     right = [text == units for text, units in zip(texts, cases.sentences().units, strict=True)]
-    assert sum(right) >= 11, texts
+    assert sum(right) >= 5, texts
 
 
 def test_a_wrong_unit_is_replaced_and_a_misplaced_one_moved(loop):
@@ -83,7 +83,7 @@ def test_a_wrong_unit_is_replaced_and_a_misplaced_one_moved(loop):
         replaced = completed(loop, [[*units[:1], stranger, *units[2:]]], [row])[0]
         moved = completed(loop, [[*units[1:], units[0]]], [row])[0]
         right += (replaced == units) + (moved == units)
-    assert right >= 20
+    assert right >= 10
 
 
 def test_candidates_are_the_nearest_of_all(loop):
@@ -94,7 +94,7 @@ def test_candidates_are_the_nearest_of_all(loop):
 
 
 def test_a_beginning_stays(writer):
-    known = torch.full((12, cases.POSITIONS), -1)
+    known = torch.full((cases.SENTENCES, cases.POSITIONS), -1)
     known[:, :2] = torch.tensor([cases.FIRST + 39, cases.FIRST + 38])
     for text in writer.write(cases.sentences().prefixes, known):
         assert text[:2] == [cases.FIRST + 39, cases.FIRST + 38]
@@ -111,15 +111,15 @@ def test_units_that_are_ruled_out_are_not_written(writer):
 
 
 def test_the_same_seed_writes_the_same_whatever_stands_beside_it(writer):
-    prefixes = F.normalize(cases.sentences().prefixes[:6] + cases.sentences().prefixes[6:], dim=1)
+    prefixes = F.normalize(cases.sentences().prefixes[:3] + cases.sentences().prefixes[3:], dim=1)
     texts = writer.write(prefixes)
     assert writer.write(prefixes) == texts
-    assert [writer.write(prefixes[row : row + 1])[0] for row in range(6)] == texts
+    assert [writer.write(prefixes[row : row + 1])[0] for row in range(3)] == texts
     assert writer.write(prefixes, seed=1) != texts or writer.write(prefixes, seed=2) != texts
 
 
 def test_more_drafts_and_revisions_are_never_further_away(encoder, loop):
-    prefixes = F.normalize(cases.sentences().prefixes[:6] + cases.sentences().prefixes[6:], dim=1)
+    prefixes = F.normalize(cases.sentences().prefixes[:3] + cases.sentences().prefixes[3:], dim=1)
 
     def cosines(drafts, rounds):
         texts = SelectorPlacer(encoder, loop, drafts, rounds).write(prefixes)

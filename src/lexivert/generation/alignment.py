@@ -129,8 +129,10 @@ class Alignment:
         weight, mean_from, mean_to, strength = _ridge(x, y)
         mean = float(cosines.mean())
         fit = Fit(encoder, fingerprint, backbone, len(x), strength, count, mean, mean - half, mean + half, limit)
-        arrays = (weight, mean_from, mean_to, _precision(x))
-        return cls(*(array.astype(np.float32) for array in arrays), fit)
+        single = np.float32
+        return cls(
+            weight.astype(single), mean_from.astype(single), mean_to.astype(single), _precision(x).astype(single), fit
+        )
 
     def apply(self, embeddings: npt.NDArray[Any], fingerprint: str) -> FloatArray:
         """The backbone's embeddings that go with the other encoder's; see ``generation.base.Alignment``.

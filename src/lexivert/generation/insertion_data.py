@@ -58,9 +58,9 @@ class InsertionBatch:
             wrong[row, : len(own)] = torch.tensor(own, dtype=torch.bool, device="cpu")
         listed = [(row, *insertion) for row, text in enumerate(texts) for insertion in text.missing]
         rows, missing, slots, weights = zip(*listed, strict=True) if listed else ((), (), (), ())
-        ids = [torch.tensor(column, dtype=torch.int64, device="cpu") for column in (rows, missing, slots)]
+        ids = torch.tensor((rows, missing, slots), dtype=torch.int64, device="cpu")
         shares = torch.tensor(weights, dtype=torch.float32, device="cpu")
-        return cls(units, length, prefix, wrong, *ids, shares)
+        return cls(units, length, prefix, wrong, ids[0], ids[1], ids[2], shares)
 
     def to(self, device: torch.device) -> InsertionBatch:
         """The same batch on a device."""

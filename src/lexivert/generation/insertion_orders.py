@@ -93,7 +93,8 @@ def insertion_order(surprisal: npt.NDArray[np.floating], rng: np.random.Generato
         rng: source of the draw.
     """
     keys = surprisal / _SPREAD + rng.gumbel(size=len(surprisal))
-    return np.argsort(-keys, kind="stable").tolist()
+    order: list[int] = np.argsort(-keys, kind="stable").tolist()
+    return order
 
 
 def partial_text(units: Sequence[int], order: Sequence[int], count: int) -> PartialText:

@@ -116,7 +116,7 @@ def cross_entropy(
     elsewhere = _log_partition_without(layer, sample, queries, slots, excluded, dtype)
     partition = torch.logaddexp(elsewhere, known.flatten(1).logsumexp(dim=1))
     logp = own[inverse, places] - partition[batch.rows]
-    return -(batch.weights * logp).sum() / len(rows.unique())  # type: ignore[no-untyped-call]
+    return -(batch.weights * logp).sum() / int((nth == 0).sum())
 
 
 def _log_partition_without(

@@ -68,7 +68,8 @@ def _attended(look: Tensor, level: Tensor, outside: Tensor, nothing: Tensor) -> 
     level = torch.cat((level, nothing.to(level.dtype).expand(len(level), 1, -1)), dim=1)
     scores = (level * look[:, None, :]).sum(dim=2) / look.shape[1] ** 0.5
     weights = scores.masked_fill(F.pad(outside, (0, 1)), -torch.inf).softmax(dim=1)
-    return (weights[:, :, None] * level).sum(dim=1)
+    mean: Tensor = (weights[:, :, None] * level).sum(dim=1)
+    return mean
 
 
 class IntentionSelector(nn.Module):

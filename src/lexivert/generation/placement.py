@@ -135,4 +135,5 @@ class Layer(nn.Module):
         scores = queries @ keys.transpose(2, 3) / (width // self.heads) ** 0.5 + self.near[:, distance]
         weights = scores.masked_fill(outside[:, None, None, :], -torch.inf).softmax(dim=3).to(values.dtype)
         hidden = hidden + self.out((weights @ values).transpose(1, 2).reshape(batch, m, width))
-        return hidden + self.feed(hidden)
+        changed: Tensor = hidden + self.feed(hidden)
+        return changed

@@ -54,25 +54,22 @@ class PromptedModel(nn.Module):
         self.sizes = sizes
         self.model = model
         hidden = 2 * sizes.model_width
-        self.prompt = nn.Sequential(
-            nn.Linear(sizes.semantic_width, hidden),
-            nn.GELU(),
-            nn.LayerNorm(hidden),
-            nn.Linear(hidden, sizes.prompt_tokens * sizes.model_width),
-        )
+        last = nn.Linear(hidden, sizes.prompt_tokens * sizes.model_width)
+        self.prompt = nn.Sequential(nn.Linear(sizes.semantic_width, hidden), nn.GELU(), nn.LayerNorm(hidden), last)
         with torch.no_grad():  # prompts begin as long as the embeddings of tokens are
             deviation = model.get_input_embeddings().weight.float().std()
-            nn.init.normal_(self.prompt[-1].weight, std=float(deviation) * hidden**-0.5)
-            nn.init.zeros_(self.prompt[-1].bias)
+            nn.init.normal_(last.weight, std=float(deviation) * hidden**-0.5)
+            nn.init.zeros_(last.bias)
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.prompt[0].weight.device
+        return next(self.prompt.parameters()).device
 
     def prompts(self, prefix: Tensor) -> Tensor:
         """Soft prompts of sentence embeddings of unit length. Shape: (B, S) to (B, P, H)."""
-        found: Tensor = self.prompt(prefix.to(self.prompt[0].weight.dtype) * _SCALE)
+        dtype = next(self.prompt.parameters()).dtype
+        found: Tensor = self.prompt(prefix.to(dtype) * _SCALE)
         return found.view(len(prefix), self.sizes.prompt_tokens, self.sizes.model_width)
 
     def forward(self, prefix: Tensor, tokens: Tensor, length: Tensor) -> Tensor:
