@@ -446,6 +446,8 @@ class LanguageSearchParams(Section):
     """Confidence below which a text that is not verified is searched for."""
     candidates: PositiveInt
     """Units proposed at a position."""
+    beam_candidates: PositiveInt
+    """The same in a beam search."""
     margin: NonNegativeFloat
     """Nats by which a proposal may fall short and still be looked at."""
     beam_margin: NonNegativeFloat
