@@ -26,7 +26,7 @@ AUTO = "auto"
 """In place of a generator's name: the best one that there are parts for."""
 
 OVERRIDES = "overrides.yaml"
-"""A file beside params.yaml that replaces some of its values: ``params.quick.yaml`` under this name, for a small run."""
+"""A file beside params.yaml that replaces some of its values: ``params.quick.yaml`` by this name, for a small run."""
 
 STEPS_A_POINT = 50
 """Optimiser steps of the conditional model that are averaged into one point of its curves, and kept at a kill."""
