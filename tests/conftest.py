@@ -371,7 +371,7 @@ def generation_project(
 
     paths = Paths(tmp_path_factory.mktemp("generation") / "project")
     shutil.copytree(tiny_project, paths.root)
-    shutil.copytree(tiny_language_model, paths.language_model)  # as the packaged one's, so that it may travel
+    shutil.copytree(tiny_language_model, paths.language_model, dirs_exist_ok=True)  # the packaged one's, as it were
     write_json(paths.language_model / storage.ABOUT, {"model": storage.PACKAGED})
     language_model = storage.load(paths.language_model, "cpu")
     model = conditional(language_model.model.get_input_embeddings().weight.shape[0], language_model.start_id)
