@@ -110,7 +110,7 @@ def variants(model: Lexivert, root: Path, width: int) -> dict[str, Callable[[], 
     """
     lexicon, full, config = model.encoder.segmenter.lexicon, model.decoder.parts, model.encoder.config
     head, features = TokenHead.load(Paths(root).token_head), artifacts.read_array(Paths(root).unit_features)
-    energies = unit_energies(full.codebook.log_prior.cpu(), config.code.surprisal_share)
+    energies = unit_energies(full.codebook.log_prior.cpu(), config.code.surprisal_share, config.code.eos_energy)
     learned = with_energies(torch.from_numpy(head_codes(head, features)).half(), energies)
     own = torch.from_numpy(identity_codes(lexicon.surfaces, learned.shape[1], head.config.identity_seed)).half()
     own = with_energies(own, energies)

@@ -43,7 +43,7 @@ from lexivert.controller.observation import Observation
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.data.wordnet import read_synsets
 from lexivert.evaluation.corruptions import send, with_codes
-from lexivert.evaluation.metrics import wilson_interval
+from lexivert.evaluation.metrics import exact_match_report
 from lexivert.evaluation.sts_files import Pair, read_pairs
 from lexivert.model import Lexivert
 from robustness import sources
@@ -176,11 +176,9 @@ def reading(
         observed, start = Observation.of(order, prefix), time.perf_counter()
         found = decoder.decode_all(observed, BATCH, f"a = {share:g}, {name}").units
         seconds = time.perf_counter() - start
-        right = sum(a == b for a, b in zip(texts.units, found, strict=True))
-        low, high = wilson_interval(right, len(texts))
-        rates = {"texts": len(texts), "texts_per_second": len(texts) / seconds}
-        report[name] = {"exact_match": right / len(texts), "exact_match_low": low, "exact_match_high": high} | rates
-        log.info("a = %g, %s: exact match %.3f, %.1f texts/s", share, name, right / len(texts), len(texts) / seconds)
+        report[name] = exact_match_report(texts.units, found) | {"texts_per_second": len(texts) / seconds}
+        exact, rate = (report[name][key] for key in ("exact_match", "texts_per_second"))
+        log.info("a = %g, %s: exact match %.3f, %.1f texts/s", share, name, exact, rate)
     return report
 
 

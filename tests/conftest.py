@@ -371,7 +371,7 @@ def generation_project(
 
     paths = Paths(tmp_path_factory.mktemp("generation") / "project")
     shutil.copytree(tiny_project, paths.root)
-    shutil.copytree(tiny_language_model, paths.language_model)  # as the packaged one's, so that it may travel
+    shutil.copytree(tiny_language_model, paths.language_model, dirs_exist_ok=True)  # the packaged one's, as it were
     write_json(paths.language_model / storage.ABOUT, {"model": storage.PACKAGED})
     language_model = storage.load(paths.language_model, "cpu")
     model = conditional(language_model.model.get_input_embeddings().weight.shape[0], language_model.start_id)
@@ -503,7 +503,7 @@ def make_world() -> Callable[..., World]:
         codes = F.normalize(torch.randn(units, width, generator=generator), dim=1).half()
         zipf = 1.0 / torch.arange(10, units + 10)
         log_prior = torch.log(zipf / zipf.sum())
-        codes = with_energies(codes, unit_energies(log_prior, surprisal_share))
+        codes = with_energies(codes, unit_energies(log_prior, surprisal_share, 1.5 if surprisal_share else 1.0))
         codebook = Codebook(codes, log_prior, RotaryBinding(width, positions, seed=0))
         index = UnitIndex.build(
             codes, section("index", factory="Flat", search_dims=0, shortlist=max(candidates, 8), frequent=frequent)

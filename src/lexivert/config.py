@@ -202,6 +202,8 @@ class CodeParams(Section):
     """Energy of the surface string's fixed random part in a unit code."""
     surprisal_share: Share
     """Share of a unit code's energy in proportion to its surprisal under the unigram prior; 0: equal power."""
+    eos_energy: PositiveFloat
+    """Energy of EOS's code; those of units are 1 on average. A wrong end costs the entire text."""
     max_units: Annotated[int, Field(ge=1, le=MOST_POSITIONS)]
     """Longest text that can be encoded, in units, EOS not counted."""
     binding: str
@@ -392,6 +394,11 @@ class CascadeParams(Section):
     """Units from which on a length is tried only if the vector's later positions show evidence for it."""
     max_positions: PositiveInt
     """Most positions decoded anew for one vector, of all its lengths together."""
+    noise_free_cosine: Cosine
+    """Vectors that tell a lower cosine of their order part have noise: no text can be verified, none is read anew."""
+    eos_deviations: PositiveFloat
+    """EOS's least evidence is below minus this many standard deviations where a text has been taken off a vector, as
+    in a difference of two; it is not decoded anew."""
     batch: PositiveInt
     """Lengths that are tried in one batch, the likeliest first."""
     restarts: Annotated[tuple[RestartParams, ...], _LIST]
@@ -439,6 +446,8 @@ class LanguageSearchParams(Section):
     """Confidence below which a text that is not verified is searched for."""
     candidates: PositiveInt
     """Units proposed at a position."""
+    beam_candidates: PositiveInt
+    """The same in a beam search."""
     margin: NonNegativeFloat
     """Nats by which a proposal may fall short and still be looked at."""
     beam_margin: NonNegativeFloat

@@ -4,15 +4,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lexivert.codes.power import EOS_ENERGY, unit_energies, with_energies
+from lexivert.codes.power import unit_energies, with_energies
 
 
 def test_energies_by_hand():
     """Beside EOS of ½: surprisals of 2, 3 and 3 bits, of mean 2.5, so that half of the energy is .4, .6 and .6."""
     log_prior = torch.tensor([0.5, 0.25, 0.125, 0.125]).log()
-    assert unit_energies(log_prior, 0.5).tolist() == pytest.approx([EOS_ENERGY, 0.9, 1.1, 1.1])
-    assert unit_energies(log_prior, 1.0).tolist() == pytest.approx([EOS_ENERGY, 0.8, 1.2, 1.2])
-    assert unit_energies(log_prior, 0.0).tolist() == [1.0] * 4
+    assert unit_energies(log_prior, 0.5, 1.5).tolist() == pytest.approx([1.5, 0.9, 1.1, 1.1])
+    assert unit_energies(log_prior, 1.0, 1.5).tolist() == pytest.approx([1.5, 0.8, 1.2, 1.2])
+    assert unit_energies(log_prior, 0.0, 1.0).tolist() == [1.0] * 4
 
 
 def test_codes_keep_their_directions_and_texts_their_mean_energy():
@@ -21,7 +21,7 @@ def test_codes_keep_their_directions_and_texts_their_mean_energy():
     log_prior = torch.randn(9000, generator=generator).log_softmax(dim=0)
     log_prior[0] = -40.0
     log_prior = log_prior.log_softmax(dim=0)
-    energies = unit_energies(log_prior, 0.7)
+    energies = unit_energies(log_prior, 0.7, 1.5)
     scaled = with_energies(codes, energies)
     assert scaled.dtype == torch.float16
     torch.testing.assert_close(scaled.float().square().sum(dim=1), energies, rtol=3e-3, atol=0)

@@ -12,7 +12,7 @@ from lexivert.controller.amp import AmpDecoder
 from lexivert.controller.cascade import Cascade
 from lexivert.controller.confidence import FEATURES, Calibration, text_features
 from lexivert.controller.controller import Controller
-from lexivert.controller.noise import explained
+from lexivert.controller.energy_split import EnergySplit
 from lexivert.controller.verification import second_eos_score
 from lexivert.errors import LexivertError
 from lexivert.priors.unigram import unigram
@@ -48,7 +48,7 @@ def test_features_are_of_the_algorithms_own_scores(world):
     found, raw = controller.decode(observed), controller.algorithm.decode(observed)
     total = superpose(raw.units, world.codebook.codes, world.codebook.binding)
     second = second_eos_score(observed.order, total, world.codebook.eos_codes)
-    noise = explained(observed, raw.fit, world.codebook.semantic_share)
+    noise = EnergySplit.of(observed, world.codebook.semantic_share).explains(raw.fit)
     expected = text_features(raw.scores, raw.fit, second, noise, 512)
     np.testing.assert_allclose(found.features, expected, rtol=1e-4, atol=1e-4)
     assert found.units == raw.units

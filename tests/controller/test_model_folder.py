@@ -309,7 +309,7 @@ def test_the_card_says_how_to_load_it(folder, tiny_model):
 
 
 def test_a_language_model_travels_on_demand(tiny_model, tmp_path):
-    with pytest.raises(LexivertError, match="is a folder of this machine; leave the language model out"):
+    with pytest.raises(LexivertError, match="a folder of this machine; leave the language model out"):
         tiny_model.save_pretrained(tmp_path / "model", include_language_model=True)
     assert not (tmp_path / "model").exists()
     tiny_model.save_pretrained(tmp_path / "without")

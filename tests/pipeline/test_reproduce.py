@@ -42,9 +42,10 @@ def repo(project):
 
 
 def changed(repo) -> set[str]:
-    """Stages that DVC would run first."""
-    own = {name for name in repo.status() if "experiments" not in name and "benchmarks" not in name}
-    return {name.rpartition(":")[2] for name in own}
+    """Stages of the default pipeline that DVC would run first."""
+    others = ("benchmarks/dvc.yaml", "experiments/dvc.yaml", "generation/dvc.yaml")
+    names = [name.rpartition(":") for name in repo.status()]
+    return {name for file, _, name in names if not file.endswith(others)}
 
 
 def behind(repo, stages: set[str]) -> set[str]:

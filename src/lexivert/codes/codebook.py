@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from lexivert.codes.bindings import Binding
+from lexivert.half_floats import squared_lengths
 from lexivert.text.lexicon import EOS
-
-_AT_ONCE = 8192  # codes in float32
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,7 @@ class Codebook:
     @cached_property
     def energies(self) -> Tensor:
         """Each code's squared length. Shape: (V,)."""
-        parts = [part.float().square().sum(dim=1) for part in torch.split(self.codes, _AT_ONCE)]
-        return torch.cat(parts) if parts else self.log_prior.new_zeros(0)
+        return squared_lengths(self.codes)
 
     @cached_property
     def eos_energy(self) -> float:

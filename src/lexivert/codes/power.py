@@ -10,21 +10,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lexivert.half_floats import parts_of
 from lexivert.text.lexicon import EOS
 
-EOS_ENERGY = 1.5
-"""Where a text ends is asked first, in the noise of all its units, and a mistake costs the entire text."""
-_AT_ONCE = 8192  # codes in float32
 
-
-def unit_energies(log_prior: Tensor, surprisal_share: float) -> Tensor:
+def unit_energies(log_prior: Tensor, surprisal_share: float, eos_energy: float) -> Tensor:
     """Energy of each unit's code, its squared length; 1 on average over the units of a text.
 
-    EOS's is ``EOS_ENERGY``, or 1 where all energies are the same.
+    EOS has an energy of its own: where a text ends is asked first, in the noise of all its units.
 
     Args:
         log_prior: log unigram probability. Shape: (V,).
         surprisal_share: share of the energy that is in proportion to surprisal, 0 to 1; with 0 all energies are 1.
+        eos_energy: EOS's.
 
     Shape: (V,).
     """
@@ -33,13 +31,13 @@ def unit_energies(log_prior: Tensor, surprisal_share: float) -> Tensor:
     usage[EOS] = 0.0
     mean = (usage * surprisal).sum() / usage.sum()
     energies = 1.0 - surprisal_share + surprisal_share * surprisal / mean
-    energies[EOS] = EOS_ENERGY if surprisal_share > 0.0 else 1.0
+    energies[EOS] = eos_energy
     return energies
 
 
 def with_energies(codes: Tensor, energies: Tensor) -> Tensor:
-    """Codes of given energies. Shape: codes (V, O) float16 of unit length, energies (V,), result (V, O) float16."""
+    """Codes times the roots of some energies. Shape: codes (V, O) float16, energies (V,), result (V, O) float16."""
     scaled = torch.empty_like(codes)
-    for rows in torch.split(torch.arange(len(codes)), _AT_ONCE):
-        scaled[rows] = (codes[rows].float() * energies[rows, None].sqrt()).half()
+    for rows, own in parts_of(codes):
+        scaled[rows] = (own * energies[rows, None].sqrt()).half()
     return scaled

@@ -13,9 +13,9 @@ from torch import Tensor
 from lexivert.controller.amp import AmpDecoder
 from lexivert.controller.base import Parts
 from lexivert.controller.easy_first import EasyFirst
+from lexivert.controller.energy_split import EnergySplit
 from lexivert.controller.hypotheses import BestHypotheses
 from lexivert.controller.lengths import length_posterior, log_length_prior
-from lexivert.controller.noise import explained
 from lexivert.controller.observation import Observation
 from lexivert.controller.restarts import Restarts
 from lexivert.controller.results import DecodeResult, Step
@@ -68,7 +68,7 @@ class Cascade:
     def _failed(self, best: BestHypotheses, observed: Observation) -> Tensor:
         """Tell which texts are unsure and leave more than the noise that their vectors show. Shape: (B,) bool."""
         sure = [min(scores, default=0.0) >= self.parts.params.cascade.sure for scores in best.scores]
-        unexplained = explained(observed, best.fit, self.codebook.semantic_share) == 0.0
+        unexplained = EnergySplit.of(observed, self.codebook.semantic_share).explains(best.fit) == 0.0
         return unexplained & ~best.verified & ~torch.tensor(sure, device=best.fit.device, dtype=torch.bool)
 
     def _pass_messages(self, best: BestHypotheses, rows: Tensor, observed: Observation) -> None:

@@ -84,7 +84,8 @@ def text_features(
     errors; noise that the text leaves, as the log of unexplained over explained energy; log length; how far the
     evidence of a second EOS stands above noise; 1 where the text leaves more than the noise that its vector shows.
 
-    Shape: fit (B,), second_eos (B,) from ``second_eos_score``, noise (B,) from ``explained``, result (B, FEATURES).
+    Shape: fit (B,), second_eos (B,) from ``second_eos_score``, noise (B,) from ``EnergySplit.explains``, result
+    (B, FEATURES).
     """
     rows = []
     for row, quality, end, told in zip(scores, fit.tolist(), second_eos.tolist(), noise.tolist(), strict=True):

@@ -14,8 +14,8 @@ from lexivert.codes.codebook import Codebook
 from lexivert.codes.superposition import superpose
 from lexivert.controller.base import DecodingAlgorithm, Parts
 from lexivert.controller.confidence import Calibration, text_features
+from lexivert.controller.energy_split import EnergySplit
 from lexivert.controller.language_search import LanguageSearch
-from lexivert.controller.noise import explained
 from lexivert.controller.observation import Observation
 from lexivert.controller.registry import DECODERS
 from lexivert.controller.replacement import Replacement
@@ -103,7 +103,7 @@ class Controller:
         """What tells right texts from wrong ones. Shape: (B, FEATURES)."""
         total = superpose(found.units, self.codebook.codes, self.codebook.binding)
         second_eos = second_eos_score(observed.order, total, self.codebook.eos_codes)
-        noise = explained(observed, found.fit, self.codebook.semantic_share)
+        noise = EnergySplit.of(observed, self.codebook.semantic_share).explains(found.fit)
         return text_features(found.scores, found.fit, second_eos, noise, self.codebook.width)
 
     def _searched(

@@ -24,9 +24,10 @@ from lexivert.config import LanguageEffortParams, LanguageSearchParams, RestartP
 from lexivert.controller.base import Parts
 from lexivert.controller.belief import OPEN
 from lexivert.controller.confidence import VERIFIED
+from lexivert.controller.energy_split import EnergySplit
 from lexivert.controller.evidence_climb import EvidenceClimb, joined
+from lexivert.controller.first_tokens import FirstTokens, spoken
 from lexivert.controller.lengths import length_posterior, log_length_prior
-from lexivert.controller.noise import explained
 from lexivert.controller.observation import Observation
 from lexivert.controller.proposals import Proposals
 from lexivert.controller.restarts import Restarts
@@ -95,6 +96,12 @@ class LanguageSearch:
                 "effort is more than draft, which needs a language model, but language_model.model is none; name one"
             )
         return model
+
+    @cached_property
+    def first_tokens(self) -> FirstTokens:
+        """What the language model says of units before it reads them."""
+        lexicon, log_prior = self.encoder.segmenter.lexicon, self.parts.codebook.log_prior
+        return FirstTokens(self.language_model, spoken(lexicon), log_prior)
 
     def with_parts(self, parts: Parts) -> LanguageSearch:
         """The same search with other parts."""
@@ -206,10 +213,10 @@ class LanguageSearch:
             return None
         seen.add(text)
         before = float(score([text]))
-        substitutes = self.proposals.substitutes(text, score.observed, self.params.candidates)
+        substitutes = self.proposals.substitutes(text, score.observed, self.params.beam_candidates)
         params = self.params
         rules = BeamRules(effort.beams, params.beam_margin, params.language_weight, params.selector_weight)
-        beam = UnitBeam(self.parts.codebook, self.language_model, score.text, rules)
+        beam = UnitBeam(self.parts.codebook, self.language_model, self.first_tokens, score.prose, score.prefix_evidence, rules)
         found = [tuple(units) for units in beam.search(text, score.observed, substitutes)]
         found += self._passed([text, *found], score.observed)
         totals = score(found)
@@ -254,7 +261,7 @@ class LanguageSearch:
             total=float(totals.max()),
             log_odds=min(log_odds, _MOST_LOG_ODDS),
             prefix_noise=min(max(score.prefix_noise(best), 0.0), _MOST_DEVIATIONS),
-            unexplained=float(explained(observed, fits, codebook.semantic_share)) == 0.0,
+            unexplained=float(EnergySplit.of(observed, codebook.semantic_share).explains(fits)) == 0.0,
         )
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lexivert.codes.codebook import Codebook
-from lexivert.controller.noise import told_cosine
+from lexivert.controller.energy_split import EnergySplit
 from lexivert.controller.observation import Observation
 from lexivert.priors.base import Belief, Prior
 from lexivert.text.lexicon import NEVER
@@ -53,7 +53,7 @@ def length_posterior(observed: Observation, codebook: Codebook, log_prior: Tenso
 
     Shape: (B, P).
     """
-    cosine = told_cosine(observed, codebook.semantic_share)
+    cosine = EnergySplit.of(observed, codebook.semantic_share).cosine
     return length_evidence(observed.order, codebook.eos_codes, cosine) + log_prior
 
 

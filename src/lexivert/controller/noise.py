@@ -18,10 +18,6 @@ from lexivert.controller.observation import Observation
 _PRIOR_COSINE = 0.95  # a vector's cosine with the clean one, before anything is decoded
 _PRIOR_DEVIATION = 0.2
 _COSINE_RANGE = (0.2, 1.05)
-_LEAST_TOLD = 0.3  # a vector that shows no higher cosine is taken to show none
-_INDISTINCT = 0.02  # shares of energy nearer to each other tell nothing
-_ROUNDING = 0.005  # what storing vectors in few bits may take off a fit
-_DEVIATIONS = 3.0
 _MIN_VARIANCE = 1.0e-5  # of a vector without noise; rounding to half floats leaves as much
 
 
@@ -112,65 +108,6 @@ def prefix_cosine(cosine: Tensor, order_width: int, semantic_width: int, semanti
     squared = cosine.clamp(max=1.0).square()
     noise = (1.0 - semantic_share) * (1.0 - squared) / squared / order_width
     return torch.sqrt(semantic_share / (semantic_share + semantic_width * noise).clamp_min(1e-12))
-
-
-def told_cosine(observed: Observation, semantic_share: float) -> Tensor:
-    """Cosine of order parts with the clean ones, as the proportion of both parts' energies tells it.
-
-    Noise that is the same in all dimensions moves the order part's share of the energy from ``1 - a`` to ``O / D``.
-    Without a prefix nothing is told, nor by a share that such noise can't make, nor by one that leaves no signal (as
-    of vectors stored in one bit a dimension). At most 1; NaN where nothing is told. Shape: (B,).
-    """
-    if observed.order_share is None:
-        return torch.full_like(observed.order[:, 0], torch.nan)
-    width = observed.order.shape[1]
-    clean, noise = 1.0 - semantic_share, width / (width + observed.prefix.shape[1])
-    if abs(noise - clean) < _INDISTINCT:
-        return torch.full_like(observed.order_share, torch.nan)
-    signal = (noise - observed.order_share) / (noise - clean)  # squared cosine of the full vector
-    squared = signal.clamp(max=1.0) * clean / observed.order_share
-    possible = (signal < 1.0 + _INDISTINCT) & (squared > _LEAST_TOLD**2)
-    return torch.where(possible, squared.clamp(0.0, 1.0).sqrt(), torch.nan)
-
-
-def explained(observed: Observation, fits: Tensor, semantic_share: float) -> Tensor:
-    """Tell which texts leave no more of their vectors than the noise that the vectors show by themselves.
-
-    Args:
-        observed: the vectors.
-        fits: cosine of each text's re-encoding. Shape: (B,).
-        semantic_share: a.
-
-    Returns:
-        1 where noise explains the rest, 0 where it doesn't, NaN where the noise isn't told. Shape: (B,).
-    """
-    cosine = told_cosine(observed, semantic_share)
-    least = cosine - _ROUNDING - _DEVIATIONS * told_deviation(observed, cosine, semantic_share)
-    return torch.where(cosine.isnan(), cosine, (fits >= least).to(cosine.dtype))
-
-
-def told_deviation(observed: Observation, cosine: Tensor, semantic_share: float) -> Tensor:
-    """Standard deviation of a right text's fit from ``told_cosine``, over draws of the noise and to first order.
-
-    Let c² be the signal's share of the vector's energy and p = O / D. The noise, orthogonal to the signal, gives the
-    order part the energy ``(1 - c²) p`` and a cross term; their variances are ``2 (1 - c²)² p (1 - p) / D`` and
-    ``4 c² (1 - c²) a (1 - a) / D``. The nearer p is to 1 - a, the less a change of the energy says of c². The fit is
-    the cosine with noise drawn in O dimensions, and has a variance of its own.
-
-    Shape: (B,), NaN where nothing is told.
-    """
-    if observed.order_share is None:
-        return torch.full_like(cosine, torch.nan)
-    width = observed.order.shape[1] + observed.prefix.shape[1]
-    clean, noise, energy = 1.0 - semantic_share, observed.order.shape[1] / width, observed.order_share
-    signal = ((noise - energy) / (noise - clean)).clamp(0.0, 1.0)
-    cross = 4.0 * signal * (1.0 - signal) * semantic_share * clean
-    deviation = torch.sqrt((cross + 2.0 * (1.0 - signal).square() * noise * (1.0 - noise)) / width)
-    # The order part's squared cosine is signal · clean / energy, and the energy moves both.
-    slope = clean / energy * (1.0 / (noise - clean) + signal / energy)
-    own = (1.0 - cosine.square()).clamp_min(0.0) / observed.order.shape[1]
-    found: Tensor = torch.sqrt((slope * deviation / (2.0 * cosine)).square() + own)
-    return found
 
 
 def onsager(estimate: NoiseEstimate, divergence: Tensor) -> Tensor:

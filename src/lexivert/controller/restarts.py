@@ -16,17 +16,14 @@ from lexivert.config import CascadeParams, RestartParams
 from lexivert.controller.amp import AmpDecoder
 from lexivert.controller.base import Parts
 from lexivert.controller.candidate_lists import CandidateLists
+from lexivert.controller.energy_split import EnergySplit
 from lexivert.controller.evidence import Evidence
-from lexivert.controller.noise import explained, told_cosine
 from lexivert.controller.observation import Observation
 from lexivert.controller.posterior import IndexPosterior
 from lexivert.controller.results import DecodeResult
 from lexivert.controller.verification import lowest_eos_score
 from lexivert.priors.base import Belief
 from lexivert.text.lexicon import NEVER
-
-_NOISE_FREE = 0.97  # cosine that an order part without noise tells, at least
-_TAKEN_OFF = -7.0  # deviations of EOS's evidence that noise shows at no position
 
 
 class Restarts:
@@ -50,10 +47,10 @@ class Restarts:
         or show noise of which no text can be verified; nor has anything been taken off, as in a difference of texts.
         """
         assert found.length_evidence is not None
-        noise = explained(observed, found.fit, self.parts.codebook.semantic_share)
-        noisy = told_cosine(observed, self.parts.codebook.semantic_share) < _NOISE_FREE
-        taken_off = lowest_eos_score(observed.order, self.parts.codebook.eos_codes) < _TAKEN_OFF
-        done = (found.verified | (noise == 1.0) | noisy | taken_off).tolist()
+        split = EnergySplit.of(observed, self.parts.codebook.semantic_share)
+        noisy = split.cosine < self.params.noise_free_cosine
+        taken_off = lowest_eos_score(observed.order, self.parts.codebook.eos_codes) < -self.params.eos_deviations
+        done = (found.verified | (split.explains(found.fit) == 1.0) | noisy | taken_off).tolist()
         unsure = {}
         for row, (units, scores) in enumerate(zip(found.units, found.scores, strict=True)):
             if not done[row]:
@@ -165,7 +162,8 @@ class Restarts:
         one a few rare units may speak against it as much as noise does, and a restart costs little; such are
         restarted unless what was found was detected.
         """
-        told = bool(explained(observed, observed.order.new_tensor([fit]), self.parts.codebook.semantic_share) == 0.0)
+        split = EnergySplit.of(observed, self.parts.codebook.semantic_share)
+        told = bool(split.explains(observed.order.new_tensor([fit])) == 0.0)
         long = [n for n in overloaded if n >= self.params.long_from and not told]
         support = dict(zip(long, self.later_half_evidence(observed, long).tolist(), strict=True))
         detected = self._detected(length, fit)

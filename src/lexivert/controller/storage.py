@@ -36,7 +36,7 @@ CONFIG = "config.json"
 def codebook_of(config: ModelConfig, lexicon: Lexicon, codes: Tensor) -> Codebook:
     """What decoding knows of units. Shape: codes (V, O) float16."""
     log_prior = torch.from_numpy(lexicon.log_prior())
-    energies = unit_energies(log_prior, config.code.surprisal_share)
+    energies = unit_energies(log_prior, config.code.surprisal_share, config.code.eos_energy)
     return Codebook(
         codes,
         log_prior,

@@ -24,6 +24,7 @@ from lexivert.config import LanguageSearchParams
 from lexivert.controller.noise import prefix_cosine
 from lexivert.controller.observation import Observation
 from lexivert.language_model.causal import CausalLanguageModel
+from lexivert.text.lexicon import WIKITEXT
 
 _LEAST_UNEXPLAINED = 1.0e-6  # share of energy; rounding to half floats leaves as much
 _LEAST_COSINE = 0.05  # below, no signal is left
@@ -62,7 +63,7 @@ class TotalScore:
         new = [text for text in dict.fromkeys(map(tuple, texts)) if text not in self.known]
         if new:
             written = [self.text(text) for text in new]
-            prior = self.language_model.log_probability(written).to(self.codebook.device)
+            prior = self.language_model.log_probability([self.prose(text) for text in new]).to(self.codebook.device)
             cost = [float(self._segmented(own) != list(text)) for text, own in zip(new, written, strict=True)]
             total = self.order_evidence(new) + self.prefix_evidence(new) + self.params.language_weight * prior
             total -= self.params.segmentation_cost * torch.tensor(cost, device=total.device)
@@ -113,6 +114,10 @@ class TotalScore:
     def text(self, units: Sequence[int]) -> str:
         """Units as a text."""
         return self.encoder.segmenter.join(units)
+
+    def prose(self, units: Sequence[int]) -> str:
+        """The text in ordinary spacing, as the language model knows texts, whatever notation it has."""
+        return self.text(units[1:] if units[:1] in ([WIKITEXT], (WIKITEXT,)) else units)
 
     def _segmented(self, text: str) -> list[int]:
         return self.encoder.segmenter.segment(text)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lexivert.codes.codebook import Codebook
 from lexivert.controller.belief import BeliefState
+from lexivert.controller.first_tokens import FirstTokens
 from lexivert.controller.noise import estimate_noise
 from lexivert.controller.observation import Observation
 from lexivert.controller.proposals import Substitutes
@@ -48,13 +49,15 @@ class _Beams:
         units: of each.
         moved: bound codes of their units, less those of the text they started from. Shape: (b, O).
         evidence: log likelihood ratio against that text, plus the Selector's part. Shape: (b,).
-        running: what the language model has read of them, behind by units that were beyond doubt.
+        running: what the language model has read of them, behind by the last units.
+        prefix: semantic prefix's evidence of each, completed by the text they started from. Shape: (b,).
     """
 
     units: list[list[int]]
     moved: Tensor
     evidence: Tensor
     running: RunningTexts
+    prefix: Tensor
 
 
 class UnitBeam:
@@ -63,7 +66,9 @@ class UnitBeam:
     Args:
         codebook: codes, unigram prior and binding.
         language_model: prior over texts.
+        first_tokens: what it says of units before it reads them.
         write: units to text.
+        prefix_evidence: log likelihood of the semantic prefix, of some texts.
         rules: width and weights.
     """
 
@@ -71,12 +76,16 @@ class UnitBeam:
         self,
         codebook: Codebook,
         language_model: CausalLanguageModel,
+        first_tokens: FirstTokens,
         write: Callable[[Sequence[int]], str],
+        prefix_evidence: Callable[[Sequence[Sequence[int]]], Tensor],
         rules: BeamRules,
     ) -> None:
         self.codebook = codebook
         self.language_model = language_model
+        self.first_tokens = first_tokens
         self.write = write
+        self.prefix_evidence = prefix_evidence
         self.rules = rules
 
     def search(self, text: Sequence[int], observed: Observation, substitutes: Substitutes) -> list[list[int]]:
@@ -94,15 +103,15 @@ class UnitBeam:
         row = torch.zeros(1, dtype=torch.int64, device=codebook.device)
         estimate = estimate_noise(observed, belief, row, complete=torch.ones_like(row, dtype=torch.bool))
         empty = RunningTexts.empty(self.language_model)
-        beams = _Beams([[]], torch.zeros_like(estimate.residual), estimate.residual.new_zeros(1), empty)
+        nothing = estimate.residual.new_zeros(1)
+        beams = _Beams([[]], torch.zeros_like(estimate.residual), nothing, empty, nothing)
         for place, own in enumerate(text):
             units, bonus = self._candidates(place, own, substitutes)
             gains = self._evidence(beams, place, own, units, estimate.residual, float(estimate.variance)) + bonus
             near = (gains >= gains.amax(dim=1, keepdim=True) - self.rules.margin).any(dim=0)
             grow = self._appended if int(near.sum()) == 1 else self._grown
-            beams = grow(beams, place, own, units[near], gains[:, near])
-        read = beams.running.grown(range(len(beams.units)), [self.write(units) for units in beams.units])
-        order = self._scores(replace(beams, running=read)).argsort(descending=True, stable=True).tolist()
+            beams = grow(beams, place, text, units[near], gains[:, near])
+        order = self._scores(self._read(beams)).argsort(descending=True, stable=True).tolist()
         return [beams.units[row] for row in order]
 
     def _candidates(self, place: int, own: int, substitutes: Substitutes) -> tuple[Tensor, Tensor]:
@@ -127,51 +136,46 @@ class UnitBeam:
         evidence: Tensor = (left @ change.T - change.square().sum(dim=1) / 2.0) / variance
         return evidence
 
-    def _appended(self, beams: _Beams, place: int, own: int, units: Tensor, gains: Tensor) -> _Beams:
+    def _appended(self, beams: _Beams, place: int, text: Sequence[int], units: Tensor, gains: Tensor) -> _Beams:
         """All beams with the one unit that may stand there, which is read with the next. Shape: gains (b, 1)."""
-        change = self.codebook.embed(units) - self.codebook.embed(units.new_tensor([own]))
+        change = self.codebook.embed(units) - self.codebook.embed(units.new_tensor([text[place]]))
         moved = beams.moved + self.codebook.binding.bind(change, units.new_tensor([place]))
-        texts = [[*text, int(units[0])] for text in beams.units]
-        return _Beams(texts, moved, beams.evidence + gains[:, 0], beams.running)
+        longer = [[*own, int(units[0])] for own in beams.units]
+        return replace(beams, units=longer, moved=moved, evidence=beams.evidence + gains[:, 0])
 
-    def _grown(self, beams: _Beams, place: int, own: int, units: Tensor, gains: Tensor) -> _Beams:
-        """The best beams with one more unit each. Shape: gains (b, k)."""
-        codebook = self.codebook
-        evidence = beams.evidence[:, None] + gains
-        bound = evidence + self.rules.language_weight * beams.running.log_probability[:, None]  # it can only fall
-        rows, texts, choices = self._worth_reading(beams, units, bound)
-        running = beams.running.grown(rows, texts)
-        which, chosen = torch.tensor(rows, device=codebook.device), torch.tensor(choices, device=codebook.device)
-        change = codebook.embed(units[chosen]) - codebook.embed(units.new_tensor([own]))
-        moved = beams.moved[which] + codebook.binding.bind(change, torch.full_like(chosen, place))
-        all_units = [[*beams.units[row], int(units[choice])] for row, choice in zip(rows, choices, strict=True)]
-        grown = _Beams(all_units, moved, evidence[which, chosen], running)
-        best = self._scores(grown).argsort(descending=True, stable=True)[: self.rules.beams]
-        kept = best.tolist()
-        return _Beams([all_units[row] for row in kept], moved[best], grown.evidence[best], running[kept])
+    def _grown(self, beams: _Beams, place: int, text: Sequence[int], units: Tensor, gains: Tensor) -> _Beams:
+        """The best beams with one more unit each.
 
-    def _worth_reading(self, beams: _Beams, units: Tensor, bound: Tensor) -> tuple[list[int], list[str], list[int]]:
-        """Beams and candidates that may be among the best, by a bound that the next token's probability lowers.
-
-        Twice as many as are kept are read.
-
-        Returns:
-            Beam, text and candidate of each.
+        Twice as many as are kept, by the language model's word on the unit's first token, are embedded, completed by
+        the text they started from. Shape: gains (b, k).
         """
-        near = (bound >= bound.max() - self.rules.margin).nonzero().tolist()
-        texts = [self.write([*beams.units[row], int(units[choice])]) for row, choice in near]
-        tokens = self.language_model.tokens(texts)
-        lowered = []
-        for (row, choice), own in zip(near, tokens, strict=True):
-            read = beams.running.tokens[row]
-            follows = len(own) > len(read) and own[: len(read)] == read
-            first = float(beams.running.read.log_probs[row, own[len(read)]]) if follows else 0.0
-            lowered.append(float(bound[row, choice]) + self.rules.language_weight * first)
-        order = sorted(range(len(near)), key=lambda place: -lowered[place])[: 2 * self.rules.beams]
-        rows, choices = ([near[place][part] for place in order] for part in (0, 1))
-        return rows, [texts[place] for place in order], choices
+        codebook = self.codebook
+        beams = self._read(beams)
+        evidence = beams.evidence[:, None] + gains
+        prior = self._prior(beams)[:, None] + self.first_tokens.log_probs(beams.running.read.log_probs, units)
+        likely = (evidence + self.rules.language_weight * prior).add(beams.prefix[:, None]).flatten()
+        near = int((likely >= likely.max() - self.rules.margin).sum())
+        best = likely.topk(min(near, 2 * self.rules.beams)).indices
+        rows, chosen = best // len(units), best % len(units)
+        pairs = zip(rows.tolist(), units[chosen].tolist(), strict=True)
+        longer = [[*beams.units[row], unit] for row, unit in pairs]
+        prefix = self.prefix_evidence([(*own, *text[place + 1 :]) for own in longer])
+        kept = (likely[best] - beams.prefix[rows] + prefix).topk(min(len(best), self.rules.beams)).indices
+        rows, chosen = rows[kept], chosen[kept]
+        change = codebook.embed(units[chosen]) - codebook.embed(units.new_tensor([text[place]]))
+        moved = beams.moved[rows] + codebook.binding.bind(change, torch.full_like(chosen, place))
+        texts = [longer[row] for row in kept.tolist()]
+        return _Beams(texts, moved, evidence[rows, chosen], beams.running[rows.tolist()], prefix[kept])
+
+    def _read(self, beams: _Beams) -> _Beams:
+        """The same with all that is written read by the language model."""
+        texts = [self.write(units) for units in beams.units]
+        return replace(beams, running=beams.running.grown(range(len(texts)), texts))
 
     def _scores(self, beams: _Beams) -> Tensor:
         """Log posterior but for a constant. Shape: (b,)."""
-        prior = beams.running.log_probability.to(beams.evidence.device)
-        return beams.evidence + self.rules.language_weight * prior
+        return beams.evidence + beams.prefix + self.rules.language_weight * self._prior(beams)
+
+    def _prior(self, beams: _Beams) -> Tensor:
+        """Log probability of what the language model has read. Shape: (b,)."""
+        return beams.running.log_probability.to(beams.evidence.device)

@@ -153,6 +153,16 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def exact_match_report(
+    references: Sequence[Sequence[int] | str], hypotheses: Sequence[Sequence[int] | str]
+) -> dict[str, float]:
+    """Share of texts, in units or letters, that are all the same, with its 95 % interval, and how many there are."""
+    right = sum(list(a) == list(b) for a, b in _pairs(references, hypotheses))
+    low, high = wilson_interval(right, len(references))
+    share = right / len(references)
+    return {"texts": len(references), "exact_match": share, "exact_match_low": low, "exact_match_high": high}
+
+
 def bucket_name(bounds: tuple[int, int]) -> str:
     """Name of a length bucket in metrics files, e.g. ``words_01_10``; zero-padded, so that names sort by length."""
     return f"words_{bounds[0]:02d}_{bounds[1]:02d}"

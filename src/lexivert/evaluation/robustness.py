@@ -157,15 +157,7 @@ def scored(truth: Sequence[Sequence[int]], found: Sequence[Sequence[int]]) -> di
     """Exact match with its interval, and unit accuracy; without texts only their number."""
     if not truth:
         return {"texts": 0}
-    right = sum(list(a) == list(b) for a, b in zip(truth, found, strict=True))
-    low, high = metrics.wilson_interval(right, len(truth))
-    return {
-        "texts": len(truth),
-        "exact_match": right / len(truth),
-        "exact_match_low": low,
-        "exact_match_high": high,
-        "unit_accuracy": metrics.unit_accuracy(truth, found),
-    }
+    return metrics.exact_match_report(truth, found) | {"unit_accuracy": metrics.unit_accuracy(truth, found)}
 
 
 def by_dimensions(matches: Sequence[tuple[str, float, bool]], nats: float, units: int) -> pd.DataFrame:

@@ -124,11 +124,8 @@ class RoundTrip:
         """Compare texts, whatever wrote them, with the originals."""
         originals = self.heldout.texts
         bleu, chrf = metrics.bleu(originals, texts), metrics.chrf(originals, texts)
-        low, high = metrics.wilson_interval(sum(map(str.__eq__, originals, texts)), len(texts))
-        return {
-            "exact_match": metrics.exact_match(originals, texts),
-            "exact_match_low": low,
-            "exact_match_high": high,
+        exact = metrics.exact_match_report(originals, texts)
+        return {key: share for key, share in exact.items() if key != "texts"} | {
             "bleu": bleu.score,
             "bleu_signature": bleu.signature,
             "chrf": chrf.score,
@@ -157,15 +154,10 @@ def exact_by_source(
         texts: what was read back.
         sources: source of each original.
     """
-    right: dict[str, list[bool]] = {}
+    pairs: dict[str, list[tuple[str, str]]] = {}
     for original, text in zip(originals, texts, strict=True):
-        right.setdefault(sources[original], []).append(original == text)
-    report = {}
-    for source, own in sorted(right.items()):
-        low, high = metrics.wilson_interval(sum(own), len(own))
-        share = sum(own) / len(own)
-        report[source] = {"texts": len(own), "exact_match": share, "exact_match_low": low, "exact_match_high": high}
-    return report
+        pairs.setdefault(sources[original], []).append((original, text))
+    return {source: metrics.exact_match_report(*zip(*own, strict=True)) for source, own in sorted(pairs.items())}
 
 
 def _bucket(originals: Sequence[str], texts: Sequence[str]) -> dict[str, float]:

@@ -153,17 +153,23 @@ class ConditionalModel(nn.Module):
         """Where the weights are."""
         return self.bias.device
 
-    def forward(self, embeddings: Tensor, tokens: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, tokens: Tensor, vectors: Tensor | None = None) -> Tensor:
         """Queries for the token behind each of some tokens, which begin with ``end``; later ones are not seen.
 
-        Shape: embeddings (B, S), tokens (B, N), result (B, N, H + F).
+        Args:
+            embeddings: what the texts say. Shape: (B, S).
+            tokens: of the texts. Shape: (B, N).
+            vectors: of these tokens, if they have been looked up before. Shape: (B, N, H).
+
+        Shape: (B, N, H + F).
         """
         mask = torch.ones_like(tokens, dtype=torch.bool)
-        return self._read(embeddings, (), tokens, mask, mask)[0]
+        return self._read(embeddings, (), tokens, mask, mask, vectors)[0]
 
-    def output(self, tokens: Tensor) -> Tensor:
-        """Vectors and features of some tokens, side by side. Shape: (m,) to (m, H + F)."""
-        return torch.cat((F.embedding(tokens, self.vectors), self.features[tokens]), dim=-1)
+    def output(self, tokens: Tensor, vectors: Tensor | None = None) -> Tensor:
+        """Vectors, looked up before or not, and features of some tokens, side by side. Shape: (m,) to (m, H + F)."""
+        own = F.embedding(tokens, self.vectors) if vectors is None else vectors
+        return torch.cat((own, self.features[tokens]), dim=-1)
 
     def logits(self, queries: Tensor) -> Tensor:
         """Logits of all tokens. Shape: (..., H + F) to (..., T)."""
@@ -217,14 +223,21 @@ class ConditionalModel(nn.Module):
         return own.masked_fill(~mask, 0.0).sum(dim=1)
 
     def _read(
-        self, embeddings: Tensor, cache: tuple[tuple[Tensor, Tensor], ...], ids: Tensor, read: Tensor, mask: Tensor
+        self,
+        embeddings: Tensor,
+        cache: tuple[tuple[Tensor, Tensor], ...],
+        ids: Tensor,
+        read: Tensor,
+        mask: Tensor,
+        vectors: Tensor | None = None,
     ) -> tuple[Tensor, tuple[tuple[Tensor, Tensor], ...]]:
         """Queries behind each new token, and the longer cache. Shape: ids and mask (B, n), read (B, L + n)."""
         n, before = ids.shape[1], read.shape[1] - ids.shape[1]
         counts = read[:, :before].sum(dim=1, keepdim=True) + mask.cumsum(dim=1) - 1
         places = counts.clamp(0, self.sizes.positions - 1)
         told = embeddings * _EMBEDDING_SCALE
-        hidden = F.embedding(ids, self.vectors) + self.position(places) + self.first(told)[:, None]
+        vectors = F.embedding(ids, self.vectors) if vectors is None else vectors
+        hidden = vectors + self.position(places) + self.first(told)[:, None]
         seen = _seen(read, n)
         longer = []
         for number, layer in enumerate(self.layers):

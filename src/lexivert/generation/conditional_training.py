@@ -139,20 +139,27 @@ class ConditionalStep:
         """Return ``loss``, ``nats`` a token, and ``partition``, the mean square of its logarithm."""
         del progress
         device = self.model.device
-        truth = batch.truth.to(device)
+        inputs, truth = batch.inputs.to(device), batch.truth.to(device)
         inside = truth >= 0
-        with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
-            queries = self.model(batch.embeddings.to(device), batch.inputs.to(device))[inside].float()
         truth = truth[inside]
         negatives, times = self._sample.draw()
+        told, true, wrong = self._vectors(inputs, truth, negatives)
+        with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
+            queries = self.model(batch.embeddings.to(device), inputs, told)[inside].float()
         column = negatives.new_full(self.model.bias.shape, -1)
         column[negatives] = torch.arange(len(negatives), device=device)
-        vectors, bias = self.model.output(negatives), self.model.bias[negatives] + times.log()
+        vectors, bias = self.model.output(negatives, wrong), self.model.bias[negatives] + times.log()
         elsewhere = log_partition_without(queries, vectors, bias, column[truth], self.dtype)
-        own = (queries * self.model.output(truth)).sum(dim=1) + self.model.bias[truth]
+        own = (queries * self.model.output(truth, true)).sum(dim=1) + self.model.bias[truth]
         partition = torch.logaddexp(elsewhere, own)
         nats, scale = (partition - own).mean(), partition.square().mean()
         return {"loss": nats + self.params.partition_weight * scale, "nats": nats, "partition": scale}
+
+    def _vectors(self, *tokens: Tensor) -> list[Tensor]:
+        """Vectors of tokens, in one look-up: its gradient is as large as all vectors. Shape: (...) to (..., H)."""
+        found = F.embedding(torch.cat([own.flatten() for own in tokens]), self.model.vectors)
+        parts = found.split([own.numel() for own in tokens])
+        return [part.view(*own.shape, -1) for part, own in zip(parts, tokens, strict=True)]
 
 
 def token_embeddings(language_model: CausalLanguageModel, backbone: SentenceEncoder, tokens: int) -> Tensor:

@@ -1,6 +1,7 @@
 """Search with a language model: drafts that it and the embedding make likely, revised while they come nearer.
 
-Drafts are drawn without replacement from the conditional model and from its product with the language model. A pool
+Drafts are drawn without replacement from the conditional model and from its product with the language model; the
+Placer's may stand beside them. A pool
 of the best is revised for some rounds: cut and continued, spans replaced, dropped, inserted, units rewritten by the
 Selector, all ranked by nearness of the backbone's embedding, fluency and likelihood. The backbone reads hundreds of
 texts a second, so that many edits are tried; the language model reads a shortlist of each round.
@@ -11,13 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
 from lexivert.controller.controller import Effort
 from lexivert.errors import LexivertError
 from lexivert.generation import conditional_storage, revision
-from lexivert.generation.base import GENERATORS, Candidate, GeneratorParts, Request
+from lexivert.generation.base import GENERATORS, Candidate, Generator, GeneratorParts, Request
 from lexivert.generation.conditional_model import ConditionalModel
 from lexivert.generation.filtering import TextFilter
 from lexivert.generation.in_units import start_of
@@ -25,6 +27,8 @@ from lexivert.generation.proposals import Proposer
 from lexivert.generation.ranking import Ranked, Ranker, Weights, best_of
 from lexivert.generation.revision import Edit
 from lexivert.generation.rewriting import Rewriter
+from lexivert.generation.selector_placer import FOLDER as PLACER_FOLDER
+from lexivert.generation.selector_placer import selector_placer
 from lexivert.language_model.causal import CausalLanguageModel
 
 _LONGEST = 48
@@ -71,12 +75,14 @@ class Settings:
         language_model_weight: of its log probability in proposals.
         conditional_weight: of the conditional model's log probability in proposals.
         budgets: of each effort.
+        placer_drafts: whether the Placer's drafts are among the starts of revision, where it was trained.
     """
 
     weights: Weights
     language_model_weight: float
     conditional_weight: float
     budgets: Mapping[Effort, Budget]
+    placer_drafts: bool = False
 
 
 SETTINGS = Settings(
@@ -144,6 +150,14 @@ class LanguageModelSearch:
         """The same models, searched otherwise."""
         return LanguageModelSearch(self.parts, self.conditional, self.language_model, settings)
 
+    @cached_property
+    def placer(self) -> Generator | None:
+        """Writes further drafts; None where it was not trained."""
+        folder = self.parts.folder
+        if folder is None or not (folder / PLACER_FOLDER).exists():
+            return None
+        return selector_placer(replace(self.parts, language_model=None))
+
     @torch.inference_mode()
     def generate(self, request: Request) -> list[list[Candidate]]:
         """Candidates for each embedding, the best first; see ``Generator``."""
@@ -193,6 +207,7 @@ class _Search:
                 edits = [Edit(row, self.begun, 0, []) for row in range(count)]
                 seeds = [self.request.seed] * count
                 self._write(found, edits, proposer, width, seeds)
+        self._place(found)
         drafts = self._ranked(found, 2 * self.budget.shortlist)
         nothing = Ranked((), _NOTHING, -math.inf, 0.0)  # where nothing may be said
         return [best_of(own, self.budget.pool) or [nothing] for own in drafts]
@@ -236,6 +251,15 @@ class _Search:
             new = self.generator.rewriter.rewritten(self.request.embeddings, chosen, self.known_units, first + place)
             for row, tokens in enumerate(self.generator.language_model.tokens(new)):
                 texts[row] += [tokens] if tokens else []
+
+    def _place(self, texts: list[list[list[int]]]) -> None:
+        """Add the Placer's drafts to those of their rows, if there is something to be made of them."""
+        placer = self.generator.placer
+        if placer is None or not self.generator.settings.placer_drafts or not self.budget.rounds:
+            return
+        request = replace(self.request, count=1, effort="draft", watch=None)
+        for row, own in enumerate(placer.generate(request)):
+            texts[row] += [tokens for tokens in self.generator.language_model.tokens([own[0].text]) if tokens]
 
     def _drops(self, pool: Sequence[Ranked], draws: torch.Generator) -> list[list[int]]:
         """Texts of a pool in turn, without some of their tokens."""

@@ -20,11 +20,13 @@ from lexivert.config import (
     Share,
     TensOfSteps,
 )
-from lexivert.yaml_reader import read_yaml, validated
+from lexivert.yaml_reader import overridden, read_yaml, validated
 
 AUTO = "auto"
 """In place of a generator's name: the best one that there are parts for."""
 
+OVERRIDES = "overrides.yaml"
+"""A file beside params.yaml that replaces some of its values: ``params.quick.yaml`` by this name, for a small run."""
 
 STEPS_A_POINT = 50
 """Optimiser steps of the conditional model that are averaged into one point of its curves, and kept at a kill."""
@@ -171,9 +173,13 @@ def chosen_generator(root: Path) -> str:
 
 
 def load_generation_params(path: Path) -> GenerationParams:
-    """Read and check the file.
+    """Read and check the file, with what ``OVERRIDES`` beside it states in place of its values.
 
     Raises:
-        LexivertError: it is missing or wrong; the message names file, key and value.
+        LexivertError: a file is missing or wrong; the message names file, key and value.
     """
-    return validated(GenerationParams, read_yaml(path), path)
+    content, other = read_yaml(path), path.with_name(OVERRIDES)
+    if not other.exists():
+        return validated(GenerationParams, content, path)
+    changes = read_yaml(other) or {}
+    return validated(GenerationParams, overridden(content, changes), path, (other, changes))

@@ -81,6 +81,11 @@ class CausalLanguageModel:
         """Most tokens that it reads, the one before the text counted."""
         return int(getattr(self.model.config, "max_position_embeddings", 2**31 - 1))
 
+    @property
+    def vocabulary(self) -> int:
+        """Tokens that it tells apart, T."""
+        return int(self.model.config.vocab_size)
+
     def to(self, device: torch.device | str) -> Self:
         """Move the weights to a device."""
         self.model.to(device)

@@ -78,6 +78,16 @@ class RoughScores:
         """
         return self._kept(self._stretches(queries, count, prior, biased=biased), most)[0]
 
+    def nearest(self, queries: Tensor, most: int, lengths: Tensor) -> Tensor:
+        """The units of most cosine, in no order. Shape: queries (m, O), the codes' lengths (V,), result (m, most)."""
+
+        def cosines() -> Iterator[_Stretch]:
+            for stretch in self._stretches(queries, len(self), None, biased=False):
+                stretch.scores.div_(lengths[stretch.start : stretch.start + stretch.scores.shape[1]])
+                yield stretch
+
+        return self._kept(cosines(), most)[0]
+
     def with_tail(self, queries: Tensor, most: int, prior: Logits) -> tuple[Tensor, Tensor, Tensor]:
         """The best units; log summed exponentials of all others' scores, and of all units' prior logits.
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from lexivert import artifacts
 from lexivert.config import IndexParams
 from lexivert.errors import DamagedArtifactError
+from lexivert.half_floats import parts_of, squared_lengths
 from lexivert.search import faiss_index
 from lexivert.search.faiss_index import FlatOverCodes
 from lexivert.search.rough_scores import Logits, RoughScores
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     import faiss
 
 INDEX_FILE = "units.faiss"
-_SCORED_AT_ONCE = 8192
 _SPARE = 4  # shortlisted beyond what is asked for, as rounding may swap neighbours
 _RESCORED_AT_ONCE = 2048  # codes, of all queries together
 _SCANNED_AT_ONCE, _COMPARED_AT_ONCE = 256, 128  # queries
@@ -86,8 +86,7 @@ class UnitIndex:
         self.codes = codes
         self.params = params
         self._index = index
-        halves = [part.float().square().sum(dim=1) / 2 for part in torch.split(codes, _SCORED_AT_ONCE)]
-        self.half_energies = torch.cat(halves) if halves else codes.new_zeros(0).float()
+        self.half_energies = squared_lengths(codes) / 2
         faiss_index.set_search_width(index, params)
         self.frequent = min(params.frequent, len(codes))
         self.scans = faiss_index.is_flat(index)
@@ -214,12 +213,16 @@ class UnitIndex:
             expected -= prior.precision * self.half_energies.mean()
         return units, log_prior + torch.log1p(-named) + expected, log_prior
 
-    def _best(self, queries: Tensor, units: Tensor, k: int, prior: Logits | None) -> Hits:
-        """The k best of some units by exact scores. Shape: (m, O) and (m, n) to (m, k)."""
+    def _best(
+        self, queries: Tensor, units: Tensor, k: int, prior: Logits | None, lengths: Tensor | None = None
+    ) -> Hits:
+        """The k best of some units by exact scores, over codes' lengths if given. Shape: (m, O), (m, n) to (m, k)."""
         scores = queries.new_empty(units.shape)
         for rows in _parts(len(units), _RESCORED_AT_ONCE // units.shape[1]):
             codes = self.codes[units[rows].clamp_min(0)].float()
             scores[rows] = self._exact(queries[rows], units[rows], codes, prior and prior.rows(rows))
+        if lengths is not None:
+            scores /= lengths[units]
         best, places = scores.topk(k, dim=1)
         return Hits(best, units.gather(1, places))
 
@@ -249,18 +252,27 @@ class UnitIndex:
         return self._best_of_all(queries, k, scored)
 
     def nearest(self, queries: Tensor, k: int) -> Hits:
-        """The k units of most cosine, which are the scores. Shape: (m, O) to two (m, k)."""
-        unit = F.normalize(queries, dim=-1)
+        """The k units of most cosine, which are the scores; of a Flat index those of an eight-bit shortlist.
+
+        Shape: (m, O) to two (m, k).
+        """
+        unit, k = F.normalize(queries, dim=-1), min(k, len(self))
         lengths = (2.0 * self.half_energies).sqrt().clamp_min(1e-12)
-        return self._best_of_all(unit, k, lambda part, scores: scores.div_(lengths[part]))
+        if not self.scans:
+            return self._best_of_all(unit, k, lambda part, scores: scores.div_(lengths[part]))
+        most, parts = min(k + k // 4 + _SPARE, len(self)), []
+        for rows in _parts(len(unit), _SCANNED_AT_ONCE):
+            units = self._rough.nearest(unit[rows], most, lengths)
+            parts.append(self._best(unit[rows], units, k, None, lengths))
+        return _joined(parts, queries, k)
 
     def _best_of_all(self, queries: Tensor, k: int, scored: Callable[[slice, Tensor], Tensor]) -> Hits:
         """The k best units by what is made of their inner products."""
         k = min(k, len(self))
         best = queries.new_empty(len(queries), 0)
         units = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
-        for part in _parts(len(self), _SCORED_AT_ONCE):
-            scores = scored(part, queries @ self.codes[part].float().T)
+        for part, codes in parts_of(self.codes):
+            scores = scored(part, queries @ codes.T)
             scores, places = scores.topk(min(k, scores.shape[1]), dim=1)
             best, order = torch.cat((best, scores), dim=1).sort(dim=1, descending=True, stable=True)
             units = torch.cat((units, places + part.start), dim=1).gather(1, order)[:, :k]

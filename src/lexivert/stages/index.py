@@ -20,7 +20,8 @@ def run(paths: Paths, params: Params) -> None:
     features = artifacts.read_array(paths.unit_features)
     config = ModelConfig.of(params, features.shape[1])
     codes = torch.from_numpy(unit_codes(TokenHead.load(paths.token_head), features, lexicon.surfaces))
-    energies = unit_energies(torch.from_numpy(lexicon.log_prior()), params.code.surprisal_share)
+    log_prior = torch.from_numpy(lexicon.log_prior())
+    energies = unit_energies(log_prior, params.code.surprisal_share, params.code.eos_energy)
     index = UnitIndex.build(with_energies(codes, energies), params.index)
     with artifacts.atomic_path(paths.index) as folder:
         folder.mkdir()
