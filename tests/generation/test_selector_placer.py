@@ -59,7 +59,7 @@ def loop(encoder):
 
 @pytest.fixture(scope="module")
 def writer(encoder, loop):
-    return SelectorPlacer(encoder, loop, drafts=2, rounds=4)
+    return SelectorPlacer(encoder, loop, drafts=2, rounds=2)
 
 
 def completed(loop, starts, rows, temperature=0.0, fixed=0):
