@@ -163,7 +163,9 @@ class LanguageSearch:
         for _ in range(effort.rounds):
             if time.monotonic() >= deadline:
                 break
-            better = self._revised(text, climb, effort)
+            better = self._several(text, score, effort, seen) if not seen else None
+            if better is None:
+                better = self._revised(text, climb, effort)
             if better is None and time.monotonic() < deadline:
                 better = self._several(text, score, effort, seen)
             if better is None:
@@ -216,7 +218,9 @@ class LanguageSearch:
         substitutes = self.proposals.substitutes(text, score.observed, self.params.beam_candidates)
         params = self.params
         rules = BeamRules(effort.beams, params.beam_margin, params.language_weight, params.selector_weight)
-        beam = UnitBeam(self.parts.codebook, self.language_model, self.first_tokens, score.prose, score.prefix_evidence, rules)
+        beam = UnitBeam(
+            self.parts.codebook, self.language_model, self.first_tokens, score.prose, score.prefix_evidence, rules
+        )
         found = [tuple(units) for units in beam.search(text, score.observed, substitutes)]
         found += self._passed([text, *found], score.observed)
         totals = score(found)
