@@ -409,7 +409,7 @@ class LanguageEffortParams(Section):
     rounds: NonNegativeInt
     """Most changes of the best of them by total score."""
     embedded: PositiveInt
-    """Changes of one unit that are embedded, for the evidence of the semantic prefix, before a climb ends."""
+    """Changes of one unit that are embedded, for the evidence of the semantic prefix, at each step."""
     pairs: NonNegativeInt
     """Changes of two units of a revision that are embedded."""
     read: PositiveInt

@@ -146,16 +146,15 @@ class UnitBeam:
     def _grown(self, beams: _Beams, place: int, text: Sequence[int], units: Tensor, gains: Tensor) -> _Beams:
         """The best beams with one more unit each.
 
-        Twice as many as are kept, by the language model's word on the unit's first token, are embedded, completed by
-        the text they started from. Shape: gains (b, k).
+        Up to twice as many as are kept are embedded, completed by the text they started from. Shape: gains (b, k).
         """
         codebook = self.codebook
         beams = self._read(beams)
         evidence = beams.evidence[:, None] + gains
         prior = self._prior(beams)[:, None] + self.first_tokens.log_probs(beams.running.read.log_probs, units)
-        likely = (evidence + self.rules.language_weight * prior).add(beams.prefix[:, None]).flatten()
-        near = int((likely >= likely.max() - self.rules.margin).sum())
-        best = likely.topk(min(near, 2 * self.rules.beams)).indices
+        likely = evidence + self.rules.language_weight * prior + beams.prefix[:, None]
+        best = self._likeliest(likely)
+        likely = likely.flatten()
         rows, chosen = best // len(units), best % len(units)
         pairs = zip(rows.tolist(), units[chosen].tolist(), strict=True)
         longer = [[*beams.units[row], unit] for row, unit in pairs]
@@ -166,6 +165,18 @@ class UnitBeam:
         moved = beams.moved[rows] + codebook.binding.bind(change, torch.full_like(chosen, place))
         texts = [longer[row] for row in kept.tolist()]
         return _Beams(texts, moved, evidence[rows, chosen], beams.running[rows.tolist()], prefix[kept])
+
+    def _likeliest(self, likely: Tensor) -> Tensor:
+        """Pairs of a beam and a unit: the likeliest of all, and of as many units the one with its likeliest beam.
+
+        Beams that differ elsewhere would crowd out all units but one. Shape: (b, k) to (pairs,), flat.
+        """
+        least, count = likely.max() - self.rules.margin, likely.shape[1]
+        first = likely.flatten().topk(min(self.rules.beams, likely.numel())).indices
+        of_unit, row = likely.max(dim=0)
+        units = of_unit.topk(min(self.rules.beams, count)).indices
+        pairs = torch.cat((first, row[units] * count + units)).unique()
+        return pairs[likely.flatten()[pairs] >= least]
 
     def _read(self, beams: _Beams) -> _Beams:
         """The same with all that is written read by the language model."""
