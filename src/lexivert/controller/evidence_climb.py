@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -70,7 +71,7 @@ class EvidenceClimb:
             pairs: changes of two units that are embedded.
             count: changes of one unit, and half as many of two, that are given back.
         """
-        replaced = self._weighed(text, self._proposals(text)[: self.embedded])
+        replaced = self._weighed(text, self._proposals(text))
         single = _by_worth([*replaced, *self._shifted(text)])[:count]
         return _by_worth([*single, *_by_worth(self._pairs(text, replaced, pairs))[: count // 2]])
 
@@ -79,7 +80,7 @@ class EvidenceClimb:
 
         Units are put in or left out only where no unit in another's place helps.
         """
-        replaced = self._weighed(text, self._proposals(text)[: self.embedded])
+        replaced = self._weighed(text, self._proposals(text))
         if helping := [change for change in replaced if change.worth > _LEAST_GAIN]:
             return self._together(text, helping)
         shifted = self._shifted(text)
@@ -94,9 +95,21 @@ class EvidenceClimb:
         return together[worth.index(max(worth))]
 
     def _proposals(self, text: tuple[int, ...]) -> list[Proposal]:
-        """Changes of one unit that are not far below the text, the likeliest first."""
+        """Changes of one unit that are worth embedding: half of them the likeliest, half the likeliest everywhere.
+
+        Where the prefix speaks loudest, a unit that is unlikely but for it may be the right one.
+        """
         found = self.proposals.replaced(text, self.score.observed, self._candidates)
-        return [own for own in found if own.gain > -self.score.params.margin]
+        found = [own for own in found if own.gain > -self.score.params.margin]
+        likeliest = found[: self.embedded // 2]
+        ranks: Counter[int] = Counter()
+        ranked = []
+        for own in found:
+            ranked.append((ranks[own.position], -own.gain, own))
+            ranks[own.position] += 1
+        everywhere = [own for _, _, own in sorted(ranked, key=lambda part: part[:2])]
+        chosen = {own.text: own for own in (*likeliest, *everywhere)}
+        return list(chosen.values())[: self.embedded]
 
     def _shifted(self, text: tuple[int, ...]) -> list[Change]:
         """Units put in or left out, those worth most first."""

@@ -23,6 +23,8 @@ from lexivert.controller.proposals import Substitutes
 from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.language_model.running_texts import RunningTexts
 
+_UNITS = 3  # times as many units as beams are embedded at a position
+
 
 @dataclass(frozen=True)
 class BeamRules:
@@ -146,7 +148,7 @@ class UnitBeam:
     def _grown(self, beams: _Beams, place: int, text: Sequence[int], units: Tensor, gains: Tensor) -> _Beams:
         """The best beams with one more unit each.
 
-        Up to twice as many as are kept are embedded, completed by the text they started from. Shape: gains (b, k).
+        More than are kept are embedded, completed by the text they started from. Shape: gains (b, k).
         """
         codebook = self.codebook
         beams = self._read(beams)
@@ -167,14 +169,14 @@ class UnitBeam:
         return _Beams(texts, moved, evidence[rows, chosen], beams.running[rows.tolist()], prefix[kept])
 
     def _likeliest(self, likely: Tensor) -> Tensor:
-        """Pairs of a beam and a unit: the likeliest of all, and of as many units the one with its likeliest beam.
+        """Pairs of a beam and a unit: the likeliest of all, and of the likeliest units each with its likeliest beam.
 
         Beams that differ elsewhere would crowd out all units but one. Shape: (b, k) to (pairs,), flat.
         """
         least, count = likely.max() - self.rules.margin, likely.shape[1]
         first = likely.flatten().topk(min(self.rules.beams, likely.numel())).indices
         of_unit, row = likely.max(dim=0)
-        units = of_unit.topk(min(self.rules.beams, count)).indices
+        units = of_unit.topk(min(_UNITS * self.rules.beams, count)).indices
         pairs = torch.cat((first, row[units] * count + units)).unique()
         return pairs[likely.flatten()[pairs] >= least]
 
