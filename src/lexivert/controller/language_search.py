@@ -2,9 +2,9 @@
 
 It starts from the text that was read and from message passing at other likely lengths, and climbs from these by
 evidence alone. From the best of them on, a left-to-right beam changes several units at once, and message passing runs
-again with those units fixed on which the best texts agree. Then changes of one or two units are proposed by evidence and
-learned prior; the likeliest are embedded, and the likeliest of those read by the language model; where none of them
-helps, a beam again. A text takes another's place only if its total score is higher.
+again with those units fixed on which the best texts agree. Then changes of one or two units are proposed by evidence
+and learned prior; the likeliest are embedded, and the likeliest of those read by the language model; where none of
+them helps, a beam again. A text takes another's place only if its total score is higher.
 """
 
 from __future__ import annotations
