@@ -444,7 +444,7 @@ class LanguageSearchParams(Section):
     margin: NonNegativeFloat
     """Nats by which a proposal may fall short and still be looked at."""
     beam_margin: NonNegativeFloat
-    """Nats by which a unit may fall short of the best at its position and still be read in a beam search."""
+    """Nats by which a unit may fall short of the best at its position and still be looked at in a beam search."""
     length_margin: NonNegativeFloat
     """Nats by which another length may fall short of the likeliest and still be tried."""
     language_weight: NonNegativeFloat
