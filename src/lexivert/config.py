@@ -416,7 +416,7 @@ class LanguageEffortParams(Section):
     rounds: NonNegativeInt
     """Most changes of the best of them by total score."""
     embedded: PositiveInt
-    """Changes of one unit that are embedded, for the evidence of the semantic prefix, before a climb ends."""
+    """Changes of one unit that are embedded, for the evidence of the semantic prefix, at each step."""
     pairs: NonNegativeInt
     """Changes of two units of a revision that are embedded."""
     read: PositiveInt
@@ -451,7 +451,7 @@ class LanguageSearchParams(Section):
     margin: NonNegativeFloat
     """Nats by which a proposal may fall short and still be looked at."""
     beam_margin: NonNegativeFloat
-    """Nats by which a unit may fall short of the best at its position and still be read in a beam search."""
+    """Nats by which a unit may fall short of the best at its position and still be looked at in a beam search."""
     length_margin: NonNegativeFloat
     """Nats by which another length may fall short of the likeliest and still be tried."""
     language_weight: NonNegativeFloat

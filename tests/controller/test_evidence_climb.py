@@ -74,6 +74,17 @@ def test_changes_of_two_units_are_among_those_near(climb, truth):
     assert all(len(change.units) < 2 for change in climb.near(wrong, 0, 40))
 
 
+def test_some_changes_of_every_position_are_embedded(climb, truth):
+    found = climb.proposals.replaced(truth, climb.score.observed, climb.score.params.candidates)
+    found = [own for own in found if own.gain > -climb.score.params.margin]
+    places = {own.position for own in found}
+    few = EvidenceClimb(climb.proposals, climb.score, embedded=2 * len(places))
+    chosen = few._proposals(truth)
+    assert len(chosen) == len({own.text for own in chosen}) == 2 * len(places) < len(found)
+    assert [own.text for own in chosen[: len(places)]] == [own.text for own in found[: len(places)]]
+    assert {own.position for own in chosen} == places
+
+
 def test_the_first_of_several_changes_of_a_position_counts():
     changes = [Change((), 3.0, 0.0, {1: 7}), Change((), 2.0, 0.0, {1: 8, 2: 9}), Change((), 1.0, 0.0, {})]
     assert joined((4, 5, 6), changes) == (4, 7, 9)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from lexivert.controller.total_score import TotalScore
 _LEAST_GAIN = 0.5  # nats that a change must be worth
 _AT_ONCE = 8  # most changes that are made together
 _IN_PAIRS = 24  # changes of which pairs are made
-_TRANCHE = 32  # changes that are embedded at once; less likely ones only if none of these helps
+_SHIFTED = 16  # changes of length that are embedded at most
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class EvidenceClimb:
     Args:
         proposals: changes of one unit.
         score: evidence of texts.
-        embedded: changes of one unit that are embedded at most before a climb ends.
+        embedded: changes of one unit that are embedded at most for each step.
     """
 
     def __init__(self, proposals: Proposals, score: TotalScore, embedded: int) -> None:
@@ -70,23 +71,20 @@ class EvidenceClimb:
             pairs: changes of two units that are embedded.
             count: changes of one unit, and half as many of two, that are given back.
         """
-        replaced = self._weighed(text, self._proposals(text)[:_TRANCHE])
+        replaced = self._weighed(text, self._proposals(text))
         single = _by_worth([*replaced, *self._shifted(text)])[:count]
         return _by_worth([*single, *_by_worth(self._pairs(text, replaced, pairs))[: count // 2]])
 
     def _best(self, text: tuple[int, ...]) -> tuple[int, ...] | None:
         """The text with the best change, or with several that help together; None if nothing helps.
 
-        The likeliest changes of one unit are embedded first, then units put in or left out, then less likely changes.
+        Units are put in or left out only where no unit in another's place helps.
         """
-        proposals = self._proposals(text)
-        for start in range(0, max(min(len(proposals), self.embedded), 1), _TRANCHE):
-            some = self._weighed(text, proposals[start : start + _TRANCHE][: self.embedded - start])
-            if helping := [change for change in some if change.worth > _LEAST_GAIN]:
-                return self._together(text, helping)
-            if start == 0 and (shifted := self._shifted(text)) and shifted[0].worth > _LEAST_GAIN:
-                return shifted[0].text
-        return None
+        replaced = self._weighed(text, self._proposals(text))
+        if helping := [change for change in replaced if change.worth > _LEAST_GAIN]:
+            return self._together(text, helping)
+        shifted = self._shifted(text)
+        return shifted[0].text if shifted and shifted[0].worth > _LEAST_GAIN else None
 
     def _together(self, text: tuple[int, ...], helping: Sequence[Change]) -> tuple[int, ...]:
         """The text with as many changes, those worth most first, as help together."""
@@ -97,14 +95,26 @@ class EvidenceClimb:
         return together[worth.index(max(worth))]
 
     def _proposals(self, text: tuple[int, ...]) -> list[Proposal]:
-        """Changes of one unit that are not far below the text, the likeliest first."""
+        """Changes of one unit that are worth embedding: half of them the likeliest, half the likeliest everywhere.
+
+        Where the prefix speaks loudest, a unit that is unlikely but for it may be the right one.
+        """
         found = self.proposals.replaced(text, self.score.observed, self._candidates)
-        return [own for own in found if own.gain > -self.score.params.margin]
+        found = [own for own in found if own.gain > -self.score.params.margin]
+        likeliest = found[: self.embedded // 2]
+        ranks: Counter[int] = Counter()
+        ranked = []
+        for own in found:
+            ranked.append((ranks[own.position], -own.gain, own))
+            ranks[own.position] += 1
+        everywhere = [own for _, _, own in sorted(ranked, key=lambda part: part[:2])]
+        chosen = {own.text: own for own in (*likeliest, *everywhere)}
+        return list(chosen.values())[: self.embedded]
 
     def _shifted(self, text: tuple[int, ...]) -> list[Change]:
         """Units put in or left out, those worth most first."""
         found = self.proposals.shifted(text, self.score.observed, max(self._candidates // 4, 1))
-        return self._weighed(text, [own for own in found if own.gain > -self.score.params.margin][: _TRANCHE // 2])
+        return self._weighed(text, [own for own in found if own.gain > -self.score.params.margin][:_SHIFTED])
 
     @property
     def _candidates(self) -> int:

@@ -29,7 +29,9 @@ class FirstTokens:
         log_prior: unigram prior of the units. Shape: (V,).
     """
 
-    def __init__(self, language_model: CausalLanguageModel, surfaces: Sequence[str | None], log_prior: Tensor) -> None:
+    def __init__(
+        self, language_model: CausalLanguageModel, surfaces: Sequence[str | None], log_prior: Tensor
+    ) -> None:
         self.language_model = language_model
         self.surfaces = surfaces
         self.log_prior = log_prior

@@ -1,10 +1,10 @@
 """Search for the text of most total score, for vectors that the decoding loops have not read for sure.
 
-It starts from the text that was read and from message passing at other likely lengths. From the best of these on,
-changes of one unit are proposed by evidence and learned prior; the likeliest are embedded, and the likeliest of those
-read by the language model. Where no single change helps, a left-to-right beam changes several units at once, and
-message passing runs again with those units fixed on which the best texts agree. A text takes another's place only if
-its total score is higher.
+It starts from the text that was read and from message passing at other likely lengths, and climbs from these by
+evidence alone. From the best of them on, a left-to-right beam changes several units at once, and message passing runs
+again with those units fixed on which the best texts agree. Then changes of one or two units are proposed by evidence
+and learned prior; the likeliest are embedded, and the likeliest of those read by the language model; where none of
+them helps, a beam again. A text takes another's place only if its total score is higher.
 """
 
 from __future__ import annotations
@@ -163,7 +163,9 @@ class LanguageSearch:
         for _ in range(effort.rounds):
             if time.monotonic() >= deadline:
                 break
-            better = self._revised(text, climb, effort)
+            better = None if seen else self._several(text, score, effort, seen)
+            if better is None:
+                better = self._revised(text, climb, effort)
             if better is None and time.monotonic() < deadline:
                 better = self._several(text, score, effort, seen)
             if better is None:
@@ -216,7 +218,9 @@ class LanguageSearch:
         substitutes = self.proposals.substitutes(text, score.observed, self.params.beam_candidates)
         params = self.params
         rules = BeamRules(effort.beams, params.beam_margin, params.language_weight, params.selector_weight)
-        beam = UnitBeam(self.parts.codebook, self.language_model, self.first_tokens, score.prose, score.prefix_evidence, rules)
+        beam = UnitBeam(
+            self.parts.codebook, self.language_model, self.first_tokens, score.prose, score.prefix_evidence, rules
+        )
         found = [tuple(units) for units in beam.search(text, score.observed, substitutes)]
         found += self._passed([text, *found], score.observed)
         totals = score(found)

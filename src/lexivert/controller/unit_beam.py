@@ -3,7 +3,8 @@
 A complete text stands for the units that are still to come, so that each position is judged in what the other units
 leave of the vector. What a beam has in another's place is subtracted too: over all positions the evidence of a beam
 sums to its log likelihood at the scale and noise variance of the text it started from. The language model reads the
-text as it would stand, detokenised.
+text as it would stand, detokenised. What the semantic prefix says of a beginning is asked by embedding it with the rest
+of the complete text behind it: without that, beams make fluent texts of another meaning.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from lexivert.controller.proposals import Substitutes
 from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.language_model.running_texts import RunningTexts
 
+_UNITS = 3  # times as many units as beams are embedded at a position
+
 
 @dataclass(frozen=True)
 class BeamRules:
@@ -30,7 +33,7 @@ class BeamRules:
 
     Attributes:
         beams: kept after each position.
-        margin: nats by which a unit, or a beam, may fall short of the best and still be read.
+        margin: nats by which a unit, or a beam, may fall short of the best and still be looked at.
         language_weight: on the language model's log probability.
         selector_weight: on the learned prior's log ratio against the unigram prior.
     """
@@ -146,16 +149,15 @@ class UnitBeam:
     def _grown(self, beams: _Beams, place: int, text: Sequence[int], units: Tensor, gains: Tensor) -> _Beams:
         """The best beams with one more unit each.
 
-        Twice as many as are kept, by the language model's word on the unit's first token, are embedded, completed by
-        the text they started from. Shape: gains (b, k).
+        More than are kept are embedded, completed by the text they started from. Shape: gains (b, k).
         """
         codebook = self.codebook
         beams = self._read(beams)
         evidence = beams.evidence[:, None] + gains
         prior = self._prior(beams)[:, None] + self.first_tokens.log_probs(beams.running.read.log_probs, units)
-        likely = (evidence + self.rules.language_weight * prior).add(beams.prefix[:, None]).flatten()
-        near = int((likely >= likely.max() - self.rules.margin).sum())
-        best = likely.topk(min(near, 2 * self.rules.beams)).indices
+        likely = evidence + self.rules.language_weight * prior + beams.prefix[:, None]
+        best = self._likeliest(likely)
+        likely = likely.flatten()
         rows, chosen = best // len(units), best % len(units)
         pairs = zip(rows.tolist(), units[chosen].tolist(), strict=True)
         longer = [[*beams.units[row], unit] for row, unit in pairs]
@@ -166,6 +168,18 @@ class UnitBeam:
         moved = beams.moved[rows] + codebook.binding.bind(change, torch.full_like(chosen, place))
         texts = [longer[row] for row in kept.tolist()]
         return _Beams(texts, moved, evidence[rows, chosen], beams.running[rows.tolist()], prefix[kept])
+
+    def _likeliest(self, likely: Tensor) -> Tensor:
+        """Pairs of a beam and a unit: the likeliest of all, and of the likeliest units each with its likeliest beam.
+
+        Beams that differ elsewhere would crowd out all units but one. Shape: (b, k) to (pairs,), flat.
+        """
+        least, count = likely.max() - self.rules.margin, likely.shape[1]
+        first = likely.flatten().topk(min(self.rules.beams, likely.numel())).indices
+        of_unit, row = likely.max(dim=0)
+        units = of_unit.topk(min(_UNITS * self.rules.beams, count)).indices
+        pairs = torch.cat((first, row[units] * count + units)).unique()
+        return pairs[likely.flatten()[pairs] >= least]
 
     def _read(self, beams: _Beams) -> _Beams:
         """The same with all that is written read by the language model."""
