@@ -230,7 +230,7 @@ def ablations() -> dict[str, Any]:
         "without_selector": replace(SETTINGS, budgets={"normal": replace(normal, rewritings=0)}),
         "without_revision": replace(SETTINGS, budgets={"normal": replace(normal, rounds=0)}),
         "without_cosine": replace(SETTINGS, weights=replace(weights, nearness=0.0)),
-        "with_length_posterior": replace(SETTINGS, weights=replace(weights, length=1.0)),
+        "without_length_posterior": replace(SETTINGS, weights=replace(weights, length=0.0)),
     }
 
 

@@ -17,6 +17,7 @@ from functools import cached_property
 import torch
 
 from lexivert.controller.controller import Effort
+from lexivert.devices import choose_dtype
 from lexivert.errors import LexivertError
 from lexivert.generation import conditional_storage, revision
 from lexivert.generation.base import GENERATORS, Candidate, Generator, GeneratorParts, Request
@@ -86,7 +87,7 @@ class Settings:
 
 
 SETTINGS = Settings(
-    weights=Weights(nearness=100.0, fluency=2.0, likelihood=2.0, length=0.0),
+    weights=Weights(nearness=100.0, fluency=2.0, likelihood=2.0, length=1.0, repetition=20.0),
     language_model_weight=0.5,
     conditional_weight=1.0,
     budgets={
@@ -111,6 +112,7 @@ def language_model_search(parts: GeneratorParts) -> LanguageModelSearch:
     backbone = parts.encoder.backbone.fingerprint()
     conditional = conditional_storage.load(parts.folder / conditional_storage.FOLDER, backbone, tokens)
     conditional.to(parts.language_model.device)
+    conditional.dtype = choose_dtype("auto", conditional.device)
     return LanguageModelSearch(parts, conditional, parts.language_model, SETTINGS)
 
 
