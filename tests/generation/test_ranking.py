@@ -11,7 +11,7 @@ TEXTS = [
     ["The old captain saw the river.", "She sold a lamp.", "It was a noble snow, and the letter wanted it."],
     ["Emma saw two lamps near the old mill."],
 ]
-REPEATED = {"It was a noble snow, and the letter wanted it.": 1 / 10}
+REPEATED = {"The old captain saw the river.": 1 / 6, "It was a noble snow, and the letter wanted it.": 1 / 10}
 WEIGHTS = Weights(nearness=50.0, fluency=0.25, likelihood=0.5, length=2.0, repetition=3.0)
 
 

@@ -78,6 +78,10 @@ class Paths:
         cache = tuple((keys[rows], values[rows]) for keys, values in self.cache)
         return Paths(self.embeddings[rows], cache, self.read[rows], self.logits[rows])
 
+    def unscored(self) -> Paths:
+        """The same without logits, which are large; to be read on, each by a token at least."""
+        return Paths(self.embeddings, self.cache, self.read, self.logits[:, :0])
+
 
 class _Layer(nn.Module):
     """Attention and feed-forward, normalised before (Xiong et al. 2020)."""
@@ -193,7 +197,7 @@ class ConditionalModel(nn.Module):
     def _proposals(self, queries: Tensor) -> Tensor:
         """Logits of the tokens that may be proposed. Shape: (B, H + F) to (B, P)."""
         vectors, bias = self._proposed_layer
-        return (queries.to(self.dtype) @ vectors.T).float() + bias
+        return (queries.to(self.dtype) @ vectors.T).float().add_(bias)
 
     def begin(self, embeddings: Tensor) -> Paths:
         """Nothing read but what stands before every text. Shape: embeddings (B, S), unit length."""
@@ -212,7 +216,9 @@ class ConditionalModel(nn.Module):
         queries, cache = self._follow(paths.embeddings, paths.cache, ids, read, mask)
         counts = mask.sum(dim=1)
         last = queries[torch.arange(len(ids), device=self.device), (counts - 1).clamp_min(0)]
-        logits = torch.where(counts[:, None] > 0, self._proposals(last), paths.logits)
+        logits = self._proposals(last)
+        if not counts.all():
+            logits = torch.where(counts[:, None] > 0, logits, paths.logits)
         return Paths(paths.embeddings, cache, read, logits)
 
     def log_probabilities(self, embeddings: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:
