@@ -277,7 +277,7 @@ _ABLATIONS = {
     "without_conditional_proposals": "without the conditional model's proposals",
     "without_language_model": "without the language model",
     "with_placer_drafts": "with the Placer's drafts",
-    "with_selector": "with the Selector's rewritings",
+    "without_selector": "without the Selector's rewritings",
     "without_revision": "without revision",
     "without_cosine": "without the cosine in the ranking",
     "without_length_posterior": "without the length posterior",

@@ -227,7 +227,7 @@ def ablations() -> dict[str, Any]:
             budgets={"normal": replace(normal, drafts=normal.drafts + normal.fluent_drafts, fluent_drafts=0)},
         ),
         "with_placer_drafts": replace(SETTINGS, placer_drafts=True),
-        "with_selector": replace(SETTINGS, budgets={"normal": replace(normal, rewritings=6)}),
+        "without_selector": replace(SETTINGS, budgets={"normal": replace(normal, rewritings=0)}),
         "without_revision": replace(SETTINGS, budgets={"normal": replace(normal, rounds=0)}),
         "without_cosine": replace(SETTINGS, weights=replace(weights, nearness=0.0)),
         "without_length_posterior": replace(SETTINGS, weights=replace(weights, length=0.0)),

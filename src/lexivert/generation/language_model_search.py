@@ -87,13 +87,13 @@ class Settings:
 
 
 SETTINGS = Settings(
-    weights=Weights(nearness=100.0, fluency=4.0, likelihood=2.0, length=2.0, repetition=25.0),
+    weights=Weights(nearness=100.0, fluency=5.0, likelihood=2.0, length=2.0, repetition=25.0),
     language_model_weight=0.25,
     conditional_weight=1.1,
     budgets={
         "draft": Budget(24, 0, 1, rounds=0, edits=0, cuts=0, spellings=0, drops=0, rewritings=0, shortlist=3),
-        "normal": Budget(64, 0, 4, rounds=8, edits=8, cuts=6, spellings=4, drops=6, rewritings=0, shortlist=4),
-        "high": Budget(128, 8, 6, rounds=24, edits=12, cuts=8, spellings=4, drops=8, rewritings=6, shortlist=8),
+        "normal": Budget(64, 0, 4, rounds=8, edits=8, cuts=6, spellings=4, drops=6, rewritings=6, shortlist=4),
+        "high": Budget(128, 8, 6, rounds=24, edits=12, cuts=8, spellings=4, drops=8, rewritings=8, shortlist=8),
     },
 )
 """Of the generator that is registered."""
