@@ -280,7 +280,7 @@ _ABLATIONS = {
     "without_selector": "without the Selector's rewritings",
     "without_revision": "without revision",
     "without_cosine": "without the cosine in the ranking",
-    "with_length_posterior": "with the length posterior",
+    "without_length_posterior": "without the length posterior",
 }
 _VECTORS = {
     "midpoint": "midpoint of two",

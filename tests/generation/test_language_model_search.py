@@ -156,7 +156,7 @@ def test_drafts_of_the_placer_are_among_the_starts(search, told):
             ]
             return [[Candidate(text, 1.0, None)] for text in texts[: len(request)]]
 
-    nearest = replace(search.settings, weights=Weights(nearness=1.0, fluency=0.0, likelihood=0.0, length=0.0))
+    nearest = replace(search.settings, weights=Weights(1.0, 0.0, 0.0, 0.0, 0.0))
     own = search.with_settings(replace(nearest, placer_drafts=True))
     assert own.placer is None
     own.placer = Says()

@@ -11,7 +11,8 @@ TEXTS = [
     ["The old captain saw the river.", "She sold a lamp.", "It was a noble snow, and the letter wanted it."],
     ["Emma saw two lamps near the old mill."],
 ]
-WEIGHTS = Weights(nearness=50.0, fluency=0.25, likelihood=0.5, length=2.0)
+REPEATED = {"The old captain saw the river.": 1 / 6, "It was a noble snow, and the letter wanted it.": 1 / 10}
+WEIGHTS = Weights(nearness=50.0, fluency=0.25, likelihood=0.5, length=2.0, repetition=3.0)
 
 
 @pytest.fixture
@@ -39,6 +40,7 @@ def naive(tiny_model, model, language_model, embedding, text):
         + 0.25 * float(language_model.log_probability([text])[0]) / len(tokens[0])
         + 0.5 * float(model.log_probabilities(embedding[None], tokens)[0]) / (len(tokens[0]) + 1)
         + 2.0 * float(lengths[len(encoder.segmenter.segment(text))])
+        - 3.0 * REPEATED.get(text, 0.0)
     )
 
 
@@ -63,7 +65,7 @@ def test_only_the_shortlist_is_read_by_the_language_model(tiny_model, model, lan
     monkeypatch.setattr(
         type(language_model), "log_probability", lambda self, texts: read.extend(texts) or score(self, texts)
     )
-    nearest = ranker(tiny_model, model, language_model, Weights(1.0, 0.1, 0.0, 0.0))
+    nearest = ranker(tiny_model, model, language_model, Weights(1.0, 0.1, 0.0, 0.0, 0.0))
     found = nearest.ranked(told, given(language_model), 2)
     assert len(read) == 3
     assert [len(own) for own in found] == [2, 1]
@@ -72,7 +74,7 @@ def test_only_the_shortlist_is_read_by_the_language_model(tiny_model, model, lan
 @torch.inference_mode()
 def test_what_has_no_weight_is_not_looked_at(tiny_model, language_model, told):
     """Cosines alone: no conditional model is needed, and no log probability known."""
-    found = ranker(tiny_model, None, None, Weights(1.0, 0.0, 0.0, 0.0)).ranked(told, given(language_model), 3)
+    found = ranker(tiny_model, None, None, Weights(1.0, 0.0, 0.0, 0.0, 0.0)).ranked(told, given(language_model), 3)
     assert [one.score for one in found[0]] == pytest.approx([one.cosine for one in found[0]])
     assert [one.cosine for one in found[0]] == sorted((one.cosine for one in found[0]), reverse=True)
     assert all(one.log_probability is None for one in found[0])

@@ -211,7 +211,7 @@ def makeable(parts: GeneratorParts) -> dict[str, Generator]:
 def ablations() -> dict[str, Any]:
     """Settings of the search, each with one thing less."""
     normal, weights = SETTINGS.budgets["normal"], SETTINGS.weights
-    alone = replace(normal, drafts=0, fluent_drafts=normal.drafts + normal.fluent_drafts)
+    alone = replace(normal, drafts=0, fluent_drafts=8, edits=2, cuts=2, spellings=2)  # it is slow: less of everything
     return {
         "full": SETTINGS,
         "without_conditional_proposals": replace(
@@ -230,7 +230,7 @@ def ablations() -> dict[str, Any]:
         "without_selector": replace(SETTINGS, budgets={"normal": replace(normal, rewritings=0)}),
         "without_revision": replace(SETTINGS, budgets={"normal": replace(normal, rounds=0)}),
         "without_cosine": replace(SETTINGS, weights=replace(weights, nearness=0.0)),
-        "with_length_posterior": replace(SETTINGS, weights=replace(weights, length=1.0)),
+        "without_length_posterior": replace(SETTINGS, weights=replace(weights, length=0.0)),
     }
 
 

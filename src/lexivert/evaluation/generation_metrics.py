@@ -14,13 +14,13 @@ from lexivert.encoders.base import FloatArray
 from lexivert.evaluation import metrics
 from lexivert.evaluation.independent import independent_embeddings
 from lexivert.language_model.causal import CausalLanguageModel
+from lexivert.text.words import repeated_share, words_of
 
 BUCKETS = ((4, 12), (13, 25), (26, 40))
 """Bounds of the length buckets, in whitespace words, both included."""
 BARRED = "words_04_25"
 """The first two buckets together, which the bars are of."""
 _DRAWS = 200  # of a bootstrap
-_EDGES = ".,;:!?\"'()[]“”‘’—-"
 
 Embed = Callable[[Sequence[str]], FloatArray | Tensor]
 
@@ -40,18 +40,6 @@ class Judges:
     language_model: CausalLanguageModel | None
     function_words: frozenset[str]
     independent: Embed = independent_embeddings
-
-
-def words_of(text: str) -> list[str]:
-    """Words in lower case, without punctuation at their edges."""
-    stripped = (word.strip(_EDGES).lower() for word in text.split())
-    return [word for word in stripped if word]
-
-
-def repeated_share(text: str) -> float:
-    """Share of a text's words that have stood in it before; 0 for a text without words."""
-    words = words_of(text)
-    return 1.0 - len(set(words)) / len(words) if words else 0.0
 
 
 def content_f1(reference: str, hypothesis: str, function_words: frozenset[str]) -> float:

@@ -78,6 +78,10 @@ class Paths:
         cache = tuple((keys[rows], values[rows]) for keys, values in self.cache)
         return Paths(self.embeddings[rows], cache, self.read[rows], self.logits[rows])
 
+    def unscored(self) -> Paths:
+        """The same without logits, which are large; to be read on, each by a token at least."""
+        return Paths(self.embeddings, self.cache, self.read, self.logits[:, :0])
+
 
 class _Layer(nn.Module):
     """Attention and feed-forward, normalised before (Xiong et al. 2020)."""
@@ -119,6 +123,9 @@ class ConditionalModel(nn.Module):
         features: of the tokens, fixed. Shape: (T, F).
         directions: from an embedding to the space of the features, where training begins. Shape: (F, S).
         log_prior: log unigram probability, where the biases begin. Shape: (T,).
+
+    Attributes:
+        dtype: number format that proposals and scores are computed in; float32 until another is set.
     """
 
     features: Tensor
@@ -127,7 +134,7 @@ class ConditionalModel(nn.Module):
         self, sizes: ConditionalSizes, vectors: Tensor, features: Tensor, directions: Tensor, log_prior: Tensor
     ) -> None:
         super().__init__()
-        self.sizes = sizes
+        self.sizes, self.dtype = sizes, torch.float32
         width = sizes.hidden_dim
         self.vectors = nn.Parameter(vectors.clone())
         self.bias = nn.Parameter(log_prior.clone())
@@ -185,18 +192,18 @@ class ConditionalModel(nn.Module):
     @cached_property
     def _proposed_layer(self) -> tuple[Tensor, Tensor]:
         """Their vectors and biases. Shape: (P, H + F) and (P,)."""
-        return self.output(self.proposed).detach(), self.bias[self.proposed].detach()
+        return self.output(self.proposed).detach().to(self.dtype), self.bias[self.proposed].detach()
 
     def _proposals(self, queries: Tensor) -> Tensor:
         """Logits of the tokens that may be proposed. Shape: (B, H + F) to (B, P)."""
         vectors, bias = self._proposed_layer
-        return queries @ vectors.T + bias
+        return (queries.to(self.dtype) @ vectors.T).float().add_(bias)
 
     def begin(self, embeddings: Tensor) -> Paths:
         """Nothing read but what stands before every text. Shape: embeddings (B, S), unit length."""
         ids = torch.full((len(embeddings), 1), self.sizes.end, device=self.device)
         read = torch.ones_like(ids, dtype=torch.bool)
-        queries, cache = self._read(embeddings, (), ids, read, read)
+        queries, cache = self._follow(embeddings, (), ids, read, read)
         return Paths(embeddings, cache, read, self._proposals(queries[:, -1]))
 
     def extend(self, paths: Paths, tokens: Sequence[Sequence[int]]) -> Paths:
@@ -206,10 +213,12 @@ class ConditionalModel(nn.Module):
             return paths
         ids, mask = padded(tokens, longest, self.device)
         read = torch.cat((paths.read, mask), dim=1)
-        queries, cache = self._read(paths.embeddings, paths.cache, ids, read, mask)
+        queries, cache = self._follow(paths.embeddings, paths.cache, ids, read, mask)
         counts = mask.sum(dim=1)
         last = queries[torch.arange(len(ids), device=self.device), (counts - 1).clamp_min(0)]
-        logits = torch.where(counts[:, None] > 0, self._proposals(last), paths.logits)
+        logits = self._proposals(last)
+        if not counts.all():
+            logits = torch.where(counts[:, None] > 0, logits, paths.logits)
         return Paths(paths.embeddings, cache, read, logits)
 
     def log_probabilities(self, embeddings: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:
@@ -218,9 +227,16 @@ class ConditionalModel(nn.Module):
         end = self.sizes.end
         inputs, mask = padded([[end, *own] for own in tokens], longest, self.device)
         wanted, _ = padded([[*own, end] for own in tokens], longest, self.device)
-        queries = self._read(embeddings, (), inputs, mask, mask)[0]
+        queries = self._follow(embeddings, (), inputs, mask, mask)[0].float()
         own = (queries * self.output(wanted)).sum(dim=2) + self.bias[wanted]
         return own.masked_fill(~mask, 0.0).sum(dim=1)
+
+    def _follow(
+        self, embeddings: Tensor, cache: tuple[tuple[Tensor, Tensor], ...], ids: Tensor, read: Tensor, mask: Tensor
+    ) -> tuple[Tensor, tuple[tuple[Tensor, Tensor], ...]]:
+        """What ``_read`` says, without gradients and in the model's own number format."""
+        with torch.no_grad(), torch.autocast(ids.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return self._read(embeddings, cache, ids, read, mask)
 
     def _read(
         self,

@@ -158,7 +158,7 @@ class ConditionalStep:
     def _vectors(self, *tokens: Tensor) -> list[Tensor]:
         """Vectors of tokens, in one look-up: its gradient is as large as all vectors. Shape: (...) to (..., H)."""
         found = F.embedding(torch.cat([own.flatten() for own in tokens]), self.model.vectors)
-        parts = found.split([own.numel() for own in tokens])
+        parts = torch.split(found, [own.numel() for own in tokens])
         return [part.view(*own.shape, -1) for part, own in zip(parts, tokens, strict=True)]
 
 

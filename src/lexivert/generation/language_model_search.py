@@ -17,6 +17,7 @@ from functools import cached_property
 import torch
 
 from lexivert.controller.controller import Effort
+from lexivert.devices import choose_dtype
 from lexivert.errors import LexivertError
 from lexivert.generation import conditional_storage, revision
 from lexivert.generation.base import GENERATORS, Candidate, Generator, GeneratorParts, Request
@@ -86,13 +87,13 @@ class Settings:
 
 
 SETTINGS = Settings(
-    weights=Weights(nearness=100.0, fluency=2.0, likelihood=2.0, length=0.0),
-    language_model_weight=0.5,
-    conditional_weight=1.0,
+    weights=Weights(nearness=100.0, fluency=5.0, likelihood=2.0, length=2.0, repetition=25.0),
+    language_model_weight=0.25,
+    conditional_weight=1.1,
     budgets={
-        "draft": Budget(16, 0, 1, rounds=0, edits=0, cuts=0, spellings=0, drops=0, rewritings=0, shortlist=4),
-        "normal": Budget(24, 4, 4, rounds=8, edits=8, cuts=2, spellings=3, drops=4, rewritings=8, shortlist=6),
-        "high": Budget(48, 8, 6, rounds=24, edits=12, cuts=3, spellings=3, drops=6, rewritings=12, shortlist=10),
+        "draft": Budget(24, 0, 1, rounds=0, edits=0, cuts=0, spellings=0, drops=0, rewritings=0, shortlist=3),
+        "normal": Budget(64, 0, 4, rounds=8, edits=8, cuts=6, spellings=4, drops=6, rewritings=6, shortlist=4),
+        "high": Budget(128, 8, 6, rounds=24, edits=12, cuts=8, spellings=4, drops=8, rewritings=8, shortlist=8),
     },
 )
 """Of the generator that is registered."""
@@ -111,6 +112,7 @@ def language_model_search(parts: GeneratorParts) -> LanguageModelSearch:
     backbone = parts.encoder.backbone.fingerprint()
     conditional = conditional_storage.load(parts.folder / conditional_storage.FOLDER, backbone, tokens)
     conditional.to(parts.language_model.device)
+    conditional.dtype = choose_dtype("auto", conditional.device)
     return LanguageModelSearch(parts, conditional, parts.language_model, SETTINGS)
 
 

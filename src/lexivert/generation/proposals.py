@@ -123,7 +123,7 @@ class ProposalSteps:
     def moved(self, rows: Tensor, tokens: Tensor) -> ProposalSteps:
         """Some of the beginnings, each with a token more. Shape: (r,) and (r,)."""
         rows, added = rows.to(self.said.device), tokens[:, None].tolist()
-        paths = self.proposer.conditional.extend(self.paths[rows], added)
+        paths = self.proposer.conditional.extend(self.paths.unscored()[rows], added)
         read = self.read
         if read is not None:
             assert self.proposer.language_model is not None

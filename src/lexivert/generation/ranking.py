@@ -1,8 +1,9 @@
 """Ranking of texts for an embedding: how near they are, how fluent, and how likely the embedding makes them.
 
 The score is a weighted sum of the cosine, of the mean log probability of a token under the language model and under
-the conditional model, and of the log probability of the length. Means, since sums would make short texts the best:
-they say little, and so have little to be surprised at. What has a weight of zero is not computed.
+the conditional model, of the log probability of the length, and of the share of repeated words. Means, since sums
+would make short texts the best: they say little, and so have little to be surprised at. What has a weight of zero is
+not computed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from lexivert.generation.candidates import embed
 from lexivert.generation.conditional_model import ConditionalModel
 from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.priors.base import Belief, Prior
+from lexivert.text.words import repeated_share
 
 _TEXTS_AT_ONCE = 256
 
@@ -32,12 +34,15 @@ class Weights:
         fluency: of the language model's mean log probability.
         likelihood: of the conditional model's mean log probability.
         length: of the length posterior's log probability.
+        repetition: of the share of words that have stood in the text before, which counts against it: a text comes
+            nearer by saying its words again.
     """
 
     nearness: float
     fluency: float
     likelihood: float
     length: float
+    repetition: float
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,8 @@ class Ranker:
             scores += self.weights.likelihood * sums / torch.tensor([1.0 + len(tokens) for tokens, _ in flat])
         if self.weights.length:
             scores += self.weights.length * self._lengths(embeddings, owner, [text for _, text in flat])
+        if self.weights.repetition:
+            scores -= self.weights.repetition * torch.tensor([repeated_share(text) for _, text in flat])
         found: list[list[Ranked]] = [[] for _ in texts]
         for row, (tokens, text), score, cosine in zip(
             owner.tolist(), flat, scores.tolist(), cosines.tolist(), strict=True
