@@ -3,8 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from lexivert.codes.corruption import add_noise
 
+from lexivert.codes.corruption import add_noise
 from lexivert.controller.energy_split import EnergySplit
 from lexivert.controller.observation import Observation
 

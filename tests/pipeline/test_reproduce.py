@@ -216,7 +216,7 @@ class TestCode:
             ("text/wordpieces.py", {"vocab"}),
             ("stages/collapse.py", {"collapse"}),
             ("cli.py", set()),
-            ("config.py", set()),
+            ("config/data.py", set()),
         ],
     )
     def test_a_line_of_code_changes_the_fingerprints_of_the_stages_that_can_reach_it(
