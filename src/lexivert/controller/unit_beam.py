@@ -3,8 +3,8 @@
 A complete text stands for the units that are still to come, so that each position is judged in what the other units
 leave of the vector. What a beam has in another's place is subtracted too: over all positions the evidence of a beam
 sums to its log likelihood at the scale and noise variance of the text it started from. The language model reads the
-text as it would stand, detokenised. What the semantic prefix says of a beginning is asked by embedding it with the rest
-of the complete text behind it: without that, beams make fluent texts of another meaning.
+text as it would stand, detokenised. What the semantic prefix says of a beginning is asked by embedding it with the
+rest of the complete text behind it: without that, beams make fluent texts of another meaning.
 """
 
 from __future__ import annotations
