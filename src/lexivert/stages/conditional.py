@@ -7,7 +7,7 @@ from lexivert.artifacts import Paths
 from lexivert.config import Params
 from lexivert.errors import LexivertError
 
-_VALID_TEXTS = 2000
+_VALID_TEXTS = 500
 
 
 def run(paths: Paths, params: Params) -> None:
@@ -44,7 +44,8 @@ def run(paths: Paths, params: Params) -> None:
     sentences = {split: read_encoded_texts(paths, split) for split in ("train", "valid")}
     tokens = {split: language_model.tokens(own.texts) for split, own in sentences.items()}
     texts = TokenTexts(tokens["train"], sentences["train"].prefixes)
-    valid = TokenTexts(tokens["valid"][:_VALID_TEXTS], sentences["valid"].prefixes[:_VALID_TEXTS])
+    rows = range(0, len(tokens["valid"]), max(len(tokens["valid"]) // _VALID_TEXTS, 1))  # of all documents
+    valid = TokenTexts([tokens["valid"][row] for row in rows], sentences["valid"].prefixes[list(rows)])
     vectors = language_model.model.get_input_embeddings().weight.detach().float().cpu()
     sizes = ConditionalSizes(
         tokens=len(vectors),
