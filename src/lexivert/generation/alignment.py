@@ -190,7 +190,7 @@ class Alignment:
     def _named(self) -> str:
         return self.fit.encoder or self.fit.fingerprint or "the encoder it was fitted to"
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write ``alignment.safetensors`` and ``config.json``, both or neither.
 
         Args:
@@ -199,6 +199,7 @@ class Alignment:
         Raises:
             LexivertError: it holds something else.
         """
+        folder = Path(folder)
         check_target(folder)
         names = ("weight", "mean_from", "mean_to", "precision")
         with artifacts.atomic_path(folder) as temporary:
