@@ -178,14 +178,9 @@ class UnitBeam:
         first = likely.flatten().topk(min(self.rules.beams, likely.numel())).indices
         of_unit, row = likely.max(dim=0)
         units = of_unit.topk(min(_UNITS * self.rules.beams, count)).indices
-<<<<<<< HEAD
-        pairs: Tensor = torch.cat((first, row[units] * count + units)).unique()  # type: ignore[no-untyped-call]
-        return pairs[likely.flatten()[pairs] >= least]
-=======
         pairs = dict.fromkeys((*first.tolist(), *(row[units] * count + units).tolist()))
         chosen = torch.tensor(list(pairs), device=likely.device)
         return chosen[likely.flatten()[chosen] >= least]
->>>>>>> lm
 
     def _read(self, beams: _Beams) -> _Beams:
         """The same with all that is written read by the language model."""
