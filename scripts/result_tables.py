@@ -319,10 +319,10 @@ def _generation_cells(scores: Mapping[str, Any]) -> dict[str, str]:
 
 def generation(results: Results) -> str:
     """Every generator on the same embeddings."""
-    if not results.has("generate"):
+    if not results.has("generation/generate"):
         return NOT_GENERATED
     rows = []
-    for source, generators in results.get("generate", "generators").items():
+    for source, generators in results.get("generation/generate", "generators").items():
         for name, buckets in generators.items():
             row = {"source": GENERATION_SOURCES[source], "written by": _generator_label(name)}
             row |= _generation_cells(buckets[_BARRED])
@@ -333,10 +333,10 @@ def generation(results: Results) -> str:
 
 def generation_by_length(results: Results) -> str:
     """Language-model search by length of the reference."""
-    if not results.has("generate"):
+    if not results.has("generation/generate"):
         return NOT_GENERATED
     rows = []
-    for source, generators in results.get("generate", "generators").items():
+    for source, generators in results.get("generation/generate", "generators").items():
         for bucket, scores in sorted(generators["language_model_search"].items()):
             if isinstance(scores, Mapping) and bucket != _BARRED:
                 words = "–".join(str(int(part)) for part in bucket.split("_")[1:])
@@ -347,10 +347,10 @@ def generation_by_length(results: Results) -> str:
 
 def generation_ablation(results: Results) -> str:
     """The search with one thing less, or more."""
-    if not results.has("generate"):
+    if not results.has("generation/generate"):
         return NOT_GENERATED
     rows = []
-    for source, variants in results.get("generate", "ablation").items():
+    for source, variants in results.get("generation/generate", "ablation").items():
         for name, scores in variants.items():
             row = {"source": GENERATION_SOURCES[source], "search": _ABLATIONS[name]}
             rows.append(row | _generation_cells(scores) | {"s/text": f"{scores['seconds_a_text']:.2f}"})
@@ -359,10 +359,10 @@ def generation_ablation(results: Results) -> str:
 
 def generation_vectors(results: Results) -> str:
     """Texts for vectors that no text produced."""
-    if not results.has("generate"):
+    if not results.has("generation/generate"):
         return NOT_GENERATED
     rows = []
-    for name, scores in results.get("generate", "vectors").items():
+    for name, scores in results.get("generation/generate", "vectors").items():
         row = {"vector": _VECTORS[name], "texts": f"{scores['texts']}", "cosine": _share(scores["backbone_cosine"])}
         row |= {"token F1": _share(scores["token_f1"]), "nats a token": f"{scores['nats_a_token']:.2f}"}
         rows.append(row | {"repeated": _share(scores["repeated_share"])})
@@ -371,11 +371,11 @@ def generation_vectors(results: Results) -> str:
 
 def generation_beside(results: Results) -> str:
     """Language-model search beside the published figures of vec2text."""
-    if not results.has("generate"):
+    if not results.has("generation/generate"):
         return NOT_GENERATED
     published = {"vec2text, first guess": (0.67, 31.9, 0.0), "vec2text, 50 steps with 8 beams": (0.99, 97.3, 0.92)}
     rows = []
-    for source, generators in results.get("generate", "generators").items():
+    for source, generators in results.get("generation/generate", "generators").items():
         scores = generators["language_model_search"][_BARRED]
         name = f"language-model search, {GENERATION_SOURCES[source]}"
         rows.append((name, (scores["token_f1"], scores["bleu"], scores["exact_match"])))
@@ -389,7 +389,7 @@ def generation_beside(results: Results) -> str:
 
 def generation_five(results: Results) -> str:
     """Five references, and what the search makes of their embeddings."""
-    path = results.root / "metrics" / "plots" / "generate.csv"
+    path = results.root / "metrics" / "generation" / "generate.csv"
     if not path.is_file():
         return NOT_GENERATED
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -403,7 +403,7 @@ def generation_five(results: Results) -> str:
 
 def generation_examples(results: Results) -> str:
     """References, and what the search and the nearest training sentence make of their embeddings."""
-    path = results.root / "metrics" / "plots" / "generate.csv"
+    path = results.root / "metrics" / "generation" / "generate.csv"
     if not path.is_file():
         return NOT_GENERATED
     table = pd.read_csv(path, dtype=str, keep_default_na=False)

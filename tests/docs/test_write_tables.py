@@ -346,10 +346,11 @@ def test_the_tables_of_generation(run, project: Path):
         "ablation": {"own": {"full": generated(0.4), "without_revision": generated(0.3)}},
         "vectors": {"midpoint": generated(0.2)},
     }
-    (project / "metrics" / "generate.json").write_text(json.dumps(content), encoding="utf-8")
-    (project / "metrics" / "plots").mkdir()
+    folder = project / "metrics" / "generation"
+    folder.mkdir()
+    (folder / "generate.json").write_text(json.dumps(content), encoding="utf-8")
     rows = ["reference,language_model_search,nearest_sentence", *(f"a{n} | b,w{n},NA" for n in range(10))]
-    (project / "metrics" / "plots" / "generate.csv").write_text("\n".join(rows), encoding="utf-8")
+    (folder / "generate.csv").write_text("\n".join(rows), encoding="utf-8")
     readme = page(project, "".join(f"<!-- table: {name} -->\n<!-- end -->\n" for name in GENERATION_TABLES))
     assert run(project).exit_code == 0
     text = readme.read_text(encoding="utf-8")

@@ -32,8 +32,8 @@ def paths(generation_project, tmp_path):
 
 def test_it_learns_and_the_model_then_searches(paths, tiny_params):
     conditional.run(paths, tiny_params)
-    report = json.loads(paths.metrics("conditional").read_text(encoding="utf-8"))
-    curves = pd.read_csv(paths.plots / "conditional.csv")
+    report = json.loads((paths.generation_metrics / "conditional.json").read_text(encoding="utf-8"))
+    curves = pd.read_csv(paths.generation_metrics / "conditional.csv")
     assert curves["step"].tolist() == [50, 100]
     assert curves["nats"].iloc[-1] < curves["nats"].iloc[0]
     assert report["valid_nats_a_token"] < report["valid_nats_a_token_language_model"]  # an untrained one

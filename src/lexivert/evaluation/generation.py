@@ -101,7 +101,7 @@ class Bench:
 
 
 def run_generation(paths: Paths) -> None:
-    """Write metrics/generate.json and, with examples, metrics/plots/generate.csv.
+    """Write metrics/generation/generate.json and, with examples, metrics/generation/generate.csv.
 
     Raises:
         LexivertError: an artifact is missing or damaged, or the independent encoder is not installed.
@@ -111,8 +111,8 @@ def run_generation(paths: Paths) -> None:
     bench = make_bench(paths, params, given_file(file.parent / params.wikitext))
     generators, written = generators_report(bench)
     report = {"generators": generators, "ablation": ablation_report(bench), "vectors": strange_report(bench)}
-    artifacts.write_metrics(paths.metrics("generate"), report)
-    artifacts.write_csv(paths.plots / "generate.csv", examples_table(bench, written))
+    artifacts.write_metrics(paths.generation_metrics / "generate.json", report)
+    artifacts.write_csv(paths.generation_metrics / "generate.csv", examples_table(bench, written))
 
 
 def given_file(path: Path) -> Path | None:

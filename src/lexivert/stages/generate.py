@@ -7,7 +7,7 @@ from lexivert.config import Params
 
 
 def run(paths: Paths, params: Params) -> None:
-    """Write metrics/generate.json and metrics/plots/generate.csv; see ``evaluation.generation``."""
+    """Write metrics/generation/generate.json and .csv; see ``evaluation.generation``."""
     del params
     from lexivert.evaluation.generation import run_generation
 

@@ -36,6 +36,8 @@ def run(paths: Paths, params: Params) -> None:
     networks = sizes.new(seed).to(prior.output.bias.device)
     curves = train_insertions(networks, prior, texts, log_prior, rules, seed, checkpoint)
     insertion_networks.save(networks, paths.generation / selector_placer.FOLDER)
-    artifacts.write_metrics(paths.metrics("selector_placer"), {"train_sentences": len(texts), "last": curves[-1]})
-    write_curves(paths.plots / "selector_placer.csv", curves, "step", STEPS_A_POINT)
+    artifacts.write_metrics(
+        paths.generation_metrics / "selector_placer.json", {"train_sentences": len(texts), "last": curves[-1]}
+    )
+    write_curves(paths.generation_metrics / "selector_placer.csv", curves, "step", STEPS_A_POINT)
     checkpoint.clear()
