@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lexivert.artifacts import read_json
 from lexivert.errors import MissingArtifactError
 from lexivert.evaluation import generation
 from lexivert.evaluation.generation import Bench, Targets
@@ -128,3 +129,14 @@ def test_targets_and_judges():
     targets = Targets(["a", "b", "c"], torch.eye(3)).only([2, 0])
     assert (targets.texts, targets.embeddings.tolist()) == (["c", "a"], torch.eye(3)[[2, 0]].tolist())
     assert Judges(len, None, frozenset()).independent is not None
+
+
+def test_the_stage_writes_all_measures_and_the_examples(bench, generation_project, monkeypatch):
+    monkeypatch.setattr(generation, "make_bench", lambda *_: bench)
+    generation.run_generation(generation_project)
+    report = read_json(generation_project.metrics("generate"))
+    assert set(report) == {"generators", "ablation", "vectors"}
+    assert set(report["ablation"]["own"]) == set(generation.ablations())
+    examples = (generation_project.plots / "generate.csv").read_text(encoding="utf-8").splitlines()
+    assert examples[0].startswith("source,reference,")
+    assert len(examples) >= 1 + 2
