@@ -72,5 +72,5 @@ def test_metrics_are_in_git_and_models_in_the_cache(name):
     for entry in STAGES[name].get("outs", []) + STAGES[name]["metrics"]:
         path = entry if isinstance(entry, str) else next(iter(entry))
         assert path.startswith("../metrics/") == (not isinstance(entry, str))
-    assert f"../metrics/{name}.json" in outputs(STAGES[name])
+    assert f"../metrics/generation/{name}.json" in outputs(STAGES[name])
     assert Path(FOLDER / "params.yaml").is_file()
