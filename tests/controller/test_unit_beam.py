@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 import torch
@@ -95,6 +96,8 @@ def test_several_wrong_units_are_mended_at_once(toy, model, first_tokens):
     assert found[0] == truth
     assert len(found) == 6
     assert len(set(map(tuple, found))) == 6
+    late = search(start, observed, Substitutes(units, toy.prior.output.bias[units]), deadline=time.monotonic())
+    assert late == [start]  # as it was: nothing is tried when time is over
 
 
 def test_candidates_that_are_not_there_are_passed_over(toy, model, first_tokens):

@@ -163,11 +163,11 @@ class LanguageSearch:
         for _ in range(effort.rounds):
             if time.monotonic() >= deadline:
                 break
-            better = None if seen else self._several(text, score, effort, seen)
+            better = None if seen else self._several(text, score, effort, seen, deadline)
             if better is None:
                 better = self._revised(text, climb, effort)
             if better is None and time.monotonic() < deadline:
-                better = self._several(text, score, effort, seen)
+                better = self._several(text, score, effort, seen, deadline)
             if better is None:
                 break
             text = better
@@ -209,7 +209,9 @@ class LanguageSearch:
         joint = joined(text, [change for _, change in helping])
         return joint if joint != first.text and float(score([joint])) > total else first.text
 
-    def _several(self, text: Text, score: TotalScore, effort: LanguageEffortParams, seen: set[Text]) -> Text | None:
+    def _several(
+        self, text: Text, score: TotalScore, effort: LanguageEffortParams, seen: set[Text], deadline: float
+    ) -> Text | None:
         """A better text by a beam, or by message passing with what the best texts agree on; None if there is none."""
         if text in seen or not effort.beams:
             return None
@@ -221,8 +223,9 @@ class LanguageSearch:
         beam = UnitBeam(
             self.parts.codebook, self.language_model, self.first_tokens, score.prose, score.prefix_evidence, rules
         )
-        found = [tuple(units) for units in beam.search(text, score.observed, substitutes)]
-        found += self._passed([text, *found], score.observed)
+        found = [tuple(units) for units in beam.search(text, score.observed, substitutes, deadline)]
+        if time.monotonic() < deadline:
+            found += self._passed([text, *found], score.observed)
         totals = score(found)
         best = int(totals.argmax())
         return found[best] if float(totals[best]) > before + _LEAST_GAIN else None

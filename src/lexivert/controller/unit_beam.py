@@ -9,6 +9,8 @@ rest of the complete text behind it: without that, beams make fluent texts of an
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -91,13 +93,16 @@ class UnitBeam:
         self.prefix_evidence = prefix_evidence
         self.rules = rules
 
-    def search(self, text: Sequence[int], observed: Observation, substitutes: Substitutes) -> list[list[int]]:
+    def search(
+        self, text: Sequence[int], observed: Observation, substitutes: Substitutes, deadline: float = math.inf
+    ) -> list[list[int]]:
         """The best texts of as many units, the best first.
 
         Args:
             text: n units to start from.
             observed: one vector.
             substitutes: candidates of every position; the text's own unit need not be among them.
+            deadline: of ``time.monotonic``, from which on the text's own units are taken over.
         """
         codebook = self.codebook
         belief = BeliefState.of_lengths(codebook, torch.tensor([len(text)], device=codebook.device))
@@ -110,6 +115,8 @@ class UnitBeam:
         beams = _Beams([[]], torch.zeros_like(estimate.residual), nothing, empty, nothing)
         for place, own in enumerate(text):
             units, bonus = self._candidates(place, own, substitutes)
+            if time.monotonic() >= deadline:
+                units, bonus = units[:1], bonus[:1]
             gains = self._evidence(beams, place, own, units, estimate.residual, float(estimate.variance)) + bonus
             near = (gains >= gains.amax(dim=1, keepdim=True) - self.rules.margin).any(dim=0)
             grow = self._appended if int(near.sum()) == 1 else self._grown
