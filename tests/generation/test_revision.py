@@ -38,6 +38,14 @@ def test_cuts_keep_a_beginning():
     assert revision.draw_cuts(1, TOKENS[:2], 2, 1, torch.Generator().manual_seed(0))[0].kept == TOKENS[:2]
 
 
+def test_a_text_shorter_than_what_is_known_stays_whole():
+    for edit in revision.draw_edits(0, TOKENS[:2], 4, 50, torch.Generator().manual_seed(0)):
+        assert (edit.kept, edit.rest) == (TOKENS[:2], [])
+    (cut,) = revision.draw_cuts(0, TOKENS[:2], 4, 1, torch.Generator().manual_seed(0))
+    assert (cut.kept, cut.rest) == (TOKENS[:2], [])
+    assert revision.dropped_spans(TOKENS[:2], 4) == []
+
+
 def test_what_is_written_anew_stands_between_what_is_kept():
     model = conditional()
     proposer = Proposer(model, None, 0.0, 1.0)

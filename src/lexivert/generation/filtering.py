@@ -22,12 +22,12 @@ class TextFilter:
     def __init__(self, encoder: Encoder, prefix: str, banned: Sequence[str]) -> None:
         self._segmenter = encoder.segmenter
         start = start_of(encoder, prefix)
-        self._known = len(start)
+        self._prefix, self._known = prefix, len(start)
         self._marks = () if start and start[0] == WIKITEXT else NOTATION
         self._banned = banning(encoder, banned)
 
     def allowed(self, text: str) -> str:
-        """The text, or what is left of it without what is banned."""
+        """The text, or what is left of it without what is banned; nothing where its beginning would be lost."""
         for mark in self._marks:
             text = text.replace(mark, "")
         text = " ".join(text.split())
@@ -36,4 +36,8 @@ class TextFilter:
         units = self._segmenter.segment(text)
         if not self._banned.find(units):
             return text
-        return self._segmenter.join(without_occurrences(self._banned, units, self._known))
+        known = min(self._known, len(units))  # the text may be cut into other units than its beginning alone
+        while known and not self._prefix.startswith(self._segmenter.join(units[:known])):
+            known -= 1
+        left = self._segmenter.join(without_occurrences(self._banned, units, known))
+        return left if left.startswith(self._prefix) else ""

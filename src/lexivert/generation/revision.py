@@ -42,11 +42,11 @@ def draw_edits(row: int, tokens: Sequence[int], known: int, count: int, draws: t
     Args:
         row: of the text's embedding.
         tokens: of the text.
-        known: so many tokens at its beginning stay.
+        known: so many tokens at its beginning stay; all of a text that has fewer.
         count: edits wanted.
         draws: where they come from, on the CPU.
     """
-    found = []
+    known, found = min(known, len(tokens)), []
     for _ in range(count):
         start = _below(len(tokens) - known + 1, draws) + known
         dropped = _below(min(_LONGEST_SPAN, len(tokens) - start) + 1, draws)
@@ -57,12 +57,14 @@ def draw_edits(row: int, tokens: Sequence[int], known: int, count: int, draws: t
 
 def draw_cuts(row: int, tokens: Sequence[int], known: int, count: int, draws: torch.Generator) -> list[Edit]:
     """Places where a text is cut and continued to an end; arguments as of ``draw_edits``."""
+    known = min(known, len(tokens))
     starts = [_below(max(len(tokens) - known, 1), draws) + known for _ in range(count)]
     return [Edit(row, list(tokens[:start]), 0, []) for start in starts]
 
 
 def dropped_spans(tokens: Sequence[int], known: int) -> list[list[int]]:
     """The text without each span of one to three tokens, the known beginning aside."""
+    known = min(known, len(tokens))
     spans = range(1, _LONGEST_SPAN + 1)
     starts = [(start, span) for span in spans for start in range(known, len(tokens) - span + 1)]
     found = [[*tokens[:start], *tokens[start + span :]] for start, span in starts]
