@@ -446,9 +446,10 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
 
     @cached_property
     def generator_parts(self) -> GeneratorParts:
-        """What generators are made of; the language model is loaded when it is first asked for."""
+        """What generators are made of; what is chosen by itself reads the language model only where it is of use."""
         folder, search = self.generator_folder, self.decoder.search
-        language_model = search.source.load() if search is not None and folder is not None else None
+        is_wanted = folder is not None or self._generator_name != AUTO
+        language_model = search.source.load() if search is not None and is_wanted else None
         return GeneratorParts(self.encoder, self.decoder.parts.prior, language_model, folder=folder)
 
     @property

@@ -71,7 +71,7 @@ def test_an_untrained_generator_is_left_out_but_not_the_search(bench, caplog, tm
     assert "selector_placer" in GENERATORS
     assert "selector_placer" not in generation.makeable(bench.parts)
     assert "selector_placer is left out" in caplog.text
-    with pytest.raises(MissingArtifactError, match="conditional is missing"):
+    with pytest.raises(MissingArtifactError, match="needs its conditional model"):
         generation.makeable(replace(bench.parts, folder=tmp_path / "generation"))
 
 

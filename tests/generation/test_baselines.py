@@ -79,5 +79,15 @@ def test_what_is_missing_is_said(parts):
             GENERATORS.make(name)(replace(parts, **{missing: None})).generate(Request(parts.sentences.prefixes))
 
 
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("nearest_sentence", {"prefix": "The"}), ("nearest_sentence", {"banned": ("river",)})]
+    + [("language_model", {"banned": ("river",)})],
+)
+def test_what_a_baseline_can_not_heed_is_refused(parts, name, given):
+    with pytest.raises(LexivertError, match=f"the generator {name} takes n.* banned words"):
+        GENERATORS.make(name)(parts).generate(Request(parts.sentences.prefixes, **given))
+
+
 def test_without_trained_parts_a_model_climbs_hills(parts):
     assert type(make_generator(AUTO, parts)) is type(GENERATORS.make("hill_climbing")(parts))

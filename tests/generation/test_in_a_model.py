@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from lexivert.controller import model_folder
 from lexivert.errors import MissingArtifactError
@@ -13,6 +14,7 @@ from lexivert.generation.hill_climbing import HillClimbing
 from lexivert.generation.in_units import InUnits
 from lexivert.generation.language_model_search import LanguageModelSearch
 from lexivert.model import Lexivert
+from lexivert.yaml_reader import overridden, read_yaml
 
 TEXTS = ["The old captain saw the river.", "Emma saw two lamps near the old mill."]
 
@@ -66,6 +68,17 @@ def test_it_travels_with_the_language_model(model, vectors, tmp_path):
     generator = Lexivert.from_pretrained(tmp_path / "without", device="cpu").generator
     assert isinstance(generator, InUnits)
     assert isinstance(generator.writers["normal"], HillClimbing)
+
+
+def test_a_missing_conditional_model_is_named(generation_project, tmp_path):
+    """By the generator that was asked for; ``auto`` takes another one."""
+    shutil.copytree(generation_project.root, tmp_path / "project")
+    shutil.rmtree(tmp_path / "project" / "models" / "generation")
+    assert isinstance(Lexivert.load(tmp_path / "project").generator, InUnits)
+    file = tmp_path / "project" / "generation" / "params.yaml"
+    YAML(typ="safe", pure=True).dump(overridden(read_yaml(file), {"generator": "language_model_search"}), file)
+    with pytest.raises(MissingArtifactError, match="needs its conditional model; run `dvc repro generation/dvc"):
+        Lexivert.load(tmp_path / "project").generate(np.ones((1, 32)))
 
 
 def test_a_missing_language_model_is_named(generation_project, tmp_path):

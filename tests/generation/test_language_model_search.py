@@ -21,6 +21,7 @@ from lexivert.generation.language_model_search import (
     language_model_search,
 )
 from lexivert.generation.ranking import Weights
+from lexivert.text.banned import Banned
 
 SMALL = Budget(
     drafts=4, fluent_drafts=2, pool=2, rounds=2, edits=3, cuts=1, spellings=2, drops=2, rewritings=2, shortlist=4
@@ -115,6 +116,27 @@ def test_what_is_banned_is_not_written(search, told):
             assert not {word.strip(".,").lower() for word in candidate.text.split()} & set(banned)
 
 
+def test_a_known_beginning_is_kept_and_what_is_banned_behind_it_is_not_written(search, told, tiny_model):
+    prefix = "The young captain"
+    free = search.generate(Request(told, count=2, prefix=prefix))
+    behind = " ".join(one.text[len(prefix) :] for own in free for one in own)
+    words = {word.strip(".,").lower() for word in behind.split()}
+    banned = tuple(sorted(word for word in words if word.isalpha() and len(word) > 2 and word not in prefix.lower()))
+    assert banned[:8]
+    found = Banned(banned[:8], tiny_model.encoder.segmenter.lexicon, tiny_model.encoder.segmenter.detokenizer)
+    for own in search.generate(Request(told, count=2, prefix=prefix, banned=banned[:8])):
+        for candidate in own:
+            assert candidate.text.startswith(prefix)
+            assert not found.find(tiny_model.encoder.segmenter.segment(candidate.text))
+
+
+def test_where_no_text_is_allowed_the_beginning_is_given_back(search, told):
+    own = _Search(search, Request(told, prefix="The young captain"))
+    own.filter.allowed = lambda text: ""
+    pools = own.revised(own.drafted(), 0)
+    assert [[one.text for one in pool] for pool in pools] == [["The young captain"]] * len(told)
+
+
 def test_for_nothing_nothing_is_written(search, told):
     assert search.generate(Request(told[:0])) == []
 
@@ -123,8 +145,9 @@ def test_what_it_is_made_of(parts, model, tiny_model, tmp_path):
     assert not is_possible(parts)
     with pytest.raises(LexivertError, match="needs a language model, and this model has none"):
         language_model_search(replace(parts, language_model=None, folder=tmp_path))
-    with pytest.raises(MissingArtifactError, match=r"conditional is missing; run `dvc repro generation/dvc\.yaml"):
-        language_model_search(replace(parts, folder=tmp_path / "models" / "generation"))
+    for folder in (None, tmp_path / "models" / "generation"):
+        with pytest.raises(MissingArtifactError, match=r"needs its conditional model; run `dvc repro generation/dvc"):
+            language_model_search(replace(parts, folder=folder))
     folder = tmp_path / "models" / "generation"
     conditional_storage.save(model, "another", folder / conditional_storage.FOLDER)
     with pytest.raises(DamagedArtifactError, match="trained for another backbone"):
@@ -136,7 +159,11 @@ def test_what_it_is_made_of(parts, model, tiny_model, tmp_path):
 
 def test_no_generator_knows_the_independent_judge():
     """What a text is judged by must have no part in writing it."""
-    for file in Path(lexivert.generation.__path__[0]).rglob("*.py"):
+    packages = ("generation", "controller", "priors", "language_model", "search", "codes")
+    root = Path(lexivert.generation.__path__[0]).parent
+    files = [file for package in packages for file in sorted((root / package).rglob("*.py"))]
+    assert len(files) > len(packages)
+    for file in [root / "model.py", *files]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -188,12 +188,27 @@ def test_a_beginning_and_banned_words(tiny_model, learned, tokenizer, prefixes):
     assert texts[1] == SENTENCES[1]
 
 
+def test_a_text_of_which_nothing_is_left_is_not_ranked(tiny_model, learned, tokenizer, prefixes):
+    parts = GeneratorParts(tiny_model.encoder, tiny_model.decoder.parts.prior)
+    generator = PromptedGenerator(parts, learned, tokenizer)
+    words = tuple(sorted({word.strip(".") for word in SENTENCES[3].split()}))
+    (found,) = generator.generate(Request(prefixes[3:4], 3, banned=(*words, ".")))
+    assert all(candidate.text for candidate in found)
+    (found,) = generator.generate(Request(prefixes[3:4], effort="draft", prefix="She sold", banned=("the", "red")))
+    assert found[0].text.startswith("She sold")
+
+
 def test_saved_and_read(tiny_model, learned, tokenizer, prefixes, tmp_path):
     parts = GeneratorParts(tiny_model.encoder, tiny_model.decoder.parts.prior, folder=tmp_path)
     with pytest.raises(LexivertError, match=r"soft_prompt.* is missing"):
         GENERATORS.make("soft_prompt")(parts)
-    soft_prompt.save(learned, tokenizer, tmp_path / FOLDER)
+    soft_prompt.save(learned, tokenizer, "another", tmp_path / FOLDER)
+    with pytest.raises(DamagedArtifactError, match="was trained for another backbone"):
+        GENERATORS.make("soft_prompt")(parts)
+    soft_prompt.save(learned, tokenizer, tiny_model.encoder.backbone.fingerprint(), tmp_path / FOLDER)
+    state = torch.get_rng_state()
     generator = GENERATORS.make("soft_prompt")(parts)
+    assert state.equal(torch.get_rng_state())
     found = generator.generate(Request(prefixes, effort="draft"))
     assert [candidates[0].text for candidates in found] == SENTENCES
     (tmp_path / FOLDER / soft_prompt.PROMPT_WEIGHTS).write_bytes(b"\0" * 20)

@@ -39,6 +39,12 @@ def test_every_stage_depends_on_its_own_fingerprint_and_on_what_is_made():
         assert {dep for dep in stage["deps"] if dep not in code} <= made
 
 
+def test_what_is_measured_depends_on_every_trained_part():
+    trained = {out for stage in STAGES.values() for out in outputs(stage) if out.startswith("../models/generation/")}
+    assert len(trained) == len(STAGES) - 1
+    assert trained <= set(STAGES["generate"]["deps"])
+
+
 def test_no_output_is_made_twice():
     made = [out for stage in STAGES.values() for out in outputs(stage)]
     assert len(made) == len(set(made))

@@ -24,10 +24,15 @@ def paths(generation_project, tmp_path):
     shutil.copytree(generation_project.root, tmp_path / "project")
     paths = Paths(tmp_path / "project")
     shutil.rmtree(paths.generation)
-    small = {"hidden_dim": 16, "layers": 1, "heads": 2, "batch_size": 8, "steps": 100, "always": 50, "drawn": 50}
-    file = paths.root / "generation" / "params.yaml"
-    YAML(typ="safe", pure=True).dump(overridden(read_yaml(file), {"conditional": small}), file)
+    small = {"hidden_dim": 16, "feature_dim": 16, "layers": 1, "heads": 2, "batch_size": 8}
+    change(paths, small | {"steps": 100, "always": 50, "drawn": 50})
     return paths
+
+
+def change(paths, values):
+    """Of section ``conditional``, in the project's params."""
+    file = paths.root / "generation" / "params.yaml"
+    YAML(typ="safe", pure=True).dump(overridden(read_yaml(file), {"conditional": values}), file)
 
 
 def test_it_learns_and_the_model_then_searches(paths, tiny_params):
@@ -43,6 +48,20 @@ def test_it_learns_and_the_model_then_searches(paths, tiny_params):
     assert Lexivert.load(paths.root).generate([[1.0] * 32], effort="draft")[0].text
     conditional.run(paths, tiny_params)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == written
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"heads": 3}, "hidden_dim 16 must be a multiple of heads, 3"),
+        ({"feature_dim": 33}, "conditional.feature_dim is 33, but the backbone's embeddings have 32 dimensions"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(paths, tiny_params, values, message):
+    change(paths, values)
+    with pytest.raises(LexivertError, match=message):
+        conditional.run(paths, tiny_params)
+    assert not paths.generation.exists()
 
 
 def test_without_a_language_model_it_says_so(paths, tiny_params):

@@ -30,7 +30,7 @@ _FULL_STOPS = {".", "!", "?"}
 @GENERATORS.register("nearest_sentence", label="nearest training sentence")
 @dataclass(frozen=True)
 class NearestSentence:
-    """Retrieval: the known sentences whose embeddings are nearest; prefix and banned words are not heeded.
+    """Retrieval: the known sentences whose embeddings are nearest; it knows neither prefix nor banned words.
 
     Attributes:
         parts: with ``sentences``.
@@ -42,8 +42,10 @@ class NearestSentence:
         """Candidates for each embedding, the nearest first; see ``Generator``.
 
         Raises:
-            LexivertError: there are no known sentences.
+            LexivertError: there are no known sentences, or a prefix or banned words are given.
         """
+        if request.prefix or request.banned:
+            raise LexivertError("the generator nearest_sentence takes neither a prefix nor banned words")
         known = self.parts.sentences
         if known is None or not len(known):
             raise LexivertError("the generator nearest_sentence needs training sentences, and this model has none")
@@ -102,11 +104,13 @@ class LanguageModelAlone:
 
     @torch.inference_mode()
     def generate(self, request: Request) -> list[list[Candidate]]:
-        """Candidates for each embedding, in the order they were drawn; see ``Generator``. No word is banned.
+        """Candidates for each embedding, in the order they were drawn; see ``Generator``.
 
         Raises:
-            LexivertError: there is no language model.
+            LexivertError: there is no language model, or words are banned.
         """
+        if request.banned:
+            raise LexivertError("the generator language_model takes no banned words")
         model = self.parts.language_model
         if model is None:
             raise LexivertError("the generator language_model needs a language model, and this model has none")

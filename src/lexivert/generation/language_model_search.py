@@ -18,7 +18,7 @@ import torch
 
 from lexivert.controller.controller import Effort
 from lexivert.devices import choose_dtype
-from lexivert.errors import LexivertError
+from lexivert.errors import LexivertError, MissingArtifactError
 from lexivert.generation import conditional_storage, revision
 from lexivert.generation.base import GENERATORS, Candidate, Generator, GeneratorParts, Request
 from lexivert.generation.conditional_model import ConditionalModel
@@ -106,8 +106,13 @@ def language_model_search(parts: GeneratorParts) -> LanguageModelSearch:
     Raises:
         LexivertError: there is no language model, or the conditional model is missing, damaged or of other parts.
     """
-    if parts.language_model is None or parts.folder is None:
+    if parts.language_model is None:
         raise LexivertError("the generator language_model_search needs a language model, and this model has none")
+    if parts.folder is None or not (parts.folder / conditional_storage.FOLDER).exists():
+        raise MissingArtifactError(
+            "the generator language_model_search needs its conditional model; "
+            "run `dvc repro generation/dvc.yaml:conditional`"
+        )
     tokens = parts.language_model.model.get_input_embeddings().weight.shape[0]
     backbone = parts.encoder.backbone.fingerprint()
     conditional = conditional_storage.load(parts.folder / conditional_storage.FOLDER, backbone, tokens)
@@ -211,7 +216,7 @@ class _Search:
                 self._write(found, edits, proposer, width, seeds)
         self._place(found)
         drafts = self._ranked(found, 2 * self.budget.shortlist)
-        nothing = Ranked((), _NOTHING, -math.inf, 0.0)  # where nothing may be said
+        nothing = Ranked(tuple(self.begun), self.request.prefix or _NOTHING, -math.inf, 0.0)  # no text is allowed
         return [best_of(own, self.budget.pool) or [nothing] for own in drafts]
 
     def revised(self, pools: Sequence[Sequence[Ranked]], number: int) -> list[list[Ranked]]:
@@ -286,11 +291,12 @@ class _Search:
             texts[edit.row] += new
 
     def _ranked(self, tokens: Sequence[Sequence[list[int]]], shortlist: int) -> list[list[Ranked]]:
-        """The best of texts in tokens, of each embedding those that have not been ranked before."""
-        texts = []
+        """The best of texts in tokens, of each embedding those with the prefix that have not been ranked before."""
+        texts, prefix = [], self.request.prefix
         for seen, own in zip(self.seen, tokens, strict=True):
             spelled = dict(self._allowed(some) for some in own)
-            new = [(some, text) for text, some in spelled.items() if text and text not in seen]
+            begun = [(some, text) for text, some in spelled.items() if text and text.startswith(prefix)]
+            new = [(some, text) for some, text in begun if text not in seen]
             seen.update(text for _, text in new)
             texts.append(new)
         return self.generator.ranker.ranked(self.request.embeddings, texts, shortlist)

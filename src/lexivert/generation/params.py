@@ -58,6 +58,12 @@ class ConditionalParams(Section):
     partition_weight: NonNegativeFloat
     """Of the mean square of the log partition function: logits are log probabilities as they are."""
 
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> ConditionalParams:
+        if self.hidden_dim % self.heads:
+            raise ValueError(f"hidden_dim {self.hidden_dim} must be a multiple of heads, {self.heads}")
+        return self
+
 
 class SelectorPlacerWeights(Section):
     """Weights of the losses of the insertion loop's Selector and Placer."""

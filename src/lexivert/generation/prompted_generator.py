@@ -31,12 +31,13 @@ def soft_prompt(parts: GeneratorParts) -> PromptedGenerator:
     """Reads what stage ``soft_prompt`` has trained.
 
     Raises:
-        LexivertError: the model has none, or its files are damaged.
+        LexivertError: the model has none, or its files are damaged, or of another backbone.
     """
     if parts.folder is None:
         raise LexivertError("the generator soft_prompt needs its fine-tuned language model, and this model has none")
     device = parts.prior.output.bias.device
-    prompted, tokenizer = load(parts.folder / FOLDER, device, choose_dtype("auto", device))
+    backbone = parts.encoder.backbone.fingerprint()
+    prompted, tokenizer = load(parts.folder / FOLDER, backbone, device, choose_dtype("auto", device))
     return PromptedGenerator(parts, prompted, tokenizer)
 
 
@@ -66,7 +67,8 @@ class PromptedGenerator:
             for own, text in zip(texts, drawn, strict=True):
                 own.append(text)
         allowed = TextFilter(self.parts.encoder, request.prefix, request.banned).allowed
-        found = scored(self.parts, request.embeddings, [list(map(allowed, own)) for own in texts])
+        left = [[text for text in map(allowed, own) if text] or [request.prefix or "."] for own in texts]
+        found = scored(self.parts, request.embeddings, left)
         return [ranked(candidates, request.count) for candidates in found]
 
     def _written(self, prefix: Tensor, begun: Sequence[int], seed: int, temperature: float) -> list[str]:

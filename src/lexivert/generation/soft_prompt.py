@@ -22,7 +22,7 @@ from lexivert import artifacts
 from lexivert.errors import DamagedArtifactError, MissingArtifactError
 from lexivert.generation.mask_predict import pick
 
-PROMPT_WEIGHTS, SIZES, MODEL = "soft_prompt.safetensors", "config.json", "model"
+PROMPT_WEIGHTS, CONFIG, MODEL = "soft_prompt.safetensors", "config.json", "model"
 _SCALE = 8.0  # brings a unit vector's entries to the order of 1
 
 
@@ -126,13 +126,20 @@ class PromptedModel(nn.Module):
         return [[*begun, *own] for own in texts]
 
 
-def save(prompted: PromptedModel, tokenizer: Any, folder: Path) -> None:
-    """Write prompt, language model and tokeniser, all or nothing; the folder is replaced if it is there."""
+def save(prompted: PromptedModel, tokenizer: Any, backbone: str, folder: Path) -> None:
+    """Write prompt, language model and tokeniser, all or nothing.
+
+    Args:
+        prompted: trained.
+        tokenizer: of its language model.
+        backbone: fingerprint of the backbone whose embeddings it was told.
+        folder: replaced if it is there.
+    """
     state = {name: value.detach().cpu().contiguous() for name, value in prompted.prompt.state_dict().items()}
     with artifacts.atomic_path(folder) as temporary:
         temporary.mkdir()
         save_file(state, temporary / PROMPT_WEIGHTS)
-        artifacts.write_json(temporary / SIZES, asdict(prompted.sizes))
+        artifacts.write_json(temporary / CONFIG, {"sizes": asdict(prompted.sizes), "backbone": backbone})
         prompted.model.save_pretrained(temporary / MODEL)
         tokenizer.save_pretrained(temporary / MODEL)
 
@@ -141,18 +148,25 @@ def save_nothing(folder: Path) -> None:
     """Write that nothing was trained; the folder is replaced if it is there."""
     with artifacts.atomic_path(folder) as temporary:
         temporary.mkdir()
-        artifacts.write_json(temporary / SIZES, None)
+        artifacts.write_json(temporary / CONFIG, None)
 
 
-def load(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[PromptedModel, Any]:
+def load(folder: Path, backbone: str, device: torch.device, dtype: torch.dtype) -> tuple[PromptedModel, Any]:
     """Read what ``save`` wrote: the model, in eval mode, and its tokeniser.
 
+    Args:
+        folder: that was written.
+        backbone: fingerprint of the backbone that embeddings are of.
+        device: for the model.
+        dtype: of its weights.
+
     Raises:
-        MissingArtifactError, DamagedArtifactError: a file is missing or damaged, or nothing was trained.
+        MissingArtifactError, DamagedArtifactError: a file is missing, damaged or of another backbone, or nothing was
+            trained.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    content: Any = artifacts.read_json(artifacts.require(folder) / SIZES)
+    content: Any = artifacts.read_json(artifacts.require(folder) / CONFIG)
     if content is None:
         raise MissingArtifactError(
             f"{folder} says that nothing was trained; set soft_prompt.steps in generation/params.yaml"
@@ -161,11 +175,15 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[Prompt
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(source, local_files_only=True, dtype=dtype)
-        prompted = PromptedModel(SoftPromptSizes(**content), model)
+        with torch.random.fork_rng(devices=[]):
+            prompted = PromptedModel(SoftPromptSizes(**content["sizes"]), model)
+        trained_for = str(content["backbone"])
         prompted.prompt.load_state_dict(load_file(weights))
-    except (TypeError, ValueError, RuntimeError, OSError, safetensors.SafetensorError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, OSError, safetensors.SafetensorError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DamagedArtifactError(
             f"{folder} is damaged ({reason}); train it again, see stage soft_prompt"
         ) from error
+    if trained_for != backbone:
+        raise DamagedArtifactError(f"{folder} was trained for another backbone; train it again, see stage soft_prompt")
     return prompted.to(device=device, dtype=dtype).eval(), tokenizer

@@ -14,7 +14,7 @@ def run(paths: Paths, params: Params) -> None:
     """Write models/generation/conditional/, its metrics and curves; resumes after a kill.
 
     Raises:
-        LexivertError: there is no language model.
+        LexivertError: there is no language model, or the tokens' features are wider than the embeddings.
     """
     import torch
 
@@ -42,6 +42,12 @@ def run(paths: Paths, params: Params) -> None:
         raise LexivertError("stage conditional needs a language model, but language_model.model is none")
 
     sentences = {split: read_encoded_texts(paths, split) for split in ("train", "valid")}
+    width = sentences["train"].prefixes.shape[1]
+    if own.feature_dim > width:
+        raise LexivertError(
+            f"generation/params.yaml: conditional.feature_dim is {own.feature_dim}, but the backbone's embeddings have "
+            f"{width} dimensions; it may be {width} at most"
+        )
     tokens = {split: language_model.tokens(own.texts) for split, own in sentences.items()}
     texts = TokenTexts(tokens["train"], sentences["train"].prefixes)
     rows = range(0, len(tokens["valid"]), max(len(tokens["valid"]) // _VALID_TEXTS, 1))  # of all documents
@@ -49,9 +55,9 @@ def run(paths: Paths, params: Params) -> None:
     vectors = language_model.model.get_input_embeddings().weight.detach().float().cpu()
     sizes = ConditionalSizes(
         tokens=len(vectors),
-        semantic_width=texts.embeddings.shape[1],
+        semantic_width=width,
         hidden_dim=own.hidden_dim,
-        feature_dim=min(own.feature_dim, texts.embeddings.shape[1]),
+        feature_dim=own.feature_dim,
         layers=own.layers,
         heads=own.heads,
         positions=own.max_tokens + 1,

@@ -20,6 +20,7 @@ def run(paths: Paths, params: Params) -> None:
 
     from lexivert.data.segments import read_encoded_texts
     from lexivert.devices import choose_device
+    from lexivert.encoders.base import load_encoder
     from lexivert.generation import prompted_generator, soft_prompt
     from lexivert.generation.params import load_generation_params
     from lexivert.generation.soft_prompt import PromptedModel, SoftPromptSizes
@@ -52,7 +53,7 @@ def run(paths: Paths, params: Params) -> None:
     checkpoint = Checkpoint(paths.checkpoints / "soft_prompt", mark, every=200)
     curves = train_soft_prompt(prompted, tokens, prefixes, rules, seed, checkpoint)
     prompted.model.to(language_model.dtype)
-    soft_prompt.save(prompted, language_model.tokenizer, folder)
+    soft_prompt.save(prompted, language_model.tokenizer, load_encoder(params.backbone).fingerprint(), folder)
     artifacts.write_metrics(
         paths.generation_metrics / "soft_prompt.json", {"train_sentences": len(tokens), "last": curves[-1]}
     )
