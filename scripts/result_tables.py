@@ -274,8 +274,8 @@ GENERATION_SOURCES = {"own": "own test documents", "wikitext": "WikiText-2 valid
 _BARRED = "words_04_25"
 _ABLATIONS = {
     "full": "everything",
-    "without_conditional_proposals": "without the conditional model's proposals",
-    "without_language_model": "without the language model",
+    "without_conditional_proposals": "without the conditional model's proposals (slow, so budget cut)",
+    "without_language_model": "without its fluency in the ranking",
     "with_placer_drafts": "with the Placer's drafts",
     "without_selector": "without the Selector's rewritings",
     "without_revision": "without revision",
@@ -300,21 +300,35 @@ def _generator_label(name: str) -> str:
     return GENERATORS[known].label + (", draft" if known != name else "")
 
 
-def _generation_cells(scores: Mapping[str, Any]) -> dict[str, str]:
-    low, high = _share(scores["token_f1_low"]), _share(scores["token_f1_high"])
+_GENERATION_MEASURES = {
+    "token F1": ("token_f1", ".3f"),
+    "BLEU": ("bleu", ".1f"),
+    "chrF": ("chrf", ".1f"),
+    "ROUGE-L": ("rougeL", ".3f"),
+    "content F1": ("content_f1", ".3f"),
+    "exact": ("exact_match", ".3f"),
+    "cosine": ("backbone_cosine", ".3f"),
+    "independent cosine": ("independent_cosine", ".3f"),
+    "nats a token": ("nats_a_token", ".2f"),
+    "repeated": ("repeated_share", ".3f"),
+}
+"""Columns of the tables of generation: measure and format."""
+
+
+def _generation_cells(scores: Mapping[str, Any], columns: Iterable[str] = _GENERATION_MEASURES) -> dict[str, str]:
+    """Number of texts and measures, with their intervals where there are any."""
+    measures = {column: _GENERATION_MEASURES[column] for column in columns}
     cells = {
-        "token F1": f"{_share(scores['token_f1'])} ({low}–{high})",
-        "BLEU": f"{scores['bleu']:.1f}",
-        "chrF": f"{scores['chrf']:.1f}",
-        "ROUGE-L": _share(scores["rougeL"]),
-        "content F1": _share(scores["content_f1"]),
-        "exact": _share(scores["exact_match"]),
-        "cosine": _share(scores["backbone_cosine"]),
-        "independent cosine": _share(scores["independent_cosine"]),
+        column: _with_interval(scores, name, form) for column, (name, form) in measures.items() if name in scores
     }
-    if "nats_a_token" in scores:
-        cells["nats a token"] = f"{scores['nats_a_token']:.2f}"
-    return cells | {"repeated": _share(scores["repeated_share"])}
+    return {"texts": f"{scores['texts']}"} | cells
+
+
+def _with_interval(scores: Mapping[str, Any], name: str, form: str) -> str:
+    value = format(scores[name], form)
+    if f"{name}_low" not in scores:
+        return value
+    return f"{value} ({format(scores[f'{name}_low'], form)}–{format(scores[f'{name}_high'], form)})"
 
 
 def generation(results: Results) -> str:
@@ -340,7 +354,7 @@ def generation_by_length(results: Results) -> str:
         for bucket, scores in sorted(generators["language_model_search"].items()):
             if isinstance(scores, Mapping) and bucket != _BARRED:
                 words = "–".join(str(int(part)) for part in bucket.split("_")[1:])
-                row = {"source": GENERATION_SOURCES[source], "words": words, "texts": f"{scores['texts']}"}
+                row = {"source": GENERATION_SOURCES[source], "words": words}
                 rows.append(row | _generation_cells(scores))
     return _frame(rows)
 
@@ -363,9 +377,8 @@ def generation_vectors(results: Results) -> str:
         return NOT_GENERATED
     rows = []
     for name, scores in results.get("generation/generate", "vectors").items():
-        row = {"vector": _VECTORS[name], "texts": f"{scores['texts']}", "cosine": _share(scores["backbone_cosine"])}
-        row |= {"token F1": _share(scores["token_f1"]), "nats a token": f"{scores['nats_a_token']:.2f}"}
-        rows.append(row | {"repeated": _share(scores["repeated_share"])})
+        columns = ("cosine", "token F1", "nats a token", "repeated")
+        rows.append({"vector": _VECTORS[name]} | _generation_cells(scores, columns))
     return _frame(rows)
 
 
@@ -374,15 +387,20 @@ def generation_beside(results: Results) -> str:
     if not results.has("generation/generate"):
         return NOT_GENERATED
     published = {"vec2text, first guess": (0.67, 31.9, 0.0), "vec2text, 50 steps with 8 beams": (0.99, 97.3, 0.92)}
-    rows = []
+    forms = {"token_f1": ".2f", "bleu": ".1f", "exact_match": ".2f"}
+    rows = [
+        (name, "", [format(own, form) for own, form in zip(values, forms.values(), strict=True)])
+        for name, values in published.items()
+    ]
     for source, generators in results.get("generation/generate", "generators").items():
         scores = generators["language_model_search"][_BARRED]
         name = f"language-model search, {GENERATION_SOURCES[source]}"
-        rows.append((name, (scores["token_f1"], scores["bleu"], scores["exact_match"])))
+        own = [_with_interval(scores, measure, form) for measure, form in forms.items()]
+        rows.insert(len(rows) - len(published), (name, f"{scores['texts']}", own))
     return _frame(
         [
-            {"inverter": name, "token F1": f"{f1:.2f}", "BLEU": f"{bleu:.1f}", "exact": f"{exact:.2f}"}
-            for name, (f1, bleu, exact) in [*rows, *published.items()]
+            {"inverter": name, "texts": texts, "token F1": f1, "BLEU": bleu, "exact": exact}
+            for name, texts, (f1, bleu, exact) in rows
         ]
     )
 

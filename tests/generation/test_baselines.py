@@ -81,8 +81,11 @@ def test_what_is_missing_is_said(parts):
 
 @pytest.mark.parametrize(
     ("name", "given"),
-    [("nearest_sentence", {"prefix": "The"}), ("nearest_sentence", {"banned": ("river",)})]
-    + [("language_model", {"banned": ("river",)})],
+    [
+        ("nearest_sentence", {"prefix": "The"}),
+        ("nearest_sentence", {"banned": ("river",)}),
+        ("language_model", {"banned": ("river",)}),
+    ],
 )
 def test_what_a_baseline_can_not_heed_is_refused(parts, name, given):
     with pytest.raises(LexivertError, match=f"the generator {name} takes n.* banned words"):

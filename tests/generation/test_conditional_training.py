@@ -18,7 +18,7 @@ from lexivert.generation.conditional_training import (
     train_conditional,
 )
 from lexivert.generation.params import load_generation_params
-from lexivert.generation.proposals import Proposer
+from lexivert.generation.token_proposals import Proposer
 from sections import REPOSITORY
 
 END = 3
@@ -63,8 +63,9 @@ def test_batches_are_the_same_whenever_they_are_asked_for():
 
 
 def test_noise_turns_half_of_the_embeddings_to_cosines_in_range():
-    clean = embeddings(2000).numpy()
-    turned = noisy(clean, 0.75, np.random.default_rng(0))
+    told = noisy(embeddings(2000), 0.75, np.random.default_rng(0))
+    assert told.equal(noisy(embeddings(2000), 0.75, np.random.default_rng(0)))
+    clean, turned = embeddings(2000).numpy(), told.numpy()
     cosine = (clean * turned).sum(axis=1)
     assert np.linalg.norm(turned, axis=1) == pytest.approx(np.ones(2000), abs=1e-5)
     assert cosine.min() > 0.75 - 1e-5
@@ -92,8 +93,10 @@ def test_nats_a_token_by_the_naive_sum():
     total = 0.0
     for tokens, embedding in zip(TEXTS.tokens, TEXTS.embeddings, strict=True):
         logits = model.logits(model(embedding[None], torch.tensor([[END, *tokens]])))[0].log_softmax(dim=1)
-        total -= sum(float(logits[place, token]) for place, token in enumerate([*tokens, END]))
-    assert nats_a_token(model, TEXTS, batch_size=3) == pytest.approx(total / 14, rel=1e-4)
+        total -= sum(float(logits[place, token]) for place, token in enumerate(tokens))
+    assert nats_a_token(model, TEXTS, batch_size=3) == pytest.approx(total / 10, rel=1e-4)
+    several = TokenTexts([[], *TEXTS.tokens], embeddings(5)[[4, 0, 1, 2, 3]])
+    assert nats_a_token(model, several) == pytest.approx(total / 10, rel=1e-4)
 
 
 def test_it_learns_what_each_embedding_says_and_where_it_ends(params, tmp_path):

@@ -4,8 +4,8 @@ import torch
 
 from generation.conditional_cases import conditional, embeddings
 from lexivert.generation import revision
-from lexivert.generation.proposals import Proposer
 from lexivert.generation.revision import Edit
+from lexivert.generation.token_proposals import Proposer
 
 TOKENS = [10, 11, 12, 13, 14, 15]
 

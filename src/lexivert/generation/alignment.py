@@ -135,7 +135,7 @@ class Alignment:
         )
 
     def apply(self, embeddings: npt.NDArray[Any], fingerprint: str) -> FloatArray:
-        """The backbone's embeddings that go with the other encoder's; see ``generation.base.Alignment``.
+        """The backbone's embeddings that go with the other encoder's.
 
         Args:
             embeddings: of the other encoder, of any positive length. Shape: (B, F).

@@ -19,7 +19,7 @@ from lexivert.generation import beams
 from lexivert.generation.base import GENERATORS, Candidate, GeneratorParts, Request
 from lexivert.generation.candidates import scored
 from lexivert.generation.in_units import InUnits
-from lexivert.generation.proposals import TRIED
+from lexivert.generation.token_proposals import TRIED
 from lexivert.language_model.causal import Beginnings, CausalLanguageModel
 from lexivert.priors.base import Belief, Prior
 

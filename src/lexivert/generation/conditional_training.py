@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lexivert.codes.corruption import add_noise
 from lexivert.devices import choose_dtype
 from lexivert.encoders.base import SentenceEncoder
 from lexivert.generation.conditional_model import (
@@ -101,22 +102,16 @@ class TokenBatches:
         tokens = self.texts.tokens[first : first + count]
         inputs, inside = padded([[self.end, *own] for own in tokens], len(tokens[-1]) + 1, "cpu")
         truth, _ = padded([[*own, self.end] for own in tokens], len(tokens[-1]) + 1, "cpu")
-        told = noisy(self.texts.embeddings[first : first + count].numpy(), self.min_cosine, rng)
-        return TokenBatch(torch.from_numpy(told), inputs, truth.masked_fill(~inside, -1))
+        told = noisy(self.texts.embeddings[first : first + count], self.min_cosine, rng)
+        return TokenBatch(told, inputs, truth.masked_fill(~inside, -1))
 
 
-def noisy(
-    embeddings: np.ndarray[tuple[int, ...], np.dtype[np.float32]], min_cosine: float, rng: np.random.Generator
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """Some of the embeddings, turned by a random direction to a cosine of at least ``min_cosine``. Shape: (B, S)."""
+def noisy(embeddings: Tensor, min_cosine: float, rng: np.random.Generator) -> Tensor:
+    """Half of the embeddings, and the rest in noise, at cosines of at least ``min_cosine``. Shape: (B, S)."""
     count = len(embeddings)
-    cosine = np.where(rng.random(count) < _CLEAN_SHARE, 1.0, rng.uniform(min_cosine, 1.0, count))[:, None]
-    direction = rng.standard_normal(embeddings.shape)
-    direction -= (direction * embeddings).sum(axis=1, keepdims=True) * embeddings
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    turned: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-    turned = (cosine * embeddings + np.sqrt(1.0 - cosine**2) * direction).astype(np.float32)
-    return turned
+    cosine = np.where(rng.random(count) < _CLEAN_SHARE, 1.0, rng.uniform(min_cosine, 1.0, count))
+    draws = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    return add_noise(embeddings, torch.from_numpy(cosine.astype(np.float32)), draws)
 
 
 class ConditionalStep:
@@ -222,13 +217,13 @@ def train_conditional(
 
 @torch.inference_mode()
 def nats_a_token(model: ConditionalModel, texts: TokenTexts, batch_size: int = 64) -> float:
-    """Cross-entropy of texts and their ends, over all tokens, with clean embeddings."""
+    """Cross-entropy of all tokens of texts, their ends left out as a language model's are, with clean embeddings."""
     total = count = 0.0
     for start in range(0, len(texts.tokens), batch_size):
         tokens = texts.tokens[start : start + batch_size]
-        longest = max(map(len, tokens)) + 1
-        inputs, inside = padded([[model.sizes.end, *own] for own in tokens], longest, model.device)
-        truth, _ = padded([[*own, model.sizes.end] for own in tokens], longest, model.device)
+        longest = max(*map(len, tokens), 1)
+        inputs, _ = padded([[model.sizes.end, *own[:-1]] for own in tokens], longest, model.device)
+        truth, inside = padded(tokens, longest, model.device)
         queries = model(texts.embeddings[start : start + batch_size].to(model.device), inputs)[inside]
         total += float(F.cross_entropy(model.logits(queries), truth[inside], reduction="sum"))
         count += int(inside.sum())

@@ -1,10 +1,10 @@
-"""Search with a language model: drafts that it and the embedding make likely, revised while they come nearer.
+"""Language-model search: drafts that an embedding makes likely, revised while they come nearer to it.
 
-Drafts are drawn without replacement from the conditional model and from its product with the language model; the
-Placer's may stand beside them. A pool
-of the best is revised for some rounds: cut and continued, spans replaced, dropped, inserted, units rewritten by the
-Selector, all ranked by nearness of the backbone's embedding, fluency and likelihood. The backbone reads hundreds of
-texts a second, so that many edits are tried; the language model reads a shortlist of each round.
+The conditional model drafts, by draws without replacement; at effort ``high`` its product with the language model
+drafts, too. The Placer's drafts may stand beside them. A pool of the best is revised for some rounds: the conditional
+model cuts and continues, replaces, drops and inserts spans, and the Selector rewrites units. All are ranked by
+nearness of the backbone's embedding, likelihood, length and repetition; the language model reads a shortlist of each
+round, whose ranking its fluency enters. The backbone reads hundreds of texts a second, so that many edits are tried.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from lexivert.generation.base import GENERATORS, Candidate, Generator, Generator
 from lexivert.generation.conditional_model import ConditionalModel
 from lexivert.generation.filtering import TextFilter
 from lexivert.generation.in_units import start_of
-from lexivert.generation.proposals import Proposer
 from lexivert.generation.ranking import Ranked, Ranker, Weights, best_of
 from lexivert.generation.revision import Edit
 from lexivert.generation.rewriting import Rewriter
 from lexivert.generation.selector_placer import FOLDER as PLACER_FOLDER
 from lexivert.generation.selector_placer import selector_placer
+from lexivert.generation.token_proposals import Proposer
 from lexivert.language_model.causal import CausalLanguageModel
 
 _LONGEST = 48

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lexivert.generation import beams
-from lexivert.generation.proposals import TRIED, Proposer
+from lexivert.generation.token_proposals import TRIED, Proposer
 
 _LONGEST_SPAN = 3  # tokens that are replaced, dropped or inserted
 

@@ -185,5 +185,7 @@ def load(folder: Path, backbone: str, device: torch.device, dtype: torch.dtype) 
             f"{folder} is damaged ({reason}); train it again, see stage soft_prompt"
         ) from error
     if trained_for != backbone:
-        raise DamagedArtifactError(f"{folder} was trained for another backbone; train it again, see stage soft_prompt")
+        raise DamagedArtifactError(
+            f"{folder} was trained for another backbone; train it again, see stage soft_prompt"
+        )
     return prompted.to(device=device, dtype=dtype).eval(), tokenizer

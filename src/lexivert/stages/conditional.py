@@ -45,13 +45,14 @@ def run(paths: Paths, params: Params) -> None:
     width = sentences["train"].prefixes.shape[1]
     if own.feature_dim > width:
         raise LexivertError(
-            f"generation/params.yaml: conditional.feature_dim is {own.feature_dim}, but the backbone's embeddings have "
-            f"{width} dimensions; it may be {width} at most"
+            f"generation/params.yaml: conditional.feature_dim is {own.feature_dim}, but the backbone's embeddings "
+            f"have {width} dimensions; it may be {width} at most"
         )
     tokens = {split: language_model.tokens(own.texts) for split, own in sentences.items()}
     texts = TokenTexts(tokens["train"], sentences["train"].prefixes)
     rows = range(0, len(tokens["valid"]), max(len(tokens["valid"]) // _VALID_TEXTS, 1))  # of all documents
     valid = TokenTexts([tokens["valid"][row] for row in rows], sentences["valid"].prefixes[list(rows)])
+    valid_texts = [sentences["valid"].texts[row] for row in rows]
     vectors = language_model.model.get_input_embeddings().weight.detach().float().cpu()
     sizes = ConditionalSizes(
         tokens=len(vectors),
@@ -73,7 +74,7 @@ def run(paths: Paths, params: Params) -> None:
     folder = paths.generation / conditional_storage.FOLDER
     conditional_storage.save(model, backbone.fingerprint(), folder)
     with torch.inference_mode():
-        total = -float(language_model.log_probability([language_model.text(own) for own in valid.tokens]).sum())
+        total = -float(language_model.log_probability(valid_texts).sum())
     report = {
         "train_sentences": len(texts.tokens),
         "last": history[-1],

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from generation.conditional_cases import embeddings
-from lexivert.generation.proposals import Proposer
+from lexivert.generation.token_proposals import Proposer
 
 TEXTS = ["The old captain saw", "", "It was a noble snow, and the"]
 
