@@ -109,19 +109,13 @@ def bootstrap(values: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def unsure(found: DecodeResult, below: float) -> list[int]:
-    """Rows that are searched."""
-    assert found.confidence is not None
-    return (~found.verified.cpu() & (found.confidence < below)).nonzero()[:, 0].tolist()
-
-
 def searched(
     search: LanguageSearch, texts: EncodedTexts, observed: Observation, draft: DecodeResult, effort: Effort
 ) -> tuple[list[list[int]], list[float], Searched]:
     """Units and confidence of every text after the search, and what is known of it."""
     assert draft.confidence is not None
     units, confidence, result = list(draft.units), draft.confidence.tolist(), Searched()
-    for row in unsure(draft, search.params.below):
+    for row in search.unsure(draft):
         one, truth = observed[slice(row, row + 1)], tuple(texts.units[row])
         start = time.perf_counter()
         found = search.search(draft.units[row], one, search.effort(effort))

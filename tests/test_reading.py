@@ -3,7 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lexivert.codes.corruption import add_noise
 from lexivert.codes.superposition import superpose
+from lexivert.controller.controller import Controller
+from lexivert.controller.language_search import LanguageSearch
 from lexivert.controller.results import DecodeResult
 from lexivert.controller.trace import replay
 from lexivert.controller.verification import fit
@@ -66,6 +69,29 @@ def test_what_is_said_of_a_text_without_a_doubtful_mark_is_said_of_that_text(tin
     assert (kept.fit, kept.confidence) == (pytest.approx(0.7), pytest.approx(0.6))
     assert kept.steps[-1].buffer == (WIKITEXT, *units)
     assert read(units, 0.4, verified=False).steps == ()
+
+
+def test_a_text_is_searched_once_whatever_spellings_of_its_beginning_were_tried(tiny_model, monkeypatch):
+    searched, read, decode, read_with = [], [], LanguageSearch.decode, Controller.decode
+
+    def recorded(self, units, observed, effort):
+        searched.append(observed.known)
+        return decode(self, units, observed, effort)
+
+    def read_recorded(self, observed, **options):
+        read.append(options["effort"])
+        return read_with(self, observed, **options)
+
+    monkeypatch.setattr(LanguageSearch, "decode", recorded)
+    monkeypatch.setattr(Controller, "decode", read_recorded)
+    clean = torch.from_numpy(tiny_model.encode(["The old captain saw the river."]))
+    noisy = add_noise(clean, torch.tensor([0.4]), torch.Generator().manual_seed(3)).numpy()
+    reading = tiny_model.read(noisy, prefix="The old", effort="normal", max_seconds=0.5)[0]
+    assert reading.text.startswith("The old")
+    assert (len(read) > 2, read) == (True, ["draft"] * (len(read) - 1) + ["normal"])
+    (known,) = searched
+    starts = Reader(tiny_model.encoder, tiny_model.decoder, "The old").starts
+    assert known[known >= 0].tolist() in starts
 
 
 def test_all_units_are_looked_through_once_a_model(tiny_model, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,6 +56,13 @@ class Reading:
     def doubtful(self) -> bool:
         """Whether the text is more likely wrong than right."""
         return self.confidence < LIKELY
+
+
+class _Begun(NamedTuple):
+    """A reading, and the units that its text was to begin with; none where it was read without."""
+
+    reading: Reading
+    start: list[int]
 
 
 @dataclass(frozen=True)
@@ -111,26 +119,42 @@ class Reader:
 
         Else the beginning is imposed, in one of its spellings after the other, until a text is likely right; of
         several the one that fits best is taken. Where the vector proves that its text begins otherwise, that has no
-        confidence.
+        confidence. Only then, and under that one spelling alone, is a text searched for.
 
         Shape: order (B, O), semantic (B, S).
         """
-        plain = self._readings(Observation.of(order, semantic), trace)
         if not self.starts:
-            return plain
-        best = {row: reading for row, reading in enumerate(plain) if self._begins(reading)}
+            return self._readings(Observation.of(order, semantic), trace, self.budget.effort)
+        plain = self._readings(Observation.of(order, semantic), trace, DRAFT)
+        best = {row: _Begun(reading, []) for row, reading in enumerate(plain) if self._begins(reading)}
         for start in self.starts:
-            rows = [row for row in range(len(plain)) if row not in best or not self._likely(best[row])]
+            rows = [row for row in range(len(plain)) if row not in best or not self._likely(best[row].reading)]
             if rows:
-                observed = Observation.of(order[rows], semantic[rows], self._fixed(start, len(rows)))
-                for row, found in zip(rows, self._readings(observed, trace), strict=True):
-                    best[row] = max(best.get(row, found), found, key=lambda one: (self._begins(one), one.fit))
-        refuted = [one.verified and not best[row].verified for row, one in enumerate(plain)]
-        return [replace(best[row], confidence=0.0) if wrong else best[row] for row, wrong in enumerate(refuted)]
+                observed = Observation.of(order[rows], semantic[rows], self._fixed([start] * len(rows)))
+                for row, reading in zip(rows, self._readings(observed, trace, DRAFT), strict=True):
+                    found = _Begun(reading, start)
+                    best[row] = max(best.get(row, found), found, key=self._rank)
+        refuted = [one.verified and not best[row].reading.verified for row, one in enumerate(plain)]
+        open_rows = [row for row, wrong in enumerate(refuted) if not wrong and not best[row].reading.verified]
+        self._search(best, open_rows, Observation.of(order, semantic), trace)
+        readings = [best[row].reading for row in range(len(plain))]
+        return [replace(own, confidence=0.0) if wrong else own for own, wrong in zip(readings, refuted, strict=True)]
 
-    def _readings(self, observed: Observation, trace: bool) -> list[Reading]:
-        effort, seconds = self.budget.effort, self.budget.max_seconds
-        found = self.decoder.decode(observed, trace=trace, effort=effort, max_seconds=seconds)
+    def _rank(self, begun: _Begun) -> tuple[bool, float]:
+        return self._begins(begun.reading), begun.reading.fit
+
+    def _search(self, best: dict[int, _Begun], rows: list[int], observed: Observation, trace: bool) -> None:
+        """Search rows on, each under the spelling that it was read best with; what no longer begins so is dropped."""
+        if self.budget.effort == DRAFT or not rows:
+            return
+        known = self._fixed([best[row].start for row in rows])
+        chosen = Observation.of(observed.order[rows], observed.prefix[rows], known)
+        for row, found in zip(rows, self._readings(chosen, trace, self.budget.effort), strict=True):
+            if self._begins(found):
+                best[row] = best[row]._replace(reading=found)
+
+    def _readings(self, observed: Observation, trace: bool, effort: Effort) -> list[Reading]:
+        found = self.decoder.decode(observed, trace=trace, effort=effort, max_seconds=self.budget.max_seconds)
         decoded = _ordinary(found, observed, self.decoder.codebook)
         return [self._reading(decoded, row) for row in range(len(observed))]
 
@@ -161,11 +185,12 @@ class Reader:
         limit = self.encoder.config.code.max_units
         return [s for s in (*starts, *([WIKITEXT, *start] for start in plain)) if 0 < len(s) <= limit]
 
-    def _fixed(self, start: list[int], count: int) -> Tensor:
-        """Known units at the beginning of texts, -1 elsewhere. Shape: (B, P)."""
+    def _fixed(self, starts: list[list[int]]) -> Tensor:
+        """Known units at the beginning of B texts, -1 elsewhere. Shape: (B, P)."""
         device = self.decoder.codebook.device
-        fixed = torch.full((count, self.encoder.config.code.max_units + 1), -1, device=device)
-        fixed[:, : len(start)] = torch.tensor(start, device=device)
+        fixed = torch.full((len(starts), self.encoder.config.code.max_units + 1), -1, device=device)
+        for row, start in enumerate(starts):
+            fixed[row, : len(start)] = torch.tensor(start, dtype=torch.int64, device=device)
         return fixed
 
     def _reading(self, decoded: DecodeResult, row: int) -> Reading:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from lexivert.codes.corruption import add_noise
 from lexivert.codes.superposition import parts_of
+from lexivert.controller import language_search
 from lexivert.controller.controller import Controller
 from lexivert.controller.language_search import LanguageSearch
 from lexivert.controller.observation import Observation
@@ -98,19 +101,29 @@ def test_known_units_stay(tiny_model, search):
     assert found.units[0][0] == int(known[0, 0])
 
 
-def test_no_round_begins_after_the_last_second(tiny_model, search, monkeypatch):
-    observed, read = observed_at(tiny_model, TEXTS[:1], 0.4), [damaged(tiny_model.encoder.segment(TEXTS[:1])[0])]
-    begun, several = [], LanguageSearch._several
+def test_nothing_begins_after_the_last_second(tiny_model, search, monkeypatch):
+    """Neither the first beam where there is no time at all, nor single changes where that beam took all of it."""
+    observed, read = observed_at(tiny_model, TEXTS[:1], 0.4), damaged(tiny_model.encoder.segment(TEXTS[:1])[0])
+    begun, late = [], [0.0]
 
-    def counted(*given):
-        begun.append(given)
-        return several(*given)
+    def spy(name):
+        method = getattr(LanguageSearch, name)
 
-    monkeypatch.setattr(LanguageSearch, "_several", counted)
-    search.decode(read, observed, search.effort("normal", 1e-6))
+        def taking_all_time(*given):
+            begun.append(name)
+            method(*given)
+            late[0] = 1e6
+
+        monkeypatch.setattr(LanguageSearch, name, taking_all_time)
+
+    spy("_several")
+    spy("_revised")
+    monkeypatch.setattr(language_search, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + late[0]))
+    small = search.params.normal.model_copy(update={"lengths": 1, "climbs": 1, "embedded": 8, "beams": 1})
+    search.search(read, observed, small.model_copy(update={"max_seconds": 1e-6}))
     assert not begun
-    search.decode(read, observed, search.effort("normal", 600.0))
-    assert begun
+    search.search(read, observed, small.model_copy(update={"max_seconds": 600.0}))
+    assert begun == ["_several"]
 
 
 def test_without_a_language_model_it_says_so(tiny_model, tmp_path):

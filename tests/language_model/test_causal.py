@@ -89,12 +89,6 @@ def test_adding_nothing_costs_and_changes_nothing(model):
     assert gained.tolist() == [0.0, 0.0]
 
 
-def test_a_prompt_is_read_and_not_scored(model):
-    tokens = model.tokens(["The silent owl"])[0]
-    state, _ = model.extend(model.begin(1), [tokens])
-    torch.testing.assert_close(model.begin(1, "The silent owl").log_probs, state.log_probs, atol=1e-4, rtol=1e-4)
-
-
 def test_tokens_spell_their_text(model):
     for text, tokens in zip(TEXTS, model.tokens(TEXTS), strict=True):
         assert model.text(tokens) == text

@@ -128,7 +128,8 @@ def _project(
     shutil.copyfile(tiny_params_file, root / "params.yaml")
     fresh = Project(root)
     fresh.change(corpus__folder="texts")
-    # All stages in one process, which DVC then takes over: a process each takes five times as long.
+    # All stages in one process, which DVC then takes over: a process each takes five times as long. `dvc repro` from
+    # nothing is run by continuous integration, on the project itself.
     for command in (("-m", "lexivert.stages", *fresh.stages), ("-m", "dvc", "commit", "--force", *fresh.stages)):
         code, output = fresh.run(sys.executable, *command)
         assert code == 0, output

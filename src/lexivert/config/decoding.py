@@ -175,8 +175,12 @@ class LanguageConfidenceParams(Section):
 
     log_odds: NonNegativeFloat
     """Weight of its log odds against all other texts that the search scored."""
+    most_log_odds: PositiveFloat
+    """Nats that they are counted up to; a search that met no rival at all knows no more."""
     prefix_noise: float
     """Weight of what it leaves of the semantic prefix, in standard deviations beyond what is to be expected."""
+    most_prefix_noise: PositiveFloat
+    """Standard deviations that it is counted up to, beyond which nothing is more doubtful."""
     unexplained: float
     """Added where it leaves more of the vector than the noise that the vector shows by itself."""
     constant: float

@@ -112,9 +112,7 @@ class Controller:
         """The same with texts that are not sure searched with the language model; a verified one stays as it is."""
         if self.search is None:
             raise LexivertError(f"effort is {effort!r}, but this controller has no language model; use {DRAFT!r}")
-        assert found.confidence is not None
-        unsure = ~found.verified.cpu() & (found.confidence < self.parts.params.language_search.below)
-        rows = unsure.nonzero()[:, 0].tolist()
+        rows = self.search.unsure(found)
         if not rows:
             return found
         chosen = observed[torch.tensor(rows, device=observed.order.device)]

@@ -39,15 +39,13 @@ class FirstTokens:
         among = log_prior - log_prior[continues].logsumexp(dim=0)
         silent = torch.tensor([surface == "" for surface in surfaces], device=log_prior.device)
         self._untold = torch.where(continues, among, torch.nan).masked_fill(silent, 0.0)
-        continues = torch.tensor([surface is None for surface in surfaces], device=log_prior.device)
-        silent = torch.tensor([surface == "" for surface in surfaces], device=log_prior.device)
-        among = log_prior - log_prior[continues].logsumexp(dim=0)
-        self._untold = torch.where(continues, among, torch.nan).masked_fill(silent, 0.0)
         self._first: dict[int, tuple[int, int]] = {}
         told = log_prior.masked_fill(continues | silent, -torch.inf)
         frequent = told.topk(min(_COUNTED, len(told))).indices
-        self._alike = torch.zeros(language_model.vocabulary, dtype=torch.float64, device=log_prior.device)
-        self._alike.index_add_(0, self.of(frequent)[0], told[frequent].double().exp())
+        # Summed in double precision on the CPU, since not every device has it.
+        alike = torch.zeros(language_model.vocabulary, dtype=torch.float64)
+        alike.index_add_(0, self.of(frequent)[0].cpu(), told[frequent].cpu().double().exp())
+        self._log_alike = alike.log().float().to(log_prior.device)
 
     def of(self, units: Tensor) -> Tensor:
         """First token of each unit behind a space, and without one. Shape: (k,) to (2, k)."""
@@ -69,7 +67,7 @@ class FirstTokens:
         Shape: (b, k).
         """
         first, prior = self.of(units), self.log_prior[units]
-        alike = self._alike[first[0]].log().float()
+        alike = self._log_alike[first[0]]
         told = following.to(units.device)[:, first].amax(dim=1) + prior - torch.maximum(alike, prior)
         untold = self._untold[units]
         return torch.where(untold.isnan(), told, untold)

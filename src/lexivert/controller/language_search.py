@@ -41,8 +41,6 @@ from lexivert.language_model.storage import Source
 
 Text = tuple[int, ...]
 _LEAST_GAIN = 1.0e-3  # nats; less is rounding
-_MOST_LOG_ODDS = 12.0  # a search that met no rival at all knows no more
-_MOST_DEVIATIONS = 10.0  # beyond which nothing is more doubtful
 
 
 @dataclass(frozen=True)
@@ -112,6 +110,11 @@ class LanguageSearch:
         effort: LanguageEffortParams = getattr(self.params, name)
         return effort if max_seconds is None else effort.model_copy(update={"max_seconds": max_seconds})
 
+    def unsure(self, found: DecodeResult) -> list[int]:
+        """Rows that are worth a search: not verified, and below ``below`` in confidence."""
+        assert found.confidence is not None
+        return (~found.verified.cpu() & (found.confidence < self.params.below)).nonzero()[:, 0].tolist()
+
     @torch.inference_mode()
     def decode(
         self, read: Sequence[Sequence[int]], observed: Observation, effort: LanguageEffortParams
@@ -149,7 +152,8 @@ class LanguageSearch:
         Args:
             read: units of the text that the loops read; may be none.
             observed: the vector.
-            effort: how far to go.
+            effort: how far to go. Message passing at other lengths, with which it begins, is not bounded by its
+                ``max_seconds``; nothing new begins after them.
         """
         score = TotalScore(observed, self.parts.codebook, self.encoder, self.language_model, self.params)
         deadline = time.monotonic() + effort.max_seconds
@@ -164,7 +168,7 @@ class LanguageSearch:
             if time.monotonic() >= deadline:
                 break
             better = None if seen else self._several(text, score, effort, seen, deadline)
-            if better is None:
+            if better is None and time.monotonic() < deadline:
                 better = self._revised(text, climb, effort)
             if better is None and time.monotonic() < deadline:
                 better = self._several(text, score, effort, seen, deadline)
@@ -174,7 +178,10 @@ class LanguageSearch:
         return self._found(score)
 
     def _starts(self, read: Sequence[int], score: TotalScore, effort: LanguageEffortParams) -> list[Text]:
-        """The text that was read, and what message passing reads at other lengths that are about as likely."""
+        """The text that was read, and what message passing reads at other lengths that are about as likely.
+
+        Message passing ends by itself; no deadline ends it.
+        """
         observed = score.observed
         prior = log_length_prior(self.parts.prior, observed, self.parts.codebook.binding.positions)
         evidence = length_posterior(observed, self.parts.codebook, prior)[0]
@@ -253,21 +260,20 @@ class LanguageSearch:
         """The best of all texts that were scored, its units weighed by how far others agree."""
         texts = list(score.known)
         totals = torch.tensor([score.known[text] for text in texts], dtype=torch.float64)
-        weights = totals.softmax(dim=0).tolist()
-        best = texts[int(totals.argmax())]
-        pairs = list(zip(texts, weights, strict=True))
+        weights, best = self.params.confidence, texts[int(totals.argmax())]
+        pairs = list(zip(texts, totals.softmax(dim=0).tolist(), strict=True))
         agreeing = [[own for text, own in pairs if text[n : n + 1] == (unit,)] for n, unit in enumerate(best)]
         scores = [min(sum(own), 1.0) for own in agreeing]
         others = totals[totals.argsort(descending=True)[1:]]
-        log_odds = float(totals.max() - others.logsumexp(dim=0)) if len(others) else _MOST_LOG_ODDS
+        log_odds = float(totals.max() - others.logsumexp(dim=0)) if len(others) else weights.most_log_odds
         codebook, observed = self.parts.codebook, score.observed
         fits = fit(observed.order, superpose([best], codebook.codes, codebook.binding))
         return Found(
             units=list(best),
             scores=scores,
             total=float(totals.max()),
-            log_odds=min(log_odds, _MOST_LOG_ODDS),
-            prefix_noise=min(max(score.prefix_noise(best), 0.0), _MOST_DEVIATIONS),
+            log_odds=min(log_odds, weights.most_log_odds),
+            prefix_noise=min(max(score.prefix_noise(best), 0.0), weights.most_prefix_noise),
             unexplained=float(EnergySplit.of(observed, codebook.semantic_share).explains(fits)) == 0.0,
         )
 

@@ -41,7 +41,7 @@ from lexivert.search.unit_index import INDEX_FILE, UnitIndex
 from lexivert.text.lexicon import Lexicon
 from lexivert.text.segmentation import Segmenter
 
-FORMAT, VERSION = "lexivert", 1
+FORMAT, VERSION = "lexivert", 2
 CONFIG, LEXICON, CODES = "config.json", "lexicon.parquet", "unit_codes.safetensors"
 PRIOR, BACKBONE, LANGUAGE_MODEL, GENERATION, CARD = "prior", "backbone", "language_model", "generation", "README.md"
 FOLDERS = (PRIOR, BACKBONE, LANGUAGE_MODEL, GENERATION)

@@ -77,11 +77,6 @@ class CausalLanguageModel:
         return found
 
     @property
-    def positions(self) -> int:
-        """Most tokens that it reads, the one before the text counted."""
-        return int(getattr(self.model.config, "max_position_embeddings", 2**31 - 1))
-
-    @property
     def vocabulary(self) -> int:
         """Tokens that it tells apart, T."""
         return int(self.model.config.vocab_size)
@@ -104,9 +99,9 @@ class CausalLanguageModel:
         return found
 
     @torch.inference_mode()
-    def begin(self, count: int = 1, prompt: str = "") -> Beginnings:
-        """Nothing read but what stands before every text, and a prompt. ``count`` rows."""
-        ids = torch.tensor([[self.start_id, *self.tokens([prompt])[0]]], device=self.device)
+    def begin(self, count: int = 1) -> Beginnings:
+        """Nothing read but what stands before every text. ``count`` rows."""
+        ids = torch.tensor([[self.start_id]], device=self.device)
         read = torch.ones_like(ids, dtype=torch.bool)
         begun = self._read((), ids, read, read)
         last = Beginnings(begun[1], read, F.log_softmax(begun[0][:, -1].float(), dim=-1))
