@@ -19,8 +19,10 @@ import pytest
 import torch
 
 from lexivert import cli
+from lexivert.controller.language_search import LanguageSearch
 from lexivert.generation.alignment import Alignment
 from lexivert.io import vector_writer
+from lexivert.model import Lexivert
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXTS = [
@@ -97,15 +99,28 @@ def test_noise_proves_nothing(lexivert):
         assert err == f"error: --noise is {float(wrong)}; a cosine above 0 and up to 1 is needed\n"
 
 
-def test_more_effort(lexivert, tiny_model, tmp_path):
+def test_more_effort(lexivert, tiny_model, tmp_path, monkeypatch):
+    """It searches what is not sure, for so many seconds; what is verified is not searched."""
+    searched, search = [], LanguageSearch.search
+
+    def recorded(self, read, observed, effort):
+        searched.append(effort)
+        return search(self, read, observed, effort)
+
+    monkeypatch.setattr(LanguageSearch, "search", recorded)
     text = "The old captain saw the river."
-    hard = ("roundtrip", text, "--noise", "0.4")
-    assert lexivert(*hard)[1] == lexivert(*hard, "--effort", "draft")[1]
+    hard = ("roundtrip", text, "--noise", "0.8")
+    draft = lexivert(*hard)[1]
+    assert draft == lexivert(*hard, "--effort", "draft")[1]
+    assert not searched
     code, out, err = lexivert(*hard, "--effort", "normal", "--max-seconds", "5")
     assert (code, err) == (0, "")
-    assert out.count("\n") == 2
+    normal = tiny_model.decoder.parts.params.language_search.normal
+    assert searched == [normal.model_copy(update={"max_seconds": 5.0})]
+    assert out.splitlines()[0] != draft.splitlines()[0]
     np.save(tmp_path / "v.npy", tiny_model.encode([text]))
-    assert lexivert("decode", tmp_path / "v.npy", "-", "--effort", "high")[1] == f"{text}\n"  # verified, not searched
+    assert lexivert("decode", tmp_path / "v.npy", "-", "--effort", "high")[1] == f"{text}\n"
+    assert len(searched) == 1
 
 
 STRANGE = [":x:0:", ":smile:", "[bold]a[/bold] [/] [link=b]c", "\x1b[31ma\x07\u202eb"]
@@ -235,8 +250,16 @@ def test_wrong_vectors_name_file_and_row(lexivert, tmp_path, monkeypatch, tiny_m
         (("encode", "gone.txt", "v.npy"), "gone.txt is not there"),
         (("encode", "gone.csv", "v.npy"), "gone.csv is no .txt or .jsonl file"),
         (("decode", "gone.npy", "-"), "gone.npy is not there"),
-        (("roundtrip", "a", "--effort", "fast"), "--effort is 'fast'; it must be draft, normal or high"),
-        (("decode", "v.npy", "-", "--max-seconds", "0"), "--max-seconds is 0.0; a number above 0 is needed"),
+        (("roundtrip", "a", "--effort", "fast"), "--effort is 'fast'; give one of draft, normal, high"),
+        (("decode", "v.npy", "-", "--max-seconds", "0"), "--max-seconds is 0.0; give a number above 0"),
+        (
+            ("roundtrip", "a", "--meaning", "--trace"),
+            "--trace is for reading a vector back; leave it out, or --meaning",
+        ),
+        (
+            ("roundtrip", "a", "--meaning", "--max-seconds", "3"),
+            "--max-seconds is for reading a vector back; leave it out, or --meaning",
+        ),
         (("neighbors", ""), "the text is empty; it has no neighbours"),
     ],
 )
@@ -443,7 +466,7 @@ def test_align_and_generate(lexivert, tiny_model, tmp_path):
     assert lexivert("align", *mine)[0] == 0
     code, _, err = lexivert("write", tmp_path / "others.parquet", tmp_path / "out.txt", "--alignment", mine[2])
     assert (code, "written by the encoder 99, but the alignment is for 1234" in err) == (1, True)
-    assert [one.cosine for one in written] == pytest.approx([one.cosine for one in own], abs=0.2)
+    assert [one.cosine for one in written] == pytest.approx([one.cosine for one in own], abs=0.05)
 
 
 def test_align_reads_tables(lexivert, tmp_path, tiny_model):
@@ -516,13 +539,26 @@ def test_mistakes_of_write_are_one_line(lexivert, tmp_path):
     for arguments, message in (
         (["narrow.npy"], r"narrow\.npy: vectors have shape \(2, 7\)"),
         (["wrong.npy"], r"wrong\.npy: vector 1 is zero"),
-        (["narrow.npy", "--effort", "much"], "--effort is 'much'; it must be draft, normal or high"),
+        (["narrow.npy", "--effort", "much"], "--effort is 'much'; give one of draft, normal, high"),
     ):
         code, out, err = lexivert("write", tmp_path / arguments[0], target, *arguments[1:])
         assert (code, out) == (1, "")
         assert re.search(message, err)
         assert err.count("\n") == 1
         assert not target.exists()
+
+
+@pytest.mark.parametrize(("given", "effort"), [((), "normal"), (("--effort", "draft"), "draft")])
+def test_roundtrip_by_meaning_searches_as_generate_does(lexivert, monkeypatch, given, effort):
+    efforts, generate = [], Lexivert.generate
+
+    def recorded(self, *arguments, effort, **options):
+        efforts.append(effort)
+        return generate(self, *arguments, effort="draft", **options)
+
+    monkeypatch.setattr(Lexivert, "generate", recorded)
+    assert lexivert("roundtrip", TEXTS[0], "--meaning", *given)[0] == 0
+    assert efforts == [effort]
 
 
 def test_roundtrip_by_meaning_shows_its_drafts(lexivert, tiny_model):

@@ -30,7 +30,6 @@ T = TypeVar("T")
 _TEXTS_AT_ONCE = 2048
 _MOST_SEED = 2**32 - 1  # as of params.yaml's, whose module takes longer to import than --help may take
 _MOST_THREADS = 1024
-_EFFORTS = ("draft", "normal", "high")  # as of controller.EFFORTS, likewise
 _VECTORS_AT_ONCE = 64  # no more than a model reads in one go, so that the bar moves after each
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -95,7 +94,15 @@ def roundtrip(  # noqa: PLR0913, PLR0917 a command has the options it has
     meaning: Annotated[
         bool, typer.Option("--meaning", help="Write a text from the sentence embedding alone, with its drafts.")
     ] = False,
-    effort: EffortOption = "draft",
+    effort: Annotated[
+        str | None,
+        typer.Option(
+            "--effort",
+            metavar="draft|normal|high",
+            help="How far to go for a text that is not read for sure, draft if not given; with --meaning how long to "
+            "search for a better text, normal if not given.",
+        ),
+    ] = None,
     max_seconds: MaxSeconds = None,
 ) -> None:
     """Encode a text, read it back from the vector, and tell whether it is the same."""
@@ -105,23 +112,24 @@ def roundtrip(  # noqa: PLR0913, PLR0917 a command has the options it has
         raise LexivertError(f"--seed is {seed}; a number from 0 to {_MOST_SEED} is needed")
     from rich.console import Console
 
-    from lexivert.arguments import check_effort
     from lexivert.console import show_drafts, show_rebuild, verdict
     from lexivert.display import show
     from lexivert.text.tokenizer import normalize
 
-    _check_budget(effort, max_seconds)
+    if meaning and (trace or max_seconds is not None):
+        option = "--trace" if trace else "--max-seconds"
+        raise LexivertError(f"{option} is for reading a vector back; leave it out, or --meaning")
+    budget = _budget(effort or ("normal" if meaning else "draft"), max_seconds)
     loaded = _load(model, device, threads)
     with _one_line():
         vectors = loaded.encode([text])
         noisy = _noisy(vectors, noise, seed)
         if meaning:
             with show_drafts(Console(highlight=False)) as watch:
-                written = loaded.generate(noisy, effort=check_effort(effort), watch=watch)[0]
+                written = loaded.generate(noisy, effort=budget["effort"], watch=watch)[0]
             show(written.text)
             show(f"written from the embedding alone, whose cosine with that of this text is {written.cosine:.4f}")
             return
-        budget: dict[str, Any] = {"effort": effort, "max_seconds": max_seconds}
         reading = loaded.read(noisy, trace=trace, **budget)[0]
     if trace:
         show_rebuild(Console(highlight=False), loaded, reading)
@@ -191,7 +199,7 @@ def decode(  # noqa: PLR0913, PLR0917 a command has the options it has
     """
     from lexivert import io
 
-    _check_budget(effort, max_seconds)
+    budget = _budget(effort, max_seconds)
     io.check_input(source, io.VECTOR_SUFFIXES)
     io.check_output(target, io.TEXT_SUFFIXES, source)
     total = io.count_vectors(source)
@@ -204,7 +212,6 @@ def decode(  # noqa: PLR0913, PLR0917 a command has the options it has
         )
     parts = io.read_vectors(source, _VECTORS_AT_ONCE, column)
     verified, doubtful = 0, []
-    budget: dict[str, Any] = {"effort": effort, "max_seconds": max_seconds}
     readings = _by_row(lambda part: loaded.read(part, **budget), parts, source)
     with io.line_writer(target) as write:
         for line, reading in enumerate(_progress(readings, total, "decode"), start=1):
@@ -277,12 +284,11 @@ def write(  # noqa: PLR0913, PLR0917 a command has the options it has
     .txt, .jsonl (text, cosine, log_probability, alternatives), or - for lines on standard output.
     """
     from lexivert import io
-    from lexivert.arguments import check_effort
     from lexivert.generation.alignment import Alignment
 
     io.check_input(source, io.VECTOR_SUFFIXES)
     io.check_output(target, io.TEXT_SUFFIXES, source)
-    _check_budget(effort)
+    budget = _budget(effort)
     total = io.count_vectors(source)
     aligned = None if alignment is None else Alignment.load(alignment)
     if aligned is not None:
@@ -291,7 +297,7 @@ def write(  # noqa: PLR0913, PLR0917 a command has the options it has
     loaded = _load(model, device, threads)
 
     def written(part: Any) -> list[Generated]:
-        return loaded.generate(part, 1 + alternatives, effort=check_effort(effort), alignment=aligned)
+        return loaded.generate(part, 1 + alternatives, effort=budget["effort"], alignment=aligned)
 
     parts = _by_row(written, io.read_vectors(source, _VECTORS_AT_ONCE, column), source)
     cosines = 0.0
@@ -470,11 +476,15 @@ def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | No
             yield _Segmented(line.number, text, units)
 
 
-def _check_budget(effort: str, max_seconds: float | None = None) -> None:
-    if effort not in _EFFORTS:
-        raise LexivertError(f"--effort is {effort!r}; it must be {', '.join(_EFFORTS[:-1])} or {_EFFORTS[-1]}")
-    if max_seconds is not None and not 0.0 < max_seconds < float("inf"):
-        raise LexivertError(f"--max-seconds is {max_seconds}; a number above 0 is needed")
+def _budget(effort: str, max_seconds: float | None = None) -> dict[str, Any]:
+    """How far to go, as the API takes it; a mistake is named by its option."""
+    from lexivert.arguments import check_effort, check_seconds
+
+    try:
+        return {"effort": check_effort(effort), "max_seconds": check_seconds(max_seconds)}
+    except ValueError as error:
+        name, _, reason = str(error).partition(" ")
+        raise LexivertError(f"--{name.replace('_', '-')} {reason}") from error
 
 
 def _by_row(action: Callable[[Any], list[T]], parts: Iterator[Any], source: Path) -> Iterator[T]:
