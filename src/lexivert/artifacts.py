@@ -135,11 +135,6 @@ class Paths:
         return self.root / "models" / "generation"
 
     @property
-    def generation_metrics(self) -> Path:
-        """Metrics, curves and examples of pipeline ``generation``."""
-        return self.root / "metrics" / "generation"
-
-    @property
     def exported(self) -> Path:
         """The complete model as a folder that travels (stage ``export``)."""
         return self.root / "models" / "lexivert"

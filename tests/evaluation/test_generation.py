@@ -134,10 +134,10 @@ def test_targets_and_judges():
 def test_the_stage_writes_all_measures_and_the_examples(bench, generation_project, monkeypatch):
     monkeypatch.setattr(generation, "make_bench", lambda *_: bench)
     generation.run_generation(generation_project)
-    report = read_json(generation_project.generation_metrics / "generate.json")
+    report = read_json(generation_project.metrics("generation/generate"))
     assert set(report) == {"generators", "ablation", "vectors"}
     assert set(report["ablation"]["own"]) == set(generation.ablations())
-    table = generation_project.generation_metrics / "generate.csv"
+    table = generation_project.metrics("generation/generate").with_suffix(".csv")
     examples = table.read_text(encoding="utf-8").splitlines()
     assert examples[0].startswith("source,reference,")
     assert len(examples) >= 1 + 2

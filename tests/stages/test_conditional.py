@@ -37,8 +37,8 @@ def change(paths, values):
 
 def test_it_learns_and_the_model_then_searches(paths, tiny_params):
     conditional.run(paths, tiny_params)
-    report = json.loads((paths.generation_metrics / "conditional.json").read_text(encoding="utf-8"))
-    curves = pd.read_csv(paths.generation_metrics / "conditional.csv")
+    report = json.loads(paths.metrics("generation/conditional").read_text(encoding="utf-8"))
+    curves = pd.read_csv(paths.metrics("generation/conditional").with_suffix(".csv"))
     assert curves["step"].tolist() == [50, 100]
     assert curves["nats"].iloc[-1] < curves["nats"].iloc[0]
     assert report["valid_nats_a_token"] < report["valid_nats_a_token_language_model"]  # an untrained one

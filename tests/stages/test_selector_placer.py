@@ -53,8 +53,8 @@ def files(folder):
 
 def test_selector_and_placer_learn_and_write(paths, tiny_params):
     insertion_stage.run(paths, tiny_params)
-    report = json.loads((paths.generation_metrics / "selector_placer.json").read_text(encoding="utf-8"))
-    curves = pd.read_csv(paths.generation_metrics / "selector_placer.csv")
+    report = json.loads(paths.metrics("generation/selector_placer").read_text(encoding="utf-8"))
+    curves = pd.read_csv(paths.metrics("generation/selector_placer").with_suffix(".csv"))
     assert report["train_sentences"] > 50
     assert curves["step"].tolist() == [10, 20, 30]
     assert {"loss", "selection", "placement", "open", "wrong"} <= set(curves.columns)
@@ -73,7 +73,7 @@ def test_selector_and_placer_learn_and_write(paths, tiny_params):
 
 def test_a_language_model_learns_its_prompt_and_writes(paths, tiny_params):
     prompt_stage.run(paths, tiny_params)
-    report = json.loads((paths.generation_metrics / "soft_prompt.json").read_text(encoding="utf-8"))
+    report = json.loads(paths.metrics("generation/soft_prompt").read_text(encoding="utf-8"))
     assert report["train_sentences"] > 50
     folder = paths.generation / prompted_generator.FOLDER
     written = files(folder)
@@ -88,9 +88,7 @@ def test_a_language_model_learns_its_prompt_and_writes(paths, tiny_params):
 def test_without_steps_nothing_is_fine_tuned(paths, tiny_params):
     change(paths, {"soft_prompt": {"steps": 0}})
     prompt_stage.run(paths, tiny_params)
-    assert json.loads((paths.generation_metrics / "soft_prompt.json").read_text(encoding="utf-8")) == {
-        "train_sentences": 0
-    }
+    assert json.loads(paths.metrics("generation/soft_prompt").read_text(encoding="utf-8")) == {"train_sentences": 0}
     change(paths, {"generator": "soft_prompt"})
     with pytest.raises(LexivertError, match="nothing was trained"):
         _ = Lexivert.load(paths.root).generator

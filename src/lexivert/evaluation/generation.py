@@ -111,8 +111,8 @@ def run_generation(paths: Paths) -> None:
     bench = make_bench(paths, params, given_file(file.parent / params.wikitext))
     generators, written = generators_report(bench)
     report = {"generators": generators, "ablation": ablation_report(bench), "vectors": strange_report(bench)}
-    artifacts.write_metrics(paths.generation_metrics / "generate.json", report)
-    artifacts.write_csv(paths.generation_metrics / "generate.csv", examples_table(bench, written))
+    artifacts.write_metrics(paths.metrics("generation/generate"), report)
+    artifacts.write_csv(paths.metrics("generation/generate").with_suffix(".csv"), examples_table(bench, written))
 
 
 def given_file(path: Path) -> Path | None:

@@ -82,6 +82,6 @@ def run(paths: Paths, params: Params) -> None:
         "valid_nats_a_token_language_model": total / max(sum(map(len, valid.tokens)), 1),
         "weights": sum(weight.numel() for weight in model.parameters()),
     }
-    artifacts.write_metrics(paths.generation_metrics / "conditional.json", report)
-    write_curves(paths.generation_metrics / "conditional.csv", history, "step", STEPS_A_POINT)
+    artifacts.write_metrics(paths.metrics("generation/conditional"), report)
+    write_curves(paths.metrics("generation/conditional").with_suffix(".csv"), history, "step", STEPS_A_POINT)
     checkpoint.clear()

@@ -37,7 +37,7 @@ def run(paths: Paths, params: Params) -> None:
     curves = train_insertions(networks, prior, texts, log_prior, rules, seed, checkpoint)
     insertion_networks.save(networks, paths.generation / selector_placer.FOLDER)
     artifacts.write_metrics(
-        paths.generation_metrics / "selector_placer.json", {"train_sentences": len(texts), "last": curves[-1]}
+        paths.metrics("generation/selector_placer"), {"train_sentences": len(texts), "last": curves[-1]}
     )
-    write_curves(paths.generation_metrics / "selector_placer.csv", curves, "step", STEPS_A_POINT)
+    write_curves(paths.metrics("generation/selector_placer").with_suffix(".csv"), curves, "step", STEPS_A_POINT)
     checkpoint.clear()

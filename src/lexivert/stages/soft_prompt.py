@@ -33,7 +33,7 @@ def run(paths: Paths, params: Params) -> None:
     folder = paths.generation / prompted_generator.FOLDER
     if not rules.steps:
         soft_prompt.save_nothing(folder)
-        artifacts.write_metrics(paths.generation_metrics / "soft_prompt.json", {"train_sentences": 0})
+        artifacts.write_metrics(paths.metrics("generation/soft_prompt"), {"train_sentences": 0})
         return
     language_model = storage.load(paths.language_model, params.backbone.device)
     if language_model is None:
@@ -55,6 +55,6 @@ def run(paths: Paths, params: Params) -> None:
     prompted.model.to(language_model.dtype)
     soft_prompt.save(prompted, language_model.tokenizer, load_encoder(params.backbone).fingerprint(), folder)
     artifacts.write_metrics(
-        paths.generation_metrics / "soft_prompt.json", {"train_sentences": len(tokens), "last": curves[-1]}
+        paths.metrics("generation/soft_prompt"), {"train_sentences": len(tokens), "last": curves[-1]}
     )
     checkpoint.clear()
