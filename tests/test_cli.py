@@ -260,6 +260,15 @@ def test_wrong_vectors_name_file_and_row(lexivert, tmp_path, monkeypatch, tiny_m
             ("roundtrip", "a", "--meaning", "--max-seconds", "3"),
             "--max-seconds is for reading a vector back; leave it out, or --meaning",
         ),
+        (("decode", "v.npy", "-", "--max-seconds", "3"), "--max-seconds needs --effort normal or high"),
+        (
+            ("roundtrip", "a", "--effort", "draft", "--max-seconds", "3"),
+            "--max-seconds needs --effort normal or high",
+        ),
+        (
+            ("roundtrip", " ", "--meaning"),
+            "the text is empty, so it has no meaning to write from; give a text, or leave out --meaning",
+        ),
         (("neighbors", ""), "the text is empty; it has no neighbours"),
     ],
 )
@@ -494,9 +503,16 @@ def test_mistakes_of_align_are_one_line(lexivert, tmp_path, tiny_model):
 
     assert "has 150 texts," in said(pairs, tmp_path / "fewer.npy", tmp_path / "map")
     assert "149 vectors; a vector a text is needed" in said(pairs, tmp_path / "fewer.npy", tmp_path / "map")
-    assert "vector 7 holds NaN or infinity" in said(pairs, tmp_path / "nan.npy", tmp_path / "map")
+    nan = said(pairs, tmp_path / "nan.npy", tmp_path / "map")
+    assert nan == f"error: {tmp_path / 'nan.npy'}: vector 7 holds NaN or infinity\n"
     assert "is no .npy or .parquet file" in said(pairs, pairs, tmp_path / "map")
     assert "is a file; name a folder" in said(pairs, tmp_path / "theirs.npy", pairs)
+    (tmp_path / "gap.txt").write_text("\n".join([*texts[:3], " ", *texts[4:]]) + "\n", encoding="utf-8")
+    gap = said(tmp_path / "gap.txt", tmp_path / "theirs.npy", tmp_path / "map")
+    assert gap == f"error: {tmp_path / 'gap.txt'} line 4: text is empty; it has no meaning\n"
+    (tmp_path / "half.jsonl").write_text('{"text": "a\\ud800"}\n' * 150, encoding="utf-8")
+    half = said(tmp_path / "half.jsonl", tmp_path / "theirs.npy", tmp_path / "map")
+    assert half.startswith(f"error: {tmp_path / 'half.jsonl'} line 1: text holds the lone surrogate U+D800")
     (tmp_path / "same.txt").write_text("The mill.\n" * 150, encoding="utf-8")
     assert "1 different texts are too few" in said(tmp_path / "same.txt", tmp_path / "theirs.npy", tmp_path / "map")
     alignment = tiny_model.align(texts, embeddings)
@@ -519,7 +535,12 @@ def test_write_and_read_it_again(lexivert, tiny_model, tmp_path):
         assert (code, out) == (0, "")
         assert (tmp_path / "out.txt").read_text(encoding="utf-8").splitlines() == [one.text for one in expected]
         mean = sum(one.cosine for one in expected) / 2
-        assert err == f"2 texts written, of a mean cosine of {mean:.3f} with their embeddings\n"
+        warning, count = err.splitlines()
+        assert warning.startswith(
+            "warning: there is no conditional model, so hill climbing finds words, no sentences"
+        )
+        assert "; run `dvc repro generation/dvc.yaml:conditional` in the project" in warning
+        assert count == f"2 texts written, of a mean cosine of {mean:.3f} with their embeddings"
     code, _, _ = lexivert(
         "write", tmp_path / "vectors.npy", tmp_path / "out.jsonl", "--effort", "draft", "--alternatives", "2"
     )
@@ -540,12 +561,40 @@ def test_mistakes_of_write_are_one_line(lexivert, tmp_path):
         (["narrow.npy"], r"narrow\.npy: vectors have shape \(2, 7\)"),
         (["wrong.npy"], r"wrong\.npy: vector 1 is zero"),
         (["narrow.npy", "--effort", "much"], "--effort is 'much'; give one of draft, normal, high"),
+        (["wrong.npy", "--alternatives", "-1"], "--alternatives is -1; a number from 0 on is needed"),
+        (["wrong.npy", "--alternatives", "3"], r"--alternatives needs a \.jsonl file"),
     ):
         code, out, err = lexivert("write", tmp_path / arguments[0], target, *arguments[1:])
         assert (code, out) == (1, "")
         assert re.search(message, err)
         assert err.count("\n") == 1
         assert not target.exists()
+
+
+def test_a_bad_row_late_in_a_file_is_found_before_anything_is_written(lexivert, tmp_path, monkeypatch):
+    generated = []
+    monkeypatch.setattr(cli, "_VECTORS_AT_ONCE", 2)
+    monkeypatch.setattr(Lexivert, "generate", lambda *_, **__: generated.append(1))
+    good = np.eye(5, 32, dtype=np.float32)
+    wordless = np.eye(5, 256, 32 - 4, dtype=np.float32)  # row 4 has no semantic prefix
+    for name, rows, message in (
+        ("zero", good * (np.arange(5) != 3)[:, None], "vector 3 is zero"),
+        ("nan", np.where(np.arange(5)[:, None] == 4, np.nan, good), "vector 4 holds NaN or infinity"),
+        ("prefix", wordless, "vector 4 has no semantic prefix"),
+    ):
+        np.save(tmp_path / f"{name}.npy", rows)
+        code, out, err = lexivert("write", tmp_path / f"{name}.npy", tmp_path / "out.txt")
+        assert (code, out, generated) == (1, "", [])
+        assert err.startswith(f"error: {tmp_path / name}.npy: {message}")
+        assert err.count("\n") == 1
+
+
+def test_with_its_parts_generation_warns_of_nothing(lexivert, generation_project):
+    model = ("--model", generation_project.root)
+    code, _, err = lexivert("roundtrip", TEXTS[0], "--meaning", "--effort", "draft", *model, model=False)
+    assert (code, err) == (0, "")
+    code, _, err = lexivert("roundtrip", TEXTS[0], "--meaning", "--effort", "draft")
+    assert (code, err.count("\n"), err.startswith("warning: there is no conditional model")) == (0, 1, True)
 
 
 @pytest.mark.parametrize(("given", "effort"), [((), "normal"), (("--effort", "draft"), "draft")])
@@ -575,5 +624,5 @@ def test_a_vector_without_an_order_part_is_written_not_read(lexivert, tmp_path):
     np.save(tmp_path / "prefixes.npy", np.ones((2, 32), dtype=np.float32))
     code, out, err = lexivert("decode", tmp_path / "prefixes.npy", tmp_path / "out.txt")
     assert (code, out) == (1, "")
-    assert "vector 0 has no order part, so there is nothing to read; `generate` writes" in err
+    assert "vector 0 has no order part, so there is nothing to read; `lexivert write` writes" in err
     assert not (tmp_path / "out.txt").exists()

@@ -21,6 +21,7 @@ from lexivert.display import visible
 from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
 
 if TYPE_CHECKING:
+    from lexivert.generation.alignment import Alignment
     from lexivert.generation.base import Candidate, Generated
     from lexivert.io import TextLine
     from lexivert.model import Lexivert, Reading
@@ -119,12 +120,18 @@ def roundtrip(  # noqa: PLR0913, PLR0917 a command has the options it has
     if meaning and (trace or max_seconds is not None):
         option = "--trace" if trace else "--max-seconds"
         raise LexivertError(f"{option} is for reading a vector back; leave it out, or --meaning")
+    with _one_line():
+        if meaning and not normalize(text):
+            raise LexivertError(
+                "the text is empty, so it has no meaning to write from; give a text, or leave out --meaning"
+            )
     budget = _budget(effort or ("normal" if meaning else "draft"), max_seconds)
     loaded = _load(model, device, threads)
     with _one_line():
         vectors = loaded.encode([text])
         noisy = _noisy(vectors, noise, seed)
         if meaning:
+            _warn_of_hill_climbing(loaded)
             with show_drafts(Console(highlight=False)) as watch:
                 written = loaded.generate(noisy, effort=budget["effort"], watch=watch)[0]
             show(written.text)
@@ -238,10 +245,9 @@ def align(  # noqa: PLR0913, PLR0917 a command has the options it has
     """Fit a map from another encoder's vectors to the model's, so that texts can be written for them.
 
     TEXTS is .txt (a text a line), .jsonl or .parquet, 1,000 to 5,000 texts; VECTORS is .npy or .parquet, the other
-    encoder's vector of each; OUT is a folder.
+    encoder's vector of each; OUT is a folder, made with the folders above it, and replaced where it holds an
+    alignment.
     """
-    import numpy as np
-
     from lexivert import io
     from lexivert.generation.alignment import check_target
 
@@ -249,15 +255,14 @@ def align(  # noqa: PLR0913, PLR0917 a command has the options it has
     io.check_input(vectors, io.VECTOR_SUFFIXES)
     check_target(target)
     fingerprint = io.fingerprint_of(vectors) or ""
-    listed = [line.text for line in io.read_texts(texts, field)]
-    foreign = list(io.read_vectors(vectors, _TEXTS_AT_ONCE, column))
-    if (count := sum(map(len, foreign))) != len(listed):
+    listed = [_with_meaning(line) for line in io.read_texts(texts, field)]
+    foreign = _foreign(vectors, column)
+    if len(foreign) != len(listed):
+        count = len(foreign)
         raise LexivertError(f"{texts} has {len(listed)} texts, {vectors} {count} vectors; a vector a text is needed")
     loaded = _load(model, device, threads)
-    with _one_line():
-        alignment = loaded.align(
-            listed, np.concatenate(foreign or [np.empty((0, 1))]), encoder=encoder, fingerprint=fingerprint
-        )
+    with _one_line(vectors):
+        alignment = loaded.align(listed, foreign, encoder=encoder, fingerprint=fingerprint)
     alignment.save(target)
     fit = alignment.fit
     found = f"cosine {fit.cosine:.3f} ({fit.cosine_low:.3f} to {fit.cosine_high:.3f})"
@@ -272,7 +277,7 @@ def write(  # noqa: PLR0913, PLR0917 a command has the options it has
     device: Device = None,
     threads: Threads = None,
     effort: WriteEffort = "normal",
-    alternatives: Annotated[int, typer.Option(min=0, help="Further texts of each, in .jsonl.")] = 0,
+    alternatives: Annotated[int, typer.Option(help="Further texts of each, 0 or more, in .jsonl.")] = 0,
     alignment: Annotated[
         Path | None, typer.Option(help="Folder of `lexivert align`, for another encoder's vectors.")
     ] = None,
@@ -281,7 +286,8 @@ def write(  # noqa: PLR0913, PLR0917 a command has the options it has
     """Write texts of the meaning of sentence embeddings, such as predicted or averaged ones.
 
     IN is .npy or .parquet, embeddings of the model's backbone, or full vectors, whose semantic prefix counts; OUT is
-    .txt, .jsonl (text, cosine, log_probability, alternatives), or - for lines on standard output.
+    .txt, .jsonl (text, cosine, alternatives, and log_probability where there is a language model), or - for lines on
+    standard output; folders above it are made. All of IN is checked before the first text is written.
     """
     from lexivert import io
     from lexivert.generation.alignment import Alignment
@@ -289,12 +295,18 @@ def write(  # noqa: PLR0913, PLR0917 a command has the options it has
     io.check_input(source, io.VECTOR_SUFFIXES)
     io.check_output(target, io.TEXT_SUFFIXES, source)
     budget = _budget(effort)
+    if alternatives < 0:
+        raise LexivertError(f"--alternatives is {alternatives}; a number from 0 on is needed")
+    if alternatives and target.suffix != ".jsonl":
+        raise LexivertError("--alternatives needs a .jsonl file")
     total = io.count_vectors(source)
     aligned = None if alignment is None else Alignment.load(alignment)
     if aligned is not None:
-        with _one_line():
+        with _one_line(source):
             aligned.check_fingerprint(io.fingerprint_of(source))
     loaded = _load(model, device, threads)
+    _check_embeddings(loaded, source, column, aligned)
+    _warn_of_hill_climbing(loaded)
 
     def written(part: Any) -> list[Generated]:
         return loaded.generate(part, 1 + alternatives, effort=budget["effort"], alignment=aligned)
@@ -389,12 +401,12 @@ def _show_warning(
 
 
 @contextlib.contextmanager
-def _one_line() -> Iterator[None]:
-    """Turn what the API says of a wrong argument into a message of the command."""
+def _one_line(source: Path | str = "") -> Iterator[None]:
+    """Turn what the API says of a wrong argument into a message of the command, with the file that it is about."""
     try:
         yield
     except ValueError as error:
-        raise LexivertError(str(error)) from error
+        raise LexivertError(f"{source}: {error}" if source else str(error)) from error
 
 
 @contextlib.contextmanager
@@ -479,12 +491,16 @@ def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | No
 def _budget(effort: str, max_seconds: float | None = None) -> dict[str, Any]:
     """How far to go, as the API takes it; a mistake is named by its option."""
     from lexivert.arguments import check_effort, check_seconds
+    from lexivert.controller.controller import DRAFT
 
     try:
-        return {"effort": check_effort(effort), "max_seconds": check_seconds(max_seconds)}
+        budget = {"effort": check_effort(effort), "max_seconds": check_seconds(max_seconds)}
     except ValueError as error:
         name, _, reason = str(error).partition(" ")
         raise LexivertError(f"--{name.replace('_', '-')} {reason}") from error
+    if max_seconds is not None and effort == DRAFT:
+        raise LexivertError("--max-seconds needs --effort normal or high")
+    return budget
 
 
 def _by_row(action: Callable[[Any], list[T]], parts: Iterator[Any], source: Path) -> Iterator[T]:
@@ -494,11 +510,67 @@ def _by_row(action: Callable[[Any], list[T]], parts: Iterator[Any], source: Path
         try:
             found = action(part)
         except RowError as error:
-            raise LexivertError(f"{source}: {error.kind} {start + error.row} {error.reason}") from error
+            reason = error.reason.replace("`generate`", "`lexivert write`")  # of the API, and of the command line
+            raise LexivertError(f"{source}: {error.kind} {start + error.row} {reason}") from error
         except ValueError as error:
             raise LexivertError(f"{source}: {error}") from error
         yield from found
         start += len(part)
+
+
+def _check_embeddings(model: Lexivert, source: Path, column: str, alignment: Alignment | None) -> None:
+    """Go through a file before anything is written for it, so that a bad row late in it costs no work."""
+    from lexivert import io
+
+    def checked(part: Any) -> list[None]:
+        model._request(part, 1, "draft", "", (), alignment)
+        return []
+
+    for _ in _by_row(checked, io.read_vectors(source, _VECTORS_AT_ONCE, column), source):
+        pass
+
+
+def _foreign(source: Path, column: str) -> Any:
+    """Another encoder's embeddings of a file, checked. Shape: (B, F)."""
+    import numpy as np
+
+    from lexivert import io
+    from lexivert.arguments import check_foreign
+
+    parts = list(io.read_vectors(source, _TEXTS_AT_ONCE, column))
+    if len(widths := {part.shape[1] for part in parts}) > 1:
+        raise LexivertError(f"{source} holds vectors of different widths: {', '.join(map(str, sorted(widths)))}")
+    with _one_line(source):
+        return check_foreign(np.concatenate(parts or [np.empty((0, 1))]))
+
+
+def _with_meaning(line: TextLine) -> str:
+    """A line's text, unless it is empty or can't be encoded."""
+    from lexivert.text.tokenizer import normalize
+
+    with _one_line(line.where):
+        if not normalize(line.text):
+            raise LexivertError(f"{line.where}: text is empty; it has no meaning")
+    return line.text
+
+
+def _warn_of_hill_climbing(model: Lexivert) -> None:
+    """Name what is missing where the generator is hill climbing for want of parts."""
+    from lexivert.generation.conditional_storage import FOLDER
+    from lexivert.generation.language_model_search import is_possible
+    from lexivert.generation.params import AUTO
+
+    if model._generator_name != AUTO or is_possible(model.generator_parts):
+        return
+    if model.generator_folder is not None and (model.generator_folder / FOLDER).exists():
+        missing, advice = "language model", "name one as language_model.model in params.yaml"
+    else:
+        missing, advice = "conditional model", "run `dvc repro generation/dvc.yaml:conditional`"
+    typer.echo(
+        f"warning: there is no {missing}, so hill climbing finds words, no sentences; {advice} in the project (a "
+        "model folder has it with include_language_model=True)",
+        err=True,
+    )
 
 
 def _listed(lines: Sequence[int]) -> str:
