@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pydantic
 import safetensors
 import torch
 from torch import Tensor
@@ -29,6 +30,7 @@ from lexivert.priors import selector_storage, unigram  # noqa: F401 they registe
 from lexivert.priors.base import load_prior
 from lexivert.search.unit_index import UnitIndex
 from lexivert.text.lexicon import Lexicon
+from lexivert.yaml_reader import fault
 
 CONFIG = "config.json"
 
@@ -134,5 +136,8 @@ def damage(path: Path, advice: str) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError, OSError, safetensors.SafetensorError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        if isinstance(error, pydantic.ValidationError):
+            reason = fault(error)
+        else:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DamagedArtifactError(f"{path} is damaged ({reason}); {advice}") from error
