@@ -482,9 +482,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         """What ``generate`` uses: the best generator that the model has the parts for."""
         parts = self.generator_parts
         if self._generator_name == AUTO and (missing := language_model_search.missing_part(parts)):
-            warnings.warn(
-                f"there is no {missing}, {_FALLBACK[missing]}", GenerationWarning, stacklevel=4
-            )  # cached_property is a frame
+            message = f"there is no {missing}, {_FALLBACK[missing]}"
+            warnings.warn(message, GenerationWarning, stacklevel=4)  # past cached_property, which is a frame, too
         return make_generator(self._generator_name, parts)
 
     @cached_property
