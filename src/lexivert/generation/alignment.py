@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors
 from safetensors.numpy import load_file, save_file
 
 from lexivert import artifacts
-from lexivert.errors import DamagedArtifactError, LexivertError, RowError
+from lexivert.damage import damage
+from lexivert.errors import LexivertError, RowError
 
 FloatArray = npt.NDArray[np.float32]
 _Doubles = npt.NDArray[np.float64]
@@ -225,14 +225,11 @@ class Alignment:
             raise LexivertError(f"{folder} is no alignment; give a folder that `lexivert align` wrote")
         content = artifacts.read_json(folder / CONFIG)
         del content["format"]
-        try:
+        with damage(folder, "run `lexivert align` again"):
             found = cls(**load_file(folder / WEIGHTS), fit=Fit(**content))
             f, s = found.weight.shape
             if (found.mean_from.shape, found.mean_to.shape, found.precision.shape) != ((f,), (s,), (f, f)):
                 raise ValueError(f"a weight of shape {found.weight.shape} beside others")
-        except (TypeError, ValueError, OSError, safetensors.SafetensorError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise DamagedArtifactError(f"{folder} is damaged ({reason}); run `lexivert align` again") from error
         return found
 
 
