@@ -180,7 +180,8 @@ def changed(row, column, value):
         (torch.tensor(VECTORS).to(torch.complex64), "vectors of type complex64"),
         (VECTORS.astype("datetime64[s]"), "vectors of type datetime64"),
         (VECTORS[None], "vectors have shape (1, 2, 4); (B, 4) is needed"),
-        (VECTORS * 0, "vector 0 is zero"),
+        (VECTORS[:, :3], "vectors are 3 wide; (B, 4) is needed, or (B, 2) for semantic prefixes alone"),
+        (VECTORS * 0, "vector 0 is zero; it has no direction"),
     ],
 )
 def test_what_is_no_vector_is_named_with_its_place(wrong, message):
@@ -205,10 +206,13 @@ def test_effort_and_seconds():
     for wrong in ("fast", None, 1, ["high"]):
         with pytest.raises(ValueError, match=f"effort is {re.escape(repr(wrong))}; give one of draft, normal, high"):
             check_effort(wrong)
-    assert (check_seconds(None), check_seconds(3), check_seconds(0.5)) == (None, 3.0, 0.5)
+    assert [check_seconds(seconds, "normal") for seconds in (None, 3, 0.5)] == [None, 3.0, 0.5]
+    assert check_seconds(None, "draft") is None
+    with pytest.raises(ValueError, match=r"^max_seconds needs effort normal or high$"):
+        check_seconds(3, "draft")
     for wrong in (0, -1.0, float("nan"), float("inf"), True, "3"):
-        with pytest.raises(ValueError, match=f"max_seconds is {re.escape(repr(wrong))}; give a number above 0"):
-            check_seconds(wrong)
+        with pytest.raises(ValueError, match=f"{re.escape(repr(wrong))}; give a finite number above 0"):
+            check_seconds(wrong, "high")
 
 
 def test_banned_words_and_phrases():

@@ -280,6 +280,12 @@ def test_a_key_that_stands_twice_is_named(tmp_path, text, old, new, key):
     assert re.search(rf'params\.yaml: line \d+: key "{key}" stands twice in its section; keep one$', message)
 
 
+def test_a_misspelt_key_is_named_with_the_one_that_it_stands_for(tmp_path, content):
+    content["code"]["embed_dims"] = content["code"].pop("embed_dim")
+    message = fails(write(tmp_path, content))
+    assert "params.yaml: code.embed_dims: no such key, while code.embed_dim is missing; there are " in message
+
+
 def test_a_missing_section_is_named(tmp_path, content):
     del content["backbone"]
     assert fails(write(tmp_path, content)).endswith("params.yaml: backbone: this key is missing")
@@ -373,6 +379,21 @@ class TestModelConfig:
         config = ModelConfig.of(tiny_params, 32)
         config.save(tmp_path)
         assert ModelConfig.load(tmp_path) == config
+
+    def test_one_of_another_release_is_told_by_its_keys(self, tiny_params, tmp_path):
+        ModelConfig.of(tiny_params, 32).save(tmp_path)
+        content = json.loads((tmp_path / MODEL_FILE).read_text())
+        del content["code"]["eos_energy"]
+        reason = "code.eos_energy is missing, so another release made it"
+        for wrong, message in (
+            (content, reason),
+            (content | {"code": content["code"] | {"end_energy": 1.5}}, reason),
+            (content | {"code": content["code"] | {"eos_energy": 1.0, "more": 1}}, "code.more is no key of this"),
+        ):
+            (tmp_path / MODEL_FILE).write_text(json.dumps(wrong))
+            with pytest.raises(LexivertError, match=message) as caught:
+                ModelConfig.load(tmp_path)
+            assert "make the model anew: `make reproduce`, `make quick`, or `dvc repro index`" in str(caught.value)
 
     def test_a_damaged_one_gives_one_line(self, tiny_params, tmp_path):
         with pytest.raises(LexivertError, match=r"config\.json is missing"):

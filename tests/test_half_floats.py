@@ -2,13 +2,13 @@
 
 import torch
 
-from lexivert.half_floats import parts_of, squared_lengths
+from lexivert.half_floats import float_parts, squared_lengths
 
 ROWS = torch.randn(8192 + 5, 3, generator=torch.Generator().manual_seed(0)).half()
 
 
 def test_parts_are_all_rows_once_in_float32():
-    places, parts = zip(*parts_of(ROWS), strict=True)
+    places, parts = zip(*float_parts(ROWS), strict=True)
     assert [(part.start, part.stop) for part in places] == [(0, 8192), (8192, 8197)]
     torch.testing.assert_close(torch.cat(parts), ROWS.float(), rtol=0.0, atol=0.0)
 

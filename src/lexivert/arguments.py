@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lexivert.controller.controller import EFFORTS, Effort
+from lexivert.controller.controller import DRAFT, EFFORTS, Effort
 from lexivert.errors import RowError
 from lexivert.text.banned import letters_of
 from lexivert.text.tokenizer import normalize
@@ -60,16 +60,18 @@ def check_effort(effort: Any) -> Effort:
     raise ValueError(f"effort is {effort!r}; give one of {', '.join(EFFORTS)}")
 
 
-def check_seconds(seconds: Any) -> float | None:
+def check_seconds(seconds: Any, effort: Effort) -> float | None:
     """Seconds a text, or None.
 
     Raises:
-        ValueError: it is no finite number above 0.
+        ValueError: it is no finite number above 0, or there is no search that they could limit, as with effort draft.
     """
     if seconds is None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0.0 < seconds < float("inf"):
-        raise ValueError(f"max_seconds is {seconds!r}; give a number above 0")
+        raise ValueError(f"max_seconds is {seconds!r}; give a finite number above 0")
+    if effort == DRAFT:
+        raise ValueError("max_seconds needs effort normal or high")
     return float(seconds)
 
 
@@ -191,7 +193,7 @@ def check_foreign(embeddings: Any, width: int | None = None) -> npt.NDArray[np.f
     """
     if width is None:
         return _check_matrix("embeddings", embeddings, (), "a row an embedding is needed")
-    return _check_matrix("embeddings", embeddings, (width,), f"the alignment is for those of shape (B, {width})")
+    return _check_matrix("embeddings", embeddings, (width,), f"the alignment is for (B, {width})")
 
 
 def _check_matrix(name: str, values: Any, widths: tuple[int, ...], message: str) -> npt.NDArray[np.float64]:
@@ -202,14 +204,15 @@ def _check_matrix(name: str, values: Any, widths: tuple[int, ...], message: str)
     if array.shape == (0,) and widths:
         array = array.reshape(0, widths[0])
     if array.ndim != 2 or (widths and array.shape[1] not in widths):
-        raise ValueError(f"{name} have shape {array.shape}; {message}")
+        found = f"are {array.shape[1]} wide" if array.ndim == 2 else f"have shape {array.shape}"
+        raise ValueError(f"{name} {found}; {message}")
     wide = array.astype(np.float64)
     bad = ~np.isfinite(wide).all(axis=1)
     if bad.any():
         raise RowError("vector", int(bad.argmax()), "holds NaN or infinity")
     empty = ~wide.any(axis=1)
     if empty.any():
-        raise RowError("vector", int(empty.argmax()), "is zero; there is nothing to read back")
+        raise RowError("vector", int(empty.argmax()), "is zero; it has no direction")
     return wide
 
 

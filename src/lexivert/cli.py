@@ -18,7 +18,7 @@ import typer
 
 from lexivert import commands
 from lexivert.display import visible
-from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
+from lexivert.errors import LexivertError, LexivertWarning, RowError, TooLongError
 
 if TYPE_CHECKING:
     from lexivert.generation.alignment import Alignment
@@ -131,7 +131,7 @@ def roundtrip(  # noqa: PLR0913, PLR0917 a command has the options it has
         vectors = loaded.encode([text])
         noisy = _noisy(vectors, noise, seed)
         if meaning:
-            _warn_of_hill_climbing(loaded)
+            loaded.generator  # noqa: B018 says what it lacks before anything is shown
             with show_drafts(Console(highlight=False)) as watch:
                 written = loaded.generate(noisy, effort=budget["effort"], watch=watch)[0]
             show(written.text)
@@ -255,18 +255,20 @@ def align(  # noqa: PLR0913, PLR0917 a command has the options it has
     io.check_input(vectors, io.VECTOR_SUFFIXES)
     check_target(target)
     fingerprint = io.fingerprint_of(vectors) or ""
-    listed = [_with_meaning(line) for line in io.read_texts(texts, field)]
+    lines = list(io.read_texts(texts, field))
     foreign = _foreign(vectors, column)
-    if len(foreign) != len(listed):
-        count = len(foreign)
-        raise LexivertError(f"{texts} has {len(listed)} texts, {vectors} {count} vectors; a vector a text is needed")
+    if (count := len(foreign)) != len(lines):
+        raise LexivertError(f"{texts} has {len(lines)} texts, {vectors} {count} vectors; a vector a text is needed")
     loaded = _load(model, device, threads)
-    with _one_line(vectors):
-        alignment = loaded.align(listed, foreign, encoder=encoder, fingerprint=fingerprint)
+    with _one_line(f"{texts} with {vectors}"):
+        try:
+            alignment = loaded.align([line.text for line in lines], foreign, encoder=encoder, fingerprint=fingerprint)
+        except RowError as error:  # the vectors have been checked
+            raise LexivertError(f"{lines[error.row].where}: {error.kind} {error.reason}") from error
     alignment.save(target)
     fit = alignment.fit
-    found = f"cosine {fit.cosine:.3f} ({fit.cosine_low:.3f} to {fit.cosine_high:.3f})"
-    typer.echo(visible(f"{target}: {fit.pairs} pairs, {found} on {fit.heldout} held-out pairs"), err=True)
+    found = f"cosine {fit.cosine:.3f} ({fit.cosine_low:.3f} to {fit.cosine_high:.3f}) on {fit.heldout} held-out pairs"
+    typer.echo(visible(f"{target}: {fit.pairs} pairs, {found}, {fit.baseline:.3f} of the mean embedding"), err=True)
 
 
 @app.command()
@@ -306,7 +308,7 @@ def write(  # noqa: PLR0913, PLR0917 a command has the options it has
             aligned.check_fingerprint(io.fingerprint_of(source))
     loaded = _load(model, device, threads)
     _check_embeddings(loaded, source, column, aligned)
-    _warn_of_hill_climbing(loaded)
+    loaded.generator  # noqa: B018 says what it lacks before anything is shown
 
     def written(part: Any) -> list[Generated]:
         return loaded.generate(part, 1 + alternatives, effort=budget["effort"], alignment=aligned)
@@ -394,7 +396,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Show our own warnings in one line, without the place in the code; others as Python does."""
-    if issubclass(category, ReadingWarning):
+    if issubclass(category, LexivertWarning):
         typer.echo(f"warning: {message}", err=True)
     else:
         (file or sys.stderr).write(warnings.formatwarning(message, category, filename, lineno, line))
@@ -491,16 +493,13 @@ def _fitting(model: Lexivert, lines: Iterator[TextLine], skipped: list[int] | No
 def _budget(effort: str, max_seconds: float | None = None) -> dict[str, Any]:
     """How far to go, as the API takes it; a mistake is named by its option."""
     from lexivert.arguments import check_effort, check_seconds
-    from lexivert.controller.controller import DRAFT
 
     try:
-        budget = {"effort": check_effort(effort), "max_seconds": check_seconds(max_seconds)}
+        level = check_effort(effort)
+        return {"effort": level, "max_seconds": check_seconds(max_seconds, level)}
     except ValueError as error:
         name, _, reason = str(error).partition(" ")
-        raise LexivertError(f"--{name.replace('_', '-')} {reason}") from error
-    if max_seconds is not None and effort == DRAFT:
-        raise LexivertError("--max-seconds needs --effort normal or high")
-    return budget
+        raise LexivertError(f"--{name.replace('_', '-')} {reason.replace('needs ', 'needs --')}") from error
 
 
 def _by_row(action: Callable[[Any], list[T]], parts: Iterator[Any], source: Path) -> Iterator[T]:
@@ -523,7 +522,7 @@ def _check_embeddings(model: Lexivert, source: Path, column: str, alignment: Ali
     from lexivert import io
 
     def checked(part: Any) -> list[None]:
-        model._request(part, 1, "draft", "", (), alignment)
+        model.directions(part, alignment)
         return []
 
     for _ in _by_row(checked, io.read_vectors(source, _VECTORS_AT_ONCE, column), source):
@@ -542,35 +541,6 @@ def _foreign(source: Path, column: str) -> Any:
         raise LexivertError(f"{source} holds vectors of different widths: {', '.join(map(str, sorted(widths)))}")
     with _one_line(source):
         return check_foreign(np.concatenate(parts or [np.empty((0, 1))]))
-
-
-def _with_meaning(line: TextLine) -> str:
-    """A line's text, unless it is empty or can't be encoded."""
-    from lexivert.text.tokenizer import normalize
-
-    with _one_line(line.where):
-        if not normalize(line.text):
-            raise LexivertError(f"{line.where}: text is empty; it has no meaning")
-    return line.text
-
-
-def _warn_of_hill_climbing(model: Lexivert) -> None:
-    """Name what is missing where the generator is hill climbing for want of parts."""
-    from lexivert.generation.conditional_storage import FOLDER
-    from lexivert.generation.language_model_search import is_possible
-    from lexivert.generation.params import AUTO
-
-    if model._generator_name != AUTO or is_possible(model.generator_parts):
-        return
-    if model.generator_folder is not None and (model.generator_folder / FOLDER).exists():
-        missing, advice = "language model", "name one as language_model.model in params.yaml"
-    else:
-        missing, advice = "conditional model", "run `dvc repro generation/dvc.yaml:conditional`"
-    typer.echo(
-        f"warning: there is no {missing}, so hill climbing finds words, no sentences; {advice} in the project (a "
-        "model folder has it with include_language_model=True)",
-        err=True,
-    )
 
 
 def _listed(lines: Sequence[int]) -> str:

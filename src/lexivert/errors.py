@@ -7,7 +7,15 @@ class LexivertError(Exception):
     """A user's mistake or a damaged artifact; the message is one line and says what would be right."""
 
 
-class ReadingWarning(UserWarning):
+class LexivertWarning(UserWarning):
+    """What a user should know of a result; the command line shows it in one line."""
+
+
+class GenerationWarning(LexivertWarning):
+    """Texts are written with less than sentences take, or by an alignment that tells texts hardly from each other."""
+
+
+class ReadingWarning(LexivertWarning):
     """A text that its vector is not expected to give back exactly, or one that was read and is doubtful."""
 
 

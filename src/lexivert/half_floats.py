@@ -10,7 +10,7 @@ from torch import Tensor
 _ROWS = 8192
 
 
-def parts_of(rows: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def float_parts(rows: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """The rows in float32, and where they stand. Shape: (V, O) to parts of (v, O)."""
     for start in range(0, len(rows), _ROWS):
         part = slice(start, min(start + _ROWS, len(rows)))
@@ -20,6 +20,6 @@ def parts_of(rows: Tensor) -> Iterator[tuple[slice, Tensor]]:
 def squared_lengths(rows: Tensor) -> Tensor:
     """Squared length of every row, in float32. Shape: (V, O) to (V,)."""
     lengths = torch.empty(len(rows), device=rows.device)
-    for part, own in parts_of(rows):
+    for part, own in float_parts(rows):
         lengths[part] = own.square().sum(dim=1)
     return lengths

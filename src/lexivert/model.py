@@ -25,8 +25,9 @@ from lexivert.controller.capacity import Capacity
 from lexivert.controller.controller import DRAFT, Controller, Effort
 from lexivert.controller.results import Step
 from lexivert.encoders.huggingface import is_local
-from lexivert.errors import LexivertError, ReadingWarning, RowError, TooLongError
-from lexivert.generation.alignment import Alignment
+from lexivert.errors import GenerationWarning, LexivertError, ReadingWarning, RowError, TooLongError
+from lexivert.generation import language_model_search
+from lexivert.generation.alignment import Alignment, check_pairs
 from lexivert.generation.base import Candidate, Generated, Generator, GeneratorParts, Request
 from lexivert.generation.params import AUTO, chosen_generator
 from lexivert.generation.registry import make_generator
@@ -37,6 +38,14 @@ from lexivert.text.tokenizer import normalize
 
 _TEXTS_AT_ONCE = 64
 _SHOWN = 10  # rows that a warning names
+
+_FALLBACK = {
+    "conditional model": "so hill climbing finds words, no sentences; run `dvc repro "
+    "generation/dvc.yaml:conditional` in the project (a model folder has it with include_language_model=True)",
+    "language model": "so hill climbing finds words, no sentences; name one as language_model.model in the project's "
+    "params.yaml",
+}
+"""What is written with where a part is missing, and what to do."""
 
 __all__ = ["Lexivert", "Neighbor", "Reading", "Step"]
 
@@ -308,7 +317,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
                 see ``text.banned.Banned``. What stands in their place is the likeliest that may.
             effort: ``draft``: the decoding loops alone; ``normal`` or ``high``: texts that they do not read for sure
                 are then searched for with the language model, which takes seconds each.
-            max_seconds: a text, after which its search begins nothing new; what the params say if None.
+            max_seconds: a text, after which its search begins nothing new; what the params say if None. Draft has no
+                search.
 
         Raises:
             LexivertError: there is no language model for the effort.
@@ -339,7 +349,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     ) -> list[Reading]:
         """Read texts back with all that is known of them; arguments and errors as of ``decode``."""
         checked = arguments.check_vectors(vectors, self.embed_dim, self.semantic_width)
-        budget = Budget(arguments.check_effort(effort), arguments.check_seconds(max_seconds))
+        budget = Budget(arguments.check_effort(effort), arguments.check_seconds(max_seconds, effort))
         return self._read(checked, prefix, banned, budget, trace=trace)
 
     def generate(
@@ -355,7 +365,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     ) -> list[Generated]:
         """Write fluent texts whose meaning is that of sentence embeddings, such as predicted or averaged ones.
 
-        Another text than the one that was embedded, as a rule: an embedding does not tell words and order.
+        Another text than the one that was embedded, as a rule: an embedding does not tell words and order. A
+        ``GenerationWarning`` says, once, that a model lacks the parts that sentences take.
 
         Args:
             embeddings: of the backbone, of any positive length; of full vectors the semantic prefix is taken. With
@@ -389,7 +400,8 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     ) -> Alignment:
         """Fit a map from another encoder's embeddings, so that ``generate`` can write texts for them.
 
-        Of texts that are the same, the first counts.
+        Of texts that are the same, the first counts. A ``GenerationWarning`` says if mapped embeddings are no nearer
+        than the mean of all is, see ``Fit.baseline``: then texts are too alike, or embeddings not of these texts.
 
         Args:
             texts: B strings, 1,000 to 5,000 of the kind that is to be written.
@@ -399,17 +411,32 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             progress: label of a progress bar; empty for no bar.
 
         Raises:
-            ValueError: not as many texts as embeddings, or see ``encode`` and ``decode``.
-            LexivertError: too few texts; see ``Alignment.of``.
+            ValueError: not as many texts as embeddings, too few texts, see ``Alignment.of``, or see ``encode`` and
+                ``decode``.
+            RowError: a text is empty, or can't be encoded; a ValueError with its ``row``.
         """
+        encoder, fingerprint = (
+            arguments.check_text(encoder, "encoder"),
+            arguments.check_text(fingerprint, "fingerprint"),
+        )
         listed = arguments.check_texts(texts)
         foreign = arguments.check_foreign(embeddings)
         if len(listed) != len(foreign):
             raise ValueError(f"{len(listed)} texts, but {len(foreign)} embeddings; an embedding a text is needed")
-        rows = {normalize(text): row for row, text in reversed(list(enumerate(listed)))}
+        rows: dict[str, int] = {}
+        for row, text in enumerate(listed):
+            rows.setdefault(_with_meaning(text, row), row)
+        check_pairs(len(rows), len(listed))
         ours = self.encoder.backbone.encode(list(rows), progress=progress)
         backbone, chosen = self.encoder.backbone.fingerprint(), foreign[list(rows.values())]
-        return Alignment.of(chosen, ours, encoder=encoder, backbone=backbone, fingerprint=fingerprint)
+        found = Alignment.of(chosen, ours, encoder=encoder, backbone=backbone, fingerprint=fingerprint)
+        if not found.fit.beats_baseline:
+            message = (
+                f"mapped embeddings, of cosine {found.fit.cosine:.3f} with the true ones, are not surely nearer than "
+                f"the mean of all, {found.fit.baseline:.3f}: the texts are too alike, or the embeddings not theirs"
+            )
+            warnings.warn(message, GenerationWarning, stacklevel=2)
+        return found
 
     def _request(
         self,
@@ -427,8 +454,19 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         if entries:
             reader = reader.without(self._banning(entries))
         reader.starts  # noqa: B018 says what is wrong with the prefix even where there is no vector
+        unit = torch.from_numpy(self.directions(embeddings, alignment)).to(self.decoder.codebook.device)
+        return Request(unit, count, effort, normalize(prefix), tuple(entries))
+
+    def directions(self, embeddings: npt.ArrayLike, alignment: Alignment | str | Path | None = None) -> Vectors:
+        """The backbone's sentence embeddings that ``generate`` writes texts for, by themselves; arguments as of it.
+
+        Shape: (B, S), unit length.
+
+        Raises:
+            ValueError, RowError: see ``generate``.
+        """
         if alignment is not None:
-            alignment = alignment if isinstance(alignment, Alignment) else Alignment.load(alignment)
+            alignment = _alignment(alignment)
             foreign = arguments.check_foreign(embeddings, alignment.width)
             embeddings = alignment.apply(foreign, self.encoder.backbone.fingerprint())
         checked = arguments.check_vectors(embeddings, self.embed_dim, self.semantic_width)
@@ -436,13 +474,17 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         empty = ~semantic.any(axis=1)
         if empty.any():
             raise RowError("vector", int(empty.argmax()), "has no semantic prefix; there is nothing to write about")
-        unit = F.normalize(torch.from_numpy(semantic), dim=1).to(self.decoder.codebook.device)
-        return Request(unit, count, effort, normalize(prefix), tuple(entries))
+        unit: Vectors = F.normalize(torch.from_numpy(semantic), dim=1).numpy()
+        return unit
 
     @cached_property
     def generator(self) -> Generator:
         """What ``generate`` uses: the best generator that the model has the parts for."""
-        return make_generator(self._generator_name, self.generator_parts)
+        parts = self.generator_parts
+        if self._generator_name == AUTO and (missing := language_model_search.missing_part(parts)):
+            message = f"there is no {missing}, {_FALLBACK[missing]}"
+            warnings.warn(message, GenerationWarning, stacklevel=4)  # past cached_property, which is a frame, too
+        return make_generator(self._generator_name, parts)
 
     @cached_property
     def generator_parts(self) -> GeneratorParts:
@@ -509,6 +551,27 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
 
     def _text_of(self, query: npt.ArrayLike) -> str:
         return self.decode(arguments.check_query(query, self.embed_dim)[None])[0]
+
+
+def _alignment(given: Any) -> Alignment:
+    if isinstance(given, Alignment):
+        return given
+    if not isinstance(given, str | Path):
+        raise ValueError(  # noqa: TRY004 documented as ValueError
+            f"alignment is of type {type(given).__name__}; give one of `align`, or the folder of one"
+        )
+    return Alignment.load(given)
+
+
+def _with_meaning(text: str, row: int) -> str:
+    """A text as it is encoded, unless it has no meaning that could be paired."""
+    try:
+        found = normalize(text)
+    except ValueError as error:
+        raise RowError("text", row, str(error).removeprefix("text ")) from error
+    if not found:
+        raise RowError("text", row, "is empty; it has no meaning")
+    return found
 
 
 def _named(kind: str, rows: Sequence[int]) -> str:

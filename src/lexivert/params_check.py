@@ -14,6 +14,8 @@ from lexivert.devices import choose_device
 from lexivert.encoders.known import known_width
 from lexivert.errors import LexivertError
 from lexivert.evaluation.robustness import LENGTH_SPAN, conditions_of
+from lexivert.generation.params import AUTO, load_generation_params
+from lexivert.generation.registry import GENERATORS
 from lexivert.priors import selector_storage, unigram  # noqa: F401 they register their priors
 from lexivert.priors.base import PRIORS
 from lexivert.search.faiss_index import check_factory
@@ -36,6 +38,20 @@ def check_params(params: Params, *files: Path) -> None:
         if not files:
             raise
         raise LexivertError(f"{' with '.join(map(str, files))}: {error}") from error
+
+
+def check_generation_params(path: Path) -> None:
+    """Refuse params of the pipeline ``generation`` that name a generator which is not registered.
+
+    Args:
+        path: of its params.yaml.
+
+    Raises:
+        LexivertError: they do, or are wrong by themselves.
+    """
+    name = load_generation_params(path).generator
+    if name != AUTO and name not in GENERATORS:
+        raise LexivertError(f"{path}: generator is {name!r}; give one of {', '.join((AUTO, *GENERATORS))}")
 
 
 def _check(params: Params) -> None:

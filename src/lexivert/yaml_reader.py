@@ -69,18 +69,43 @@ def validated(kind: type[Checked], content: Any, path: Path, overrides: tuple[Pa
     try:
         return kind.model_validate(content)
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "top level"
+        first, missing = _telling(error)
+        key = _named(first)
         file = _file_of(first["loc"], path, overrides)
         if first["type"] == "extra_forbidden":
+            instead = f", while {_named(missing)} is missing" if missing else ""
             raise LexivertError(
-                f"{file}: {key}: no such key; there are {_keys_beside(kind, first['loc'])}"
+                f"{file}: {key}: no such key{instead}; there are {_keys_beside(kind, first['loc'])}"
             ) from error
         if first["type"] == "missing":
             raise LexivertError(f"{file}: {key}: this key is missing") from error
         given = "" if isinstance(first["input"], dict) else f", not {_shown(first['input'])}"
         reason = first["msg"].lower().removeprefix("value error, ")  # pydantic's words before those of our validators
         raise LexivertError(f"{file}: {key}: {reason}{given}") from error
+
+
+def fault(error: pydantic.ValidationError) -> str:
+    """What is wrong with a file that a program wrote; other keys than ours are those of another release."""
+    first, missing = _telling(error)
+    if (lacking := missing or first)["type"] == "missing":
+        return f"{_named(lacking)} is missing, so another release made it"
+    if first["type"] == "extra_forbidden":
+        return f"{_named(first)} is no key of this release, so another one made it"
+    return f"{_named(first)}: {first['msg']}"
+
+
+def _telling(error: pydantic.ValidationError) -> tuple[Any, Any]:
+    """The error to be told, and that of a missing key if an unknown one stands in its place, which is told then."""
+    found = error.errors()
+    if found[0]["type"] != "missing":
+        return found[0], None
+    section = found[0]["loc"][:-1]
+    unknown = [one for one in found if one["type"] == "extra_forbidden" and one["loc"][:-1] == section]
+    return (unknown[0], found[0]) if unknown else (found[0], None)
+
+
+def _named(error: Any) -> str:
+    return ".".join(str(part) for part in error["loc"]) or "top level"
 
 
 def _file_of(location: Sequence[int | str], path: Path, overrides: tuple[Path, Any] | None) -> str:

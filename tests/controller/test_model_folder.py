@@ -139,6 +139,17 @@ def test_an_index_of_another_kind_travels_too(tiny_model, tmp_path):
         Lexivert.from_pretrained(tmp_path / "model")
 
 
+def test_a_model_of_another_release_names_the_key(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "older")
+    path = tmp_path / "older" / "config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["model"]["code"]["eos_energy"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    message = r"\(code\.eos_energy is missing, so another release made it\); save or download the model again$"
+    with pytest.raises(LexivertError, match=message):
+        Lexivert.from_pretrained(tmp_path / "older")
+
+
 @pytest.mark.parametrize("name", ["unigram", "flat"])
 def test_a_prior_made_of_the_lexicon_needs_no_files(tiny_model, tmp_path, name):
     parts = tiny_model.decoder.parts

@@ -54,14 +54,3 @@ def test_a_projects_parts_are_put_together(tiny_project):
     assert controller.codebook.device == torch.device("cpu")
     with pytest.raises(LexivertError, match="'tpu'"):
         storage.load_model(Paths(tiny_project), "tpu")
-
-
-def test_whatever_goes_wrong_with_a_file_is_one_line(tmp_path):
-    for error in (ValueError("one\ntwo"), KeyError(), RuntimeError("shape"), OSError("disk")):
-        with pytest.raises(LexivertError) as caught, storage.damage(tmp_path / "file", "mend it"):
-            raise error
-        assert str(caught.value).startswith(f"{tmp_path / 'file'} is damaged (")
-        assert str(caught.value).endswith("); mend it")
-        assert "\n" not in str(caught.value)
-    with pytest.raises(ZeroDivisionError), storage.damage(tmp_path / "file", "mend it"):
-        raise ZeroDivisionError  # a defect of ours

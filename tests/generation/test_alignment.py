@@ -57,6 +57,33 @@ def test_noise_in_the_pairs_asks_for_a_stronger_ridge(rotated):
     assert other.fit.cosine_low < other.fit.cosine < other.fit.cosine_high < clean.fit.cosine
 
 
+def test_the_interval_stays_below_one_and_is_that_of_fishers_z():
+    near = 1.0 - np.array([0.0, 0.0, 0.0, 0.0, 0.06])  # by the normal interval 0.964 to 1.0115
+    mean, low, high = module._mean_and_interval(near)
+    z, error = np.arctanh(0.988), near.std(ddof=1) / np.sqrt(5) / (1.0 - 0.988**2)
+    assert mean == pytest.approx(0.988)
+    assert (low, high) == pytest.approx((np.tanh(z - 1.96 * error), np.tanh(z + 1.96 * error)))
+    assert low < mean < high < 1.0
+    wide = np.random.default_rng(0).normal(0.2, 0.1, 400)  # far from the ends it is the normal one
+    half = 1.96 * wide.std(ddof=1) / 20
+    assert module._mean_and_interval(wide) == pytest.approx(
+        (wide.mean(), wide.mean() - half, wide.mean() + half), abs=1e-3
+    )
+    assert module._mean_and_interval(np.ones(30)) == (1.0, 1.0, 1.0)
+
+
+def test_the_baseline_is_the_mean_embeddings_cosine(rotated):
+    x, y, _ = rotated
+    found = fitted(x, y).fit
+    order = np.random.default_rng(0).permutation(400)
+    mean = y[order[80:]].mean(axis=0)
+    assert found.baseline == pytest.approx((y[order[:80]] @ mean).mean() / np.linalg.norm(mean))
+    assert found.beats_baseline
+    strangers = fitted(drawn(400, 12, seed=7), y).fit
+    assert strangers.baseline == pytest.approx(found.baseline)
+    assert not strangers.beats_baseline
+
+
 def test_the_strength_is_that_of_leave_one_out_by_hand(monkeypatch, rotated):
     """Every row predicted by a map that was fitted without it: least squares, with rows that stand for the ridge."""
     x, y, _ = rotated
@@ -92,7 +119,7 @@ def test_what_is_not_of_the_encoder_is_refused(rotated):
     found = fitted(x[:300], y[:300])
     with pytest.raises(ValueError, match=r"leads to the backbone mine, but the model's is another"):
         found.apply(x, "another")
-    with pytest.raises(ValueError, match=r"shape \(400, 11\); the alignment is for those of other, \(B, 12\)"):
+    with pytest.raises(ValueError, match=r"are 11 wide; the alignment is for those of other, \(B, 12\)"):
         found.apply(x[:, :11], "mine")
     with pytest.raises(ValueError, match=r"embeddings are not those of other: .* use the encoder"):
         found.apply(unit(drawn(50, 12, seed=4)), "mine")
@@ -121,9 +148,9 @@ def test_noise_and_means_of_its_own_embeddings_pass(rotated):
 
 
 def test_too_few_or_all_the_same():
-    with pytest.raises(LexivertError, match="99 different texts are too few for an alignment; give at least 100"):
+    with pytest.raises(ValueError, match=r"^an alignment needs at least 100 different texts, not 99$"):
         fitted(drawn(99, 4), drawn(99, 4))
-    with pytest.raises(LexivertError, match="all the same"):
+    with pytest.raises(ValueError, match="all the same"):
         fitted(np.ones((120, 4)), drawn(120, 4))
 
 

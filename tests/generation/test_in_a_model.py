@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
 from lexivert.controller import model_folder
-from lexivert.errors import MissingArtifactError
+from lexivert.errors import GenerationWarning, MissingArtifactError
 from lexivert.generation.hill_climbing import HillClimbing
 from lexivert.generation.in_units import InUnits
 from lexivert.generation.language_model_search import LanguageModelSearch
@@ -29,7 +30,10 @@ def vectors(model):
     return model.encode(TEXTS)
 
 
-def test_a_project_with_a_conditional_model_searches(model, vectors):
+def test_a_project_with_a_conditional_model_searches(generation_project, model, vectors):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GenerationWarning)
+        assert isinstance(Lexivert.load(generation_project.root).generator, LanguageModelSearch)
     assert isinstance(model.generator, LanguageModelSearch)
     found = model.generate(vectors, 2, effort="draft")
     again = model.generate(vectors[:, :32] * 7, 2, effort="draft")
@@ -74,7 +78,14 @@ def test_a_missing_conditional_model_is_named(generation_project, tmp_path):
     """By the generator that was asked for; ``auto`` takes another one."""
     shutil.copytree(generation_project.root, tmp_path / "project")
     shutil.rmtree(tmp_path / "project" / "models" / "generation")
-    assert isinstance(Lexivert.load(tmp_path / "project").generator, InUnits)
+    other = Lexivert.load(tmp_path / "project")
+    with pytest.warns(GenerationWarning, match=r"^there is no conditional model, .* `dvc repro generation") as said:
+        other.generate(np.ones((1, 32)), effort="draft")
+    assert [warning.filename for warning in said] == [__file__]  # where it was called
+    with warnings.catch_warnings():  # it is said once
+        warnings.simplefilter("error", GenerationWarning)
+        other.generate(np.ones((1, 32)), effort="draft")
+    assert isinstance(other.generator, InUnits)
     file = tmp_path / "project" / "generation" / "params.yaml"
     YAML(typ="safe", pure=True).dump(overridden(read_yaml(file), {"generator": "language_model_search"}), file)
     with pytest.raises(MissingArtifactError, match="needs its conditional model; run `dvc repro generation/dvc"):

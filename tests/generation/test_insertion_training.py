@@ -67,6 +67,13 @@ def test_cross_entropy_is_that_of_all_pairs(batch):
     assert float(found) == pytest.approx(total / len(texts), rel=1e-4)
 
 
+def test_more_constant_negatives_than_units_are_all_units():
+    prior = cases.log_prior()
+    negatives, times = ImportanceSample(prior, always=len(prior) + 1000, drawn=5).draw()
+    assert sorted(negatives.tolist()) == list(range(len(prior)))
+    assert times.tolist() == [1.0] * len(prior)
+
+
 def test_negatives_that_are_missing_units_count_once():
     """With two draws in place of all other units, right ones are in the partition function exactly."""
     text = PartialText.of([10, 11], [Placed(10, 0)], [1])

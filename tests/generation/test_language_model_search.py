@@ -17,8 +17,8 @@ from lexivert.generation.language_model_search import (
     Budget,
     LanguageModelSearch,
     _Search,
-    is_possible,
     language_model_search,
+    missing_part,
 )
 from lexivert.generation.ranking import Weights
 from lexivert.text.banned import Banned
@@ -142,7 +142,7 @@ def test_for_nothing_nothing_is_written(search, told):
 
 
 def test_what_it_is_made_of(parts, model, tiny_model, tmp_path):
-    assert not is_possible(parts)
+    assert missing_part(parts) == "conditional model"
     with pytest.raises(LexivertError, match="needs a language model, and this model has none"):
         language_model_search(replace(parts, language_model=None, folder=tmp_path))
     for folder in (None, tmp_path / "models" / "generation"):
@@ -153,7 +153,8 @@ def test_what_it_is_made_of(parts, model, tiny_model, tmp_path):
     with pytest.raises(DamagedArtifactError, match="trained for another backbone"):
         language_model_search(replace(parts, folder=folder))
     conditional_storage.save(model, tiny_model.encoder.backbone.fingerprint(), folder / conditional_storage.FOLDER)
-    assert is_possible(replace(parts, folder=folder))
+    assert not missing_part(replace(parts, folder=folder))
+    assert missing_part(replace(parts, folder=folder, language_model=None)) == "language model"
     assert isinstance(language_model_search(replace(parts, folder=folder)), LanguageModelSearch)
 
 

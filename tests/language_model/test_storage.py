@@ -25,6 +25,24 @@ def test_a_folder_is_named_and_loaded_once_for_all(tiny_language_model, tmp_path
     assert float(model.log_probability(["The owl"])[0]) < 0.0
 
 
+def test_where_the_hub_does_not_answer_it_is_asked_once(tmp_path, monkeypatch):
+    asked = []
+
+    def unreachable(url, **_):
+        asked.append(url)
+        raise UnreachableError("Name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", unreachable)
+    with pytest.raises(LexivertError, match=r"'nonsense' can't be loaded \(the hub can't be asked: Name or service"):
+        storage.write("nonsense", tmp_path / "language_model")
+    assert len(asked) == 1
+    assert not (tmp_path / "language_model").exists()
+
+
+class UnreachableError(Exception):
+    """As of a library for connections, whose errors are none of Python's own."""
+
+
 def test_none_is_none(tmp_path):
     assert storage.write("none", tmp_path / "language_model")["weights"] == 0
     assert storage.load(tmp_path / "language_model", "cpu") is None

@@ -53,6 +53,8 @@ def test_it_learns_and_the_model_then_searches(paths, tiny_params):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"max_tokens": 1}, r"conditional\.max_tokens: input should be greater than or equal to 2, not 1"),
+        ({"max_tokens": 2}, r"max_tokens is 2, but no training sentence is as short; the shortest has \d+ tokens"),
         ({"heads": 3}, "hidden_dim 16 must be a multiple of heads, 3"),
         ({"feature_dim": 33}, "conditional.feature_dim is 33, but the backbone's embeddings have 32 dimensions"),
     ],

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lexivert.half_floats import parts_of
+from lexivert.half_floats import float_parts
 from lexivert.text.lexicon import EOS
 
 
@@ -38,6 +38,6 @@ def unit_energies(log_prior: Tensor, surprisal_share: float, eos_energy: float) 
 def with_energies(codes: Tensor, energies: Tensor) -> Tensor:
     """Codes times the roots of some energies. Shape: codes (V, O) float16, energies (V,), result (V, O) float16."""
     scaled = torch.empty_like(codes)
-    for rows, own in parts_of(codes):
+    for rows, own in float_parts(codes):
         scaled[rows] = (own * energies[rows, None].sqrt()).half()
     return scaled

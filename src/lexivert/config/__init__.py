@@ -62,7 +62,7 @@ from lexivert.config.fields import (
     TensOfSteps,
 )
 from lexivert.errors import DamagedArtifactError, LexivertError
-from lexivert.yaml_reader import overridden, read_yaml, validated
+from lexivert.yaml_reader import fault, overridden, read_yaml, validated
 
 __all__ = [
     "LANGUAGES",
@@ -196,7 +196,10 @@ class ModelConfig(Section):
         try:
             return cls.model_validate(content)
         except pydantic.ValidationError as error:
-            message = f"{folder / MODEL_FILE} does not describe a model; run `dvc repro index`"
+            message = (
+                f"{folder / MODEL_FILE} is not of this release ({fault(error)}); make the model anew: `make "
+                "reproduce`, `make quick`, or `dvc repro index` and what follows it"
+            )
             raise DamagedArtifactError(message) from error
 
 

@@ -27,6 +27,7 @@ from lexivert.codes.encoder import Encoder
 from lexivert.config import BackboneParams, ModelConfig
 from lexivert.controller import storage
 from lexivert.controller.controller import Controller
+from lexivert.damage import damage
 from lexivert.encoders.base import HUGGING_FACE, SentenceEncoder, load_encoder, split_name
 from lexivert.encoders.huggingface import is_local
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
@@ -117,7 +118,7 @@ def read(folder: Path, device: str = "auto") -> tuple[Encoder, Controller]:
     """
     content = _read_config(folder)
     encoder = _encoder(folder, content, device)
-    with storage.damage(folder / CONFIG, _ADVICE):
+    with damage(folder / CONFIG, _ADVICE):
         decoding = storage.parsed(content["decoding"])
     index = _index(folder, encoder)
     with _restated(folder):
@@ -202,7 +203,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise MissingArtifactError(f"{folder} is no folder; give a model folder or a hub id")
     path = _require(folder / CONFIG)
-    with storage.damage(path, _ADVICE):
+    with damage(path, _ADVICE):
         try:
             content = artifacts.read_json(path)
         except DamagedArtifactError as error:
@@ -219,11 +220,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _encoder(folder: Path, content: dict[str, Any], device: str) -> Encoder:
-    with storage.damage(folder / CONFIG, _ADVICE):
+    with damage(folder / CONFIG, _ADVICE):
         config, expected = ModelConfig.model_validate(content["model"]), content["backbone_fingerprint"]
     with _restated(_require(folder / LEXICON)):
         lexicon = Lexicon.load(folder / LEXICON)
-    with storage.damage(_require(folder / CODES), _ADVICE):
+    with damage(_require(folder / CODES), _ADVICE):
         codes = load_file(folder / CODES)["codes"]
         if codes.shape != (len(lexicon), config.order_width) or codes.dtype != torch.float16:
             raise ValueError(f"codes of shape {tuple(codes.shape)} and type {codes.dtype} for {len(lexicon)} units")

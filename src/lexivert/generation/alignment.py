@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors
 from safetensors.numpy import load_file, save_file
 
 from lexivert import artifacts
-from lexivert.errors import DamagedArtifactError, LexivertError, RowError
+from lexivert.damage import damage
+from lexivert.errors import LexivertError, RowError
 
 FloatArray = npt.NDArray[np.float32]
 _Doubles = npt.NDArray[np.float64]
@@ -48,6 +48,8 @@ class Fit:
         cosine: mean cosine of mapped and true embeddings of these pairs.
         cosine_low: lower end of its 95 % interval.
         cosine_high: upper end.
+        baseline: mean cosine of these pairs' true embeddings with the mean embedding of the others, which is what a
+            map gives that tells nothing of a text. Where texts are alike, it is high.
         distance_limit: largest median of ``Alignment.distance`` that embeddings of the encoder may have; 0 where its
             embeddings look like any others.
     """
@@ -61,7 +63,13 @@ class Fit:
     cosine: float
     cosine_low: float
     cosine_high: float
+    baseline: float
     distance_limit: float
+
+    @property
+    def beats_baseline(self) -> bool:
+        """Whether mapped embeddings are surely nearer than the mean embedding: the interval lies above its cosine."""
+        return self.cosine_low > self.baseline
 
 
 @dataclass(frozen=True)
@@ -111,24 +119,22 @@ class Alignment:
             seed: draws the held-out part.
 
         Raises:
-            LexivertError: fewer than ``FEWEST`` pairs, or the other encoder's embeddings are all the same.
+            ValueError: fewer than ``FEWEST`` pairs, or the other encoder's embeddings are all the same.
             RowError: an embedding is zero or not finite; a ValueError with its ``row``.
         """
-        if len(foreign) < FEWEST:
-            raise LexivertError(
-                f"{len(foreign)} different texts are too few for an alignment; give at least {FEWEST}"
-            )
+        check_pairs(len(foreign), len(foreign))
         x, y = _unit(foreign), _unit(ours)
         order = np.random.default_rng(seed).permutation(len(x))
         count = min(round(_HELDOUT_SHARE * len(x)), _MOST_HELDOUT)
         heldout, rest = order[:count], order[count:]
         weight, mean_from, mean_to, _ = _ridge(x[rest], y[rest])
         cosines = (_unit(mean_to + (x[heldout] - mean_from) @ weight) * y[heldout]).sum(axis=1)
-        half = _NORMAL * float(cosines.std(ddof=1)) / math.sqrt(count)
+        baseline = float((y[heldout] @ mean_to).mean() / max(float(np.linalg.norm(mean_to)), 1e-12))
         limit = _limit(x[rest], x[heldout])
         weight, mean_from, mean_to, strength = _ridge(x, y)
-        mean = float(cosines.mean())
-        fit = Fit(encoder, fingerprint, backbone, len(x), strength, count, mean, mean - half, mean + half, limit)
+        fit = Fit(
+            encoder, fingerprint, backbone, len(x), strength, count, *_mean_and_interval(cosines), baseline, limit
+        )
         single = np.float32
         return cls(
             weight.astype(single), mean_from.astype(single), mean_to.astype(single), _precision(x).astype(single), fit
@@ -154,16 +160,16 @@ class Alignment:
                 "fit it anew with `lexivert align`"
             )
         if embeddings.ndim != 2 or embeddings.shape[1] != self.width:
+            found = f"{embeddings.shape[1]} wide" if embeddings.ndim == 2 else f"of shape {embeddings.shape}"
             raise ValueError(
-                f"embeddings have shape {embeddings.shape}; the alignment is for those of {self._named}, "
-                f"(B, {self.width})"
+                f"embeddings are {found}; the alignment is for those of {self._named}, (B, {self.width})"
             )
         x = _unit(embeddings)
         limit = self.fit.distance_limit
-        if limit and len(x) and (found := float(np.median(self.distance(x)))) > limit:
+        if limit and len(x) and (distance := float(np.median(self.distance(x)))) > limit:
             raise ValueError(
                 f"embeddings are not those of {self._named}: their median squared Mahalanobis distance is "
-                f"{found:.2f}, its own have at most {limit:.2f}; use the encoder that the alignment was fitted to"
+                f"{distance:.2f}, its own have at most {limit:.2f}; use the encoder that the alignment was fitted to"
             )
         return _unit(self.mean_to + (x - self.mean_from) @ self.weight.astype(np.float64)).astype(np.float32)
 
@@ -219,14 +225,11 @@ class Alignment:
             raise LexivertError(f"{folder} is no alignment; give a folder that `lexivert align` wrote")
         content = artifacts.read_json(folder / CONFIG)
         del content["format"]
-        try:
+        with damage(folder, "run `lexivert align` again"):
             found = cls(**load_file(folder / WEIGHTS), fit=Fit(**content))
             f, s = found.weight.shape
             if (found.mean_from.shape, found.mean_to.shape, found.precision.shape) != ((f,), (s,), (f, f)):
                 raise ValueError(f"a weight of shape {found.weight.shape} beside others")
-        except (TypeError, ValueError, OSError, safetensors.SafetensorError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise DamagedArtifactError(f"{folder} is damaged ({reason}); run `lexivert align` again") from error
         return found
 
 
@@ -249,6 +252,35 @@ def check_target(folder: Path) -> None:
         raise LexivertError(f"{folder} is a file; name a folder for the alignment")
     if folder.is_dir() and any(folder.iterdir()) and not is_alignment(folder):
         raise LexivertError(f"{folder} is no alignment, and not empty; name another folder")
+
+
+def check_pairs(different: int, given: int) -> None:
+    """Refuse too few texts.
+
+    Args:
+        different: texts that differ from each other.
+        given: all texts.
+
+    Raises:
+        ValueError: there are fewer than ``FEWEST``.
+    """
+    if different < FEWEST:
+        repeated = f": {given - different} of the {given} given repeat another" if different < given else ""
+        raise ValueError(f"an alignment needs at least {FEWEST} different texts, not {different}{repeated}")
+
+
+def _mean_and_interval(cosines: _Doubles) -> tuple[float, float, float]:
+    """Mean of cosines, and the ends of its 95 % interval, by Fisher's z (1915), so that they stay within -1 and 1.
+
+    The standard error of ``atanh(mean)`` is that of the mean over ``1 - mean²`` (delta method).
+    """
+    mean = min(float(cosines.mean()), 1.0)
+    error = float(cosines.std(ddof=1)) / math.sqrt(len(cosines))
+    slope = 1.0 - mean**2
+    if slope < 1e-12:  # all of them are 1 but for rounding
+        return mean, mean, 1.0
+    half = _NORMAL * error / slope
+    return mean, math.tanh(math.atanh(mean) - half), math.tanh(math.atanh(mean) + half)
 
 
 def _unit(vectors: npt.NDArray[Any]) -> _Doubles:
@@ -275,7 +307,7 @@ def _ridge(x: _Doubles, y: _Doubles) -> tuple[_Doubles, _Doubles, _Doubles, floa
     mean_from, mean_to = x.mean(axis=0), y.mean(axis=0)
     u, s, v = np.linalg.svd(x - mean_from, full_matrices=False)
     if not s[0] > 1e-9:
-        raise LexivertError("the other encoder's embeddings are all the same; nothing can be learned from them")
+        raise ValueError("the other encoder's embeddings are all the same; nothing can be learned from them")
     rotated = u.T @ (y - mean_to)
     best, chosen = -math.inf, 0.0
     for strength in _STRENGTHS:

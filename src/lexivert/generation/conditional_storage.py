@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
 from lexivert import artifacts
+from lexivert.damage import damage
 from lexivert.errors import DamagedArtifactError
 from lexivert.generation.conditional_model import ConditionalModel, ConditionalSizes
 
@@ -49,7 +49,7 @@ def load(folder: Path, backbone: str, tokens: int) -> ConditionalModel:
     """
     content: Any = artifacts.read_json(artifacts.require(folder) / CONFIG)
     path = artifacts.require(folder / WEIGHTS)
-    try:
+    with damage(path, ADVICE):
         sizes = ConditionalSizes(**content["sizes"])
         trained_for = (str(content["backbone"]), sizes.tokens)
         nothing = torch.zeros(sizes.tokens, sizes.hidden_dim)
@@ -57,18 +57,6 @@ def load(folder: Path, backbone: str, tokens: int) -> ConditionalModel:
         with torch.random.fork_rng(devices=[]):
             model = ConditionalModel(sizes, nothing, features, directions, nothing[:, 0])
         model.load_state_dict({name: value.float() for name, value in load_file(path).items()})
-    except (
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AssertionError,
-        RuntimeError,
-        OSError,
-        safetensors.SafetensorError,
-    ) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DamagedArtifactError(f"{path} is damaged ({reason}); {ADVICE}") from error
     if trained_for != (backbone, tokens):
         raise DamagedArtifactError(f"{folder} was trained for another backbone or language model; {ADVICE}")
     return model.eval().requires_grad_(requires_grad=False)

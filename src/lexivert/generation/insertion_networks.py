@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lexivert import artifacts
 from lexivert.config import ModelConfig
+from lexivert.damage import damage
 from lexivert.errors import DamagedArtifactError
 from lexivert.generation.expectations import Seen
 from lexivert.generation.intention import IntentionSelector
@@ -116,12 +116,9 @@ def load(folder: Path, prior: Prior) -> InsertionNetworks:
     """
     content: Any = artifacts.read_json(artifacts.require(folder) / SIZES)
     path = artifacts.require(folder / WEIGHTS)
-    try:
+    with damage(path, "run `dvc repro` in generation/"):
         networks = InsertionSizes(**content).new(seed=0)
         networks.load_state_dict(load_file(path))
-    except (TypeError, ValueError, RuntimeError, OSError, safetensors.SafetensorError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DamagedArtifactError(f"{path} is damaged ({reason}); run `dvc repro` in generation/") from error
     if networks.sizes.prior != digest_of(prior):
         raise DamagedArtifactError(f"{folder} was trained on another prior; run `dvc repro` in generation/")
     return networks.to(prior.output.bias.device)

@@ -121,10 +121,11 @@ def language_model_search(parts: GeneratorParts) -> LanguageModelSearch:
     return LanguageModelSearch(parts, conditional, parts.language_model, SETTINGS)
 
 
-def is_possible(parts: GeneratorParts) -> bool:
-    """Whether there are a language model and a conditional model."""
-    folder = parts.folder
-    return parts.language_model is not None and folder is not None and (folder / conditional_storage.FOLDER).exists()
+def missing_part(parts: GeneratorParts) -> str:
+    """What the search lacks: a ``conditional model`` or, beside one, a ``language model``; empty for nothing."""
+    if parts.folder is None or not (parts.folder / conditional_storage.FOLDER).exists():
+        return "conditional model"
+    return "language model" if parts.language_model is None else ""
 
 
 class LanguageModelSearch:

@@ -41,7 +41,7 @@ class ConditionalParams(Section):
     layers: PositiveInt
     heads: PositiveInt
     """Of attention; they divide ``hidden_dim``."""
-    max_tokens: PositiveInt
+    max_tokens: Annotated[int, Field(ge=2, le=MOST)]
     """Longest sentence that is trained on, in tokens of the language model."""
     batch_size: PositiveInt
     steps: Annotated[int, Field(ge=STEPS_A_POINT, le=MOST, multiple_of=STEPS_A_POINT)]
@@ -52,7 +52,7 @@ class ConditionalParams(Section):
     min_cosine: Annotated[float, Field(gt=0.0, le=1.0)]
     """Least cosine of a noisy embedding with its own; half of them are told without noise."""
     always: PositiveInt
-    """Most probable tokens, negatives of every step."""
+    """Most probable tokens, negatives of every step; all of them where there are no more, and none is drawn then."""
     drawn: PositiveInt
     """Further negatives a step, drawn from the rest."""
     partition_weight: NonNegativeFloat
@@ -104,7 +104,7 @@ class SelectorPlacerParams(Section):
     clip_norm: PositiveFloat
     """Largest norm of the gradient."""
     always: PositiveInt
-    """Most probable units, negatives of every step."""
+    """Most probable units, negatives of every step; all of them where there are no more, and none is drawn then."""
     drawn: PositiveInt
     """Further negatives a step, drawn from the rest."""
     weight: SelectorPlacerWeights

@@ -22,5 +22,5 @@ def make_generator(name: str, parts: GeneratorParts) -> Generator:
         LexivertError: there is no such generator, or not the parts for it.
     """
     if name == AUTO:
-        name = "language_model_search" if search.is_possible(parts) else "hill_climbing"
+        name = "hill_climbing" if search.missing_part(parts) else "language_model_search"
     return GENERATORS.make(name)(parts)

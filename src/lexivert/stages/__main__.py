@@ -18,6 +18,9 @@ STAGES = tuple(sorted(info.name for info in pkgutil.iter_modules(stages.__path__
 LIGHT = frozenset({"code", "headline", "texts"})
 """Stages of a second, which take nothing from the params that others could refuse."""
 
+GENERATION = frozenset({"conditional", "generate", "selector_placer", "soft_prompt"})
+"""Stages of the pipeline ``generation``, which has params of its own."""
+
 
 def run_stages(
     names: Sequence[str], root: Path, params: Path, overrides: Path | None = None, *, checked: bool = False
@@ -38,9 +41,11 @@ def run_stages(
     numbers = load_params(params, overrides)
     plugins.load(numbers.plugins)
     if checked and not LIGHT.issuperset(names):
-        from lexivert.params_check import check_params  # with torch, which light stages and --help do not need
+        from lexivert import params_check  # with torch, which light stages and --help do not need
 
-        check_params(numbers, *filter(None, (params, overrides)))
+        params_check.check_params(numbers, *filter(None, (params, overrides)))
+        if not GENERATION.isdisjoint(names):
+            params_check.check_generation_params(root / "generation" / "params.yaml")
     for name in names:
         importlib.import_module(f"lexivert.stages.{name}").run(Paths(root), numbers)
 

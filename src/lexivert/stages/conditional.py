@@ -14,7 +14,8 @@ def run(paths: Paths, params: Params) -> None:
     """Write models/generation/conditional/, its metrics and curves; resumes after a kill.
 
     Raises:
-        LexivertError: there is no language model, or the tokens' features are wider than the embeddings.
+        LexivertError: there is no language model, the tokens' features are wider than the embeddings, or all
+            sentences are longer than what is trained on.
     """
     import torch
 
@@ -50,6 +51,11 @@ def run(paths: Paths, params: Params) -> None:
         )
     tokens = {split: language_model.tokens(own.texts) for split, own in sentences.items()}
     texts = TokenTexts(tokens["train"], sentences["train"].prefixes)
+    if not texts.no_longer_than(own.max_tokens).tokens:
+        raise LexivertError(
+            f"generation/params.yaml: conditional.max_tokens is {own.max_tokens}, but no training sentence is as "
+            f"short; the shortest has {min(map(len, texts.tokens))} tokens"
+        )
     rows = range(0, len(tokens["valid"]), max(len(tokens["valid"]) // _VALID_TEXTS, 1))  # of all documents
     valid = TokenTexts([tokens["valid"][row] for row in rows], sentences["valid"].prefixes[list(rows)])
     valid_texts = [sentences["valid"].texts[row] for row in rows]
