@@ -11,7 +11,6 @@ from types import ModuleType
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))  # as it is when a benchmark is run: some share helpers
 
 
 @pytest.fixture(scope="session")

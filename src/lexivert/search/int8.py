@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_ROUNDED_AT_ONCE = 1024  # stays in the processor's cache
+from lexivert.half_floats import float_parts
 
 
 def _integer_product(left: Tensor, right: Tensor) -> Tensor:
@@ -63,12 +63,11 @@ class Int8Vectors:
         if vectors.device.type != "cpu":
             self._values = vectors.half()
             return
-        parts = [slice(start, start + _ROUNDED_AT_ONCE) for start in range(0, len(vectors), _ROUNDED_AT_ONCE)]
-        peak = max((float(vectors[part].float().abs().max()) for part in parts), default=0.0)
-        self._step = max(peak, 1e-12) / _largest_entry()
+        low, high = (float(end) for end in vectors.aminmax()) if len(vectors) else (0.0, 0.0)
+        self._step = max(-low, high, 1e-12) / _largest_entry()
         self._values = torch.empty(vectors.shape, dtype=torch.int8, device="cpu")
-        for part in parts:
-            self._values[part] = vectors[part].float().div(self._step).round_()
+        for part, own in float_parts(vectors):
+            self._values[part] = own.div_(self._step).round_()
 
     def __len__(self) -> int:
         return len(self._values)

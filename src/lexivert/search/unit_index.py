@@ -34,6 +34,7 @@ INDEX_FILE = "units.faiss"
 _SPARE = 4  # shortlisted beyond what is asked for, as rounding may swap neighbours
 _RESCORED_AT_ONCE = 2048  # codes, of all queries together
 _SCANNED_AT_ONCE, _COMPARED_AT_ONCE = 256, 128  # queries
+_CODES_AT_ONCE = 8192  # compared with all queries of an exact search
 
 
 class Hits(NamedTuple):
@@ -271,7 +272,7 @@ class UnitIndex:
         k = min(k, len(self))
         best = queries.new_empty(len(queries), 0)
         units = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
-        for part, codes in float_parts(self.codes):
+        for part, codes in float_parts(self.codes, _CODES_AT_ONCE):
             scores = scored(part, queries @ codes.T)
             scores, places = scores.topk(min(k, scores.shape[1]), dim=1)
             best, order = torch.cat((best, scores), dim=1).sort(dim=1, descending=True, stable=True)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from lexivert.text.lexicon import CAP, CONTROL, EOS, JOIN, RESERVED, SPACE, WIKITEXT, Lexicon
 from lexivert.text.lexicon import UPPER as UPPER_UNIT
 from lexivert.text.shapes import (
-    AFTER_OPEN,
     AT_START,
-    BLANK,
     FIRST_QUOTE,
     LOWER,
-    OTHER,
     UPPER,
     Shape,
     shape,
@@ -24,6 +21,7 @@ from lexivert.text.spacing import AFTER, OWN, SPACED, Line, PlainSpacing
 from lexivert.text.wikitext import WikitextSpacing, join_wikitext, wikitext_text
 
 FIRST_LEXICAL = len(RESERVED)
+_Value = TypeVar("_Value")
 CONTINUES = "##"
 """Mark of a piece that continues the word before it."""
 
@@ -85,6 +83,43 @@ class Stretch(NamedTuple):
     positions: tuple[int, ...]
 
 
+class _OfUnits(dict[int, _Value]):
+    """A function of a unit's surface by unit id, found when a unit is first written: a text has few of them."""
+
+    def __init__(self, surfaces: Sequence[str], find: Callable[[str], _Value]) -> None:
+        super().__init__()
+        self._surfaces, self._find = surfaces, find
+
+    def __missing__(self, unit: int) -> _Value:
+        self[unit] = value = self._find(self._surfaces[unit])
+        return value
+
+
+def _is_piece(surface: str) -> bool:
+    return surface.startswith(CONTINUES) and len(surface) > len(CONTINUES)
+
+
+def _plain_of(surface: str) -> str:
+    """What a unit writes in ordinary prose."""
+    if _is_piece(surface):
+        return surface[len(CONTINUES) :]
+    return plain_text(surface.split()) if " " in surface else surface
+
+
+def _wikitext_of(surface: str) -> str:
+    """What a unit writes in WikiText's convention."""
+    if _is_piece(surface):
+        return surface[len(CONTINUES) :]
+    return wikitext_text(surface.split()) if " " in surface else surface
+
+
+def _shape_of(surface: str) -> Shape:
+    """How a unit attaches; never asked of control units."""
+    if _is_piece(surface):
+        return shape_of_piece(surface[len(CONTINUES) :])
+    return phrase_shape(surface.split()) if " " in surface else shape(surface)
+
+
 class Detokenizer:
     """Writes unit ids as text.
 
@@ -98,22 +133,9 @@ class Detokenizer:
         self._size = len(lexicon)
         self._bytes = lexicon.bytes_of
         self._special = frozenset(self._bytes).union(range(FIRST_LEXICAL))
-        self._plain: list[str] = list(lexicon.surfaces)
-        self._wikitext: list[str] = self._plain.copy()
-        self._shapes: list[Shape] = [Shape(BLANK, AFTER_OPEN, OTHER)] * FIRST_LEXICAL  # never used
-        for unit in range(FIRST_LEXICAL, len(lexicon)):
-            self._add(unit, lexicon.surfaces[unit])
-
-    def _add(self, unit: int, surface: str) -> None:
-        if surface.startswith(CONTINUES) and len(surface) > len(CONTINUES):
-            self._plain[unit] = self._wikitext[unit] = surface[len(CONTINUES) :]
-            self._shapes.append(shape_of_piece(surface[len(CONTINUES) :]))
-        elif " " in surface:
-            tokens = surface.split()
-            self._plain[unit], self._wikitext[unit] = plain_text(tokens), wikitext_text(tokens)
-            self._shapes.append(phrase_shape(tokens))
-        else:
-            self._shapes.append(shape(surface))
+        self._plain = _OfUnits(lexicon.surfaces, _plain_of)
+        self._wikitext = _OfUnits(lexicon.surfaces, _wikitext_of)
+        self._shapes = _OfUnits(lexicon.surfaces, _shape_of)
 
     def join(self, ids: Iterable[int]) -> str:
         """Write units as text; any sequence of unit ids is accepted.
@@ -164,7 +186,7 @@ class Detokenizer:
             is_open, linked = is_byte, False
         return owners
 
-    def _line(self, units: list[int], texts: list[str]) -> Line:
+    def _line(self, units: list[int], texts: Mapping[int, str]) -> Line:
         if self._special.isdisjoint(units):
             return Line([texts[unit] for unit in units], [self._shapes[unit] for unit in units], [0] * len(units))
         line = Line([], [], [])
