@@ -15,7 +15,7 @@ def drawn(units=50):
 
 
 def found_in_parts(queries, vectors, bias, dtype=torch.float32, part=4096):
-    return log_partition(partial(inner_products, queries, dtype=dtype), (vectors, bias), part)
+    return log_partition(partial(inner_products, dtype=dtype), (queries,), (vectors, bias), part)
 
 
 @pytest.mark.parametrize("part", [1, 16, 50, 4096])
@@ -37,11 +37,11 @@ def test_no_more_logits_than_a_part_are_asked_for_at_once():
     queries, vectors, bias = drawn()
     sizes = []
 
-    def logits(vectors, bias):
+    def logits(queries, vectors, bias):
         sizes.append(len(vectors))
         return inner_products(queries, vectors, bias, torch.float32)
 
-    log_partition(logits, (vectors, bias), part=16).sum().backward()
+    log_partition(logits, (queries,), (vectors, bias), part=16).sum().backward()
     assert sorted(sizes) == sorted([16, 16, 16, 2] * 2)  # once for the value, once for the gradient
 
 

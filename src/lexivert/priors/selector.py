@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -69,17 +70,14 @@ class UnitEmbeddings(nn.Module):
         """
         free, dtype = len(self.free), features.dtype
 
-        def rare(features: Tensor, bias: Tensor, own: Tensor | float = 0.0) -> Tensor:
-            vectors = F.linear(features, self.project.weight.to(dtype))
-            return inner_products(queries, vectors + own, bias, dtype)
+        def logits(queries: Tensor, project: Tensor, features: Tensor, bias: Tensor, own: Tensor | float) -> Tensor:
+            return inner_products(queries, F.linear(features, project.to(dtype)) + own, bias, dtype)
 
-        def frequent(features: Tensor, bias: Tensor, own: Tensor) -> Tensor:
-            return rare(features, bias, own)
-
-        total = log_partition(frequent, (features[:free], self.bias[:free], self.free))
+        shared, rare = (queries, self.project.weight), (features[free:], self.bias[free:])
+        total = log_partition(logits, shared, (features[:free], self.bias[:free], self.free))
         if free == len(features):
             return total
-        return torch.logaddexp(total, log_partition(rare, (features[free:], self.bias[free:])))
+        return torch.logaddexp(total, log_partition(partial(logits, own=0.0), shared, rare))
 
 
 class Selector(nn.Module):

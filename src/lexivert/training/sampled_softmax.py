@@ -50,10 +50,10 @@ def log_partition_without(
     """
     left_out = left_out.view(len(queries), -1)
 
-    def logits(vectors: Tensor, bias: Tensor, columns: Tensor) -> Tensor:
+    def logits(queries: Tensor, vectors: Tensor, bias: Tensor, columns: Tensor) -> Tensor:
         found = inner_products(queries, vectors, bias, dtype)
         rows, nth = ((left_out >= columns[0]) & (left_out <= columns[-1])).nonzero(as_tuple=True)
         return found.index_put_((rows, left_out[rows, nth] - columns[0]), found.new_tensor(-torch.inf))
 
     columns = torch.arange(len(vectors), device=vectors.device)
-    return log_partition(logits, (vectors, bias, columns), part=_PART)
+    return log_partition(logits, (queries,), (vectors, bias, columns), part=_PART)
