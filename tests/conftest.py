@@ -32,7 +32,6 @@ from lexivert.artifacts import Paths, write_json, write_parquet
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.power import unit_energies, with_energies
-from lexivert.codes.superposition import superpose
 from lexivert.config import ControllerParams, Params, load_params
 from lexivert.controller.base import Parts
 from lexivert.controller.candidates import Queries
@@ -447,7 +446,7 @@ class World:
 
     def vectors(self, texts: list[list[int]]) -> torch.Tensor:
         """Order parts of unit length. Shape: (B, O)."""
-        return F.normalize(superpose(texts, self.codebook.codes, self.codebook.binding), dim=1)
+        return F.normalize(self.codebook.superpose(texts), dim=1)
 
     def observed(self, order: torch.Tensor, known: torch.Tensor | None = None) -> Observation:
         """Order parts of any length, without a prefix. Shape: (B, O), known (B, N)."""
@@ -488,7 +487,7 @@ class World:
 def make_world() -> Callable[..., World]:
     """Makes a ``World`` of so many units and dimensions, for texts of fewer units than ``positions``.
 
-    Codes have the same energy unless ``surprisal_share`` says otherwise.
+    Codes have the same energy, and EOS one at all lengths, unless ``surprisal_share`` is given.
     """
 
     def make(
@@ -504,7 +503,8 @@ def make_world() -> Callable[..., World]:
         zipf = 1.0 / torch.arange(10, units + 10)
         log_prior = torch.log(zipf / zipf.sum())
         codes = with_energies(codes, unit_energies(log_prior, surprisal_share, 1.5 if surprisal_share else 1.0))
-        codebook = Codebook(codes, log_prior, RotaryBinding(width, positions, seed=0))
+        eos_nats = 8.0 if surprisal_share else 0.0
+        codebook = Codebook(codes, log_prior, RotaryBinding(width, positions, seed=0), eos_nats=eos_nats)
         index = UnitIndex.build(
             codes, section("index", factory="Flat", search_dims=0, shortlist=max(candidates, 8), frequent=frequent)
         )

@@ -73,7 +73,7 @@ def test_the_projects_own_params(tmp_path):
     assert params.corpus.source == "embedded"
     assert params.code.embed_dim == 2048
     assert params.vocab.ngram_max == 7
-    assert params.controller.cascade.restarts[1].variance_scale == 0.8
+    assert params.controller.cascade.restarts[0].variance_scale == 0.8
 
 
 def test_every_stage_has_a_section(content):

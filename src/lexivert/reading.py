@@ -12,7 +12,7 @@ from torch import Tensor
 from lexivert.arguments import Vectors
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.encoder import Encoder
-from lexivert.codes.superposition import parts_of, superpose
+from lexivert.codes.superposition import parts_of
 from lexivert.controller.controller import DRAFT, Controller, Effort
 from lexivert.controller.observation import Observation
 from lexivert.controller.results import DecodeResult, Step
@@ -229,7 +229,7 @@ def _ordinary(found: DecodeResult, observed: Observation, codebook: Codebook) ->
     for row in rows:
         order = observed.order[row : row + 1]
         units[row], scores[row] = units[row][1:], scores[row][1:]
-        fits[row] = fit(order, superpose([units[row]], codebook.codes, codebook.binding))[0]
+        fits[row] = fit(order, codebook.superpose([units[row]]))[0]
         if steps[row]:
             steps[row] = replay(order, codebook, units[row], scores[row])
         if confidence is not None:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 import torch.nn.functional as F
 
 from lexivert.codes.bindings import RotaryBinding
 from lexivert.codes.codebook import Codebook
+from lexivert.codes.superposition import superpose
 from lexivert.text.lexicon import EOS
 
 CODES = F.normalize(torch.randn(12, 16, generator=torch.Generator().manual_seed(0)), dim=1).half()
@@ -23,6 +27,17 @@ def test_the_code_of_eos_at_every_position():
     for position, found in enumerate(CODEBOOK.eos_codes):
         expected = BINDING.bind(CODES[EOS].float()[None], torch.tensor([position]))[0]
         torch.testing.assert_close(found, expected)
+
+
+def test_eos_stands_out_of_a_longer_text_as_far_as_of_a_short_one():
+    longer = replace(CODEBOOK, eos_nats=4.0)
+    assert longer.eos_energies.tolist() == pytest.approx([1.0, 1.0, 1.0, 1.5, 2.0, 2.5, 3.0], rel=1e-3)
+    torch.testing.assert_close(longer.eos_codes.square().sum(dim=1), longer.eos_energies, rtol=1e-3, atol=0)
+    empty, text = longer.superpose([[], [3, 4, 5, 6]])
+    torch.testing.assert_close(empty, longer.eos_codes[0])
+    units = BINDING.bind(CODES[[3, 4, 5, 6]].float(), torch.arange(4)).sum(dim=0)
+    torch.testing.assert_close(text, units + longer.eos_codes[4])
+    torch.testing.assert_close(CODEBOOK.superpose([[3, 4]]), superpose([[3, 4]], CODES, BINDING))
 
 
 def test_embeddings_are_single_precision_codes_and_those_of_no_unit_are_unit_0s():

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lexivert.codes.power import unit_energies, with_energies
+from lexivert.codes.power import eos_energies, unit_energies, with_energies
 
 
 def test_energies_by_hand():
@@ -27,3 +27,11 @@ def test_codes_keep_their_directions_and_texts_their_mean_energy():
     torch.testing.assert_close(scaled.float().square().sum(dim=1), energies, rtol=3e-3, atol=0)
     assert F.cosine_similarity(scaled.float(), codes.float()).min() > 0.9999
     assert (log_prior.exp() * energies)[1:].sum().item() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_the_energy_of_eos_is_the_least_one_until_its_evidence_falls_below_the_wanted_nats():
+    """At 4 nats in 16 dimensions, g = n / 2: with a least energy of 1.5 from the fourth unit on."""
+    found = eos_energies(torch.tensor(1.5), 4.0, 16, 7)
+    assert found.tolist() == [1.5, 1.5, 1.5, 1.5, 2.0, 2.5, 3.0]
+    assert (found * 16 / (2 * torch.arange(7)))[3:].tolist() == [4.0] * 4
+    assert eos_energies(torch.tensor(1.5), 0.0, 16, 7).tolist() == [1.5] * 7

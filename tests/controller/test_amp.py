@@ -55,9 +55,9 @@ def naive(world, order, log_prior, rounds, variance_scale, sparse):
     log_prior = log_prior.clone()
     log_prior[EOS] = -torch.inf
     log_prior -= log_prior.logsumexp(dim=0)
-    ends = [bound(world, codes[EOS], n) for n in range(positions)]
+    ends = [bound(world, codes[EOS] * world.codebook.eos_scale[n], n) for n in range(positions)]
     energies = codes.square().sum(dim=1)
-    eos_energy = float(energies[EOS])
+    eos_energy = [float(end @ end) for end in ends]
     lengths = length_evidence(order[None], torch.stack(ends))[0].softmax(dim=0)
     more = torch.zeros(positions)  # energy that the likeliest units have beyond 1
     means, memory = torch.zeros(positions, width), torch.zeros(width)
@@ -68,9 +68,9 @@ def naive(world, order, log_prior, rounds, variance_scale, sparse):
         unsure = [n for n in asked if n >= sparse[0] and 1 - lengths[: n + 1].sum() < 0.98 and n % sparse[1]]
         unsure = unsure if number == 0 else []
         left_out += unsure
-        expected = sum(float(lengths[n]) * (n + eos_energy + float(more[:n].sum())) for n in range(positions))
+        expected = sum(float(lengths[n]) * (n + eos_energy[n] + float(more[:n].sum())) for n in range(positions))
         total = sum(bound(world, means[n], n) + lengths[n] * ends[n] for n in range(positions))
-        energy = float(means.square().sum() + eos_energy * lengths.square().sum())
+        energy = float(means.square().sum() + lengths.square() @ torch.tensor(eos_energy))
         measured = float(order @ total) * math.sqrt(expected) / float(total @ total)
         precision = energy * width / expected
         cosine = min(max((measured * precision + 0.95 * 25) / (precision + 25), 0.2), 1.05)
@@ -89,12 +89,12 @@ def naive(world, order, log_prior, rounds, variance_scale, sparse):
         for n in unsure:
             evidence[n] = evidence[n - n % sparse[1]]
         ahead = torch.stack(
-            [(residual @ ends[n] + eos_energy * (lengths[n] - 0.5)) / variance for n in range(positions)]
+            [(residual @ ends[n] + eos_energy[n] * (lengths[n] - 0.5)) / variance for n in range(positions)]
         )
         behind = torch.stack([evidence[:n].sum() for n in range(positions)])
         kept = DAMPING if number else 0.0
         lengths = kept * lengths + (1 - kept) * (ahead + behind).softmax(dim=0)
-        divergence = (1 - kept) * eos_energy * float((lengths - lengths.square()).sum())
+        divergence = (1 - kept) * float((lengths - lengths.square()) @ torch.tensor(eos_energy))
         for n in range(positions):
             own = n in asked and n not in unsure
             inside = max(1 - float(lengths[: n + 1].sum()), 0.0) if own else 0.0

@@ -26,9 +26,9 @@ def amp_of(parts):
 
 
 def restarts_of(world, kind=Restarts, dimensions=16.0, **cascade):
-    """Restarts where a unit of mean surprisal has no more than so many order dimensions, EOS counted as one."""
+    """Restarts where a unit of mean surprisal has so many order dimensions at most, a length's two at once."""
     nats = Restarts(world.parts).mean_surprisal
-    cascade = {"overloaded_below": (dimensions - 1e-4) / nats} | cascade
+    cascade = {"overloaded_below": (dimensions - 1e-4) / nats, "batch": 2} | cascade
     return kind(replace(world.parts, params=section("controller", cascade=cascade)))
 
 
@@ -229,9 +229,9 @@ def test_the_likeliest_lengths_are_restarted_first_and_only_as_far_as_anybody_re
     results = restarts.run(observed, likely, [1], 0.0)
     assert restarts.asked == []
     next(results)
-    assert restarts.asked == [[17, 17, 23, 23]]
+    assert restarts.asked == [[17, 17]]
     list(results)
-    assert restarts.asked == [[17, 17, 23, 23], [22, 22, 21, 21], [20, 20, 19, 19], [18, 18, 16, 16]]
+    assert restarts.asked == [[length, length] for length in (17, 23, 22, 21, 20, 19, 18, 16)]
 
 
 def test_restarts_over_shared_lists_equal_runs_one_by_one(make_world):

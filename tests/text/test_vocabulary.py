@@ -5,6 +5,7 @@ import pytest
 from lexivert.text.lexicon import COUNTED_KINDS, EOS, RESERVED, Lexicon
 from lexivert.text.ngrams import encode_texts
 from lexivert.text.segmentation import Segmenter
+from lexivert.text.segmenting import segment_texts
 from lexivert.text.vocabulary import (
     Unit,
     assemble,
@@ -14,7 +15,6 @@ from lexivert.text.vocabulary import (
     count_units,
     coverage,
     lexicon_metrics,
-    segment_texts,
     usage_of,
 )
 from sections import section
@@ -101,6 +101,11 @@ def test_rows_are_segmented_in_order_and_may_be_empty(lexicon):
     segments = segment_texts(lexicon, [ROWS[1], "", ROWS[0]], "rows")
     assert segments.to_pylist() == Segmenter(lexicon).segment_batch([ROWS[1], "", ROWS[0]])
     assert segment_texts(lexicon, [], "rows").to_pylist() == []
+
+
+def test_processes_share_the_rows_and_their_order_stays(lexicon):
+    rows = [f"{ROWS[n % len(ROWS)]} {n}" for n in range(2100)]
+    assert segment_texts(lexicon, rows, "rows", processes=2) == segment_texts(lexicon, rows, "rows", processes=1)
 
 
 def test_usage_counts_an_end_for_every_row():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from lexivert.codes.bindings import Binding
+from lexivert.codes.power import eos_energies
+from lexivert.codes.superposition import superpose
 from lexivert.half_floats import squared_lengths
 from lexivert.text.lexicon import EOS
 
@@ -24,6 +27,7 @@ class Codebook:
         min_distance: minimum distance of two codewords, one minus their cosine, times the least energy of a code:
             the identity part's energy, since two units may differ in spelling alone.
         semantic_share: energy of the semantic prefix in a vector, a.
+        eos_nats: evidence of EOS that its energy is enough for at every length, see ``power.eos_energies``.
     """
 
     codes: Tensor
@@ -31,6 +35,7 @@ class Codebook:
     binding: Binding
     min_distance: float = 1.0
     semantic_share: float = 0.5
+    eos_nats: float = 0.0
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -47,9 +52,9 @@ class Codebook:
 
     @cached_property
     def eos_codes(self) -> Tensor:
-        """EOS's code bound to every position. Shape: (P, O)."""
+        """EOS's code bound to every position, as long as it is there. Shape: (P, O)."""
         positions = torch.arange(self.binding.positions, device=self.device)
-        return self.binding.bind(self.codes[EOS].float().expand(len(positions), -1), positions)
+        return self.binding.bind(self.codes[EOS].float() * self.eos_scale[:, None], positions)
 
     @cached_property
     def energies(self) -> Tensor:
@@ -57,9 +62,18 @@ class Codebook:
         return squared_lengths(self.codes)
 
     @cached_property
-    def eos_energy(self) -> float:
-        """EOS's squared length."""
-        return float(self.energies[EOS])
+    def eos_energies(self) -> Tensor:
+        """Squared length of EOS's code at every position. Shape: (P,)."""
+        return eos_energies(self.energies[EOS], self.eos_nats, self.width, self.binding.positions)
+
+    @cached_property
+    def eos_scale(self) -> Tensor:
+        """Factor of EOS's code at every position. Shape: (P,)."""
+        return (self.eos_energies / self.energies[EOS]).sqrt()
+
+    def superpose(self, texts: Sequence[Sequence[int]]) -> Tensor:
+        """Sum of bound codes of each of B texts, EOS included, not normalised. Shape: (B, O) float32."""
+        return superpose(texts, self.codes, self.binding, self.eos_scale)
 
     def embed(self, units: Tensor) -> Tensor:
         """Codes of units as float32; of a negative id, that of unit 0. Shape: (...) to (..., O)."""

@@ -15,11 +15,12 @@ from torch import Tensor
 from lexivert import artifacts, plugins
 from lexivert.artifacts import Paths
 from lexivert.codes.bindings import Binding, binding_of
+from lexivert.codes.power import eos_energies
 from lexivert.codes.superposition import join_parts, superpose
 from lexivert.config import ModelConfig
 from lexivert.encoders.base import SentenceEncoder, load_encoder
 from lexivert.errors import DamagedArtifactError, RowError, TooLongError
-from lexivert.text.lexicon import Lexicon
+from lexivert.text.lexicon import EOS, Lexicon
 from lexivert.text.segmentation import Segmenter
 from lexivert.text.tokenizer import normalize
 
@@ -156,10 +157,21 @@ class Encoder:
             segmented.append(units)
         return normalized, segmented
 
+    def superpose(self, units: Sequence[Sequence[int]]) -> Tensor:
+        """Order parts of texts in units, not normalised. Shape: (B, O) float32."""
+        return superpose(units, self.codes, self.binding, self.eos_scale)
+
+    @cached_property
+    def eos_scale(self) -> Tensor:
+        """Factor of EOS's code at every position. Shape: (P,)."""
+        least = self.codes[EOS].float().square().sum()
+        energies = eos_energies(least, self.config.code.eos_nats, self.config.order_width, self.binding.positions)
+        return (energies / least).sqrt()
+
     def compose(self, units: Sequence[Sequence[int]], semantic: Tensor) -> Tensor:
         """Vectors from units and backbone embeddings. Shape: semantic (B, S), result (B, D)."""
         semantic = semantic.to(self.codes.device)
-        return join_parts(semantic, superpose(units, self.codes, self.binding), self.config.code.semantic_share)
+        return join_parts(semantic, self.superpose(units), self.config.code.semantic_share)
 
     def encode(self, texts: Sequence[str], *, progress: str = "") -> npt.NDArray[np.float32]:
         """Vectors of texts.

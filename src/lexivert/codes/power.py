@@ -35,6 +35,24 @@ def unit_energies(log_prior: Tensor, surprisal_share: float, eos_energy: float) 
     return energies
 
 
+def eos_energies(energy: Tensor, nats: float, width: int, positions: int) -> Tensor:
+    """Energy of EOS's code at each position: as small as serves, and growing with the noise of a longer text.
+
+    In the noise of n unit codes EOS, of energy g, shows evidence of ``g O / 2n`` nats, against which stand the
+    ``ln P`` nats of all positions. What is least enough for a short text is far too little for a long one.
+
+    Args:
+        energy: at any position at least. Shape: ().
+        nats: evidence that the energy is enough for.
+        width: O.
+        positions: P.
+
+    Shape: (P,).
+    """
+    grown = 2.0 * nats / width * torch.arange(positions, dtype=energy.dtype, device=energy.device)
+    return torch.maximum(grown, energy)
+
+
 def with_energies(codes: Tensor, energies: Tensor) -> Tensor:
     """Codes times the roots of some energies. Shape: codes (V, O) float16, energies (V,), result (V, O) float16."""
     scaled = torch.empty_like(codes)

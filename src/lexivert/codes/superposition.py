@@ -1,6 +1,6 @@
 """From unit codes and a semantic prefix to the sentence vector, and back to its two parts.
 
-``z(x) = [ sqrt(a)·p(x) ; sqrt(1-a)·normalise( Σ_i R^i c(u_i) + R^n c(EOS) ) ]``, with ``p(x)`` the normalised
+``z(x) = [ sqrt(a)·p(x) ; sqrt(1-a)·normalise( Σ_i R^i c(u_i) + s_n R^n c(EOS) ) ]``, with ``p(x)`` the normalised
 backbone embedding: the prefix is an ordinary sentence embedding (truncate it off as with Matryoshka embeddings,
 Kusupati et al. 2022), the rest is a superposition of bound unit codes (Plate 1995; Frady, Kleyko & Sommer 2018).
 """
@@ -31,18 +31,24 @@ def flatten(texts: Sequence[Sequence[int]], device: torch.device | str = "cpu") 
     return rows, positions, units
 
 
-def superpose(texts: Sequence[Sequence[int]], codes: Tensor, binding: Binding) -> Tensor:
+def superpose(
+    texts: Sequence[Sequence[int]], codes: Tensor, binding: Binding, eos_scale: Tensor | None = None
+) -> Tensor:
     """Sum of bound unit codes of each text, EOS included, not normalised.
 
     Args:
         texts: B lists of unit ids.
         codes: unit codes, unit length. Shape: (V, O), float16 or float32.
         binding: of positions for at least the longest text plus EOS.
+        eos_scale: factor s of EOS's code at each position; None for 1 at all. Shape: (P,).
 
     Shape: (B, O) float32.
     """
     rows, positions, units = flatten(texts, codes.device)
     bound = binding.bind(codes[units].float(), positions)
+    if eos_scale is not None:
+        ends = units == EOS
+        bound[ends] *= eos_scale[positions[ends], None]
     return bound.new_zeros(len(texts), codes.shape[1]).index_add_(0, rows, bound)
 
 

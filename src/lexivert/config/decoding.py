@@ -136,16 +136,16 @@ class CascadeParams(Section):
     long_from: PositiveInt
     """Units from which on a length is tried only if the vector's later positions show evidence for it."""
     max_positions: PositiveInt
-    """Most positions decoded anew for one vector, of all its lengths together."""
+    """Most positions decoded anew for one vector by each of ``restarts``, of all its lengths together."""
     noise_free_cosine: Cosine
     """Vectors that tell a lower cosine of their order part have noise: no text can be verified, none is read anew."""
     eos_deviations: PositiveFloat
     """EOS's least evidence is below minus this many standard deviations where a text has been taken off a vector, as
     in a difference of two; it is not decoded anew."""
     batch: PositiveInt
-    """Lengths that are tried in one batch, the likeliest first."""
+    """Runs that are tried in one batch, those of the likeliest length first; a verified text ends them."""
     restarts: Annotated[tuple[RestartParams, ...], LIST]
-    """Runs of message passing for each of these lengths; with none, nothing is decoded again."""
+    """Runs of message passing for each likely length; with none, nothing is decoded again."""
 
 
 class LanguageEffortParams(Section):

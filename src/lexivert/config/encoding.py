@@ -31,7 +31,9 @@ class CodeParams(Section):
     surprisal_share: Share
     """Share of a unit code's energy in proportion to its surprisal under the unigram prior; 0: equal power."""
     eos_energy: PositiveFloat
-    """Energy of EOS's code; those of units are 1 on average. A wrong end costs the entire text."""
+    """Least energy of EOS's code; those of units are 1 on average. A wrong end costs the entire text."""
+    eos_nats: NonNegativeFloat
+    """Evidence of EOS, in nats, that its energy is raised to in longer texts."""
     max_units: Annotated[int, Field(ge=1, le=MOST_POSITIONS)]
     """Longest text that can be encoded, in units, EOS not counted."""
     binding: str

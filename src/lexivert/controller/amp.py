@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.codes.codebook import Codebook
-from lexivert.codes.superposition import superpose
 from lexivert.config import AmpParams, RestartParams
 from lexivert.controller.belief import OPEN, BeliefState
 from lexivert.controller.evidence import Positions, evidence_at
@@ -264,7 +263,7 @@ class AmpDecoder:
         """Posterior over lengths: EOS's evidence at n, units' evidence before it. Shape: (b, N)."""
         lengths = state.belief.lengths[rows]
         before = F.pad(state.unit_evidence[rows].cumsum(dim=1)[:, :-1], (1, 0))
-        evidence = estimate.residual @ self.codebook.eos_codes.T + self.codebook.eos_energy * (lengths - 0.5)
+        evidence = estimate.residual @ self.codebook.eos_codes.T + self.codebook.eos_energies * (lengths - 0.5)
         return torch.softmax(state.log_length[rows] + evidence / estimate.variance[:, None] + before, dim=1)
 
     def _update(
@@ -287,7 +286,7 @@ class AmpDecoder:
         free = inside * found.energy - new[which, positions].square().sum(dim=1)
         free = torch.where(state.known[rows[which], positions] != OPEN, 0.0, free)
         divergence = torch.zeros_like(damping).index_add_(0, which, free) * (1.0 - damping)
-        divergence += self.codebook.eos_energy * (lengths - lengths.square()).sum(dim=1) * (1.0 - kept)
+        divergence += ((lengths - lengths.square()) @ self.codebook.eos_energies) * (1.0 - kept)
         belief.memory[rows] = onsager(estimate, divergence)
         belief.replace(rows, new, lengths)
         belief.marginals[rows] = 0.0
@@ -303,7 +302,7 @@ class AmpDecoder:
             end = units.index(OPEN) if OPEN in units else n
             state.units[row], state.scores[row] = units[:end], state.belief.marginals[row, :end, 0].tolist()
         texts = [state.units[row] for row in rows.tolist()]
-        total = superpose(texts, self.codebook.codes, self.codebook.binding)
+        total = self.codebook.superpose(texts)
         state.fit[rows] = fit(state.observed.order[rows], total)
         counts = torch.tensor([len(text) for text in texts], device=rows.device)
         state.verified[rows] = verified(state.fit[rows], counts, self.codebook.min_distance)

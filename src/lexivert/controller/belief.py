@@ -73,11 +73,11 @@ class BeliefState:
         count = lengths @ torch.arange(lengths.shape[1], dtype=lengths.dtype, device=lengths.device)
         before = 1.0 - lengths.cumsum(dim=1)[:, : self.positions]
         more = (self.codebook.energies[self.units[rows].clamp_min(0)] - 1.0) * self.marginals[rows]
-        return count + self.codebook.eos_energy + (before * more.sum(dim=2)).sum(dim=1)
+        return count + lengths @ self.codebook.eos_energies + (before * more.sum(dim=2)).sum(dim=1)
 
     def believed_energy(self, rows: Tensor) -> Tensor:
         """Summed energy of all means, EOS's included: the squared length that ``total`` should have. Shape: (b,)."""
-        eos = self.codebook.eos_energy * self.lengths[rows].square().sum(dim=1)
+        eos = self.lengths[rows].square() @ self.codebook.eos_energies
         return self._believed[rows].sum(dim=1) + eos
 
     def widen(self, positions: int) -> None:

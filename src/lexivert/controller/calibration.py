@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.corruption import ARITHMETIC, add_noise, full_cosine
-from lexivert.codes.superposition import join_parts, parts_of, superpose
+from lexivert.codes.superposition import join_parts, parts_of
 from lexivert.controller.confidence import Calibration, unit_features
 from lexivert.controller.controller import Controller
 from lexivert.controller.observation import Observation
@@ -46,7 +46,7 @@ def calibrate(
     """
     chosen = texts.only(_drawn(texts, count, seed))
     codebook = controller.codebook
-    order = superpose(chosen.units, codebook.codes, codebook.binding)
+    order = codebook.superpose(chosen.units)
     clean = join_parts(chosen.prefixes.to(order.device), order, codebook.semantic_share)
     noise = torch.Generator().manual_seed(seed)
     cosines = mixed_cosines(len(chosen), ORDER_COSINES, codebook, chosen.prefixes.shape[1])

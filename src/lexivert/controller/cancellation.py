@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from lexivert.codes.codebook import Codebook
-from lexivert.codes.superposition import superpose
 from lexivert.controller.observation import Observation
 from lexivert.controller.one_shot import OneShot, nearest_units, places, result_of
 from lexivert.controller.results import DecodeResult
@@ -51,10 +50,11 @@ class Cancellation:
     def _pass(self, order: Tensor, texts: list[list[int]]) -> tuple[list[list[int]], list[list[float]]]:
         """Decode all positions once more. Shape: order (b, O)."""
         eos_codes = self.codebook.eos_codes
-        total = superpose(texts, self.codebook.codes, self.codebook.binding)
+        total = self.codebook.superpose(texts)
         scale = total.square().sum(dim=1) / (order * total).sum(dim=1).clamp_min(1e-6)
         residual = scale[:, None] * order - total
         evidence = (residual + eos_codes[[len(text) for text in texts]]) @ eos_codes.T
+        evidence -= self.codebook.eos_energies / 2
         lengths: list[int] = evidence.argmax(dim=1).tolist()
         return nearest_units(self._leave_one_out(residual, texts, lengths), lengths, self.index)
 

@@ -11,7 +11,6 @@ import torch
 from tqdm import tqdm
 
 from lexivert.codes.codebook import Codebook
-from lexivert.codes.superposition import superpose
 from lexivert.controller.base import DecodingAlgorithm, Parts
 from lexivert.controller.confidence import Calibration, text_features
 from lexivert.controller.energy_split import EnergySplit
@@ -101,7 +100,7 @@ class Controller:
 
     def _features(self, found: DecodeResult, observed: Observation) -> npt.NDArray[np.float64]:
         """What tells right texts from wrong ones. Shape: (B, FEATURES)."""
-        total = superpose(found.units, self.codebook.codes, self.codebook.binding)
+        total = self.codebook.superpose(found.units)
         second_eos = second_eos_score(observed.order, total, self.codebook.eos_codes)
         noise = EnergySplit.of(observed, self.codebook.semantic_share).explains(found.fit)
         return text_features(found.scores, found.fit, second_eos, noise, self.codebook.width)

@@ -115,7 +115,8 @@ class EasyFirst:
         rows, belief, eos_codes = run.active, run.belief, self.codebook.eos_codes
         estimate = self._estimate(run, rows)
         without = estimate.residual + eos_codes[belief.length[rows]]
-        found = (without @ eos_codes.T / estimate.variance[:, None] + run.log_length[rows]).argmax(dim=1)
+        evidence = without @ eos_codes.T - self.codebook.eos_energies / 2
+        found = (evidence / estimate.variance[:, None] + run.log_length[rows]).argmax(dim=1)
         moved = found != belief.length[rows]
         if moved.any():
             belief.move_eos(rows[moved], found[moved])

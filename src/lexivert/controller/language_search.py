@@ -19,7 +19,6 @@ import torch
 from tqdm import tqdm
 
 from lexivert.codes.encoder import Encoder
-from lexivert.codes.superposition import superpose
 from lexivert.config import LanguageEffortParams, LanguageSearchParams, RestartParams
 from lexivert.controller.base import Parts
 from lexivert.controller.belief import OPEN
@@ -131,7 +130,7 @@ class LanguageSearch:
             for row, units in enumerate(bar):
                 found.append(self.search(units, observed[slice(row, row + 1)], effort))
         texts, codebook = [own.units for own in found], self.parts.codebook
-        fits = fit(observed.order, superpose(texts, codebook.codes, codebook.binding))
+        fits = fit(observed.order, codebook.superpose(texts))
         counts = torch.tensor([len(text) for text in texts], device=fits.device)
         certain = verified(fits, counts, codebook.min_distance)
         confidence = torch.tensor([self.confidence(own) for own in found])
@@ -267,7 +266,7 @@ class LanguageSearch:
         others = totals[totals.argsort(descending=True)[1:]]
         log_odds = float(totals.max() - others.logsumexp(dim=0)) if len(others) else weights.most_log_odds
         codebook, observed = self.parts.codebook, score.observed
-        fits = fit(observed.order, superpose([best], codebook.codes, codebook.binding))
+        fits = fit(observed.order, codebook.superpose([best]))
         return Found(
             units=list(best),
             scores=scores,

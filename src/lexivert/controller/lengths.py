@@ -21,7 +21,7 @@ _COSINES = (1.0, 0.75, 0.5, 0.25)
 def length_evidence(order: Tensor, eos_codes: Tensor, cosine: Tensor | None = None) -> Tensor:
     """Log likelihood ratio of every length against plain noise.
 
-    A vector of n units, of cosine c with the clean one, shows EOS, of energy g, at position n with inner product near
+    A vector of n units, of cosine c with the clean one, shows EOS, of energy g at position n, with inner product near
     ``m = c g / sqrt(n + g)``, in noise of variance ``g / O``. Where the cosine is not known, the likelihood is the
     mean over some.
 
@@ -32,7 +32,7 @@ def length_evidence(order: Tensor, eos_codes: Tensor, cosine: Tensor | None = No
 
     Shape: (B, N).
     """
-    energy = eos_codes[0].square().sum()
+    energy = eos_codes.square().sum(dim=1)
     clean = energy * (torch.arange(len(eos_codes), dtype=order.dtype, device=order.device) + energy).rsqrt()
     products = order @ eos_codes.T
     told = torch.full_like(products[:, 0], torch.nan) if cosine is None else cosine

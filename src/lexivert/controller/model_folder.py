@@ -42,7 +42,7 @@ from lexivert.search.unit_index import INDEX_FILE, UnitIndex
 from lexivert.text.lexicon import Lexicon
 from lexivert.text.segmentation import Segmenter
 
-FORMAT, VERSION = "lexivert", 2
+FORMAT, VERSION = "lexivert", 3
 CONFIG, LEXICON, CODES = "config.json", "lexicon.parquet", "unit_codes.safetensors"
 PRIOR, BACKBONE, LANGUAGE_MODEL, GENERATION, CARD = "prior", "backbone", "language_model", "generation", "README.md"
 FOLDERS = (PRIOR, BACKBONE, LANGUAGE_MODEL, GENERATION)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from lexivert.codes.codebook import Codebook
-from lexivert.codes.superposition import superpose
 from lexivert.controller.lengths import length_evidence
 from lexivert.controller.observation import Observation
 from lexivert.controller.results import DecodeResult
@@ -59,7 +58,7 @@ def result_of(
     observed: Observation, units: list[list[int]], scores: list[list[float]], codebook: Codebook
 ) -> DecodeResult:
     """Texts that were found, with the fit of their re-encoding."""
-    total = superpose(units, codebook.codes, codebook.binding)
+    total = codebook.superpose(units)
     fits = fit(observed.order, total)
     lengths = torch.tensor([len(text) for text in units], device=fits.device)
     certain = verified(fits, lengths, codebook.min_distance)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lexivert.codes.superposition import superpose
 from lexivert.controller.base import Parts
 from lexivert.controller.belief import OPEN, BeliefState
 from lexivert.controller.evidence import Evidence, Positions, evidence_at
@@ -75,7 +74,7 @@ class Proposals:
         own = torch.tensor(list(text), device=units.device)[:, None]
         prior = self._log_prior(asked.queries, torch.cat((own, units), dim=1))
         prior = prior[:, 1:] - prior[:, :1]
-        total = superpose([text], codebook.codes, codebook.binding).expand(n, -1)
+        total = codebook.superpose([text]).expand(n, -1)
         places = torch.arange(n, device=units.device)
         without = total - codebook.binding.bind(codebook.embed(own[:, 0]), places)
         evidence = self._likelihoods(without, places, units, observed) - self._likelihood(total[:1], observed)
@@ -110,7 +109,7 @@ class Proposals:
         codes[places, places] = 0.0
         total = codebook.binding.bind(codes, places.expand(n + 1, -1)).sum(dim=1) + codebook.eos_codes[n + 1]
         prior = self._log_prior(asked.queries, units)
-        before = self._likelihood(superpose([text], codebook.codes, codebook.binding), observed)
+        before = self._likelihood(codebook.superpose([text]), observed)
         evidence = self._likelihoods(total, places, units, observed) - before
         return [
             Proposal((*text[:place], unit, *text[place:]), prior + evidence, prior, OPEN)
@@ -126,7 +125,7 @@ class Proposals:
         asked, _ = self._asked([list(text)], [(0, place) for place in range(n)], observed, 1)
         own = torch.tensor(list(text), device=codebook.device)[:, None]
         shorter = [(*text[:place], *text[place + 1 :]) for place in range(n)]
-        both = superpose([*shorter, tuple(text)], codebook.codes, codebook.binding)
+        both = codebook.superpose([*shorter, tuple(text)])
         likelihood = self._likelihood(both, observed)
         evidence = (likelihood[:-1] - likelihood[-1]).tolist()
         prior = (-self._log_prior(asked.queries, own)[:, 0]).tolist()

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from lexivert.codes.superposition import superpose
 from lexivert.controller.base import Parts
 from lexivert.controller.belief import OPEN, BeliefState
 from lexivert.controller.evidence import Evidence, Positions, evidence_at
@@ -115,7 +114,7 @@ class Replacement:
         fits, certain = found.fit.clone(), found.verified.clone()
         if changed:
             codebook, texts = self.parts.codebook, [units[row] for row in changed]
-            total = superpose(texts, codebook.codes, codebook.binding)
+            total = codebook.superpose(texts)
             fits[changed] = fit(observed.order[changed], total)
             counts = torch.tensor([len(text) for text in texts], device=fits.device)
             certain[changed] = verified(fits[changed], counts, codebook.min_distance)
@@ -196,7 +195,7 @@ class Replacement:
         codebook, buffer = self.parts.codebook, list(units)
         for choice in chosen:
             buffer[choice.position] = choice.unit
-            total = superpose([[max(unit, 0) for unit in buffer]], codebook.codes, codebook.binding)
+            total = codebook.superpose([[max(unit, 0) for unit in buffer]])
             cosine = fit(observed.order, total).clamp(-1.0, 1.0)
             residual = float(torch.sqrt(1.0 - cosine.square()))
             yield Step(max(choice.unit, 0), choice.position, choice.probability, residual, tuple(buffer))

@@ -62,7 +62,7 @@ class Restarts:
     def run(
         self, observed: Observation, likely: Sequence[int], units: Sequence[int], fit: float
     ) -> Iterator[tuple[int, DecodeResult]]:
-        """Restart one vector, a few lengths at a time; whoever reads ends it as soon as a text is verified.
+        """Restart one vector, a few times at once; whoever reads ends it as soon as a text is verified.
 
         Args:
             observed: the vector.
@@ -74,10 +74,10 @@ class Restarts:
             How many texts, and the texts.
         """
         lengths = self._worth_restarting(observed, self._overloaded(likely, units), len(units), fit)
-        for first in range(0, len(lengths), self.params.batch):
-            some = lengths[first : first + self.params.batch]
-            pairs = [(own, rule) for own in some for rule in self.params.restarts]
-            yield len(pairs), self.restart(observed, pairs)
+        pairs = [(own, rule) for own in lengths for rule in self.params.restarts]
+        for first in range(0, len(pairs), self.params.batch):
+            some = pairs[first : first + self.params.batch]
+            yield len(some), self.restart(observed, some)
 
     def restart(self, observed: Observation, pairs: Sequence[tuple[int, RestartParams]]) -> DecodeResult:
         """Decode one vector once for each (length, rule) pair, over shared lists; the first verified text ends all.

@@ -40,6 +40,7 @@ def codebook_of(config: ModelConfig, lexicon: Lexicon, codes: Tensor) -> Codeboo
         binding_of(config),
         min_distance=config.code.identity_share * float(energies.min()),
         semantic_share=config.code.semantic_share,
+        eos_nats=config.code.eos_nats,
     )
 
 

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.encoder import Encoder
-from lexivert.codes.superposition import superpose
 from lexivert.config import LanguageSearchParams
 from lexivert.controller.noise import prefix_cosine
 from lexivert.controller.observation import Observation
@@ -74,7 +73,7 @@ class TotalScore:
         """Log likelihood of the order part. Shape: (B,)."""
         cosines = []
         for start in range(0, len(texts), _AT_ONCE):
-            total = superpose(texts[start : start + _AT_ONCE], self.codebook.codes, self.codebook.binding)
+            total = self.codebook.superpose(texts[start : start + _AT_ONCE])
             cosines.append(F.normalize(total, dim=1) @ self.observed.order[0])
         found = torch.cat(cosines) if cosines else self.observed.order.new_zeros(0)
         return log_likelihood(found, self.codebook.width)
@@ -95,7 +94,7 @@ class TotalScore:
         order, prefix = self.observed.order, self.observed.prefix[0]
         if not bool(prefix.any()):
             return 0.0
-        total = superpose([text], self.codebook.codes, self.codebook.binding)
+        total = self.codebook.superpose([text])
         fits = (F.normalize(total, dim=1) @ order[0]).clamp(_LEAST_COSINE, 1.0 - _LEAST_UNEXPLAINED)
         expected = prefix_cosine(fits, order.shape[1], len(prefix), self.codebook.semantic_share)
         ratio = _log_noise(self._prefix_cosines([text])) - _log_noise(expected)

@@ -193,7 +193,7 @@ def superpose_predicted(codes: Tensor, units: Sequence[Sequence[int]], encoder: 
     start = 0
     for row, text in enumerate(units):
         positions = torch.arange(len(text) + 1)
-        part = torch.cat((codes[start : start + len(text)], eos))
+        part = torch.cat((codes[start : start + len(text)], eos * encoder.eos_scale[len(text)]))
         total[row] = encoder.binding.bind(part, positions).sum(0)
         start += len(text)
     return total
@@ -213,7 +213,7 @@ def reading_report(model: Lexivert, heldout: EncodedTexts, codes: Tensor, mean: 
         mean: of unit codes. Shape: (O,).
     """
     encoder = model.encoder
-    raw = superpose(heldout.units, encoder.codes, encoder.binding)
+    raw = encoder.superpose(heldout.units)
     predicted = superpose_predicted(codes, heldout.units, encoder)
     constant = superpose_predicted(mean.expand(len(codes), -1), heldout.units, encoder)
     given = {

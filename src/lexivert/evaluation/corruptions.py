@@ -13,7 +13,7 @@ from torch import Tensor
 from lexivert.codes.bindings import BINDINGS
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.corruption import STORAGE, add_noise
-from lexivert.codes.superposition import join_parts, parts_of, superpose
+from lexivert.codes.superposition import join_parts, parts_of
 from lexivert.config import IndexParams, ModelConfig
 from lexivert.controller.base import Parts
 from lexivert.priors.base import Prior
@@ -94,7 +94,7 @@ def send(
 
     Shape: order parts (B, O) and prefixes (B, S), as long as in the vectors.
     """
-    order = superpose(units, codebook.codes, codebook.binding)
+    order = codebook.superpose(units)
     clean = join_parts(prefixes.to(order.device), order, codebook.semantic_share)
     level = torch.full((len(clean),), cosine, device=clean.device)
     noisy = add_noise(clean, level, torch.Generator().manual_seed(seed))

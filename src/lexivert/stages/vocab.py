@@ -9,7 +9,8 @@ from lexivert.config import Params
 from lexivert.data.sources import SPLITS
 from lexivert.data.word_lists import read_word_lists
 from lexivert.errors import LexivertError
-from lexivert.text.vocabulary import build_lexicon, lexicon_metrics, segment_texts
+from lexivert.text.segmenting import segment_texts
+from lexivert.text.vocabulary import build_lexicon, lexicon_metrics
 
 
 def run(paths: Paths, params: Params) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from tqdm import tqdm
 
 from lexivert.config import VocabParams
 from lexivert.text.kinds import TokenKind, classify, is_reserved
 from lexivert.text.languages import Mixture, expected_usage, listed_units
 from lexivert.text.lexicon import BYTES, CONTROL, COUNTED_KINDS, EOS, RESERVED, Lexicon
 from lexivert.text.ngrams import CodedText, Phrases, count_phrases, encode_texts
-from lexivert.text.segmentation import Segmenter
+from lexivert.text.segmenting import segment_texts
 from lexivert.text.wordpieces import learn_pieces
 
 logger = logging.getLogger(__name__)
@@ -184,16 +182,6 @@ def with_usage(
     lexicon = assemble(Unit(surface, kind, count, int(usage)) for surface, kind, count, usage in columns)
     number = np.array([lexicon.id_of[surface] for surface in before.surfaces], dtype=np.int32)
     return lexicon, pa.ListArray.from_arrays(segments.offsets, number[segments.values.to_numpy()])
-
-
-def segment_texts(lexicon: Lexicon, sentences: Sequence[str], label: str) -> pa.ListArray:
-    """Unit ids of each sentence, a list of int32 each, with a progress bar."""
-    segmenter = Segmenter(lexicon)
-    units, ends = array("i"), array("i", [0])
-    for sentence in tqdm(sentences, desc=label, unit="sentence", mininterval=1.0):
-        units.extend(segmenter.segment(sentence))
-        ends.append(len(units))
-    return pa.ListArray.from_arrays(np.asarray(ends, dtype=np.int32), np.asarray(units, dtype=np.int32))
 
 
 def usage_of(segments: pa.ListArray, units: int) -> npt.NDArray[np.int64]:

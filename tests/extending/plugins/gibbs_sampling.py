@@ -91,7 +91,7 @@ class GibbsSampling:
         """Move EOS to where it has most evidence, given all units."""
         everything = torch.arange(len(observed), device=belief.length.device)
         effective = estimate_noise(observed, belief, everything).residual + self.codebook.eos_codes[belief.length]
-        evidence = effective @ self.codebook.eos_codes.T
+        evidence = effective @ self.codebook.eos_codes.T - self.codebook.eos_energies / 2
         belief.move_eos(everything, _behind_known(observed, evidence).argmax(dim=1))
 
     def _draw(
