@@ -166,7 +166,7 @@ def test_without_restarts_message_passing_has_the_last_word(narrow):
 
 
 def test_a_verified_text_ends_the_restarts_of_its_vector(narrow, asked):
-    """Two runs a length: where the first two lengths give it, the third is left alone; where none does, all have a turn.
+    """Two runs a length: where the first two give it, the third is left alone; where none does, all have their turn.
 
     No length has where what was found stands out as no wrong text could.
     """

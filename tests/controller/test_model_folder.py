@@ -212,7 +212,7 @@ def test_other_versions_and_other_folders_are_refused(folder, tmp_path):
     before = json.loads(json.dumps(config | {"format_version": 1}))  # as of releases that knew less
     del before["model"]["code"]["eos_energy"], before["decoding"]["params"]["language_search"]
     (folder / "config.json").write_text(json.dumps(before))
-    with pytest.raises(LexivertError, match="format version 1; this release reads version 2: use the release that"):
+    with pytest.raises(LexivertError, match="format version 1; this release reads version 3: use the release that"):
         Lexivert.from_pretrained(folder)
     (folder / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(LexivertError, match="is no Lexivert model"):
