@@ -302,6 +302,7 @@ def _generator_label(name: str) -> str:
 
 _GENERATION_MEASURES = {
     "token F1": ("token_f1", ".3f"),
+    "word F1": ("word_f1", ".3f"),
     "BLEU": ("bleu", ".1f"),
     "chrF": ("chrf", ".1f"),
     "ROUGE-L": ("rougeL", ".3f"),

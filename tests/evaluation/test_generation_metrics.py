@@ -35,6 +35,11 @@ def test_content_words_by_hand(judges):
     assert measures.content_f1("It was the", "it was a", words) == pytest.approx(2 / 3)  # no content words at all
 
 
+def test_words_count_without_case_and_punctuation():
+    assert measures.word_f1("The old owl, sat.", "the OWL sat") == pytest.approx(2 * 3 / (4 + 3))
+    assert metrics.token_f1(["The old owl, sat."], ["the OWL sat"]) == 0.0
+
+
 def test_scores_of_each_text(judges):
     targets = torch.from_numpy(letters(REFERENCES))
     scores = measures.text_scores(REFERENCES, targets, HYPOTHESES, judges)

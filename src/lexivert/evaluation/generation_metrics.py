@@ -42,6 +42,11 @@ class Judges:
     independent: Embed = independent_embeddings
 
 
+def word_f1(reference: str, hypothesis: str) -> float:
+    """F1 of the two bags of words without case and punctuation, as Rajpurkar et al. (2016) count them."""
+    return metrics.token_f1([" ".join(words_of(reference))], [" ".join(words_of(hypothesis))])
+
+
 def content_f1(reference: str, hypothesis: str, function_words: frozenset[str]) -> float:
     """F1 of the two bags of words, function words left out; that of all words where the reference has no others."""
     kept = [[word for word in words_of(text) if word not in function_words] for text in (reference, hypothesis)]
@@ -68,6 +73,7 @@ def text_scores(
     scores = {
         "exact_match": [float(a == b) for a, b in pairs],
         "token_f1": [metrics.token_f1([a], [b]) for a, b in pairs],
+        "word_f1": [word_f1(a, b) for a, b in pairs],
         "content_f1": [content_f1(a, b, judges.function_words) for a, b in pairs],
         "rougeL": [metrics.rouge([a], [b])["rougeL"] for a, b in pairs],
         "independent_cosine": _cosines(judges.independent(references), judges.independent(hypotheses)),

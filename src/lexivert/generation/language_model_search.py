@@ -87,7 +87,7 @@ class Settings:
 
 
 SETTINGS = Settings(
-    weights=Weights(nearness=100.0, fluency=5.0, likelihood=2.0, length=2.0, repetition=25.0),
+    weights=Weights(nearness=100.0, fluency=3.0, likelihood=4.0, length=2.0, repetition=15.0),
     language_model_weight=0.25,
     conditional_weight=1.1,
     budgets={

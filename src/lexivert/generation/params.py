@@ -145,7 +145,7 @@ class EvaluationParams(Section):
     texts: PositiveInt
     """Texts of each source and length bucket."""
     ablation_texts: PositiveInt
-    """Texts of each source in the ablation."""
+    """Own test texts in the ablation."""
     vectors: PositiveInt
     """Vectors of each kind that no text produced."""
     examples: PositiveInt
