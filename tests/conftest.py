@@ -54,8 +54,8 @@ settings.load_profile("default")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TESTS = Path(__file__).parent
-FIRST = ("pipeline", "evaluation", "notebooks", "benchmarks")
-"""Folders whose files take longest: begun first, so that neither of two workers is left alone with one at the end."""
+FIRST = ("pipeline", "evaluation", "notebooks", "benchmarks", "controller", "text", "test_cli.py", "test_model.py")
+"""What takes longest: begun first, so that neither of two workers is left alone with one at the end."""
 
 
 class ByFile(LoadScopeScheduling):
@@ -71,7 +71,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the folders named first."""
+    """Begin with what is named first."""
     rank = {folder: number for number, folder in enumerate(FIRST)}
     items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(FIRST)))
 
@@ -302,7 +302,7 @@ def tiny_params_file(
             # An untrained prior reads few noisy texts, and every restart is spent on each of the others.
             "cascade": {"lengths": 2, "restarts": [{"damping": 0.1, "variance_scale": 1.0}]},
         },
-        "evaluate": {"texts_per_bucket": 5, "confidence_texts": 10, "batch_size": 8},
+        "evaluate": {"texts_per_bucket": 3, "confidence_texts": 6, "batch_size": 8},
         "token_space": {"units": 40, "neighbours": 3, "homographs": 5},
         "sentence_space": {"queries": 30, "definitions": 60, "sentences_per_book": 5, "pairs": 12},
         "collapse": {"texts": 6},

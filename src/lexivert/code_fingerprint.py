@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,33 +48,24 @@ class Module:
     Args:
         name: dotted.
         path: of the file; for a package, that of its ``__init__.py``.
+        source: its bytes; read if None.
+
+    Attributes:
+        digest: hash of the syntax tree without strings that stand alone, which is what docstrings are.
+        is_empty: whether there is nothing but docstrings.
+        imports: what the module imports, inside functions too; a string that may be a module's name counts.
+        imports_at_load: what is imported outside functions. A package's lazy attributes are not.
     """
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, path: Path, source: bytes | None = None) -> None:
         self.name = name
         self.is_package = path.name == "__init__.py"
-        self._tree = ast.parse(path.read_bytes(), str(path))
-
-    @cached_property
-    def digest(self) -> str:
-        """Hash of the syntax tree without strings that stand alone, which is what docstrings are."""
-        text = "\0".join(_fields(self._tree))
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-
-    @cached_property
-    def is_empty(self) -> bool:
-        """Whether there is nothing but docstrings."""
-        return all(_is_docstring(node) for node in self._tree.body)
-
-    @cached_property
-    def imports(self) -> list[Import]:
-        """What the module imports, inside functions too; a string that may be a module's name counts."""
-        return list(self._imports(_nodes(self._tree, functions=True)))
-
-    @cached_property
-    def imports_at_load(self) -> list[Import]:
-        """What is imported outside functions. A package's lazy attributes are not."""
-        return [found for found in self._imports(_nodes(self._tree, functions=False)) if not found.quoted]
+        tree = ast.parse(path.read_bytes() if source is None else source, str(path))  # not kept: it is large
+        text = "\0".join(_fields(tree))
+        self.digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        self.is_empty = all(_is_docstring(node) for node in tree.body)
+        self.imports = list(self._imports(_nodes(tree, functions=True)))
+        self.imports_at_load = [found for found in self._imports(_nodes(tree, functions=False)) if not found.quoted]
 
     def _imports(self, nodes: Iterable[ast.AST]) -> Iterator[Import]:
         for node in nodes:
@@ -108,7 +99,7 @@ class SourceTree:
             base = self._folder / Path(*name.split("."))
             paths = (base.with_suffix(".py"), base / "__init__.py")
             path = next((path for path in paths if path.is_file()), None) if name.startswith(PACKAGE) else None
-            self._known[name] = Module(name, path) if path else None
+            self._known[name] = _parsed(name, path, path.read_bytes()) if path else None
         return self._known[name]
 
     def closure(self, entry: str | Path) -> list[Module]:
@@ -155,6 +146,12 @@ class SourceTree:
                     yield from ((imported, True), (f"{imported}.{attribute}", False))[imported == PACKAGE :]
                 else:
                     yield imported, False
+
+
+@lru_cache(maxsize=1024)
+def _parsed(name: str, path: Path, source: bytes) -> Module:
+    """A module of these bytes; from one tree to the next, most files are the same."""
+    return Module(name, path, source)
 
 
 def _is_docstring(node: ast.AST) -> bool:

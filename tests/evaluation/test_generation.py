@@ -1,7 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -22,21 +25,48 @@ SMALL = Budget(
 )
 
 
-@pytest.fixture
+@dataclass(frozen=True)
+class Measured:
+    """One run of the stage: what it wrote, and every generator's texts by source."""
+
+    report: dict[str, Any]
+    examples: pd.DataFrame
+    written: Mapping[str, Mapping[str, Sequence[str]]]
+
+
+@pytest.fixture(scope="module")
 def params():
     given = load_generation_params(REPOSITORY / "generation" / "params.yaml")
     changes = {"texts": 3, "ablation_texts": 2, "vectors": 2, "examples": 2, "batch_size": 4}
     return given.model_copy(update={"evaluation": given.evaluation.model_copy(update=changes)})
 
 
-@pytest.fixture
-def bench(generation_project, params, monkeypatch) -> Bench:
-    budgets = dict.fromkeys(("draft", "normal", "high"), SMALL)
-    monkeypatch.setattr(language_model_search, "SETTINGS", replace(SETTINGS, budgets=budgets))
-    monkeypatch.setattr(generation, "SETTINGS", replace(SETTINGS, budgets=budgets))
+@pytest.fixture(scope="module")
+def bench(generation_project, params) -> Bench:
     made = generation.make_bench(generation_project, params, None)
     judges = replace(made.judges, independent=lambda texts: torch.from_numpy(made.judges.backbone(list(texts))))
     return replace(made, judges=judges)
+
+
+@pytest.fixture(scope="module")
+def measured(bench, generation_project) -> Measured:
+    """Searching takes long, so the stage runs once, small; the tests look at what it wrote."""
+    budgets = dict.fromkeys(("draft", "normal", "high"), SMALL)
+    texts = {}
+
+    def measuring(bench, report=generation.generators_report):
+        found, written = report(bench)
+        texts.update(written)
+        return found, written
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(language_model_search, "SETTINGS", replace(SETTINGS, budgets=budgets))
+        patch.setattr(generation, "SETTINGS", replace(SETTINGS, budgets=budgets))
+        patch.setattr(generation, "make_bench", lambda *_: bench)
+        patch.setattr(generation, "generators_report", measuring)
+        generation.run_generation(generation_project)
+    file = generation_project.metrics("generation/generate")
+    return Measured(read_json(file), pd.read_csv(file.with_suffix(".csv"), keep_default_na=False), texts)
 
 
 def test_the_bench_has_texts_of_every_length_and_their_embeddings(bench, tiny_model):
@@ -47,8 +77,8 @@ def test_the_bench_has_texts_of_every_length_and_their_embeddings(bench, tiny_mo
     torch.testing.assert_close(targets.embeddings, expected)
 
 
-def test_every_generator_that_has_its_parts_is_measured_on_the_same_embeddings(bench):
-    report, written = generation.generators_report(bench)
+def test_every_generator_that_has_its_parts_is_measured_on_the_same_embeddings(bench, measured):
+    report, written = measured.report["generators"], measured.written
     names = {"nearest_sentence", "bag_of_words", "language_model", "hill_climbing", "language_model_search"}
     assert set(report["own"]) == {*names, "language_model_search_draft", "reference"}
     assert set(written["own"]) == {*names, "language_model_search_draft"}
@@ -60,8 +90,9 @@ def test_every_generator_that_has_its_parts_is_measured_on_the_same_embeddings(b
         assert scores["seconds_a_text"] > 0
         assert scores[BARRED]["nats_a_token"] > 0
         assert scores[BARRED]["token_f1_low"] <= scores[BARRED]["token_f1"] <= scores[BARRED]["token_f1_high"]
-    table = generation.examples_table(bench, written)
+    table = measured.examples
     assert list(table.columns)[:2] == ["source", "reference"]
+    assert len(table) == 2
     for _, row in table.iterrows():
         place = bench.sources["own"].texts.index(row["reference"])
         assert row["hill_climbing"] == written["own"]["hill_climbing"][place]
@@ -89,11 +120,11 @@ def test_each_ablation_changes_what_its_name_says():
     assert changed["without_selector"].budgets["normal"].rewritings == 0
 
 
-def test_the_ablation_and_strange_vectors_are_measured(bench):
-    report = generation.ablation_report(bench)["own"]
+def test_the_ablation_and_strange_vectors_are_measured(measured):
+    report = measured.report["ablation"]["own"]
     assert set(report) == set(generation.ablations())
     assert {scores["texts"] for scores in report.values()} == {2}
-    report = generation.strange_report(bench)
+    report = measured.report["vectors"]
     assert set(report) == {"midpoint", "blend_70_30", "cosine_0.9", "cosine_0.8"}
     assert all(-1 <= scores["backbone_cosine"] <= 1 for scores in report.values())
 
@@ -131,13 +162,5 @@ def test_targets_and_judges():
     assert Judges(len, None, frozenset()).independent is not None
 
 
-def test_the_stage_writes_all_measures_and_the_examples(bench, generation_project, monkeypatch):
-    monkeypatch.setattr(generation, "make_bench", lambda *_: bench)
-    generation.run_generation(generation_project)
-    report = read_json(generation_project.metrics("generation/generate"))
-    assert set(report) == {"generators", "ablation", "vectors"}
-    assert set(report["ablation"]["own"]) == set(generation.ablations())
-    table = generation_project.metrics("generation/generate").with_suffix(".csv")
-    examples = table.read_text(encoding="utf-8").splitlines()
-    assert examples[0].startswith("source,reference,")
-    assert len(examples) >= 1 + 2
+def test_the_stage_writes_all_measures(measured):
+    assert set(measured.report) == {"generators", "ablation", "vectors"}

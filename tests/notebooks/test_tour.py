@@ -41,7 +41,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         own = KernelSpecManager(kernel_dirs=[])  # no installed kernel: the one of sys.executable is left
         manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=own)
         resources = {"metadata": {"path": str(folder)}}
-        return NotebookClient(notebook, km=manager, timeout=300, resources=resources).execute()
+        return NotebookClient(notebook, km=manager, timeout=300, resources=resources).execute(cleanup_kc=True)
 
     return run
 

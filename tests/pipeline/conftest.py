@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ class Project:
     def lock(self) -> Path:
         return self.root / "dvc.lock"
 
-    @property
+    @cached_property
     def stages(self) -> dict[str, dict]:
         return read_yaml(self.root / "dvc.yaml")["stages"]
 
