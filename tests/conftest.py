@@ -284,7 +284,7 @@ def tiny_params_file(
         "backbone": {"model": str(tiny_backbone), "max_tokens": 64, "device": "cpu", "dtype": "float32"},
         "language_model": {"model": str(tiny_language_model)},
         "features": {"tokens_per_batch": 512, "max_train_sentences": 200},
-        "code": {"embed_dim": 256, "max_units": 96},
+        "code": {"embed_dim": 256, "max_units": 96, "eos_nats": 2.0},
         "token_head": {"hidden": 64, "batch_size": 64, "epochs": 2, "queue_size": 128},
         "selector": {
             "hidden_dim": 32,

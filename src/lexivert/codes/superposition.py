@@ -38,7 +38,7 @@ def superpose(
 
     Args:
         texts: B lists of unit ids.
-        codes: unit codes, unit length. Shape: (V, O), float16 or float32.
+        codes: unit codes, of the lengths that ``power`` gives them. Shape: (V, O), float16 or float32.
         binding: of positions for at least the longest text plus EOS.
         eos_scale: factor s of EOS's code at each position; None for 1 at all. Shape: (P,).
 

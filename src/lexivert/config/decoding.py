@@ -191,6 +191,8 @@ class LanguageSearchParams(Section):
 
     below: Share
     """Confidence below which a text that is not verified is searched for."""
+    start: RestartParams
+    """How message passing at other lengths is run, for texts to start from."""
     candidates: PositiveInt
     """Units proposed at a position."""
     beam_candidates: PositiveInt

@@ -189,8 +189,8 @@ class LanguageSearch:
         lengths = [length for length in likely.indices[near].tolist() if length not in (0, len(read))]
         texts = [tuple(read)] if read else []
         if lengths:
-            rule = self._rules()[0]
-            texts += map(tuple, self.restarts.restart(observed, [(length, rule) for length in lengths]).units)
+            pairs = [(length, self.params.start) for length in lengths]
+            texts += map(tuple, self.restarts.restart(observed, pairs).units)
         texts = [text for text in dict.fromkeys(texts) if text]
         if len(texts) < 2:
             return texts

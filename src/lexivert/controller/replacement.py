@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from lexivert.codes.codebook import Codebook
 from lexivert.controller.base import Parts
 from lexivert.controller.belief import OPEN, BeliefState
 from lexivert.controller.evidence import Evidence, Positions, evidence_at
@@ -195,10 +196,18 @@ class Replacement:
         codebook, buffer = self.parts.codebook, list(units)
         for choice in chosen:
             buffer[choice.position] = choice.unit
-            total = codebook.superpose([[max(unit, 0) for unit in buffer]])
+            total = _sum_of_placed(buffer, codebook)
             cosine = fit(observed.order, total).clamp(-1.0, 1.0)
             residual = float(torch.sqrt(1.0 - cosine.square()))
             yield Step(max(choice.unit, 0), choice.position, choice.probability, residual, tuple(buffer))
+
+
+def _sum_of_placed(buffer: Sequence[int], codebook: Codebook) -> Tensor:
+    """Sum of bound codes of the units that stand in a buffer, and EOS behind it. Shape: (1, O)."""
+    units = torch.tensor(list(buffer), dtype=torch.int64, device=codebook.device)
+    codes = codebook.embed(units) * (units != OPEN)[:, None]
+    bound: Tensor = codebook.binding.bind(codes, torch.arange(len(units), device=units.device))
+    return bound.sum(dim=0, keepdim=True) + codebook.eos_codes[len(buffer)]
 
 
 def _applied(

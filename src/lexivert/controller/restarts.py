@@ -100,9 +100,9 @@ class Restarts:
         """Log likelihood ratio of texts of some lengths, without noise, against plain noise: what units say of it.
 
         Every position is unbound once. In a text, that gives a code in noise, elsewhere noise alone; both times of
-        variance ``(n + 1) / O`` a dimension, n being the mean of the lengths for all of them. A length is judged by
-        its later half, where a text of half as many units has nothing, and the prior is that of the longest. What
-        EOS says is not in it, see ``noise.length_evidence``.
+        variance ``(n + g) / O`` a dimension, n and g being the means of the lengths and of EOS's energies there. A
+        length is judged by its later half, where a text of half as many units has nothing, and the prior is that of
+        the longest. What EOS says is not in it, see ``lengths.length_evidence``.
 
         Args:
             observed: one vector.
@@ -114,7 +114,7 @@ class Restarts:
             return observed.order.new_zeros(0)
         codebook, start, longest = self.parts.codebook, min(lengths) // 2, max(lengths)
         positions = torch.arange(start, longest, device=codebook.device)
-        count = sum(lengths) / len(lengths) + 1.0
+        count = sum(lengths) / len(lengths) + float(codebook.eos_energies[list(lengths)].mean())
         variance = count / codebook.width
         scaled = observed.order[0] * count**0.5
         effective = codebook.binding.unbind(scaled.expand(len(positions), -1), positions)

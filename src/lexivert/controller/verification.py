@@ -40,8 +40,8 @@ def second_eos_score(order: Tensor, total: Tensor, eos_codes: Tensor) -> Tensor:
     """Strongest evidence of a second EOS, or of one taken off, in what a text leaves of the vector.
 
     It is told in deviations of Gaussian noise, which shows about 3 at the best of 257 positions. A blend of two
-    texts' vectors, or their difference, read as one of them, leaves the other, and shows ``sqrt(O / (n + 1))`` where
-    that text of n units ends.
+    texts' vectors, or their difference, read as one of them, leaves the other, and shows ``sqrt(g O / (n + g))``
+    where that text of n units ends, g being EOS's energy there.
 
     Args:
         order: order parts, unit length. Shape: (B, O).

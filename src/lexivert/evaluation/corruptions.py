@@ -31,7 +31,7 @@ def at_width(codes: Tensor, width: int) -> Tensor:
 
 
 def with_codes(parts: Parts, codes: Tensor, config: ModelConfig) -> Parts:
-    """The same parts for other unit codes, of any width.
+    """The same parts for other unit codes, of any width; EOS keeps its energies.
 
     Args:
         parts: prior and rules are taken over.
@@ -40,7 +40,8 @@ def with_codes(parts: Parts, codes: Tensor, config: ModelConfig) -> Parts:
     """
     positions = parts.codebook.binding.positions
     binding = BINDINGS.make(config.code.binding)(codes.shape[1], positions, config.seed)
-    codebook = replace(parts.codebook, codes=codes, binding=binding)
+    eos_nats = parts.codebook.eos_nats * codes.shape[1] / parts.codebook.width
+    codebook = replace(parts.codebook, codes=codes, binding=binding, eos_nats=eos_nats)
     return replace(parts, index=flat_index(codes, config.index), codebook=codebook)
 
 

@@ -7,6 +7,7 @@ import os
 from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,8 @@ def segment_texts(lexicon: Lexicon, texts: Sequence[str], label: str, processes:
         lexicon: the units.
         texts: any number.
         label: of the progress bar.
-        processes: that share the work; 0 for as many as there are cores and the texts are worth.
+        processes: that share the work; 0 for as many as there are cores and the texts are worth, which takes a main
+            module that Python can import again.
 
     Raises:
         ValueError: see ``text.tokenizer.normalize``.
@@ -48,8 +50,7 @@ def _parts(lexicon: Lexicon, texts: Sequence[str], processes: int) -> Iterator[t
     """Units of some texts one after the other, and how many each has, in the texts' order."""
     parts = [texts[start : start + _AT_ONCE] for start in range(0, len(texts), _AT_ONCE)]
     if processes == 1:
-        _begin(lexicon)
-        yield from map(_segmented, parts)
+        yield from map(partial(_segmented, segmenter=Segmenter(lexicon)), parts)
         return
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads may wait for ever
     with ProcessPoolExecutor(processes, context, _begin, (lexicon,)) as pool:
@@ -61,11 +62,12 @@ def _begin(lexicon: Lexicon) -> None:
     _segmenter = Segmenter(lexicon)
 
 
-def _segmented(texts: Sequence[str]) -> tuple[array[int], list[int]]:
-    assert _segmenter is not None
+def _segmented(texts: Sequence[str], segmenter: Segmenter | None = None) -> tuple[array[int], list[int]]:
+    used = segmenter or _segmenter
+    assert used is not None
     units, lengths = array("i"), []
     for text in texts:
-        own = _segmenter.segment(text)
+        own = used.segment(text)
         units.extend(own)
         lengths.append(len(own))
     return units, lengths

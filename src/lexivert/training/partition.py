@@ -48,6 +48,7 @@ class _LogPartition(torch.autograd.Function):
         return total
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         total, *tensors = ctx.saved_tensors
         wanted = ctx.needs_input_grad[3:]
