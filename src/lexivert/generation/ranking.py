@@ -18,31 +18,12 @@ from lexivert.codes.encoder import Encoder
 from lexivert.generation.base import Candidate
 from lexivert.generation.candidates import embed
 from lexivert.generation.conditional_model import ConditionalModel
+from lexivert.generation.params import RankingWeights
 from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.priors.base import Belief, Prior
 from lexivert.text.words import repeated_share
 
 _TEXTS_AT_ONCE = 256
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Of the ranking.
-
-    Attributes:
-        nearness: of the cosine.
-        fluency: of the language model's mean log probability.
-        likelihood: of the conditional model's mean log probability.
-        length: of the length posterior's log probability.
-        repetition: of the share of words that have stood in the text before, which counts against it: a text comes
-            nearer by saying its words again.
-    """
-
-    nearness: float
-    fluency: float
-    likelihood: float
-    length: float
-    repetition: float
 
 
 @dataclass(frozen=True)
@@ -85,7 +66,7 @@ class Ranker:
     prior: Prior
     conditional: ConditionalModel
     language_model: CausalLanguageModel
-    weights: Weights
+    weights: RankingWeights
 
     def ranked(
         self, embeddings: Tensor, texts: Sequence[Sequence[tuple[Sequence[int], str]]], shortlist: int
