@@ -28,6 +28,7 @@ SMALL = Budget(
     cuts=1,
     spellings=1,
     drops=1,
+    moves=1,
     rewritings=1,
     shortlist=2,
 )

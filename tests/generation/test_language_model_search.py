@@ -32,6 +32,7 @@ SMALL = Budget(
     cuts=1,
     spellings=2,
     drops=2,
+    moves=2,
     rewritings=2,
     shortlist=4,
 )

@@ -283,11 +283,14 @@ def strange_report(bench: Bench) -> dict[str, Any]:
     search = GENERATORS.make(SEARCH)(bench.parts)
     targets = bench.sources[OWN]
     targets = targets.only(measures.buckets_of(targets.texts)[measures.BARRED])
+    strange = strange_vectors(targets.embeddings, bench.params.vectors, bench.seed)
+    vectors = torch.cat([own for own, _ in strange.values()])
+    written = iter(bench.write(search, vectors, "normal", "vectors that no text produced")[0])
     report = {}
-    for name, (vectors, rows) in strange_vectors(targets.embeddings, bench.params.vectors, bench.seed).items():
-        texts, _ = bench.write(search, vectors, "normal", name)
-        scores = measures.alone_scores(vectors, texts, bench.judges)
-        f1 = measures.text_scores(targets.only(rows).texts, vectors, texts, bench.judges)["token_f1"]
+    for name, (own, rows) in strange.items():
+        texts = [next(written) for _ in rows]
+        scores = measures.alone_scores(own, texts, bench.judges)
+        f1 = measures.text_scores(targets.only(rows).texts, own, texts, bench.judges)["token_f1"]
         report[name] = measures.mean_scores(scores | {"token_f1": f1}, bench.seed)
     return report
 

@@ -9,12 +9,14 @@ round, whose ranking its fluency enters. The backbone reads hundreds of texts a 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
 import torch
+from torch import Tensor
 
 from lexivert.devices import choose_dtype
 from lexivert.errors import LexivertError, MissingArtifactError
@@ -163,10 +165,11 @@ class _Search:
             if width:
                 edits = [Edit(row, self.begun, 0, []) for row in range(count)]
                 seeds = [self.request.seed] * count
-                self._write(found, edits, proposer, width, seeds)
+                self._write(found, edits, self.request.embeddings, proposer, width, seeds)
         self._place(found)
         drafts = self._ranked(found, 2 * self.budget.shortlist)
-        nothing = Ranked(tuple(self.begun), self.request.prefix or _NOTHING, -math.inf, 0.0)  # no text is allowed
+        origin, text = torch.zeros(self.request.embeddings.shape[1]), self.request.prefix or _NOTHING
+        nothing = Ranked(tuple(self.begun), text, -math.inf, 0.0, origin)  # where no text is allowed
         return [best_of(own, self.budget.pool) or [nothing] for own in drafts]
 
     def revised(self, pools: Sequence[list[Ranked]], rows: Sequence[int], number: int) -> list[list[Ranked]]:
@@ -179,15 +182,17 @@ class _Search:
         """
         texts: list[list[list[int]]] = [[] for _ in pools]
         edits: list[Edit] = []
+        sources: list[Ranked] = []
         seeds: list[int] = []
         first = ((self.request.seed + 1) * _ROUNDS + number) * _EDITS
         for row in rows:
             draws = torch.Generator().manual_seed(first)
-            own = self._edits(row, pools[row], draws)
-            edits += own
+            chosen, own = self._edits(row, pools[row], draws)
+            edits, sources = edits + own, sources + chosen
             seeds += range(first + 1, first + 1 + len(own))
-            texts[row] += self._drops(pools[row], draws)
-        self._write(texts, edits, self.generator.reviser, self.budget.spellings, seeds)
+            texts[row] += self._drops(pools[row], draws) + self._moves(pools[row], draws)
+        told = self._told([edit.row for edit in edits], sources)
+        self._write(texts, edits, told, self.generator.reviser, self.budget.spellings, seeds)
         self._rewrite(texts, pools, rows, first)
         found = list(pools)
         new = self._ranked(texts, self.budget.shortlist)
@@ -196,14 +201,22 @@ class _Search:
             self.unchanged[row] = self.unchanged[row] + 1 if found[row][0] is pools[row][0] else 0
         return found
 
-    def _edits(self, row: int, pool: Sequence[Ranked], draws: torch.Generator) -> list[Edit]:
-        """Edits of a pool's texts in turn."""
-        known, found = len(self.begun), []
-        for place in range(self.budget.edits):
-            found += revision.draw_edits(row, pool[place % len(pool)].tokens, known, 1, draws)
-        for place in range(self.budget.cuts):
-            found += revision.draw_cuts(row, pool[place % len(pool)].tokens, known, 1, draws)
-        return found
+    def _told(self, rows: Sequence[int], texts: Sequence[Ranked]) -> Tensor:
+        """What proposals for some texts of these rows are told. Shape: (number of texts, S)."""
+        targets = self.request.embeddings[list(rows)]
+        if not texts:
+            return targets
+        own = torch.stack([text.embedding for text in texts]).to(targets)
+        return revision.overshot(targets, own, self.generator.params.proposals.overshoot)
+
+    def _edits(self, row: int, pool: Sequence[Ranked], draws: torch.Generator) -> tuple[list[Ranked], list[Edit]]:
+        """Edits of a pool's texts in turn, and the text of each."""
+        known, sources, found = len(self.begun), [], []
+        for draw, count in ((revision.draw_edits, self.budget.edits), (revision.draw_cuts, self.budget.cuts)):
+            for text in itertools.islice(itertools.cycle(pool), count):
+                sources.append(text)
+                found += draw(row, text.tokens, known, 1, draws)
+        return sources, found
 
     def _rewrite(
         self, texts: list[list[list[int]]], pools: Sequence[Sequence[Ranked]], rows: Sequence[int], first: int
@@ -211,10 +224,10 @@ class _Search:
         """Add what the Selector makes of the pools' texts to those of their rows; ``first`` of its seeds."""
         owner = [row for row in rows for _ in range(self.budget.rewritings)]
         places = [place for _ in rows for place in range(self.budget.rewritings)]
-        chosen = [pools[row][place % len(pools[row])].text for row, place in zip(owner, places, strict=True)]
+        chosen = [pools[row][place % len(pools[row])] for row, place in zip(owner, places, strict=True)]
         seeds = [first + place for place in places]
-        told = self.request.embeddings[owner]
-        new = self.generator.rewriter.rewritten(told, chosen, self.known_units, seeds)
+        told = self._told(owner, chosen)
+        new = self.generator.rewriter.rewritten(told, [one.text for one in chosen], self.known_units, seeds)
         for row, tokens in zip(owner, self.generator.language_model.tokens(new), strict=True):
             texts[row] += [tokens] if tokens else []
 
@@ -236,16 +249,22 @@ class _Search:
                 found.append(spans[int(torch.randint(len(spans), (1,), generator=draws, device="cpu"))])
         return found
 
+    def _moves(self, pool: Sequence[Ranked], draws: torch.Generator) -> list[list[int]]:
+        """Texts of a pool in turn, some of their tokens at another place."""
+        chosen = itertools.islice(itertools.cycle(pool), self.budget.moves)
+        return [revision.moved_span(text.tokens, len(self.begun), draws) for text in chosen]
+
     def _write(
         self,
         texts: list[list[list[int]]],
         edits: Sequence[Edit],
+        told: Tensor,
         proposer: Proposer,
         width: int,
         seeds: Sequence[int],
     ) -> None:
-        """Add what some edits make of texts to those of their rows."""
-        written = revision.written(proposer, self.request.embeddings, edits, width, _LONGEST, seeds)
+        """Add what some edits, each told an embedding, make of texts to those of their rows."""
+        written = revision.written(proposer, told, edits, width, _LONGEST, seeds)
         for edit, new in zip(edits, written, strict=True):
             texts[edit.row] += new
 

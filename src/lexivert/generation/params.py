@@ -166,6 +166,8 @@ class ProposalWeights(Section):
     """Of the conditional model's probability; with 0 the language model proposes alone."""
     language_model: NonNegativeFloat
     """Of the language model's, where it proposes."""
+    overshoot: NonNegativeFloat
+    """Share of what a text's own embedding lacks that is added to the given one, before it is told to proposals."""
 
 
 class Budget(Section):
@@ -189,6 +191,8 @@ class Budget(Section):
     """Texts of each of these."""
     drops: NonNegativeInt
     """Spans that are dropped in a round."""
+    moves: NonNegativeInt
+    """Spans that are put elsewhere in a round."""
     rewritings: NonNegativeInt
     """Texts of the pool that the Selector writes anew in part, in a round."""
     shortlist: PositiveInt

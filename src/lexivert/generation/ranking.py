@@ -9,7 +9,7 @@ not computed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ class Ranked:
         text: the text itself.
         score: of all that has a weight.
         cosine: with the given embedding.
+        embedding: its own, unit length. Shape: (S,).
         log_probability: under the language model; None where it has not read the text.
     """
 
@@ -42,6 +43,7 @@ class Ranked:
     text: str
     score: float
     cosine: float
+    embedding: Tensor = field(repr=False, compare=False)
     log_probability: float | None = None
 
     @property
@@ -81,7 +83,8 @@ class Ranker:
         owner = torch.tensor([row for row, own in enumerate(texts) for _ in own], dtype=torch.int64)
         flat = [one for own in texts for one in own]
         told = embeddings[owner.to(embeddings.device)]
-        cosines = (embed(self.encoder, [text for _, text in flat]) * told.cpu()).sum(dim=1)
+        own = embed(self.encoder, [text for _, text in flat])
+        cosines = (own * told.cpu()).sum(dim=1)
         scores = self.weights.nearness * cosines
         if self.weights.likelihood:
             sums = self._likelihoods(told, [tokens for tokens, _ in flat])
@@ -91,12 +94,12 @@ class Ranker:
         if self.weights.repetition:
             scores -= self.weights.repetition * torch.tensor([repeated_share(text) for _, text in flat])
         found: list[list[Ranked]] = [[] for _ in texts]
-        for row, (tokens, text), score, cosine in zip(
-            owner.tolist(), flat, scores.tolist(), cosines.tolist(), strict=True
+        for row, (tokens, text), score, cosine, embedding in zip(
+            owner.tolist(), flat, scores.tolist(), cosines.tolist(), own, strict=True
         ):
-            found[row].append(Ranked(tuple(tokens), text, score, cosine))
-        best = [best_of(own, shortlist) for own in found]
-        return [best_of(own, shortlist) for own in self._read(best)]
+            found[row].append(Ranked(tuple(tokens), text, score, cosine, embedding))
+        best = [best_of(texts, shortlist) for texts in found]
+        return [best_of(texts, shortlist) for texts in self._read(best)]
 
     def _likelihoods(self, embeddings: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:
         """Log probability of each text under the conditional model. Shape: (R, S) to (R,)."""
