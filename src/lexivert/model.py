@@ -29,7 +29,7 @@ from lexivert.errors import GenerationWarning, LexivertError, ReadingWarning, Ro
 from lexivert.generation import language_model_search
 from lexivert.generation.alignment import Alignment, check_pairs
 from lexivert.generation.base import Candidate, Generated, Generator, GeneratorParts, Request
-from lexivert.generation.params import AUTO, chosen_generator
+from lexivert.generation.params import AUTO, WritingParams, travelling, writing_of
 from lexivert.generation.registry import make_generator
 from lexivert.reading import Budget, Reader, Reading
 from lexivert.search.unit_index import UnitIndex
@@ -76,16 +76,20 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         encoder: text to vector.
         decoder: vector to units.
         generation: folder of generators' trained parts; looked at when a text is first written. None for none.
-        generator: name of the generator, or ``auto`` for the best one that there are parts for.
+        writing: which generator writes, and params of its search; the best one that there are parts for if None.
     """
 
     def __init__(
-        self, encoder: Encoder, decoder: Controller, generation: Path | None = None, generator: str = AUTO
+        self,
+        encoder: Encoder,
+        decoder: Controller,
+        generation: Path | None = None,
+        writing: WritingParams | None = None,
     ) -> None:
         self.encoder = encoder
         self.decoder = decoder
         self._generation = generation
-        self._generator_name = generator
+        self._writing = writing or WritingParams()
         self._capacity = Capacity(decoder.codebook, decoder.parts.prior)
 
     @classmethod
@@ -100,7 +104,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             LexivertError: an artifact is missing or damaged, or the backbone can't be loaded.
         """
         paths = Paths(Path(path))
-        return cls(*storage.load_model(paths, device), paths.generation, chosen_generator(paths.root))
+        return cls(*storage.load_model(paths, device), paths.generation, writing_of(paths.root))
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, device: str = "auto", **hub: Any) -> Self:
@@ -120,8 +124,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
         """
         name = str(pretrained_model_name_or_path)
         if is_local(name) or isinstance(pretrained_model_name_or_path, Path):
-            folder = Path(name).expanduser()
-            return cls(*model_folder.read(folder, device), folder / model_folder.GENERATION)
+            return cls._of_folder(Path(name).expanduser(), device)
         with _hub_explained(name):
             return super().from_pretrained(name, device=device, **hub)
 
@@ -129,8 +132,12 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     def _from_pretrained(cls, *, model_id: str, device: str = "auto", **hub: Any) -> Self:
         """Fetch a model from the hub; called by the mixin."""
         wanted = [*model_folder.FILES, *(f"{name}/*" for name in model_folder.FOLDERS)]
-        folder = snapshot_download(model_id, allow_patterns=wanted, **hub)
-        return cls(*model_folder.read(Path(folder), device), Path(folder) / model_folder.GENERATION)
+        return cls._of_folder(Path(snapshot_download(model_id, allow_patterns=wanted, **hub)), device)
+
+    @classmethod
+    def _of_folder(cls, folder: Path, device: str) -> Self:
+        generation = folder / model_folder.GENERATION
+        return cls(*model_folder.read(folder, device), generation, travelling(generation / model_folder.SEARCH))
 
     def save_pretrained(
         self,
@@ -171,6 +178,7 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
             include_backbone=include_backbone,
             include_language_model=include_language_model,
             generation=self.generator_folder,
+            search=None if self._writing.search is None else self._writing.search.model_dump(),
         )
         if not push_to_hub:
             return None
@@ -481,18 +489,20 @@ class Lexivert(ModelHubMixin, library_name="lexivert", tags=["lexivert"]):
     def generator(self) -> Generator:
         """What ``generate`` uses: the best generator that the model has the parts for."""
         parts = self.generator_parts
-        if self._generator_name == AUTO and (missing := language_model_search.missing_part(parts)):
+        if self._writing.generator == AUTO and (missing := language_model_search.missing_part(parts)):
             message = f"there is no {missing}, {_FALLBACK[missing]}"
             warnings.warn(message, GenerationWarning, stacklevel=4)  # past cached_property, which is a frame, too
-        return make_generator(self._generator_name, parts)
+        return make_generator(self._writing.generator, parts)
 
     @cached_property
     def generator_parts(self) -> GeneratorParts:
         """What generators are made of; what is chosen by itself reads the language model only where it is of use."""
         folder, search = self.generator_folder, self.decoder.search
-        is_wanted = folder is not None or self._generator_name != AUTO
+        is_wanted = folder is not None or self._writing.generator != AUTO
         language_model = search.source.load() if search is not None and is_wanted else None
-        return GeneratorParts(self.encoder, self.decoder.parts.prior, language_model, folder=folder)
+        return GeneratorParts(
+            self.encoder, self.decoder.parts.prior, language_model, None, folder, self._writing.search
+        )
 
     @property
     def generator_folder(self) -> Path | None:

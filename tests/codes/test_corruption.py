@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from lexivert.codes.corruption import (
     full_cosine,
     int8,
     sign_bits,
+    training_cosines,
 )
 
 
@@ -35,6 +37,14 @@ def test_every_vector_has_its_own_noise_level():
     noisy = add_noise(vectors, cosines, torch.Generator().manual_seed(1))
     torch.testing.assert_close((noisy * vectors).sum(dim=1), cosines, atol=1e-5, rtol=0)
     assert torch.equal(noisy, add_noise(vectors, cosines, torch.Generator().manual_seed(1)))
+
+
+def test_half_of_a_training_batch_is_clean_and_the_rest_anywhere_above_the_least():
+    cosine = training_cosines(2000, 0.75, np.random.default_rng(0))
+    assert cosine.equal(training_cosines(2000, 0.75, np.random.default_rng(0)))
+    assert (cosine.dtype, bool(cosine.min() >= 0.75)) == (torch.float32, True)
+    assert 0.45 < (cosine == 1.0).float().mean() < 0.55
+    assert 0.86 < cosine[cosine < 1.0].mean() < 0.89
 
 
 def test_a_blend_lies_between_two_vectors_and_nearer_to_the_first():

@@ -14,14 +14,23 @@ from lexivert.errors import MissingArtifactError
 from lexivert.evaluation import generation
 from lexivert.evaluation.generation import Bench, Targets
 from lexivert.evaluation.generation_metrics import BARRED, Judges
-from lexivert.generation import language_model_search
 from lexivert.generation.base import GENERATORS
-from lexivert.generation.language_model_search import SETTINGS, Budget
-from lexivert.generation.params import load_generation_params
+from lexivert.generation.params import Budget, SearchBudgets, load_generation_params
 from sections import REPOSITORY
 
 SMALL = Budget(
-    drafts=3, fluent_drafts=1, pool=2, rounds=1, edits=1, cuts=1, spellings=1, drops=1, rewritings=1, shortlist=2
+    drafts=3,
+    fluent_drafts=1,
+    pool=2,
+    rounds=1,
+    patience=1,
+    edits=1,
+    cuts=1,
+    spellings=1,
+    drops=1,
+    moves=1,
+    rewritings=1,
+    shortlist=2,
 )
 
 
@@ -38,20 +47,20 @@ class Measured:
 def params():
     given = load_generation_params(REPOSITORY / "generation" / "params.yaml")
     changes = {"texts": 3, "ablation_texts": 2, "vectors": 2, "examples": 2, "batch_size": 4}
-    return given.model_copy(update={"evaluation": given.evaluation.model_copy(update=changes)})
+    search = given.search.model_copy(update={"budgets": SearchBudgets(draft=SMALL, normal=SMALL, high=SMALL)})
+    return given.model_copy(update={"evaluation": given.evaluation.model_copy(update=changes), "search": search})
 
 
 @pytest.fixture(scope="module")
 def bench(generation_project, params) -> Bench:
     made = generation.make_bench(generation_project, params, None)
     judges = replace(made.judges, independent=lambda texts: torch.from_numpy(made.judges.backbone(list(texts))))
-    return replace(made, judges=judges)
+    return replace(made, judges=judges, parts=replace(made.parts, search=params.search))
 
 
 @pytest.fixture(scope="module")
 def measured(bench, generation_project) -> Measured:
     """Searching takes long, so the stage runs once, small; the tests look at what it wrote."""
-    budgets = dict.fromkeys(("draft", "normal", "high"), SMALL)
     texts = {}
 
     def measuring(bench, report=generation.generators_report):
@@ -60,8 +69,6 @@ def measured(bench, generation_project) -> Measured:
         return found, written
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(language_model_search, "SETTINGS", replace(SETTINGS, budgets=budgets))
-        patch.setattr(generation, "SETTINGS", replace(SETTINGS, budgets=budgets))
         patch.setattr(generation, "make_bench", lambda *_: bench)
         patch.setattr(generation, "generators_report", measuring)
         generation.run_generation(generation_project)
@@ -106,23 +113,24 @@ def test_an_untrained_generator_is_left_out_but_not_the_search(bench, caplog, tm
         generation.makeable(replace(bench.parts, folder=tmp_path / "generation"))
 
 
-def test_each_ablation_changes_what_its_name_says():
-    full = generation.ablations()["full"]
-    changed = {name: settings for name, settings in generation.ablations().items() if name != "full"}
-    assert all(settings != full for settings in changed.values())
-    assert changed["without_revision"].budgets["normal"].rounds == 0
+def test_each_ablation_changes_what_its_name_says(params):
+    made = generation.ablations(params.search)
+    changed = {name: own for name, own in made.items() if name != "full"}
+    assert made["full"] == params.search
+    assert all(own != made["full"] for own in changed.values())
+    assert changed["without_revision"].budgets.normal.rounds == 0
     assert changed["without_language_model"].weights.fluency == 0.0
-    assert changed["without_language_model"].budgets["normal"].fluent_drafts == 0
-    assert changed["without_conditional_proposals"].conditional_weight == 0.0
-    assert changed["without_conditional_proposals"].budgets["normal"].drafts == 0
+    assert changed["without_language_model"].budgets.normal.fluent_drafts == 0
+    assert changed["without_conditional_proposals"].proposals.conditional == 0.0
+    assert changed["without_conditional_proposals"].budgets.normal.drafts == 0
     assert changed["without_length_posterior"].weights.length == 0.0
     assert changed["with_placer_drafts"].placer_drafts
-    assert changed["without_selector"].budgets["normal"].rewritings == 0
+    assert changed["without_selector"].budgets.normal.rewritings == 0
 
 
-def test_the_ablation_and_strange_vectors_are_measured(measured):
+def test_the_ablation_and_strange_vectors_are_measured(bench, measured):
     report = measured.report["ablation"]["own"]
-    assert set(report) == set(generation.ablations())
+    assert set(report) == set(generation.ablations(bench.parts.search))
     assert {scores["texts"] for scores in report.values()} == {2}
     report = measured.report["vectors"]
     assert set(report) == {"midpoint", "blend_70_30", "cosine_0.9", "cosine_0.8"}

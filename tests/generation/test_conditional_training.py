@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,7 +13,6 @@ from lexivert.generation.conditional_training import (
     TokenTexts,
     nats_a_token,
     new_model,
-    noisy,
     train_conditional,
 )
 from lexivert.generation.params import load_generation_params
@@ -60,17 +58,6 @@ def test_batches_are_the_same_whenever_they_are_asked_for():
     one, same = batches(3, 4), batches(3, 4)
     torch.testing.assert_close(one.embeddings, same.embeddings)
     assert any(not torch.equal(one.embeddings, batches(3, number).embeddings) for number in range(5, 15))
-
-
-def test_noise_turns_half_of_the_embeddings_to_cosines_in_range():
-    told = noisy(embeddings(2000), 0.75, np.random.default_rng(0))
-    assert told.equal(noisy(embeddings(2000), 0.75, np.random.default_rng(0)))
-    clean, turned = embeddings(2000).numpy(), told.numpy()
-    cosine = (clean * turned).sum(axis=1)
-    assert np.linalg.norm(turned, axis=1) == pytest.approx(np.ones(2000), abs=1e-5)
-    assert cosine.min() > 0.75 - 1e-5
-    assert 0.45 < (cosine > 1 - 1e-6).mean() < 0.55
-    assert 0.85 < cosine[cosine < 1 - 1e-6].mean() < 0.9
 
 
 def test_with_every_token_as_a_negative_the_loss_is_the_cross_entropy(params):

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from lexivert.artifacts import read_json, write_json
 from lexivert.controller import model_folder
-from lexivert.errors import GenerationWarning, MissingArtifactError
+from lexivert.errors import DamagedArtifactError, GenerationWarning, MissingArtifactError
 from lexivert.generation.hill_climbing import HillClimbing
 from lexivert.generation.in_units import InUnits
 from lexivert.generation.language_model_search import LanguageModelSearch
+from lexivert.generation.params import SearchParams
 from lexivert.model import Lexivert
 from lexivert.yaml_reader import overridden, read_yaml
 
@@ -67,6 +69,15 @@ def test_it_travels_with_the_language_model(model, vectors, tmp_path):
     again = Lexivert.from_pretrained(tmp_path / "with", device="cpu")
     assert isinstance(again.generator, LanguageModelSearch)
     assert again.generate(vectors, effort="draft") == model.generate(vectors, effort="draft")
+    assert again.generator.params == model.generator.params
+    again.save_pretrained(tmp_path / "again", include_language_model=True)
+    file = tmp_path / "again" / model_folder.GENERATION / model_folder.SEARCH
+    assert SearchParams.model_validate(read_json(file)) == model.generator.params
+    write_json(file, {"weights": {}})
+    with pytest.raises(
+        DamagedArtifactError, match=r"search\.json is damaged \(weights\.nearness is missing, so another"
+    ):
+        Lexivert.from_pretrained(tmp_path / "again", device="cpu")
     model.save_pretrained(tmp_path / "without")
     assert not (tmp_path / "without" / model_folder.GENERATION).exists()
     generator = Lexivert.from_pretrained(tmp_path / "without", device="cpu").generator

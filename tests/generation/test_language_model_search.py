@@ -13,25 +13,39 @@ from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifact
 from lexivert.generation import conditional_storage
 from lexivert.generation.base import GENERATORS, Candidate, Generator, GeneratorParts, Request
 from lexivert.generation.language_model_search import (
-    SETTINGS,
-    Budget,
     LanguageModelSearch,
     _Search,
     language_model_search,
     missing_part,
 )
-from lexivert.generation.ranking import Weights
+from lexivert.generation.params import Budget, RankingWeights, SearchBudgets, load_generation_params
 from lexivert.text.banned import Banned
+from sections import REPOSITORY
 
 SMALL = Budget(
-    drafts=4, fluent_drafts=2, pool=2, rounds=2, edits=3, cuts=1, spellings=2, drops=2, rewritings=2, shortlist=4
+    drafts=4,
+    fluent_drafts=2,
+    pool=2,
+    rounds=2,
+    patience=9,
+    edits=3,
+    cuts=1,
+    spellings=2,
+    drops=2,
+    moves=2,
+    rewritings=2,
+    shortlist=4,
 )
 TOLD = ["The old captain saw the river.", "Emma saw two lamps near the old mill.", "It was a noble snow."]
-BUDGETS = {
-    "draft": replace(SMALL, fluent_drafts=0, rounds=0),
-    "normal": SMALL,
-    "high": replace(SMALL, rounds=4),
-}
+BUDGETS = SearchBudgets(
+    draft=SMALL.model_copy(update={"fluent_drafts": 0, "rounds": 0}),
+    normal=SMALL,
+    high=SMALL.model_copy(update={"rounds": 4}),
+)
+PARAMS = load_generation_params(REPOSITORY / "generation" / "params.yaml").search.model_copy(
+    update={"budgets": BUDGETS}
+)
+NEAREST = RankingWeights(nearness=1.0, fluency=0.0, likelihood=0.0, length=0.0, repetition=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +55,7 @@ def parts(tiny_model, language_model):
 
 @pytest.fixture(scope="module")
 def search(parts, model, language_model):
-    return LanguageModelSearch(parts, model, language_model, replace(SETTINGS, budgets=BUDGETS))
+    return LanguageModelSearch(parts, model, language_model, PARAMS)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +97,7 @@ def test_no_text_depends_on_what_is_written_beside_it(search, told):
 def test_revision_is_watched(search, told):
     seen = []
     found = search.generate(Request(told, effort="high", watch=seen.append))
-    assert len(seen) == 1 + BUDGETS["high"].rounds
+    assert len(seen) == 1 + BUDGETS.high.rounds
     assert [own[0] for own in found] == seen[-1]
     assert search.generate(Request(told, effort="draft"))[0][0].text
 
@@ -94,11 +108,27 @@ def test_the_score_of_the_best_never_falls(search, told):
     pools = own.drafted()
     for number in range(4):
         before = [pool[0].score for pool in pools]
-        pools = own.revised(pools, number)
+        pools = own.revised(pools, range(len(told)), number)
         for pool, score in zip(pools, before, strict=True):
             assert pool[0].score >= score
             assert len({one.text for one in pool}) == len(pool) == SMALL.pool
             assert [one.score for one in pool] == sorted((one.score for one in pool), reverse=True)
+
+
+@torch.inference_mode()
+def test_a_text_that_revision_leaves_as_it_is_for_some_rounds_is_done(search, told):
+    patient = SMALL.model_copy(update={"rounds": 40, "patience": 2})
+    params = PARAMS.model_copy(update={"budgets": BUDGETS.model_copy(update={"normal": patient})})
+    seen = []
+    found = search.with_params(params).generate(Request(told, watch=seen.append))
+    assert 3 <= len(seen) < 1 + 40
+    lasting = []
+    for row, own in enumerate(found):
+        texts = [best[row].text for best in seen]
+        assert own[0].text == texts[-1]
+        lasting.append(len(texts) - texts.index(texts[-1]) - 1)
+    assert min(lasting) == 2
+    assert seen[0] != seen[-1]
 
 
 def test_a_known_beginning_is_kept(search, told):
@@ -133,7 +163,7 @@ def test_a_known_beginning_is_kept_and_what_is_banned_behind_it_is_not_written(s
 def test_where_no_text_is_allowed_the_beginning_is_given_back(search, told):
     own = _Search(search, Request(told, prefix="The young captain"))
     own.filter.allowed = lambda text: ""
-    pools = own.revised(own.drafted(), 0)
+    pools = own.revised(own.drafted(), range(len(told)), 0)
     assert [[one.text for one in pool] for pool in pools] == [["The young captain"]] * len(told)
 
 
@@ -155,7 +185,11 @@ def test_what_it_is_made_of(parts, model, tiny_model, tmp_path):
     conditional_storage.save(model, tiny_model.encoder.backbone.fingerprint(), folder / conditional_storage.FOLDER)
     assert not missing_part(replace(parts, folder=folder))
     assert missing_part(replace(parts, folder=folder, language_model=None)) == "language model"
-    assert isinstance(language_model_search(replace(parts, folder=folder)), LanguageModelSearch)
+    with pytest.raises(MissingArtifactError, match=r"needs its params, section search of generation/params\.yaml"):
+        language_model_search(replace(parts, folder=folder))
+    made = language_model_search(replace(parts, folder=folder, search=PARAMS))
+    assert isinstance(made, LanguageModelSearch)
+    assert made.params == PARAMS
 
 
 def test_no_generator_knows_the_independent_judge():
@@ -184,12 +218,12 @@ def test_drafts_of_the_placer_are_among_the_starts(search, told):
             ]
             return [[Candidate(text, 1.0, None)] for text in texts[: len(request)]]
 
-    nearest = replace(search.settings, weights=Weights(1.0, 0.0, 0.0, 0.0, 0.0))
-    own = search.with_settings(replace(nearest, placer_drafts=True))
+    nearest = PARAMS.model_copy(update={"weights": NEAREST})
+    own = search.with_params(nearest.model_copy(update={"placer_drafts": True}))
     assert own.placer is None
     own.placer = Says()
     drafts = [pool[0].text for pool in _Search(own, Request(told)).drafted()]
     assert drafts == [one.text for [one] in own.placer.generate(Request(told, effort="draft"))]
-    without = search.with_settings(nearest)
+    without = search.with_params(nearest)
     without.placer = Says()
     assert [pool[0].text for pool in _Search(without, Request(told)).drafted()] != drafts

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lexivert.generation.ranking import Ranker, Weights
+from lexivert.generation.params import RankingWeights
+from lexivert.generation.ranking import Ranker
 from lexivert.priors.base import Belief
 
 TEXTS = [
@@ -12,7 +13,8 @@ TEXTS = [
     ["Emma saw two lamps near the old mill."],
 ]
 REPEATED = {"The old captain saw the river.": 1 / 6, "It was a noble snow, and the letter wanted it.": 1 / 10}
-WEIGHTS = Weights(nearness=50.0, fluency=0.25, likelihood=0.5, length=2.0, repetition=3.0)
+WEIGHTS = RankingWeights(nearness=50.0, fluency=0.25, likelihood=0.5, length=2.0, repetition=3.0)
+NEAREST = RankingWeights(nearness=1.0, fluency=0.0, likelihood=0.0, length=0.0, repetition=0.0)
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def test_only_the_shortlist_is_read_by_the_language_model(tiny_model, model, lan
     monkeypatch.setattr(
         type(language_model), "log_probability", lambda self, texts: read.extend(texts) or score(self, texts)
     )
-    nearest = ranker(tiny_model, model, language_model, Weights(1.0, 0.1, 0.0, 0.0, 0.0))
+    nearest = ranker(tiny_model, model, language_model, NEAREST.model_copy(update={"fluency": 0.1}))
     found = nearest.ranked(told, given(language_model), 2)
     assert len(read) == 3
     assert [len(own) for own in found] == [2, 1]
@@ -74,7 +76,7 @@ def test_only_the_shortlist_is_read_by_the_language_model(tiny_model, model, lan
 @torch.inference_mode()
 def test_what_has_no_weight_is_not_looked_at(tiny_model, language_model, told):
     """Cosines alone: no conditional model is needed, and no log probability known."""
-    found = ranker(tiny_model, None, None, Weights(1.0, 0.0, 0.0, 0.0, 0.0)).ranked(told, given(language_model), 3)
+    found = ranker(tiny_model, None, None, NEAREST).ranked(told, given(language_model), 3)
     assert [one.score for one in found[0]] == pytest.approx([one.cosine for one in found[0]])
     assert [one.cosine for one in found[0]] == sorted((one.cosine for one in found[0]), reverse=True)
     assert all(one.log_probability is None for one in found[0])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 
 from generation.conditional_cases import conditional, embeddings
 from lexivert.generation import revision
@@ -38,6 +39,23 @@ def test_cuts_keep_a_beginning():
     assert revision.draw_cuts(1, TOKENS[:2], 2, 1, torch.Generator().manual_seed(0))[0].kept == TOKENS[:2]
 
 
+def test_a_span_is_put_elsewhere_and_what_is_known_stays():
+    draws = torch.Generator().manual_seed(0)
+    found = {tuple(revision.moved_span(TOKENS, 2, draws)) for _ in range(400)}
+    assert all(sorted(text) == TOKENS and text[:2] == (10, 11) for text in found)
+    assert {(10, 11, 13, 12, 14, 15), (10, 11, 15, 12, 13, 14), (10, 11, 14, 15, 12, 13)} <= found
+    assert tuple(reversed(TOKENS[2:])) not in {text[2:] for text in found}  # one span alone
+    assert revision.moved_span(TOKENS[:3], 2, draws) == TOKENS[:3]
+    assert revision.moved_span(TOKENS[:1], 2, draws) == TOKENS[:1]
+
+
+def test_what_is_told_goes_beyond_the_target_by_what_the_text_lacks():
+    target, own = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[0.8, 0.6], [0.0, 1.0]])
+    torch.testing.assert_close(revision.overshot(target, own, 0.0), target)
+    expected = F.normalize(torch.tensor([[1.1, -0.3], [0.0, 1.0]]), dim=1)
+    torch.testing.assert_close(revision.overshot(target, own, 0.5), expected)
+
+
 def test_a_text_shorter_than_what_is_known_stays_whole():
     for edit in revision.draw_edits(0, TOKENS[:2], 4, 50, torch.Generator().manual_seed(0)):
         assert (edit.kept, edit.rest) == (TOKENS[:2], [])
@@ -51,8 +69,9 @@ def test_what_is_written_anew_stands_between_what_is_kept():
     proposer = Proposer(model, None, 0.0, 1.0)
     edits = [Edit(0, [5, 6], 2, [7]), Edit(1, [8], 0, []), Edit(1, [], 1, [9, 9]), Edit(0, [5, 6], 2, [7])]
     with torch.inference_mode():
-        found = revision.written(proposer, embeddings(2), edits, 3, 6, [1, 2, 3, 1])
-        alone = revision.written(proposer, embeddings(2), edits[2:3], 3, 6, [3])
+        told = embeddings(2)[[0, 1, 1, 0]]
+        found = revision.written(proposer, told, edits, 3, 6, [1, 2, 3, 1])
+        alone = revision.written(proposer, told[2:3], edits[2:3], 3, 6, [3])
     assert found[0] == found[3]
     assert found[2] == alone[0]
     assert all(len(texts) == 3 == len(set(map(tuple, texts))) for texts in found)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+_CLEAN_SHARE = 0.5  # of the embeddings that a model in training is told without noise
 
 
 def add_noise(vectors: Tensor, cosine: Tensor, generator: torch.Generator) -> Tensor:
@@ -22,6 +25,16 @@ def add_noise(vectors: Tensor, cosine: Tensor, generator: torch.Generator) -> Te
     drawn = torch.randn(vectors.shape, generator=generator, device="cpu").to(vectors.device)
     noise = F.normalize(drawn - (drawn * vectors).sum(dim=1, keepdim=True) * vectors, dim=-1)
     return cosine[:, None] * vectors + torch.sqrt(1.0 - cosine.square())[:, None] * noise
+
+
+def training_cosines(count: int, least: float, rng: np.random.Generator) -> Tensor:
+    """Cosines that a model in training is told embeddings at: half of them clean, the rest anywhere above the least.
+
+    Shape: (count,).
+    """
+    cosine = torch.from_numpy(rng.uniform(least, 1.0, count).astype(np.float32))
+    cosine[torch.from_numpy(rng.random(count) < _CLEAN_SHARE)] = 1.0
+    return cosine
 
 
 def full_cosine(order_cosine: Tensor, order_width: int, semantic_width: int, semantic_share: float) -> Tensor:

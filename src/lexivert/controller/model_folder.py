@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ from lexivert.text.segmentation import Segmenter
 FORMAT, VERSION = "lexivert", 3
 CONFIG, LEXICON, CODES = "config.json", "lexicon.parquet", "unit_codes.safetensors"
 PRIOR, BACKBONE, LANGUAGE_MODEL, GENERATION, CARD = "prior", "backbone", "language_model", "generation", "README.md"
+SEARCH = "search.json"
+"""Params of a generator's search, in the folder of generators' trained parts."""
 FOLDERS = (PRIOR, BACKBONE, LANGUAGE_MODEL, GENERATION)
 FILES = frozenset({CONFIG, LEXICON, CODES, PRIOR, INDEX_FILE, BACKBONE, LANGUAGE_MODEL, GENERATION, CARD})
 """All that a model folder may contain, ``.gitattributes`` of a hub's copy aside."""
@@ -68,6 +70,7 @@ def write(
     include_backbone: bool = True,
     include_language_model: bool = False,
     generation: Path | None = None,
+    search: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model folder, all of it or nothing.
 
@@ -78,6 +81,7 @@ def write(
         include_backbone: with the backbone's weights and tokeniser; without, its package or hub id is named.
         include_language_model: with the causal language model, or its name.
         generation: folder of generators' trained parts, which go with the language model; None for none.
+        search: params of a generator's search, which go with these; None for none.
 
     Raises:
         LexivertError: the folder holds something else, or a backbone without package and hub id is to be left out.
@@ -102,6 +106,8 @@ def write(
             _copy_language_model(decoder, temporary / LANGUAGE_MODEL)
         if include_language_model and generation is not None:
             shutil.copytree(generation, temporary / GENERATION)
+            if search is not None:
+                artifacts.write_json(temporary / GENERATION / SEARCH, search)
         artifacts.write_json(temporary / CONFIG, content)
         (temporary / CARD).write_text(_card(content), encoding="utf-8")
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +27,8 @@ from lexivert.evaluation.generation_metrics import BUCKETS, Judges
 from lexivert.evaluation.metrics import by_length
 from lexivert.evaluation.texts import draw_texts, sources_of, texts_of
 from lexivert.generation.base import Generator, GeneratorParts, Request
-from lexivert.generation.language_model_search import SETTINGS, LanguageModelSearch
-from lexivert.generation.params import EvaluationParams, GenerationParams, load_generation_params
+from lexivert.generation.language_model_search import LanguageModelSearch
+from lexivert.generation.params import EvaluationParams, GenerationParams, SearchParams, load_generation_params
 from lexivert.generation.registry import GENERATORS
 from lexivert.model import Lexivert
 from lexivert.text.lexicon import WIKITEXT
@@ -208,30 +209,39 @@ def makeable(parts: GeneratorParts) -> dict[str, Generator]:
     return made
 
 
-def ablations() -> dict[str, Any]:
-    """Settings of the search, each with one thing less."""
-    normal, weights = SETTINGS.budgets["normal"], SETTINGS.weights
-    alone = replace(normal, drafts=0, fluent_drafts=8, rounds=2, edits=2, cuts=2, spellings=2)  # slow: less of all
+def ablations(full: SearchParams) -> dict[str, SearchParams]:
+    """Params of the search, each with one thing less."""
+    normal = full.budgets.normal
+    slow = {"drafts": 0, "fluent_drafts": 8, "rounds": 2, "edits": 2, "cuts": 2, "spellings": 2}  # so less of all
     return {
-        "full": SETTINGS,
-        "without_conditional_proposals": replace(
-            SETTINGS,
-            conditional_weight=0.0,
-            weights=replace(weights, likelihood=0.0),
-            budgets={"normal": alone},
+        "full": full,
+        "without_conditional_proposals": _otherwise(full, {"likelihood": 0.0}, slow, {"conditional": 0.0}),
+        "without_language_model": _otherwise(
+            full, {"fluency": 0.0}, {"drafts": normal.drafts + normal.fluent_drafts, "fluent_drafts": 0}
         ),
-        "without_language_model": replace(
-            SETTINGS,
-            language_model_weight=0.0,
-            weights=replace(weights, fluency=0.0),
-            budgets={"normal": replace(normal, drafts=normal.drafts + normal.fluent_drafts, fluent_drafts=0)},
-        ),
-        "with_placer_drafts": replace(SETTINGS, placer_drafts=True),
-        "without_selector": replace(SETTINGS, budgets={"normal": replace(normal, rewritings=0)}),
-        "without_revision": replace(SETTINGS, budgets={"normal": replace(normal, rounds=0)}),
-        "without_cosine": replace(SETTINGS, weights=replace(weights, nearness=0.0)),
-        "without_length_posterior": replace(SETTINGS, weights=replace(weights, length=0.0)),
+        "with_placer_drafts": full.model_copy(update={"placer_drafts": True}),
+        "without_selector": _otherwise(full, budget={"rewritings": 0}),
+        "without_revision": _otherwise(full, budget={"rounds": 0}),
+        "without_cosine": _otherwise(full, {"nearness": 0.0}),
+        "without_length_posterior": _otherwise(full, {"length": 0.0}),
     }
+
+
+def _otherwise(
+    full: SearchParams,
+    weights: Mapping[str, float] = MappingProxyType({}),
+    budget: Mapping[str, int] = MappingProxyType({}),
+    proposals: Mapping[str, float] = MappingProxyType({}),
+) -> SearchParams:
+    """The same with other weights, normal budget, and exponents of proposals."""
+    normal = full.budgets.normal.model_copy(update=budget)
+    return full.model_copy(
+        update={
+            "weights": full.weights.model_copy(update=weights),
+            "proposals": full.proposals.model_copy(update=proposals),
+            "budgets": full.budgets.model_copy(update={"normal": normal}),
+        }
+    )
 
 
 def ablation_report(bench: Bench) -> dict[str, Any]:
@@ -243,8 +253,8 @@ def ablation_report(bench: Bench) -> dict[str, Any]:
     step = max(len(rows) // bench.params.ablation_texts, 1)
     targets = targets.only(rows[::step][: bench.params.ablation_texts])
     report = {}
-    for name, settings in ablations().items():
-        texts, seconds = bench.write(search.with_settings(settings), targets.embeddings, "normal", name)
+    for name, params in ablations(search.params).items():
+        texts, seconds = bench.write(search.with_params(params), targets.embeddings, "normal", name)
         report[name] = bench.scored(targets, texts)[measures.BARRED] | {"seconds_a_text": seconds}
     return {OWN: report}
 
@@ -273,11 +283,14 @@ def strange_report(bench: Bench) -> dict[str, Any]:
     search = GENERATORS.make(SEARCH)(bench.parts)
     targets = bench.sources[OWN]
     targets = targets.only(measures.buckets_of(targets.texts)[measures.BARRED])
+    strange = strange_vectors(targets.embeddings, bench.params.vectors, bench.seed)
+    vectors = torch.cat([own for own, _ in strange.values()])
+    written = iter(bench.write(search, vectors, "normal", "vectors that no text produced")[0])
     report = {}
-    for name, (vectors, rows) in strange_vectors(targets.embeddings, bench.params.vectors, bench.seed).items():
-        texts, _ = bench.write(search, vectors, "normal", name)
-        scores = measures.alone_scores(vectors, texts, bench.judges)
-        f1 = measures.text_scores(targets.only(rows).texts, vectors, texts, bench.judges)["token_f1"]
+    for name, (own, rows) in strange.items():
+        texts = [next(written) for _ in rows]
+        scores = measures.alone_scores(own, texts, bench.judges)
+        f1 = measures.text_scores(targets.only(rows).texts, own, texts, bench.judges)["token_f1"]
         report[name] = measures.mean_scores(scores | {"token_f1": f1}, bench.seed)
     return report
 

@@ -112,7 +112,9 @@ def rouge(references: Sequence[str], hypotheses: Sequence[str]) -> dict[str, flo
 
 
 def token_f1(references: Sequence[str], hypotheses: Sequence[str]) -> float:
-    """Mean F1 of the two bags of whitespace tokens (Rajpurkar et al. 2016), case and punctuation kept.
+    """Mean F1 of the two bags of whitespace tokens, case and punctuation kept.
+
+    Rajpurkar et al. (2016), whose measure it is, drop both first; ``generation_metrics.word_f1`` does.
 
     Two empty texts score 1, an empty text against any other 0.
     """

@@ -17,6 +17,7 @@ from torch import Tensor
 from lexivert.codes.encoder import Encoder
 from lexivert.controller.controller import Effort
 from lexivert.data.encoded_texts import EncodedTexts
+from lexivert.generation.params import SearchParams
 from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.priors.base import Prior
 from lexivert.registry import Registry
@@ -112,6 +113,7 @@ class GeneratorParts:
         language_model: None where a model has none.
         sentences: known sentences, for retrieval; None where there are none.
         folder: where trained parts of generators lie, see ``artifacts.Paths.generation``; None where there is none.
+        search: params of language-model search; None where nothing says.
     """
 
     encoder: Encoder
@@ -119,6 +121,7 @@ class GeneratorParts:
     language_model: CausalLanguageModel | None = None
     sentences: EncodedTexts | None = None
     folder: Path | None = None
+    search: SearchParams | None = None
 
 
 GENERATORS: Registry[Callable[[GeneratorParts], Generator]] = Registry("generator")

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lexivert.codes.corruption import add_noise
+from lexivert.codes.corruption import add_noise, training_cosines
 from lexivert.devices import choose_dtype
 from lexivert.encoders.base import SentenceEncoder
 from lexivert.generation.conditional_model import (
@@ -30,7 +30,6 @@ from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.loop import History, LoopConfig, Progress, train
 from lexivert.training.sampled_softmax import ImportanceSample, log_partition_without
 
-_CLEAN_SHARE = 0.5  # of the embeddings that are told without noise
 _UNSEEN = 0.1  # occurrences that a token is given which training has not met
 
 
@@ -102,16 +101,10 @@ class TokenBatches:
         tokens = self.texts.tokens[first : first + count]
         inputs, inside = padded([[self.end, *own] for own in tokens], len(tokens[-1]) + 1, "cpu")
         truth, _ = padded([[*own, self.end] for own in tokens], len(tokens[-1]) + 1, "cpu")
-        told = noisy(self.texts.embeddings[first : first + count], self.min_cosine, rng)
+        cosine = training_cosines(count, self.min_cosine, rng)
+        draws = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        told = add_noise(self.texts.embeddings[first : first + count], cosine, draws)
         return TokenBatch(told, inputs, truth.masked_fill(~inside, -1))
-
-
-def noisy(embeddings: Tensor, min_cosine: float, rng: np.random.Generator) -> Tensor:
-    """Half of the embeddings, and the rest in noise, at cosines of at least ``min_cosine``. Shape: (B, S)."""
-    count = len(embeddings)
-    cosine = np.where(rng.random(count) < _CLEAN_SHARE, 1.0, rng.uniform(min_cosine, 1.0, count))
-    draws = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    return add_noise(embeddings, torch.from_numpy(cosine.astype(np.float32)), draws)
 
 
 class ConditionalStep:

@@ -71,7 +71,8 @@ class HillClimbing:
         texts, cosine = self.nearer(prefixes, drafts, drafts[0], start)
         begin += _DRAFTS
         for first in range(begin, begin + self.rounds * _REVISIONS, _REVISIONS):
-            drafts = [self.revised(prefixes, texts, known, own) for own in range(first, first + _REVISIONS)]
+            seeds = range(first, first + _REVISIONS)
+            drafts = [self.revised(prefixes, texts, known, equal_draws(own, len(texts))) for own in seeds]
             texts, cosine = self.nearer(prefixes, drafts, texts, cosine)
         return texts
 
@@ -90,16 +91,17 @@ class HillClimbing:
         texts = [drafts[place][row] if better[row] else texts[row] for row, place in enumerate(nearest.tolist())]
         return texts, torch.maximum(most, cosine)
 
-    def revised(self, prefixes: Tensor, texts: Sequence[list[int]], known: Tensor, seed: int) -> list[list[int]]:
+    def revised(
+        self, prefixes: Tensor, texts: Sequence[list[int]], known: Tensor, draws: Sequence[torch.Generator]
+    ) -> list[list[int]]:
         """Texts of the same lengths; some of their units, at least one but no known one, are written anew.
 
         Args:
             prefixes: sentence embeddings. Shape: (B, S).
             texts: B texts in units.
             known: units known beforehand, -1 elsewhere. Shape: (B, N).
-            seed: of the choice and of the draws.
+            draws: where the choice and the units of each text come from, on the CPU.
         """
-        draws = equal_draws(seed, len(texts))
         kept = known.clone()
         for row, units in enumerate(texts):
             free = known[row, : len(units)].cpu() < 0

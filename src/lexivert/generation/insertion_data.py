@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lexivert.codes.corruption import add_noise
+from lexivert.codes.corruption import add_noise, training_cosines
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.generation.expectations import Targets
 from lexivert.generation.insertion_orders import PartialText, disturbed, insertion_order, partial_text
@@ -16,7 +16,6 @@ from lexivert.generation.params import SelectorPlacerParams
 from lexivert.priors.base import Prior
 from lexivert.priors.selector_data import padded
 
-_CLEAN_TARGETS = 0.5
 _COMPLETE = 0.15  # share of the texts that are complete, so that stopping is learned
 _DISTURBED = 0.5  # share of the texts with wrong units in the buffer
 _WRONG = 4  # most intruders of a text; as many may be moved
@@ -100,8 +99,7 @@ class InsertionBatches:
         count = min(self.params.batch_size, len(self.texts))
         first = int((len(self.texts) - count + 1) * rng.random() ** _LONGER)
         chosen = self.texts.only(self._by_length[first : first + count].tolist())
-        cosine = torch.from_numpy(rng.uniform(self.params.min_prefix_cosine, 1.0, count).astype(np.float32))
-        cosine[torch.from_numpy(rng.random(count) < _CLEAN_TARGETS)] = 1.0
+        cosine = training_cosines(count, self.params.min_prefix_cosine, rng)
         prefix = add_noise(chosen.prefixes, cosine, generator)
         intruders = self._intruders(chosen, generator)
         texts = [self._partial(units, own, rng) for units, own in zip(chosen.units, intruders, strict=True)]

@@ -9,14 +9,15 @@ round, whose ranking its fluency enters. The backbone reads hundreds of texts a 
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import torch
+from torch import Tensor
 
-from lexivert.controller.controller import Effort
 from lexivert.devices import choose_dtype
 from lexivert.errors import LexivertError, MissingArtifactError
 from lexivert.generation import conditional_storage, revision
@@ -24,7 +25,8 @@ from lexivert.generation.base import GENERATORS, Candidate, Generator, Generator
 from lexivert.generation.conditional_model import ConditionalModel
 from lexivert.generation.filtering import TextFilter
 from lexivert.generation.in_units import start_of
-from lexivert.generation.ranking import Ranked, Ranker, Weights, best_of
+from lexivert.generation.params import Budget, SearchParams
+from lexivert.generation.ranking import Ranked, Ranker, best_of
 from lexivert.generation.revision import Edit
 from lexivert.generation.rewriting import Rewriter
 from lexivert.generation.selector_placer import FOLDER as PLACER_FOLDER
@@ -38,73 +40,13 @@ _NOTHING = "."
 _ROUNDS, _EDITS = 1009, 101  # places for the numbers of rounds and edits within a seed
 
 
-@dataclass(frozen=True)
-class Budget:
-    """How much is tried for each embedding.
-
-    Attributes:
-        drafts: by the conditional model alone.
-        fluent_drafts: by its product with the language model.
-        pool: texts that are revised side by side.
-        rounds: of revision.
-        edits: places that are written anew in a round.
-        cuts: places where a text is cut and continued in a round.
-        spellings: texts of each of these.
-        drops: spans that are dropped in a round.
-        rewritings: texts of the pool that the Selector writes anew in part, in a round.
-        shortlist: texts that the language model reads in a round; twice as many drafts.
-    """
-
-    drafts: int
-    fluent_drafts: int
-    pool: int
-    rounds: int
-    edits: int
-    cuts: int
-    spellings: int
-    drops: int
-    rewritings: int
-    shortlist: int
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Of a search.
-
-    Attributes:
-        weights: of the ranking.
-        language_model_weight: of its log probability in proposals.
-        conditional_weight: of the conditional model's log probability in proposals.
-        budgets: of each effort.
-        placer_drafts: whether the Placer's drafts are among the starts of revision, where it was trained.
-    """
-
-    weights: Weights
-    language_model_weight: float
-    conditional_weight: float
-    budgets: Mapping[Effort, Budget]
-    placer_drafts: bool = False
-
-
-SETTINGS = Settings(
-    weights=Weights(nearness=100.0, fluency=3.0, likelihood=4.0, length=2.0, repetition=15.0),
-    language_model_weight=0.25,
-    conditional_weight=1.1,
-    budgets={
-        "draft": Budget(24, 0, 1, rounds=0, edits=0, cuts=0, spellings=0, drops=0, rewritings=0, shortlist=3),
-        "normal": Budget(64, 0, 4, rounds=8, edits=8, cuts=6, spellings=4, drops=6, rewritings=6, shortlist=4),
-        "high": Budget(128, 8, 6, rounds=24, edits=12, cuts=8, spellings=4, drops=8, rewritings=8, shortlist=8),
-    },
-)
-"""Of the generator that is registered."""
-
-
 @GENERATORS.register("language_model_search", label="language-model search")
 def language_model_search(parts: GeneratorParts) -> LanguageModelSearch:
     """The search, with the conditional model of the model's folder.
 
     Raises:
-        LexivertError: there is no language model, or the conditional model is missing, damaged or of other parts.
+        LexivertError: there is no language model, or the conditional model is missing, damaged or of other parts, or
+            the params are missing.
     """
     if parts.language_model is None:
         raise LexivertError("the generator language_model_search needs a language model, and this model has none")
@@ -113,12 +55,17 @@ def language_model_search(parts: GeneratorParts) -> LanguageModelSearch:
             "the generator language_model_search needs its conditional model; "
             "run `dvc repro generation/dvc.yaml:conditional`"
         )
+    if parts.search is None:
+        raise MissingArtifactError(
+            "the generator language_model_search needs its params, section search of generation/params.yaml; "
+            "a saved model brings them, so save it again"
+        )
     tokens = parts.language_model.model.get_input_embeddings().weight.shape[0]
     backbone = parts.encoder.backbone.fingerprint()
     conditional = conditional_storage.load(parts.folder / conditional_storage.FOLDER, backbone, tokens)
     conditional.to(parts.language_model.device)
     conditional.dtype = choose_dtype("auto", conditional.device)
-    return LanguageModelSearch(parts, conditional, parts.language_model, SETTINGS)
+    return LanguageModelSearch(parts, conditional, parts.language_model, parts.search)
 
 
 def missing_part(parts: GeneratorParts) -> str:
@@ -135,7 +82,7 @@ class LanguageModelSearch:
         parts: backbone, and prior with the length posterior.
         conditional: told the embedding.
         language_model: has the tokens of the conditional model.
-        settings: of the search.
+        params: of the search.
     """
 
     def __init__(
@@ -143,20 +90,20 @@ class LanguageModelSearch:
         parts: GeneratorParts,
         conditional: ConditionalModel,
         language_model: CausalLanguageModel,
-        settings: Settings,
+        params: SearchParams,
     ) -> None:
-        self.parts, self.settings = parts, settings
+        self.parts, self.params = parts, params
         self.conditional, self.language_model = conditional, language_model
-        self.ranker = Ranker(parts.encoder, parts.prior, conditional, language_model, settings.weights)
-        weight = settings.conditional_weight
+        self.ranker = Ranker(parts.encoder, parts.prior, conditional, language_model, params.weights)
+        weight = params.proposals.conditional
         self.likely = Proposer(conditional, None, 0.0, weight)
-        self.fluent = Proposer(conditional, language_model, settings.language_model_weight, weight)
+        self.fluent = Proposer(conditional, language_model, params.proposals.language_model, weight)
         self.reviser = self.likely if weight else self.fluent
         self.rewriter = Rewriter(parts.encoder, parts.prior)
 
-    def with_settings(self, settings: Settings) -> LanguageModelSearch:
+    def with_params(self, params: SearchParams) -> LanguageModelSearch:
         """The same models, searched otherwise."""
-        return LanguageModelSearch(self.parts, self.conditional, self.language_model, settings)
+        return LanguageModelSearch(self.parts, self.conditional, self.language_model, params)
 
     @cached_property
     def placer(self) -> Generator | None:
@@ -176,7 +123,9 @@ class LanguageModelSearch:
         pools = search.drafted()
         request.show([pool[0].candidate for pool in pools])
         for number in range(search.budget.rounds):
-            pools = search.revised(pools, number)
+            if not (rows := search.unfinished):
+                break
+            pools = search.revised(pools, rows, number)
             request.show([pool[0].candidate for pool in pools])
         return [[one.candidate for one in pool[: request.count]] for pool in pools]
 
@@ -185,25 +134,27 @@ class _Search:
     """One request's search.
 
     Args:
-        generator: its models and settings.
+        generator: its models and params.
         request: embeddings on the conditional model's device.
     """
 
     def __init__(self, generator: LanguageModelSearch, request: Request) -> None:
         self.generator, self.request = generator, request
-        budget = generator.settings.budgets[request.effort]
+        budget: Budget = getattr(generator.params.budgets, request.effort)
         count = request.count
         missing = max(count - budget.drafts - budget.fluent_drafts, 0)
-        self.budget = replace(
-            budget,
-            drafts=budget.drafts + missing,
-            pool=max(budget.pool, count),
-            shortlist=max(budget.shortlist, count),
-        )
+        least = {"pool": max(budget.pool, count), "shortlist": max(budget.shortlist, count)}
+        self.budget = budget.model_copy(update=least | {"drafts": budget.drafts + missing})
         self.begun: list[int] = generator.language_model.tokens([request.prefix])[0]
         self.known_units = len(start_of(generator.parts.encoder, request.prefix))
         self.filter = TextFilter(generator.parts.encoder, request.prefix, request.banned)
         self.seen: list[set[str]] = [set() for _ in range(len(request))]
+        self.unchanged = [0] * len(request)
+
+    @property
+    def unfinished(self) -> list[int]:
+        """Rows of the embeddings whose best text has changed in one of the last rounds."""
+        return [row for row, count in enumerate(self.unchanged) if count < self.budget.patience]
 
     def drafted(self) -> list[list[Ranked]]:
         """The best drafts for each embedding."""
@@ -214,56 +165,76 @@ class _Search:
             if width:
                 edits = [Edit(row, self.begun, 0, []) for row in range(count)]
                 seeds = [self.request.seed] * count
-                self._write(found, edits, proposer, width, seeds)
+                self._write(found, edits, self.request.embeddings, proposer, width, seeds)
         self._place(found)
         drafts = self._ranked(found, 2 * self.budget.shortlist)
-        nothing = Ranked(tuple(self.begun), self.request.prefix or _NOTHING, -math.inf, 0.0)  # no text is allowed
+        origin, text = torch.zeros(self.request.embeddings.shape[1]), self.request.prefix or _NOTHING
+        nothing = Ranked(tuple(self.begun), text, -math.inf, 0.0, origin)  # where no text is allowed
         return [best_of(own, self.budget.pool) or [nothing] for own in drafts]
 
-    def revised(self, pools: Sequence[Sequence[Ranked]], number: int) -> list[list[Ranked]]:
+    def revised(self, pools: Sequence[list[Ranked]], rows: Sequence[int], number: int) -> list[list[Ranked]]:
         """The best of some texts and their edits, for each embedding.
 
         Args:
             pools: texts so far, the best first.
+            rows: embeddings whose texts are edited; those of the others stay.
             number: of the round.
         """
         texts: list[list[list[int]]] = [[] for _ in pools]
         edits: list[Edit] = []
+        sources: list[Ranked] = []
         seeds: list[int] = []
-        for row, pool in enumerate(pools):
-            first = ((self.request.seed + 1) * _ROUNDS + number) * _EDITS
+        first = ((self.request.seed + 1) * _ROUNDS + number) * _EDITS
+        for row in rows:
             draws = torch.Generator().manual_seed(first)
-            own = self._edits(row, pool, draws)
-            edits += own
+            chosen, own = self._edits(row, pools[row], draws)
+            edits, sources = edits + own, sources + chosen
             seeds += range(first + 1, first + 1 + len(own))
-            texts[row] += self._drops(pool, draws)
-        self._write(texts, edits, self.generator.reviser, self.budget.spellings, seeds)
-        self._rewrite(texts, pools, number)
+            texts[row] += self._drops(pools[row], draws) + self._moves(pools[row], draws)
+        told = self._told([edit.row for edit in edits], sources)
+        self._write(texts, edits, told, self.generator.reviser, self.budget.spellings, seeds)
+        self._rewrite(texts, pools, rows, first)
+        found = list(pools)
         new = self._ranked(texts, self.budget.shortlist)
-        return [best_of([*pool, *own], self.budget.pool) for pool, own in zip(pools, new, strict=True)]
-
-    def _edits(self, row: int, pool: Sequence[Ranked], draws: torch.Generator) -> list[Edit]:
-        """Edits of a pool's texts in turn."""
-        known, found = len(self.begun), []
-        for place in range(self.budget.edits):
-            found += revision.draw_edits(row, pool[place % len(pool)].tokens, known, 1, draws)
-        for place in range(self.budget.cuts):
-            found += revision.draw_cuts(row, pool[place % len(pool)].tokens, known, 1, draws)
+        for row in rows:
+            found[row] = best_of([*pools[row], *new[row]], self.budget.pool)
+            self.unchanged[row] = self.unchanged[row] + 1 if found[row][0] is pools[row][0] else 0
         return found
 
-    def _rewrite(self, texts: list[list[list[int]]], pools: Sequence[Sequence[Ranked]], number: int) -> None:
-        """Add what the Selector makes of the pools' texts to those of their rows."""
-        first = ((self.request.seed + 1) * _ROUNDS + number) * _EDITS
-        for place in range(self.budget.rewritings):
-            chosen = [pool[place % len(pool)].text for pool in pools]
-            new = self.generator.rewriter.rewritten(self.request.embeddings, chosen, self.known_units, first + place)
-            for row, tokens in enumerate(self.generator.language_model.tokens(new)):
-                texts[row] += [tokens] if tokens else []
+    def _told(self, rows: Sequence[int], texts: Sequence[Ranked]) -> Tensor:
+        """What proposals for some texts of these rows are told. Shape: (number of texts, S)."""
+        targets = self.request.embeddings[list(rows)]
+        if not texts:
+            return targets
+        own = torch.stack([text.embedding for text in texts]).to(targets)
+        return revision.overshot(targets, own, self.generator.params.proposals.overshoot)
+
+    def _edits(self, row: int, pool: Sequence[Ranked], draws: torch.Generator) -> tuple[list[Ranked], list[Edit]]:
+        """Edits of a pool's texts in turn, and the text of each."""
+        known, sources, found = len(self.begun), [], []
+        for draw, count in ((revision.draw_edits, self.budget.edits), (revision.draw_cuts, self.budget.cuts)):
+            for text in itertools.islice(itertools.cycle(pool), count):
+                sources.append(text)
+                found += draw(row, text.tokens, known, 1, draws)
+        return sources, found
+
+    def _rewrite(
+        self, texts: list[list[list[int]]], pools: Sequence[Sequence[Ranked]], rows: Sequence[int], first: int
+    ) -> None:
+        """Add what the Selector makes of the pools' texts to those of their rows; ``first`` of its seeds."""
+        owner = [row for row in rows for _ in range(self.budget.rewritings)]
+        places = [place for _ in rows for place in range(self.budget.rewritings)]
+        chosen = [pools[row][place % len(pools[row])] for row, place in zip(owner, places, strict=True)]
+        seeds = [first + place for place in places]
+        told = self._told(owner, chosen)
+        new = self.generator.rewriter.rewritten(told, [one.text for one in chosen], self.known_units, seeds)
+        for row, tokens in zip(owner, self.generator.language_model.tokens(new), strict=True):
+            texts[row] += [tokens] if tokens else []
 
     def _place(self, texts: list[list[list[int]]]) -> None:
         """Add the Placer's drafts to those of their rows, if there is something to be made of them."""
         placer = self.generator.placer
-        if placer is None or not self.generator.settings.placer_drafts or not self.budget.rounds:
+        if placer is None or not self.generator.params.placer_drafts or not self.budget.rounds:
             return
         request = replace(self.request, count=1, effort="draft", watch=None)
         for row, own in enumerate(placer.generate(request)):
@@ -278,16 +249,22 @@ class _Search:
                 found.append(spans[int(torch.randint(len(spans), (1,), generator=draws, device="cpu"))])
         return found
 
+    def _moves(self, pool: Sequence[Ranked], draws: torch.Generator) -> list[list[int]]:
+        """Texts of a pool in turn, some of their tokens at another place."""
+        chosen = itertools.islice(itertools.cycle(pool), self.budget.moves)
+        return [revision.moved_span(text.tokens, len(self.begun), draws) for text in chosen]
+
     def _write(
         self,
         texts: list[list[list[int]]],
         edits: Sequence[Edit],
+        told: Tensor,
         proposer: Proposer,
         width: int,
         seeds: Sequence[int],
     ) -> None:
-        """Add what some edits make of texts to those of their rows."""
-        written = revision.written(proposer, self.request.embeddings, edits, width, _LONGEST, seeds)
+        """Add what some edits, each told an embedding, make of texts to those of their rows."""
+        written = revision.written(proposer, told, edits, width, _LONGEST, seeds)
         for edit, new in zip(edits, written, strict=True):
             texts[edit.row] += new
 

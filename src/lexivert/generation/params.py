@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import pydantic
 from pydantic import Field
 
+from lexivert.artifacts import read_json
 from lexivert.config import (
     MOST,
     STEP_UNIT,
     Cosine,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     Section,
@@ -20,6 +23,7 @@ from lexivert.config import (
     Share,
     TensOfSteps,
 )
+from lexivert.damage import damage
 from lexivert.yaml_reader import overridden, read_yaml, validated
 
 AUTO = "auto"
@@ -139,6 +143,80 @@ class SoftPromptParams(Section):
     """Largest norm of the gradient."""
 
 
+class RankingWeights(Section):
+    """Weights of what texts are ranked by in language-model search, see ``generation.ranking``."""
+
+    nearness: NonNegativeFloat
+    """Of the cosine of the text's own embedding with the given one."""
+    fluency: NonNegativeFloat
+    """Of the language model's mean log probability of a token, in nats."""
+    likelihood: NonNegativeFloat
+    """Of the conditional model's mean log probability of a token, in nats."""
+    length: NonNegativeFloat
+    """Of the length posterior's log probability of the number of units, in nats."""
+    repetition: NonNegativeFloat
+    """Of the share of words that stood in the text before, which counts against it: a text comes nearer by saying
+    its words again."""
+
+
+class ProposalWeights(Section):
+    """Exponents of the product of models that proposes tokens, see ``generation.token_proposals``."""
+
+    conditional: NonNegativeFloat
+    """Of the conditional model's probability; with 0 the language model proposes alone."""
+    language_model: NonNegativeFloat
+    """Of the language model's, where it proposes."""
+    overshoot: NonNegativeFloat
+    """Share of what a text's own embedding lacks that is added to the given one, before it is told to proposals."""
+
+
+class Budget(Section):
+    """How much language-model search tries for each embedding."""
+
+    drafts: NonNegativeInt
+    """By the conditional model alone."""
+    fluent_drafts: NonNegativeInt
+    """By its product with the language model."""
+    pool: PositiveInt
+    """Texts that are revised side by side."""
+    rounds: NonNegativeInt
+    """Of revision, at most."""
+    patience: PositiveInt
+    """Rounds that leave the best text as it is, after which an embedding is done."""
+    edits: NonNegativeInt
+    """Places that are written anew in a round."""
+    cuts: NonNegativeInt
+    """Places where a text is cut and continued in a round."""
+    spellings: NonNegativeInt
+    """Texts of each of these."""
+    drops: NonNegativeInt
+    """Spans that are dropped in a round."""
+    moves: NonNegativeInt
+    """Spans that are put elsewhere in a round."""
+    rewritings: NonNegativeInt
+    """Texts of the pool that the Selector writes anew in part, in a round."""
+    shortlist: PositiveInt
+    """Texts that the language model reads in a round; twice as many drafts."""
+
+
+class SearchBudgets(Section):
+    """The budget of each effort."""
+
+    draft: Budget
+    normal: Budget
+    high: Budget
+
+
+class SearchParams(Section):
+    """Of language-model search; they travel with a saved model that has its parts."""
+
+    weights: RankingWeights
+    proposals: ProposalWeights
+    placer_drafts: bool
+    """Whether the Placer's drafts are among the starts of revision, where it was trained."""
+    budgets: SearchBudgets
+
+
 class EvaluationParams(Section):
     """What is generated and measured (stage ``generate``)."""
 
@@ -150,6 +228,19 @@ class EvaluationParams(Section):
     """Vectors of each kind that no text produced."""
     examples: PositiveInt
     batch_size: PositiveInt
+
+
+@dataclass(frozen=True)
+class WritingParams:
+    """What a model writes with from embeddings alone.
+
+    Attributes:
+        generator: its name, or ``auto``.
+        search: of language-model search; None where nothing says.
+    """
+
+    generator: str = AUTO
+    search: SearchParams | None = None
 
 
 class GenerationParams(Section):
@@ -165,17 +256,33 @@ class GenerationParams(Section):
     conditional: ConditionalParams
     selector_placer: SelectorPlacerParams
     soft_prompt: SoftPromptParams
+    search: SearchParams
     evaluation: EvaluationParams
 
 
-def chosen_generator(root: Path) -> str:
-    """What ``generator`` says in a project; ``auto`` where it has no such params.
+def writing_of(root: Path) -> WritingParams:
+    """What a project's params say of writing; ``auto`` without a search where it has no such params.
 
     Raises:
         LexivertError: the params are wrong.
     """
     path = root / "generation" / "params.yaml"
-    return load_generation_params(path).generator if path.is_file() else AUTO
+    if not path.is_file():
+        return WritingParams()
+    params = load_generation_params(path)
+    return WritingParams(params.generator, params.search)
+
+
+def travelling(path: Path) -> WritingParams:
+    """What a saved model's file of a search's params says; no search where there is none.
+
+    Raises:
+        DamagedArtifactError: it is not what it should be.
+    """
+    if not path.is_file():
+        return WritingParams()
+    with damage(path, "save or download the model again"):
+        return WritingParams(search=SearchParams.model_validate(read_json(path)))
 
 
 def load_generation_params(path: Path) -> GenerationParams:

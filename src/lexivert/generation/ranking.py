@@ -9,7 +9,7 @@ not computed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -18,31 +18,12 @@ from lexivert.codes.encoder import Encoder
 from lexivert.generation.base import Candidate
 from lexivert.generation.candidates import embed
 from lexivert.generation.conditional_model import ConditionalModel
+from lexivert.generation.params import RankingWeights
 from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.priors.base import Belief, Prior
 from lexivert.text.words import repeated_share
 
 _TEXTS_AT_ONCE = 256
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Of the ranking.
-
-    Attributes:
-        nearness: of the cosine.
-        fluency: of the language model's mean log probability.
-        likelihood: of the conditional model's mean log probability.
-        length: of the length posterior's log probability.
-        repetition: of the share of words that have stood in the text before, which counts against it: a text comes
-            nearer by saying its words again.
-    """
-
-    nearness: float
-    fluency: float
-    likelihood: float
-    length: float
-    repetition: float
 
 
 @dataclass(frozen=True)
@@ -54,6 +35,7 @@ class Ranked:
         text: the text itself.
         score: of all that has a weight.
         cosine: with the given embedding.
+        embedding: its own, unit length. Shape: (S,).
         log_probability: under the language model; None where it has not read the text.
     """
 
@@ -61,6 +43,7 @@ class Ranked:
     text: str
     score: float
     cosine: float
+    embedding: Tensor = field(repr=False, compare=False)
     log_probability: float | None = None
 
     @property
@@ -85,7 +68,7 @@ class Ranker:
     prior: Prior
     conditional: ConditionalModel
     language_model: CausalLanguageModel
-    weights: Weights
+    weights: RankingWeights
 
     def ranked(
         self, embeddings: Tensor, texts: Sequence[Sequence[tuple[Sequence[int], str]]], shortlist: int
@@ -100,7 +83,8 @@ class Ranker:
         owner = torch.tensor([row for row, own in enumerate(texts) for _ in own], dtype=torch.int64)
         flat = [one for own in texts for one in own]
         told = embeddings[owner.to(embeddings.device)]
-        cosines = (embed(self.encoder, [text for _, text in flat]) * told.cpu()).sum(dim=1)
+        own = embed(self.encoder, [text for _, text in flat])
+        cosines = (own * told.cpu()).sum(dim=1)
         scores = self.weights.nearness * cosines
         if self.weights.likelihood:
             sums = self._likelihoods(told, [tokens for tokens, _ in flat])
@@ -110,12 +94,12 @@ class Ranker:
         if self.weights.repetition:
             scores -= self.weights.repetition * torch.tensor([repeated_share(text) for _, text in flat])
         found: list[list[Ranked]] = [[] for _ in texts]
-        for row, (tokens, text), score, cosine in zip(
-            owner.tolist(), flat, scores.tolist(), cosines.tolist(), strict=True
+        for row, (tokens, text), score, cosine, embedding in zip(
+            owner.tolist(), flat, scores.tolist(), cosines.tolist(), own, strict=True
         ):
-            found[row].append(Ranked(tuple(tokens), text, score, cosine))
-        best = [best_of(own, shortlist) for own in found]
-        return [best_of(own, shortlist) for own in self._read(best)]
+            found[row].append(Ranked(tuple(tokens), text, score, cosine, embedding))
+        best = [best_of(texts, shortlist) for texts in found]
+        return [best_of(texts, shortlist) for texts in self._read(best)]
 
     def _likelihoods(self, embeddings: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:
         """Log probability of each text under the conditional model. Shape: (R, S) to (R,)."""

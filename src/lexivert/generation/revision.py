@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lexivert.generation import beams
@@ -34,6 +35,21 @@ class Edit:
     kept: list[int]
     added: int
     rest: list[int]
+
+
+def overshot(target: Tensor, embedding: Tensor, share: float) -> Tensor:
+    """What to tell the proposals of a text: the target, and as much again of what the text lacks, unit length.
+
+    vec2text (Morris et al. 2023) tells its network the difference of both, too, and trains it; this is not trained.
+
+    Args:
+        target: the given embeddings. Shape: (B, S).
+        embedding: the texts' own. Shape: (B, S).
+        share: of the difference that is added.
+
+    Shape: (B, S).
+    """
+    return F.normalize(target + share * (target - embedding), dim=1)
 
 
 def draw_edits(row: int, tokens: Sequence[int], known: int, count: int, draws: torch.Generator) -> list[Edit]:
@@ -71,9 +87,24 @@ def dropped_spans(tokens: Sequence[int], known: int) -> list[list[int]]:
     return [own for own in found if own]
 
 
+def moved_span(tokens: Sequence[int], known: int, draws: torch.Generator) -> list[int]:
+    """The text with a span of one to three tokens at another place; as it is where there is none.
+
+    Arguments as of ``draw_edits``.
+    """
+    free = len(tokens) - known
+    if free < 2:  # nothing can change places
+        return list(tokens)
+    span = 1 + _below(min(_LONGEST_SPAN, free - 1), draws)
+    start = known + _below(free - span + 1, draws)
+    rest = [*tokens[:start], *tokens[start + span :]]
+    place = known + _below(free - span + 1, draws)
+    return [*rest[:place], *tokens[start : start + span], *rest[place:]]
+
+
 def written(
     proposer: Proposer,
-    embeddings: Tensor,
+    told: Tensor,
     edits: Sequence[Edit],
     width: int,
     longest: int,
@@ -83,7 +114,7 @@ def written(
 
     Args:
         proposer: writes what is new.
-        embeddings: of the texts. Shape: (B, S).
+        told: what each edit is to say. Shape: (E, S).
         edits: any number.
         width: texts of each.
         longest: most new tokens of a text that is continued to its end.
@@ -92,8 +123,7 @@ def written(
     found: list[list[list[int]]] = [[] for _ in edits]
     for added in sorted({edit.added for edit in edits}):
         places = [place for place, edit in enumerate(edits) if edit.added == added]
-        rows = torch.tensor([edits[place].row for place in places], device=embeddings.device)
-        steps = proposer.begin(embeddings[rows], [edits[place].kept for place in places], may_end=not added)
+        steps = proposer.begin(told[places], [edits[place].kept for place in places], may_end=not added)
         draws = [torch.Generator().manual_seed(seeds[place]) for place in places]
         new = beams.search(steps, width, added or longest, proposer.end, draws, TRIED)
         for place, own in zip(places, new, strict=True):

@@ -31,18 +31,21 @@ class Rewriter:
         self._climber = HillClimbing(encoder, prior.without([WIKITEXT]), rounds=0)
         self._device = prior.output.bias.device
 
-    def rewritten(self, embeddings: Tensor, texts: Sequence[str], known: int, seed: int) -> list[str]:
+    def rewritten(self, embeddings: Tensor, texts: Sequence[str], known: int, seeds: Sequence[int]) -> list[str]:
         """The texts with some of their units written anew, at least one of each.
 
         Args:
             embeddings: what each is to say. Shape: (B, S).
             texts: B of them.
             known: units at the beginning of every text that stay.
-            seed: of the choice and of the draws.
+            seeds: of each text's choice and draws.
         """
+        if not texts:
+            return []
         units = [self._segmenter.segment(text)[: self._longest] for text in texts]
         kept = torch.full((len(texts), self._longest + 1), -1, device=self._device)
         for row, own in enumerate(units):
             kept[row, : min(known, len(own))] = torch.tensor(own[:known], dtype=torch.int64, device=self._device)
-        revised = self._climber.revised(embeddings.to(self._device), units, kept, seed)
+        draws = [torch.Generator().manual_seed(seed) for seed in seeds]
+        revised = self._climber.revised(embeddings.to(self._device), units, kept, draws)
         return [self._segmenter.join(own) for own in revised]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lexivert.codes.corruption import add_noise
+from lexivert.codes.corruption import add_noise, training_cosines
 from lexivert.config import STEP_UNIT
 from lexivert.devices import choose_dtype
 from lexivert.generation.params import SoftPromptParams
@@ -20,7 +20,6 @@ from lexivert.training.loop import History, LoopConfig, Progress, train
 
 STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
-_CLEAN_PREFIXES = 0.5
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,7 @@ class PromptedBatches:
         count = min(self.params.batch_size, len(self.tokens))
         first = int(rng.integers(len(self.tokens) - count + 1))
         rows = self._by_length[first : first + count]
-        cosine = torch.from_numpy(rng.uniform(self.params.min_prefix_cosine, 1.0, count).astype(np.float32))
-        cosine[torch.from_numpy(rng.random(count) < _CLEAN_PREFIXES)] = 1.0
+        cosine = training_cosines(count, self.params.min_prefix_cosine, rng)
         tokens, length = padded([self.tokens[row] for row in rows])
         return PromptedTexts(add_noise(self.prefixes[rows], cosine, generator), tokens.clamp_min(0), length)
 

@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from lexivert.codes.corruption import add_noise
+from lexivert.codes.corruption import add_noise, training_cosines
 from lexivert.data.encoded_texts import EncodedTexts
 from lexivert.priors.base import TOP_K, Belief
 from lexivert.text.augmentation import SubwordRegularizer
 
 _REGULARIZED_SHARE = 0.4
 _CHAINED_BATCHES = 0.4
-_CLEAN_PREFIXES = 0.5
 _MISSING_PREFIXES = 0.08
 _LONGER = 0.5  # power of the uniform draw that chooses a batch's place among the lengths: long ones more often
 
@@ -141,8 +140,7 @@ def draw_batch(
         starts, wanted = by_length[first : first + batch], np.ones(batch, dtype=np.int64)
     chains = draw_chains(texts, starts, wanted[: len(starts)], most, rng)
     truth, length = padded(chains.units)
-    cosine = torch.from_numpy(rng.uniform(min_cosine, 1.0, len(chains)).astype(np.float32))
-    cosine[torch.from_numpy(rng.random(len(chains)) < _CLEAN_PREFIXES)] = 1.0
+    cosine = training_cosines(len(chains), min_cosine, rng)
     prefix = add_noise(chains.prefixes, cosine, generator)
     cosine[torch.from_numpy(rng.random(len(chains)) < _MISSING_PREFIXES)] = 0.0
     units, marginals = calibrated_candidates(truth, unigram, generator)
