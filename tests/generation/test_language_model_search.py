@@ -181,7 +181,7 @@ def test_what_it_is_made_of(parts, model, tiny_model, tmp_path):
     folder = tmp_path / "models" / "generation"
     conditional_storage.save(model, "another", folder / conditional_storage.FOLDER)
     with pytest.raises(DamagedArtifactError, match="trained for another backbone"):
-        language_model_search(replace(parts, folder=folder))
+        language_model_search(replace(parts, folder=folder, search=PARAMS))
     conditional_storage.save(model, tiny_model.encoder.backbone.fingerprint(), folder / conditional_storage.FOLDER)
     assert not missing_part(replace(parts, folder=folder))
     assert missing_part(replace(parts, folder=folder, language_model=None)) == "language model"
