@@ -487,7 +487,7 @@ class World:
 def make_world() -> Callable[..., World]:
     """Makes a ``World`` of so many units and dimensions, for texts of fewer units than ``positions``.
 
-    Codes have the same energy, and EOS one at all lengths, unless ``surprisal_share`` is given.
+    Codes have the same energy, and EOS one at all lengths, unless ``surprisal_share`` or ``eos_nats`` is given.
     """
 
     def make(
@@ -497,13 +497,14 @@ def make_world() -> Callable[..., World]:
         candidates: int = 8,
         frequent: int = 8192,
         surprisal_share: float = 0.0,
+        eos_nats: float = 0.0,
     ) -> World:
         generator = torch.Generator().manual_seed(units)
         codes = F.normalize(torch.randn(units, width, generator=generator), dim=1).half()
         zipf = 1.0 / torch.arange(10, units + 10)
         log_prior = torch.log(zipf / zipf.sum())
         codes = with_energies(codes, unit_energies(log_prior, surprisal_share, 1.5 if surprisal_share else 1.0))
-        eos_nats = 8.0 if surprisal_share else 0.0
+        eos_nats = eos_nats or (8.0 if surprisal_share else 0.0)
         codebook = Codebook(codes, log_prior, RotaryBinding(width, positions, seed=0), eos_nats=eos_nats)
         index = UnitIndex.build(
             codes, section("index", factory="Flat", search_dims=0, shortlist=max(candidates, 8), frequent=frequent)

@@ -164,6 +164,14 @@ def test_texts_too_surprising_for_a_vector_are_named(tiny_model):
         tiny_model.encode(TEXTS[:2])
 
 
+def test_writing_and_reading_agree_on_the_end_of_a_long_text(tiny_model):
+    """Encoder and codebook make its code as long; at 90 units longer than a short text's."""
+    texts = [[5, 9, 17], list(range(300, 390))]
+    codebook = tiny_model.decoder.codebook
+    assert codebook.eos_energies[90] > codebook.eos_energies[3]
+    assert torch.equal(tiny_model.encoder.superpose(texts), codebook.superpose(texts))
+
+
 def test_no_doubtful_string_without_a_word(tiny_model, vectors):
     """Readings tell themselves, and a prefix alone is known to be no more than a guess."""
     random = np.random.default_rng(0).standard_normal((2, 256)).astype(np.float32)

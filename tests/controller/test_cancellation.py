@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from lexivert.codes.superposition import superpose
 from lexivert.controller import cancellation
 from lexivert.controller.cancellation import Cancellation
 from lexivert.controller.one_shot import OneShot
@@ -32,17 +31,21 @@ def test_it_reads_what_one_shot_cannot(small):
     assert [len(scores) for scores in found.scores] == [len(units) for units in found.units]
 
 
-def test_one_pass_is_the_naive_loop(small, monkeypatch):
+@pytest.mark.parametrize("eos_nats", [0.0, 24.0])
+def test_one_pass_is_the_naive_loop(make_world, eos_nats, monkeypatch):
     """Every position with all other units of the one-shot reading subtracted, at the scale of least squares."""
     monkeypatch.setattr(cancellation, "MAX_PASSES", 1)
+    small = make_world(400, 256, positions=33, frequent=50, eos_nats=eos_nats)
+    assert (small.codebook.eos_energies.max() > 2.0) == bool(eos_nats)
     texts, codebook = small.texts([0, 3, 10, 16], seed=7), small.codebook
     order, codes = small.vectors(texts), small.codebook.codes.float()
     start = OneShot(small.index, codebook).decode(small.observed(order)).units
     found = decoded(small, texts)
     for row, vector in enumerate(order):
-        total = superpose([start[row]], codebook.codes, codebook.binding)[0]
+        total = codebook.superpose([start[row]])[0]
         residual = float(total @ total) / float(vector @ total) * vector - total
         ends = (residual + codebook.eos_codes[len(start[row])]) @ codebook.eos_codes.T
+        ends -= codebook.eos_energies / 2
         units = []
         for position in range(int(ends.argmax())):
             own = codes[start[row][position]] if position < len(start[row]) else 0.0

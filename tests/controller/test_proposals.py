@@ -4,15 +4,14 @@ import pytest
 import torch
 
 from lexivert.codes.corruption import add_noise
-from lexivert.codes.superposition import superpose
 from lexivert.controller.proposals import Proposals
 from lexivert.controller.total_score import log_likelihood
 
 
 @pytest.fixture(scope="module")
 def small(make_world):
-    """60 units, 256 wide, with energies by surprisal."""
-    return make_world(60, 256, positions=12, surprisal_share=0.5)
+    """60 units, 256 wide, with energies by surprisal; EOS's grows from the fourth position on."""
+    return make_world(60, 256, positions=12, surprisal_share=0.5, eos_nats=50.0)
 
 
 def noisy(world, text, cosine=0.6, known=None):
@@ -22,7 +21,7 @@ def noisy(world, text, cosine=0.6, known=None):
 
 def by_hand(world, text, changed, observed):
     """Gain of a changed text: evidence of re-encoded sums, and the untrained Selector's prior, which is unigram."""
-    sums = superpose([list(text), list(changed)], world.codebook.codes, world.codebook.binding)
+    sums = world.codebook.superpose([list(text), list(changed)])
     evidence = log_likelihood((sums @ observed.order[0]) / sums.norm(dim=1), world.codebook.width)
     prior = [sum(float(world.prior.output.bias[unit]) for unit in units) for units in (text, changed)]
     return float(evidence[1] - evidence[0]) + prior[1] - prior[0]
