@@ -487,7 +487,7 @@ class World:
 def make_world() -> Callable[..., World]:
     """Makes a ``World`` of so many units and dimensions, for texts of fewer units than ``positions``.
 
-    Codes have the same energy, and EOS one at all lengths, unless ``surprisal_share`` or ``eos_nats`` is given.
+    Codes have the same energy unless ``surprisal_share`` says otherwise; EOS's grows with the length at ``eos_nats``.
     """
 
     def make(
@@ -504,7 +504,6 @@ def make_world() -> Callable[..., World]:
         zipf = 1.0 / torch.arange(10, units + 10)
         log_prior = torch.log(zipf / zipf.sum())
         codes = with_energies(codes, unit_energies(log_prior, surprisal_share, 1.5 if surprisal_share else 1.0))
-        eos_nats = eos_nats or (8.0 if surprisal_share else 0.0)
         codebook = Codebook(codes, log_prior, RotaryBinding(width, positions, seed=0), eos_nats=eos_nats)
         index = UnitIndex.build(
             codes, section("index", factory="Flat", search_dims=0, shortlist=max(candidates, 8), frequent=frequent)

@@ -110,7 +110,7 @@ def naive(world, order, log_prior, rounds, variance_scale, sparse):
 @pytest.mark.parametrize("prior", [flat, unigram])
 @pytest.mark.parametrize("sparse", [(32, 4), (2, 3)])
 def test_rounds_with_all_units_equal_a_naive_implementation(make_world, prior, rounds, variance_scale, sparse):
-    world = make_world(60, 64, positions=12, surprisal_share=0.6)
+    world = make_world(60, 64, positions=12, surprisal_share=0.6, eos_nats=8.0)
     order = add_noise(
         world.vectors(world.texts([2, 7, 4])), torch.tensor([1.0, 0.95, 0.8]), torch.Generator().manual_seed(0)
     )

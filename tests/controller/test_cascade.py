@@ -136,7 +136,7 @@ def test_a_vector_of_zeros_and_a_text_that_is_partly_known_are_not_for_easy_firs
 def narrow(make_world):
     """18 of 300 units in 96 dimensions, 5.3 a unit: message passing alone reads about half."""
     world = make_world(300, 96, positions=24)
-    texts = world.drawn(20, 17, seed=1)
+    texts = world.drawn(40, 17, seed=1)
     alone = cascade(world).amp.decode(world.observed(world.vectors(texts)))
     return world, texts, exact(alone.units, texts)
 
@@ -228,11 +228,11 @@ def test_a_known_beginning_is_kept(narrow, wrong):
 def test_what_is_known_helps(narrow):
     """With every third unit known, most of the others' texts are read too."""
     world, texts, alone = narrow
-    known = torch.full((len(texts), 24), -1)
+    known = torch.full((40, 24), -1)
     for row, text in enumerate(texts):
         known[row, 0:17:3] = torch.tensor(text[0:17:3])
     found = cascade(world).amp.decode(world.observed(world.vectors(texts), known))
-    assert sum(exact(found.units, texts)) > sum(alone) + 2
+    assert sum(exact(found.units, texts)) > sum(alone) + 5
 
 
 def test_noise_is_survived_but_verifies_nothing(world):
