@@ -190,6 +190,8 @@ def test_the_stage_measures_every_condition_on_the_texts_of_its_length(tiny_proj
         assert set(report[name]) == set(condition.decoders)
         most = settings.decisive_texts if name in settings.decisive else settings.texts
         assert all(0 < row["texts"] <= most for row in report[name].values())
+        others = [row["texts"] for decoder, row in report[name].items() if decoder != "cascade"]
+        assert set(others) == {min(report[name]["cascade"]["texts"], settings.compared_texts)}
 
     wide = Condition(width=128)
     assert report[wide.name]["cascade"]["texts"] == 5  # decisive
@@ -197,7 +199,7 @@ def test_the_stage_measures_every_condition_on_the_texts_of_its_length(tiny_proj
     test = read_encoded_texts(paths, "test")
     texts = with_texts(test, draw_texts(test.texts, len(test), tiny_params.seed))
     again = RobustnessSweep(model.decoder.parts, model.encoder.config)
-    for name, row in again.run(wide, texts, 5).items():
+    for name, row in again.run(wide, texts, 5, settings.compared_texts).items():
         assert report[wide.name][name] == pytest.approx(row, abs=1e-5)
     codebook = model.decoder.codebook
     units = torch.tensor([unit for text in texts.units for unit in text])

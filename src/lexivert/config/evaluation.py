@@ -27,7 +27,9 @@ class RobustnessParams(Section):
     texts: PositiveInt
     """Texts decoded in each condition."""
     decisive_texts: PositiveInt
-    """Texts decoded in each decisive condition instead."""
+    """Texts that the cascade decodes in each decisive condition instead."""
+    compared_texts: PositiveInt
+    """Texts at most that the algorithms beside it decode there."""
     decisive: Annotated[tuple[str, ...], LIST]
     """Conditions that a release is judged by, named by their keys in the metrics."""
     widths: Annotated[tuple[Annotated[int, Field(ge=2, le=MOST, multiple_of=2)], ...], LIST]

@@ -27,9 +27,11 @@ from lexivert.model import Lexivert
 if TYPE_CHECKING:
     import pandas as pd
 
-ALL_DECODERS = ("one_shot", "cancellation", "amp_flat", "amp_unigram", "amp_selector", "easy_first", "cascade")
+OWN_DECODER = "cascade"
+"""The one that the others are compared with."""
+ALL_DECODERS = ("one_shot", "cancellation", "amp_flat", "amp_unigram", "amp_selector", "easy_first", OWN_DECODER)
 """Compared at every order width."""
-FEW_DECODERS = ("one_shot", "amp_unigram", "cascade")
+FEW_DECODERS = ("one_shot", "amp_unigram", OWN_DECODER)
 """Compared in all other conditions."""
 LIMITS = {
     "limit_flat": "limit, flat prior",
@@ -110,8 +112,16 @@ class RobustnessSweep:
     all of ``ALL_DECODERS``."""
     _built: tuple[tuple[int, int], Parts] | None = None
 
-    def run(self, condition: Condition, texts: EncodedTexts, count: int) -> dict[str, dict[str, float]]:
+    def run(
+        self, condition: Condition, texts: EncodedTexts, count: int, compared: int | None = None
+    ) -> dict[str, dict[str, float]]:
         """Decode one condition's texts with each of its decoders.
+
+        Args:
+            condition: of which the texts are chosen.
+            texts: to choose from.
+            count: texts that the cascade decodes.
+            compared: texts at most, the first of them, that the other decoders decode; all if None.
 
         Returns:
             For every decoder: ``texts``, ``exact_match`` with its 95 % interval (``exact_match_low``,
@@ -125,12 +135,14 @@ class RobustnessSweep:
         report: dict[str, dict[str, float]] = {}
         for name in condition.decoders:
             decode = decoder_named(name, parts)
-            found = in_batches(decode, (order, prefixes), _AT_ONCE, f"{condition.name} {name}")
-            report[name] = scored(chosen.units, found)
+            most = len(order) if name == OWN_DECODER or compared is None else compared
+            found = in_batches(decode, (order[:most], prefixes[:most]), _AT_ONCE, f"{condition.name} {name}")
+            truths = chosen.units[:most]
+            report[name] = scored(truths, found)
             if condition.noiseless and condition.decoders == ALL_DECODERS:
                 self.matches += [
                     (name, order.shape[1] / (len(truth) + 1), truth == read)
-                    for truth, read in zip(chosen.units, found, strict=True)
+                    for truth, read in zip(truths, found, strict=True)
                 ]
         return report
 
@@ -227,7 +239,7 @@ def run_robustness(paths: Paths, params: Params) -> None:
     sweep = RobustnessSweep(model.decoder.parts, model.encoder.config)
     report: dict[str, Any] = {}
     for condition in conditions:
-        report[condition.name] = sweep.run(condition, texts, _wanted(condition, settings))
+        report[condition.name] = sweep.run(condition, texts, _wanted(condition, settings), settings.compared_texts)
     artifacts.write_metrics(paths.metrics("robustness"), report)
     units = torch.from_numpy(np.concatenate(texts.units))
     codebook = model.decoder.codebook

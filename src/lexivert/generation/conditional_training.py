@@ -28,7 +28,8 @@ from lexivert.generation.params import STEPS_A_POINT, ConditionalParams
 from lexivert.language_model.causal import CausalLanguageModel
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.loop import History, LoopConfig, Progress, train
-from lexivert.training.sampled_softmax import ImportanceSample, log_partition_without
+from lexivert.training.partition import log_partition
+from lexivert.training.sampled_softmax import ImportanceSample
 
 _UNSEEN = 0.1  # occurrences that a token is given which training has not met
 
@@ -137,7 +138,7 @@ class ConditionalStep:
         column = negatives.new_full(self.model.bias.shape, -1)
         column[negatives] = torch.arange(len(negatives), device=device)
         vectors, bias = self.model.output(negatives, wrong), self.model.bias[negatives] + times.log()
-        elsewhere = log_partition_without(queries, vectors, bias, column[truth], self.dtype)
+        elsewhere = log_partition(queries, vectors, bias, self.dtype, column[truth])
         own = (queries * self.model.output(truth, true)).sum(dim=1) + self.model.bias[truth]
         partition = torch.logaddexp(elsewhere, own)
         nats, scale = (partition - own).mean(), partition.square().mean()

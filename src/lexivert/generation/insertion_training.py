@@ -20,7 +20,8 @@ from lexivert.search.output_layer import OutputLayer
 from lexivert.text.lexicon import NEVER
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.loop import History, LoopConfig, Progress, train
-from lexivert.training.sampled_softmax import ImportanceSample, log_partition_without
+from lexivert.training.partition import log_partition
+from lexivert.training.sampled_softmax import ImportanceSample
 
 STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
@@ -136,7 +137,7 @@ def _log_partition_without(
     column[negatives] = torch.arange(len(negatives), device=column.device)
     texts, places = (slots > NEVER / 2).nonzero(as_tuple=True)
     vectors, bias = layer.weight[negatives], layer.bias[negatives] + times.log()
-    found = log_partition_without(queries[texts, places], vectors, bias, column[excluded][texts], dtype)
+    found = log_partition(queries[texts, places], vectors, bias, dtype, column[excluded][texts])
     total = found + slots[texts, places]
     return slots.new_full(slots.shape, NEVER).index_put_((texts, places), total).logsumexp(dim=1)
 

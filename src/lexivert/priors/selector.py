@@ -16,7 +16,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 
 from lexivert.priors.base import Belief, ruled_out_eos
 from lexivert.search.output_layer import OutputLayer
-from lexivert.training.partition import inner_products, log_partition
+from lexivert.training.partition import log_partition
 
 _NEAR = 64  # places counted from either end of a text; those further inside look alike
 _SURETY = 2  # probability of the likeliest candidate, and of all candidates together
@@ -63,21 +62,18 @@ class UnitEmbeddings(nn.Module):
     def log_partition(self, queries: Tensor, features: Tensor) -> Tensor:
         """``log sum_u exp(<q, g(u)> + b(u))`` over all units, from ``features`` in the format to multiply in.
 
-        No unit's vector leaves the processor's cache: a step that wrote all of them and their gradients to memory
-        took twice as long.
+        Queries are projected back to the features' space, ``<q, W f> = <W' q, f>``: so no unit's vector is made, and
+        the features, which are given, need no gradient.
 
         Shape: queries (B, H), features (V, F), result (B,).
         """
         free, dtype = len(self.free), features.dtype
-
-        def logits(queries: Tensor, project: Tensor, features: Tensor, bias: Tensor, own: Tensor | float) -> Tensor:
-            return inner_products(queries, F.linear(features, project.to(dtype)) + own, bias, dtype)
-
-        shared, rare = (queries, self.project.weight), (features[free:], self.bias[free:])
-        total = log_partition(logits, shared, (features[:free], self.bias[:free], self.free))
+        there = F.linear(queries, self.project.weight.T)
+        frequent = torch.cat((features[:free], self.free.to(dtype)), dim=1)
+        total = log_partition(torch.cat((there, queries), dim=1), frequent, self.bias[:free], dtype)
         if free == len(features):
             return total
-        return torch.logaddexp(total, log_partition(partial(logits, own=0.0), shared, rare))
+        return torch.logaddexp(total, log_partition(there, features[free:], self.bias[free:], dtype))
 
 
 class Selector(nn.Module):

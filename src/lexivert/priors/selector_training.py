@@ -17,7 +17,8 @@ from lexivert.priors.selector_data import SelectorBatch, SelectorTexts, draw_bat
 from lexivert.training.checkpoint import Checkpoint
 from lexivert.training.collapse import CollapseAlarm, CollapseRules
 from lexivert.training.loop import History, LoopConfig, Progress, train
-from lexivert.training.sampled_softmax import ImportanceSample, log_partition_without
+from lexivert.training.partition import log_partition
+from lexivert.training.sampled_softmax import ImportanceSample
 
 STEPS_A_POINT = STEP_UNIT
 """Optimiser steps averaged into one point of the curves."""
@@ -128,7 +129,7 @@ class SelectorStep:
         column = negatives.new_full(self.space.bias.shape, -1)
         column[negatives] = torch.arange(len(negatives), device=column.device)
         bias = self.space.bias[negatives] + times.log()
-        elsewhere = log_partition_without(queries, others, bias, column[truth], self.dtype)
+        elsewhere = log_partition(queries, others, bias, self.dtype, column[truth])
         partition = torch.logaddexp(elsewhere, own_logits)
         parts = _components(self.selector, batch, (partition - own_logits).mean(), partition, self.params)
         return parts | {"anisotropy": self.alarm(queries)}

@@ -1,37 +1,50 @@
-"""Log partition functions over a full vocabulary, without its logits in memory.
+"""Log partition functions over a full vocabulary, in one pass over its logits for the value and none for the gradient.
 
-A batch's logits over 90,000 units are a hundred megabytes, and so are their exponentials and gradients: writing and
-reading them takes longer than computing them. So they are made in parts that stay in the processor's cache, and made
-again for the gradient (cut cross-entropy, Wijmans et al. 2024; gradient checkpointing, Chen et al. 2016).
+A batch's logits over 90,000 units, their exponentials and gradients in float32 are hundreds of megabytes, and writing
+and reading them takes longer than computing them. So logits are made in parts, in the format that is multiplied in,
+biases included; one softmax of each part gives its log partition function, and is all that the gradient needs (cut
+cross-entropy, Wijmans et al. 2024, makes logits anew instead; on a CPU reading the softmax again is faster).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+_NOTHING = -1e4
+"""Logit of what is ruled out: e to its power is 0, and differences of two are numbers, which those of -inf are not."""
+_COLUMNS, _QUERIES, _UNITS = 32, 512, 256
+"""What shapes are multiples of: products of half floats are quickest in 32 dimensions, and each new shape of a product
+is compiled first, which takes as long as ten products. Batches differ in queries and distinct units."""
 
 
 def log_partition(
-    logits: Callable[..., Tensor], shared: Sequence[Tensor], rows: Sequence[Tensor], part: int = 4096
+    queries: Tensor,
+    vectors: Tensor,
+    bias: Tensor,
+    dtype: torch.dtype,
+    left_out: Tensor | None = None,
+    part: int = 4096,
 ) -> Tensor:
-    """``log sum_u exp(logits(u))`` over all units, with gradients for all that the logits are made of.
+    """``log sum_u exp(<q, g(u)> + b(u))`` over all units, with gradients for queries, vectors and biases.
 
-    The gradient of a log partition function is that of its logits, each weighed by its softmax. So logits are made
-    anew for it, but their exponentials are not summed again.
+    The gradient of a log partition function is that of its logits, each weighed by its softmax.
 
     Args:
-        logits: of ``shared`` and P units' entries of every tensor in ``rows``, logits (B, P) in float32. It runs
-            twice and must give the same; a tensor that it only closes over gets no gradient.
-        shared: tensors that all units' logits are made of.
-        rows: tensors with one entry a unit. Shape: (V, ...) each.
-        part: P, units whose logits are in memory at once.
+        queries: Shape: (B, R).
+        vectors: of the units; one that needs no gradient costs none. Shape: (V, R).
+        bias: of the units, ``-inf`` where one is ruled out. Shape: (V,).
+        dtype: that is multiplied in, and that each part's softmax is kept in.
+        left_out: units that each query leaves out, or -1. Shape: (B,) or (B, L).
+        part: units whose logits are in memory at once.
 
-    Shape: (B,).
+    Shape: (B,), in float32.
     """
-    found: Tensor = _LogPartition.apply(logits, part, len(shared), *shared, *rows)  # type: ignore[no-untyped-call]
+    with torch.autocast(queries.device.type, enabled=False):  # `dtype` says it
+        found: Tensor = _LogPartition.apply(queries, vectors, bias, dtype, left_out, part)  # type: ignore[no-untyped-call]
     return found
 
 
@@ -39,41 +52,73 @@ class _LogPartition(torch.autograd.Function):
     """See ``log_partition``."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Callable[..., Tensor], part: int, count: int, *tensors: Tensor) -> Tensor:
-        shared, rows = tensors[:count], tensors[count:]
-        sums = [logits(*shared, *entries).logsumexp(dim=1) for entries in _parts(rows, part)]
-        total = torch.stack(sums).logsumexp(dim=0)
-        ctx.logits, ctx.part, ctx.count = logits, part, count
-        ctx.save_for_backward(total, *tensors)
-        return total
+    def forward(
+        ctx: Any,
+        queries: Tensor,
+        vectors: Tensor,
+        bias: Tensor,
+        dtype: torch.dtype,
+        left_out: Tensor | None,
+        part: int,
+    ) -> Tensor:
+        asking = _filled(F.pad(queries.to(dtype), (0, 2), value=1.0), _QUERIES)
+        shares, sums = [], []
+        for start in range(0, len(vectors), part):
+            logits = asking @ _with_bias(vectors[start : start + part], bias[start : start + part], dtype).T
+            if left_out is not None:
+                _rule_out(logits, left_out.view(len(queries), -1) - start)
+            share = logits.softmax(dim=1)
+            largest = share.amax(dim=1).float()  # of p = e^(l - log Z), so that log Z = l - log p
+            sums.append(logits.amax(dim=1).float() - largest.log())
+            shares.append(share)
+        parts = torch.stack(sums)
+        total = parts.logsumexp(dim=0)
+        ctx.part = part
+        ctx.save_for_backward(asking, vectors, parts - total, *shares)
+        return total[: len(queries)]
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        total, *tensors = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[3:]
-        inputs = [one.detach().requires_grad_(need) for one, need in zip(tensors, wanted, strict=True)]
-        shared, rows = inputs[: ctx.count], inputs[ctx.count :]
-        own: list[list[Tensor | None]] = [[] for _ in rows]
-        for entries in _parts(rows, ctx.part):
-            leaves = [entry.detach().requires_grad_(entry.requires_grad) for entry in entries]
-            with torch.enable_grad():
-                made = ctx.logits(*shared, *leaves)
-            made.backward((made.detach() - total[:, None]).exp_().mul_(gradients[0][:, None]))
-            for found, leaf in zip(own, leaves, strict=True):
-                found.append(leaf.grad)
-        joined = [torch.cat(found) if found and found[0] is not None else None for found in own]  # type: ignore[arg-type]
-        return None, None, None, *(one.grad for one in shared), *joined
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        asking, vectors, parts, *shares = ctx.saved_tensors
+        of_queries, of_vectors, of_bias = ctx.needs_input_grad[:3]
+        width = vectors.shape[1]
+        weights = parts.exp() * F.pad(gradient, (0, len(asking) - len(gradient)))
+        asked = asking if of_vectors else asking[:, width : width + 1]  # this column is 1, the bias' factor
+        about_queries = torch.zeros(len(asking), width, device=asking.device)
+        about_vectors = []
+        for weight, share, own in zip(weights, shares, vectors.split(ctx.part), strict=True):
+            if of_queries:
+                wanted = _filled(own.to(share.dtype), share.shape[1])
+                about_queries.addcmul_((share @ wanted)[:, :width].float(), weight[:, None])
+            found = (asked * weight[:, None]).to(share.dtype).T @ share
+            about_vectors.append(found[:, : len(own)].T.float())
+        joined = torch.cat(about_vectors)
+        return (
+            about_queries[: len(gradient)] if of_queries else None,
+            joined[:, :width].to(vectors.dtype) if of_vectors else None,
+            joined[:, width if of_vectors else 0] if of_bias else None,
+            *(None, None, None),
+        )
 
 
-def _parts(rows: Sequence[Tensor], size: int) -> Any:
-    return zip(*(torch.split(tensor, size) for tensor in rows), strict=True)
+def _with_bias(vectors: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
+    """Vectors with two columns more, whose sum is the bias: one number of few bits would round it.
 
-
-def inner_products(queries: Tensor, vectors: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
-    """``<q, g(u)> + b(u)`` for every query and unit, multiplied in ``dtype``, as float32.
-
-    Shape: queries (B, R), vectors (P, R), bias (P,), result (B, P).
+    Rows that only fill up the shape are ruled out.
     """
-    products = queries.to(dtype) @ vectors.to(dtype).T
-    return products.float() + bias
+    bias = F.pad(bias.clamp_min(_NOTHING), (0, -len(bias) % _UNITS), value=_NOTHING)
+    rough = bias.to(dtype)
+    vectors = F.pad(vectors.to(dtype), (0, 0, 0, len(bias) - len(vectors)))
+    return _filled(torch.cat((vectors, rough[:, None], (bias - rough.float()).to(dtype)[:, None]), dim=1), _UNITS)
+
+
+def _filled(rows: Tensor, multiple: int) -> Tensor:
+    """Rows of zeros added up to a multiple, and columns of zeros."""
+    return F.pad(rows, (0, -rows.shape[1] % _COLUMNS, 0, -len(rows) % multiple))
+
+
+def _rule_out(logits: Tensor, columns: Tensor) -> None:
+    """Make some logits those of nothing; columns of no part of them are passed over."""
+    rows, nth = ((columns >= 0) & (columns < logits.shape[1])).nonzero(as_tuple=True)
+    logits.index_put_((rows, columns[rows, nth]), logits.new_tensor(_NOTHING))

@@ -5,10 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lexivert.training.partition import inner_products, log_partition
-
-_PART = 512  # negatives whose logits of all queries are in memory at once
-
 
 class ImportanceSample:
     """Negatives that a batch shares, each with how many entries it stands for (Bengio & Senécal 2008).
@@ -32,28 +28,3 @@ class ImportanceSample:
         drawn, count = torch.multinomial(self._spread, self._drawn, replacement=True).unique(return_counts=True)  # type: ignore[no-untyped-call]
         stands_for = count / (self._drawn * self._spread[drawn])
         return torch.cat((self._always, self._rest[drawn])), torch.cat((times, stands_for))
-
-
-def log_partition_without(
-    queries: Tensor, vectors: Tensor, bias: Tensor, left_out: Tensor, dtype: torch.dtype
-) -> Tensor:
-    """Log partition functions over the negatives, some of which a query may leave out.
-
-    Args:
-        queries: Shape: (Q, R).
-        vectors: of the negatives. Shape: (P, R).
-        bias: of the negatives, log of what each stands for included. Shape: (P,).
-        left_out: columns that each query leaves out, or -1. Shape: (Q,) or (Q, L).
-        dtype: that is multiplied in.
-
-    Shape: (Q,).
-    """
-    left_out = left_out.view(len(queries), -1)
-
-    def logits(queries: Tensor, vectors: Tensor, bias: Tensor, columns: Tensor) -> Tensor:
-        found = inner_products(queries, vectors, bias, dtype)
-        rows, nth = ((left_out >= columns[0]) & (left_out <= columns[-1])).nonzero(as_tuple=True)
-        return found.index_put_((rows, left_out[rows, nth] - columns[0]), found.new_tensor(-torch.inf))
-
-    columns = torch.arange(len(vectors), device=vectors.device)
-    return log_partition(logits, (queries,), (vectors, bias, columns), part=_PART)
