@@ -1,4 +1,4 @@
-"""Log partition functions over a full vocabulary, in one pass over its logits for the value and none for the gradient.
+"""Log partition functions over a full vocabulary: one pass over its logits for the value, none for the gradient.
 
 A batch's logits over 90,000 units, their exponentials and gradients in float32 are hundreds of megabytes, and writing
 and reading them takes longer than computing them. So logits are made in parts, in the format that is multiplied in,
@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _NOTHING = -1e4
-"""Logit of what is ruled out: e to its power is 0, and differences of two are numbers, which those of -inf are not."""
+"""Logit of what is ruled out: e to its power is 0, and differences of two are numbers, as those of -inf are not."""
 _COLUMNS, _QUERIES, _UNITS = 32, 512, 256
-"""What shapes are multiples of: products of half floats are quickest in 32 dimensions, and each new shape of a product
-is compiled first, which takes as long as ten products. Batches differ in queries and distinct units."""
+"""What shapes are multiples of: products of half floats are quickest in 32 dimensions, and each new shape of a
+product is compiled first, which takes as long as ten products. Batches differ in queries and distinct units."""
 
 
 def log_partition(
