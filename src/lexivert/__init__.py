@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lexivert.allocator import keep_freed_memory
 from lexivert.errors import LexivertError
 from lexivert.threads import wait_passively
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Lexivert", "LexivertError", "Neighbor", "Reading", "Step"]
 
 wait_passively()
+keep_freed_memory()
 
 
 def __getattr__(name: str) -> Any:

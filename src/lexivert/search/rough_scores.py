@@ -44,7 +44,7 @@ class Logits(NamedTuple):
 class _Stretch(NamedTuple):
     start: int
     scores: Tensor  # (m, n)
-    log_prior: Tensor  # (m,) log summed exponentials of the prior's logits, where they are asked for
+    log_sums: tuple[Tensor, Tensor]  # (m,) log summed exponentials of scores and of the prior's logits, if asked for
 
 
 class RoughScores:
@@ -98,8 +98,7 @@ class RoughScores:
 
         def summed() -> Iterator[_Stretch]:
             for stretch in self._stretches(queries, len(self), prior, biased=True, summed=True):
-                sums[0] = torch.logaddexp(sums[0], stretch.scores.logsumexp(dim=1))
-                sums[1] = torch.logaddexp(sums[1], stretch.log_prior)
+                sums[:] = map(torch.logaddexp, sums, stretch.log_sums)
                 yield stretch
 
         units, scores = self._kept(summed(), most)
@@ -128,15 +127,29 @@ class RoughScores:
         for start in range(0, count, max(long, 1)):
             stop = min(start + long, count)
             scores = queries.new_empty(len(queries), stop - start)
-            log_prior = queries.new_full((len(queries),), -torch.inf)
+            sums: tuple[list[Tensor], list[Tensor]] = ([], [])
             for first in range(start, stop, max(short, 1)):
                 part = slice(first, min(first + short, stop))
                 block = self._codes.block(rounded, part).float().mul_(rounded.factor)
+                logits = None
                 if prior is not None and asked is not None:
                     logits = prior.layer.block(asked, part)
-                    log_prior = torch.logaddexp(log_prior, logits.logsumexp(dim=1)) if summed else log_prior
                     block += logits
                 if prior is not None and prior.precision is not None:
                     block.addr_(prior.precision, self._half_energies[part], alpha=-share)
                 scores[:, part.start - start : part.stop - start] = block
-            yield _Stretch(start, scores, log_prior)
+                if summed and logits is not None:
+                    sums[0].append(_log_sum_(block))
+                    sums[1].append(_log_sum_(logits))
+            yield _Stretch(start, scores, (_joined(sums[0], queries), _joined(sums[1], queries)))
+
+
+def _log_sum_(values: Tensor) -> Tensor:
+    """Log summed exponentials of rows, whose memory is used up: they are in the cache. Shape: (m, n) to (m,)."""
+    most = values.amax(dim=1, keepdim=True).clamp_min(torch.finfo(values.dtype).min)
+    return values.sub_(most).exp_().sum(dim=1).log_().add_(most[:, 0])
+
+
+def _joined(sums: list[Tensor], queries: Tensor) -> Tensor:
+    """Log sums of all blocks; -inf where there are none. Shape: (m,)."""
+    return torch.stack(sums).logsumexp(dim=0) if sums else queries.new_full((len(queries),), -torch.inf)
