@@ -33,6 +33,8 @@ _MOST_SEED = 2**32 - 1  # as of params.yaml's, whose module takes longer to impo
 _MOST_THREADS = 1024
 _VECTORS_AT_ONCE = 64  # no more than a model reads in one go, so that the bar moves after each
 
+EFFORT, MAX_SECONDS = "--effort", "--max-seconds"
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
 Model = Annotated[str, typer.Option("--model", help="Model folder or hub id, or a project folder after `dvc repro`.")]
@@ -49,16 +51,16 @@ Threads = Annotated[
 EffortOption = Annotated[
     str,
     typer.Option(
-        "--effort",
+        EFFORT,
         metavar="draft|normal|high",
         help="How far to go for texts that are not read for sure: above draft with a language model, seconds each.",
     ),
 ]
 WriteEffort = Annotated[
-    str, typer.Option("--effort", metavar="draft|normal|high", help="How long to search for a better text.")
+    str, typer.Option(EFFORT, metavar="draft|normal|high", help="How long to search for a better text.")
 ]
 MaxSeconds = Annotated[
-    float | None, typer.Option("--max-seconds", help="Of a text's search; as the model says if not given.")
+    float | None, typer.Option(MAX_SECONDS, help="Of a text's search; as the model says if not given.")
 ]
 Input = Annotated[Path, typer.Argument(metavar="IN")]
 Output = Annotated[Path, typer.Argument(metavar="OUT")]
@@ -98,7 +100,7 @@ def roundtrip(  # noqa: PLR0913, PLR0917 a command has the options it has
     effort: Annotated[
         str | None,
         typer.Option(
-            "--effort",
+            EFFORT,
             metavar="draft|normal|high",
             help="How far to go for a text that is not read for sure, draft if not given; with --meaning how long to "
             "search for a better text, normal if not given.",
@@ -118,7 +120,7 @@ def roundtrip(  # noqa: PLR0913, PLR0917 a command has the options it has
     from lexivert.text.tokenizer import normalize
 
     if meaning and (trace or max_seconds is not None):
-        option = "--trace" if trace else "--max-seconds"
+        option = "--trace" if trace else MAX_SECONDS
         raise LexivertError(f"{option} is for reading a vector back; leave it out, or --meaning")
     with _one_line():
         if meaning and not normalize(text):
@@ -494,12 +496,9 @@ def _budget(effort: str, max_seconds: float | None = None) -> dict[str, Any]:
     """How far to go, as the API takes it; a mistake is named by its option."""
     from lexivert.arguments import check_effort, check_seconds
 
-    try:
-        level = check_effort(effort)
-        return {"effort": level, "max_seconds": check_seconds(max_seconds, level)}
-    except ValueError as error:
-        name, _, reason = str(error).partition(" ")
-        raise LexivertError(f"--{name.replace('_', '-')} {reason.replace('needs ', 'needs --')}") from error
+    with _one_line():
+        level = check_effort(effort, EFFORT)
+        return {"effort": level, "max_seconds": check_seconds(max_seconds, level, MAX_SECONDS, EFFORT)}
 
 
 def _by_row(action: Callable[[Any], list[T]], parts: Iterator[Any], source: Path) -> Iterator[T]:

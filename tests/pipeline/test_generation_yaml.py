@@ -69,6 +69,7 @@ def test_an_unknown_generator_is_refused_before_anything_is_made(tmp_path, capsy
     content = (FOLDER / "params.yaml").read_text(encoding="utf-8")
     path = tmp_path / "generation" / "params.yaml"
     path.parent.mkdir()
+    shutil.copy(FOLDER / "dvc.yaml", path.parent)
     for generator, code in (("nonsense", 1), ("hill_climbing", 0)):
         path.write_text(content.replace("generator: auto", f"generator: {generator}"), encoding="utf-8")
         if code == 0:
@@ -76,7 +77,7 @@ def test_an_unknown_generator_is_refused_before_anything_is_made(tmp_path, capsy
             continue
         assert main([name, "--root", str(tmp_path), "--params", str(tiny_params_file)]) == 1
         assert f"error: {path}: generator is 'nonsense'; give one of auto, " in capsys.readouterr().err
-    assert [file.name for file in tmp_path.rglob("*")] == ["generation", "params.yaml"]
+    assert sorted(file.name for file in tmp_path.rglob("*")) == ["dvc.yaml", "generation", "params.yaml"]
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -15,7 +15,7 @@ from torch import Tensor
 from lexivert import artifacts, plugins
 from lexivert.artifacts import Paths
 from lexivert.codes.bindings import Binding, binding_of
-from lexivert.codes.power import eos_energies
+from lexivert.codes.power import eos_scale
 from lexivert.codes.superposition import join_parts, superpose
 from lexivert.config import ModelConfig
 from lexivert.encoders.base import SentenceEncoder
@@ -176,9 +176,7 @@ class Encoder:
     @cached_property
     def eos_scale(self) -> Tensor:
         """Factor of EOS's code at every position. Shape: (P,)."""
-        least = self.codes[EOS].float().square().sum()
-        energies = eos_energies(least, self.config.code.eos_nats, self.config.order_width, self.binding.positions)
-        return (energies / least).sqrt()
+        return eos_scale(self.codes[EOS], self.config.code.eos_nats, self.binding.positions)
 
     def compose(self, units: Sequence[Sequence[int]], semantic: Tensor) -> Tensor:
         """Vectors from units and backbone embeddings. Shape: semantic (B, S), result (B, D)."""

@@ -332,7 +332,8 @@ def hub_path(source: str, file: str, *, optional: bool = False) -> Path | None:
     try:
         get_hf_file_metadata(hf_hub_url(source, file))
         return Path(hf_hub_download(source, file))
-    except Exception as error:  # of whatever library asks: those of a connection are no OSError in all of them
+    except (*HfHubHTTPError.__bases__, EntryNotFoundError, ValueError) as error:
+        # Errors of a connection are those of the library that asks, and no OSError; the hub's own derives from both.
         is_missing = isinstance(error, EntryNotFoundError)
         if optional and (is_missing or not isinstance(error, HfHubHTTPError | ValueError)):
             return None
