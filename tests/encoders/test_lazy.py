@@ -65,8 +65,8 @@ def test_what_files_do_not_show_is_loaded_at_once(tiny_backbone):
 
 def test_an_encoder_of_ones_own_is_loaded_at_once(tiny_backbone):
     made = load_encoder(tiny(tiny_backbone))
-    ENCODERS.register("lazy test", label="Of this test")(lambda params: made)
-    assert lazy_encoder(tiny("lazy test:x"), fingerprint=made.fingerprint()).get() is made
+    ENCODERS.register("own", label="Of this test")(lambda params: made)
+    assert lazy_encoder(tiny("own:x"), fingerprint=made.fingerprint()).get() is made
 
 
 def test_an_error_is_told_again(tiny_backbone, tmp_path):

@@ -53,7 +53,7 @@ def fingerprint_of(
     for name, weight in weights:
         if _POOLER not in name:
             digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-            digest.update(weight.cpu().contiguous().view(-1).view(torch.uint8).numpy())
+            digest.update(weight.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -329,11 +329,12 @@ def hub_path(source: str, file: str, *, optional: bool = False) -> Path | None:
 
     if (cached := cached_path(source, file)) is not None:
         return cached
+    # Errors of a connection are those of the library that asks, and no OSError; the hub's own derives from both.
+    errors: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, EntryNotFoundError, ValueError)
     try:
         get_hf_file_metadata(hf_hub_url(source, file))
         return Path(hf_hub_download(source, file))
-    except (*HfHubHTTPError.__bases__, EntryNotFoundError, ValueError) as error:
-        # Errors of a connection are those of the library that asks, and no OSError; the hub's own derives from both.
+    except errors as error:
         is_missing = isinstance(error, EntryNotFoundError)
         if optional and (is_missing or not isinstance(error, HfHubHTTPError | ValueError)):
             return None
@@ -342,12 +343,20 @@ def hub_path(source: str, file: str, *, optional: bool = False) -> Path | None:
         raise OSError(f"the hub can't be asked: {error}") from error
 
 
+def loader_errors() -> tuple[type[Exception], ...]:
+    """What ``transformers`` raises of a model that is missing, damaged, or of a kind that it can't read."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    own = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, StrictDataclassError)
+    return (*own, AttributeError, TypeError)  # of JSON that holds something else than is looked for
+
+
 @contextlib.contextmanager
 def explained(model: str, field: str = "backbone.model", packaged: str = PACKAGED) -> Iterator[None]:
     """Turn a loader's many errors into one line about the param that names a model."""
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+    except loader_errors() as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LexivertError(
             f"{field} {model!r} can't be loaded ({reason}); give {packaged}, a Hugging Face id that this "
