@@ -28,9 +28,10 @@ def damage(path: Path, advice: str, also: tuple[type[Exception], ...] = ()) -> I
     Raises:
         DamagedArtifactError: the content is not what it should be.
     """
+    errors: tuple[type[Exception], ...] = (*_ERRORS, *also)
     try:
         yield
-    except (*_ERRORS, *also) as error:
+    except errors as error:
         if isinstance(error, pydantic.ValidationError):
             reason = fault(error)
         else:
