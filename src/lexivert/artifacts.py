@@ -301,6 +301,21 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
     return table
 
 
+def numbers(path: Path, table: pa.Table, name: str) -> npt.NDArray[Any]:
+    """A column of numbers, read-only. Arrow's own ``to_numpy`` would import pandas first, for half a second.
+
+    Raises:
+        DamagedArtifactError: it holds something else, or has gaps; ``path`` is the table's file.
+    """
+    try:
+        column: npt.NDArray[Any] = np.from_dlpack(table[name].combine_chunks())
+    except pa.ArrowException as error:
+        raise DamagedArtifactError(
+            f"{path} has a column {name!r} that is not all numbers; delete it and run `dvc repro`"
+        ) from error
+    return column
+
+
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:
     """Write one array as ``.npy``."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:

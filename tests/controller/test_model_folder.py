@@ -106,6 +106,7 @@ import numpy as np
 from lexivert import Lexivert
 
 model = Lexivert.from_pretrained("model")
+print("pandas" in sys.modules)
 vectors = np.load("vectors.npy")
 for reading in model.read(vectors):
     print(ascii(reading.text))
@@ -124,7 +125,7 @@ def test_reading_loads_no_transformers(folder, tiny_model):
         check=False,
     )
     assert answer.stderr == ""
-    expected = [*map(ascii, TEXTS), f"{tiny_model.fingerprint} False", "True True"]
+    expected = ["False", *map(ascii, TEXTS), f"{tiny_model.fingerprint} False", "True True"]
     assert answer.stdout.splitlines() == expected
 
 
