@@ -252,3 +252,12 @@ def test_json_errors(tmp_path):
         (tmp_path / "x.json").write_text(content)
         with pytest.raises(DamagedArtifactError, match="not valid JSON"):
             artifacts.read_json(tmp_path / "x.json")
+
+
+def test_a_column_of_numbers():
+    table = pa.table({"whole": pa.chunked_array([[1], [2, 3]]), "some": [1, None, 3], "text": ["a", "b", "c"]})
+    found = artifacts.numbers(Path("t.parquet"), table, "whole")
+    assert (found.tolist(), found.dtype) == ([1, 2, 3], np.int64)
+    for name in ("some", "text"):
+        with pytest.raises(DamagedArtifactError, match=rf"t\.parquet has a column '{name}' that is not all numbers"):
+            artifacts.numbers(Path("t.parquet"), table, name)

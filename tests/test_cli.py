@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from lexivert import cli
+from lexivert.cli import rows
 from lexivert.controller.language_search import LanguageSearch
 from lexivert.errors import GenerationWarning
 from lexivert.generation.alignment import Alignment
@@ -180,8 +180,8 @@ def test_files_there_and_back(lexivert, notes, tmp_path, tiny_model, vectors, te
 
 
 def test_many_parts(lexivert, tmp_path, monkeypatch, notes):
-    monkeypatch.setattr(cli, "_TEXTS_AT_ONCE", 2)
-    monkeypatch.setattr(cli, "_VECTORS_AT_ONCE", 2)
+    monkeypatch.setattr(rows, "TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr(rows, "VECTORS_AT_ONCE", 2)
     lexivert("encode", notes, tmp_path / "v.npy")
     assert np.load(tmp_path / "v.npy").shape == (5, 256)
     _, out, _ = lexivert("decode", tmp_path / "v.npy", "-")
@@ -233,7 +233,7 @@ def test_long_texts_are_never_cut(lexivert, tmp_path):
 
 
 def test_wrong_vectors_name_file_and_row(lexivert, tmp_path, monkeypatch, tiny_model):
-    monkeypatch.setattr(cli, "_VECTORS_AT_ONCE", 2)
+    monkeypatch.setattr(rows, "VECTORS_AT_ONCE", 2)
     vectors = tiny_model.encode(TEXTS)
     vectors[3, 100] = np.nan
     np.save(tmp_path / "v.npy", vectors)
@@ -617,16 +617,16 @@ def test_mistakes_of_write_are_one_line(lexivert, tmp_path):
 
 def test_a_bad_row_late_in_a_file_is_found_before_anything_is_written(lexivert, tmp_path, monkeypatch):
     generated = []
-    monkeypatch.setattr(cli, "_VECTORS_AT_ONCE", 2)
+    monkeypatch.setattr(rows, "VECTORS_AT_ONCE", 2)
     monkeypatch.setattr(Lexivert, "generate", lambda *_, **__: generated.append(1))
     good = np.eye(5, 32, dtype=np.float32)
     wordless = np.eye(5, 256, 32 - 4, dtype=np.float32)  # row 4 has no semantic prefix
-    for name, rows, message in (
+    for name, wrong, message in (
         ("zero", good * (np.arange(5) != 3)[:, None], "vector 3 is zero"),
         ("nan", np.where(np.arange(5)[:, None] == 4, np.nan, good), "vector 4 holds NaN or infinity"),
         ("prefix", wordless, "vector 4 has no semantic prefix"),
     ):
-        np.save(tmp_path / f"{name}.npy", rows)
+        np.save(tmp_path / f"{name}.npy", wrong)
         code, out, err = lexivert("write", tmp_path / f"{name}.npy", tmp_path / "out.txt")
         assert (code, out, generated) == (1, "", [])
         assert err.startswith(f"error: {tmp_path / name}.npy: {message}")

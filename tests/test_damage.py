@@ -15,3 +15,8 @@ def test_whatever_goes_wrong_with_a_file_is_one_line(tmp_path):
         assert "\n" not in str(caught.value)
     with pytest.raises(ZeroDivisionError), damage(tmp_path / "file", "mend it"):
         raise ZeroDivisionError  # a defect of ours
+    for defect in (AttributeError, AssertionError):
+        with pytest.raises(defect), damage(tmp_path / "file", "mend it"):
+            raise defect
+    with pytest.raises(LexivertError), damage(tmp_path / "file", "mend it", (AttributeError,)):
+        raise AttributeError

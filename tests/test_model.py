@@ -208,6 +208,12 @@ def test_texts_are_generated_from_the_prefix_alone(tiny_model, vectors):
         tiny_model.generate(vectors, 0)
 
 
+def test_of_many_vectors_the_one_without_an_order_part_is_named(tiny_model, vectors):
+    many = np.repeat(vectors[:1], 70, axis=0)
+    with pytest.raises(RowError, match="vector 66 has no order part"):
+        tiny_model.read(changed(many, (66, slice(32, None)), 0.0))
+
+
 def test_a_vector_without_an_order_part_is_not_read(tiny_model, vectors):
     message = "vector 1 has no order part, so there is nothing to read; `generate` writes a text of like meaning"
     for read in (tiny_model.decode, tiny_model.read):

@@ -48,8 +48,12 @@ def check_banned(banned: Any) -> list[str]:
     return entries
 
 
-def check_effort(effort: Any) -> Effort:
+def check_effort(effort: Any, name: str = "effort") -> Effort:
     """How far reading or writing goes.
+
+    Args:
+        effort: one of ``EFFORTS``.
+        name: that it is given by, for messages.
 
     Raises:
         ValueError: it is none of ``EFFORTS``.
@@ -57,11 +61,19 @@ def check_effort(effort: Any) -> Effort:
     for known in EFFORTS:
         if effort == known:
             return known
-    raise ValueError(f"effort is {effort!r}; give one of {', '.join(EFFORTS)}")
+    raise ValueError(f"{name} is {effort!r}; give one of {', '.join(EFFORTS)}")
 
 
-def check_seconds(seconds: Any, effort: Effort) -> float | None:
+def check_seconds(
+    seconds: Any, effort: Effort, name: str = "max_seconds", effort_name: str = "effort"
+) -> float | None:
     """Seconds a text, or None.
+
+    Args:
+        seconds: to be checked.
+        effort: that they limit.
+        name: that they are given by, for messages.
+        effort_name: that the effort is given by.
 
     Raises:
         ValueError: it is no finite number above 0, or there is no search that they could limit, as with effort draft.
@@ -69,9 +81,9 @@ def check_seconds(seconds: Any, effort: Effort) -> float | None:
     if seconds is None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0.0 < seconds < float("inf"):
-        raise ValueError(f"max_seconds is {seconds!r}; give a finite number above 0")
+        raise ValueError(f"{name} is {seconds!r}; give a finite number above 0")
     if effort == DRAFT:
-        raise ValueError("max_seconds needs effort normal or high")
+        raise ValueError(f"{name} needs {effort_name} normal or high")
     return float(seconds)
 
 

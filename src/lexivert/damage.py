@@ -12,28 +12,26 @@ import safetensors
 from lexivert.errors import DamagedArtifactError
 from lexivert.yaml_reader import fault
 
-_ERRORS = (
-    AssertionError,
-    AttributeError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    safetensors.SafetensorError,
-)
+_ERRORS = (KeyError, OSError, RuntimeError, TypeError, ValueError, safetensors.SafetensorError)
+"""What reading a file's content raises that was cut, overwritten, or changed in one of its entries."""
 
 
 @contextlib.contextmanager
-def damage(path: Path, advice: str) -> Iterator[None]:
+def damage(path: Path, advice: str, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turn errors of reading a file into one.
 
+    Args:
+        path: of the file.
+        advice: how to get another.
+        also: further errors that whoever reads it has for what is no such file.
+
     Raises:
-        DamagedArtifactError: the content is not what it should be; ``advice`` says how to get another.
+        DamagedArtifactError: the content is not what it should be.
     """
+    errors: tuple[type[Exception], ...] = (*_ERRORS, *also)
     try:
         yield
-    except _ERRORS as error:
+    except errors as error:
         if isinstance(error, pydantic.ValidationError):
             reason = fault(error)
         else:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from lexivert import arguments
 from lexivert.arguments import Vectors
 from lexivert.codes.codebook import Codebook
 from lexivert.codes.encoder import Encoder
@@ -18,12 +20,13 @@ from lexivert.controller.observation import Observation
 from lexivert.controller.results import DecodeResult, Step
 from lexivert.controller.trace import replay
 from lexivert.controller.verification import fit
-from lexivert.errors import RowError
+from lexivert.errors import RowError, TooLongError
 from lexivert.text.banned import Banned
 from lexivert.text.lexicon import WIKITEXT
 from lexivert.text.tokenizer import normalize
 
 _SURE = 0.5  # probability from which on a text that is not verified is written in WikiText's convention
+_VECTORS_AT_ONCE = 64
 _OPEN_ENDS = 2  # last units of a known beginning that may be spelled otherwise
 LIKELY = 0.5
 """Confidence from which on a text is more likely right than wrong."""
@@ -96,9 +99,21 @@ class Reader:
     budget: Budget = Budget()
     banned: Banned | None = None
 
-    def without(self, banned: Banned) -> Reader:
-        """The same reader for texts without some words and phrases."""
-        return replace(self, decoder=self.decoder.without(banned), banned=banned)
+    @classmethod
+    def of(
+        cls, encoder: Encoder, decoder: Controller, prefix: str, banned: Sequence[str], budget: Budget | None = None
+    ) -> Reader:
+        """A reader of texts without some words and phrases, see ``checked_banned``.
+
+        Raises:
+            ValueError: see ``starts``, even where there is no vector.
+        """
+        reader = cls(encoder, decoder, prefix, budget or Budget())
+        if banned:
+            found = Banned(banned, encoder.segmenter.lexicon, encoder.segmenter.detokenizer)
+            reader = replace(reader, decoder=decoder.without(found), banned=found)
+        reader.starts  # noqa: B018 found now, once and for all
+        return reader
 
     def read(self, vectors: Vectors, *, trace: bool) -> list[Reading]:
         """One reading for each vector. Shape: (B, D).
@@ -106,13 +121,16 @@ class Reader:
         Raises:
             RowError: a vector has no order part.
         """
-        given = torch.from_numpy(vectors).to(self.decoder.codebook.device)
-        semantic, order = parts_of(given, self.encoder.config.semantic_width)
-        wordless = ~order.any(dim=1)
+        wordless = ~vectors[:, self.encoder.config.semantic_width :].any(axis=1)
         if wordless.any():
             reason = "has no order part, so there is nothing to read; `generate` writes a text of like meaning"
-            raise RowError("vector", int(wordless.int().argmax()), reason)
-        return self.decode(order, semantic, trace) if len(given) else []
+            raise RowError("vector", int(wordless.argmax()), reason)
+        readings: list[Reading] = []
+        for start in range(0, len(vectors), _VECTORS_AT_ONCE):
+            given = torch.from_numpy(vectors[start : start + _VECTORS_AT_ONCE]).to(self.decoder.codebook.device)
+            semantic, order = parts_of(given, self.encoder.config.semantic_width)
+            readings += self.decode(order, semantic, trace)
+        return readings
 
     def decode(self, order: Tensor, semantic: Tensor, trace: bool) -> list[Reading]:
         """Read order parts, first without the known beginning: where the text begins so by itself, that is enough.
@@ -205,6 +223,22 @@ class Reader:
             verified=bool(decoded.verified[row]),
             steps=tuple(decoded.steps[row]),
         )
+
+
+def checked_banned(encoder: Encoder, banned: Any) -> list[str]:
+    """Words and phrases that no text may contain, as a list.
+
+    Raises:
+        ValueError: see ``arguments.check_banned``.
+        RowError: no text has room for one, so that it would have no effect.
+    """
+    entries = arguments.check_banned(banned)
+    for row, entry in enumerate(entries):
+        try:
+            encoder.units_of(entry)
+        except TooLongError as error:
+            raise RowError("banned word", row, f"{error}, so it is in no text anyway") from error
+    return entries
 
 
 def _ordinary(found: DecodeResult, observed: Observation, codebook: Codebook) -> DecodeResult:

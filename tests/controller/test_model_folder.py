@@ -100,6 +100,44 @@ def test_copied_to_an_empty_directory_it_reads_its_vectors(folder, tiny_model, t
     assert np.load(place / "again.npy").tobytes() == vectors.tobytes()
 
 
+READS_ALONE = """
+import sys
+import numpy as np
+from lexivert import Lexivert
+
+model = Lexivert.from_pretrained("model")
+print("pandas" in sys.modules)
+vectors = np.load("vectors.npy")
+for reading in model.read(vectors):
+    print(ascii(reading.text))
+print(model.fingerprint, "transformers" in sys.modules)
+print(model.encode(sys.argv[1:]).tobytes() == vectors.tobytes(), "transformers" in sys.modules)
+"""
+
+
+def test_reading_loads_no_transformers(folder, tiny_model):
+    np.save(folder.parent / "vectors.npy", tiny_model.encode(TEXTS))
+    answer = subprocess.run(
+        [sys.executable, "-c", READS_ALONE, *TEXTS],
+        cwd=folder.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.stderr == ""
+    expected = ["False", *map(ascii, TEXTS), f"{tiny_model.fingerprint} False", "True True"]
+    assert answer.stdout.splitlines() == expected
+
+
+def test_a_backbone_that_is_changed_after_loading_is_refused(folder):
+    model = Lexivert.from_pretrained(folder)
+    config = json.loads((folder / "backbone" / "config.json").read_text())
+    (folder / "backbone" / "config.json").write_text(json.dumps(config | {"hidden_act": "relu"}))
+    for _ in range(2):
+        with pytest.raises(LexivertError, match=r"backbone is another backbone than .* was made with \(fingerprint"):
+            model.encode(TEXTS)
+
+
 def test_a_hub_id_in_the_hubs_own_cache(folder, tiny_model, tmp_path):
     cached = tmp_path / "cache" / "models--somebody--tiny"
     shutil.copytree(folder, cached / "snapshots" / "0123abcd")

@@ -291,6 +291,19 @@ class TestUserMistakes:
         (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
         self.fails("damaged' can't be loaded", tiny(folder))
 
+    @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json"])
+    @pytest.mark.parametrize("content", ["null", "3", "[]", '"x"', "not JSON", ""])
+    def test_json_of_another_form(self, tiny_backbone, tmp_path, name, content):
+        folder = shutil.copytree(tiny_backbone, tmp_path / "damaged")
+        (folder / name).write_text(content)
+        self.fails("damaged' can't be loaded", tiny(folder))
+
+    def test_entries_of_another_type(self, tiny_backbone, tmp_path):
+        folder = shutil.copytree(tiny_backbone, tmp_path / "damaged")
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"num_attention_heads": "two"}))
+        self.fails("damaged' can't be loaded", tiny(folder))
+
     def test_missing_weights_are_not_made_up(self, tiny_backbone, tmp_path):
         folder = shutil.copytree(tiny_backbone, tmp_path / "incomplete")
         weights = load_file(folder / "model.safetensors")

@@ -49,7 +49,7 @@ def test_a_project_with_a_conditional_model_searches(generation_project, model, 
 
 def test_several_batches_are_written_as_one_is(model, vectors, monkeypatch):
     texts = [one.text for one in model.generate(vectors, effort="draft")]
-    monkeypatch.setattr("lexivert.model._TEXTS_AT_ONCE", 1)
+    monkeypatch.setattr("lexivert.writing._TEXTS_AT_ONCE", 1)
     assert [one.text for one in model.generate(vectors, effort="draft")] == texts
 
 

@@ -211,6 +211,11 @@ def test_saved_and_read(tiny_model, learned, tokenizer, prefixes, tmp_path):
     assert state.equal(torch.get_rng_state())
     found = generator.generate(Request(prefixes, effort="draft"))
     assert [candidates[0].text for candidates in found] == SENTENCES
+    vocabulary = (tmp_path / FOLDER / soft_prompt.MODEL / "tokenizer.json").read_bytes()
+    (tmp_path / FOLDER / soft_prompt.MODEL / "tokenizer.json").write_bytes(b"null")
+    with pytest.raises(DamagedArtifactError, match="is damaged"):
+        GENERATORS.make("soft_prompt")(parts)
+    (tmp_path / FOLDER / soft_prompt.MODEL / "tokenizer.json").write_bytes(vocabulary)
     (tmp_path / FOLDER / soft_prompt.PROMPT_WEIGHTS).write_bytes(b"\0" * 20)
     with pytest.raises(DamagedArtifactError, match="is damaged"):
         GENERATORS.make("soft_prompt")(parts)

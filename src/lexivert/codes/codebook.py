@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lexivert.codes.bindings import Binding
-from lexivert.codes.power import eos_energies
+from lexivert.codes.power import eos_energies, eos_scale
 from lexivert.codes.superposition import superpose
 from lexivert.half_floats import squared_lengths
 from lexivert.text.lexicon import EOS
@@ -69,7 +69,7 @@ class Codebook:
     @cached_property
     def eos_scale(self) -> Tensor:
         """Factor of EOS's code at every position. Shape: (P,)."""
-        return (self.eos_energies / self.energies[EOS]).sqrt()
+        return eos_scale(self.codes[EOS], self.eos_nats, self.binding.positions)
 
     def superpose(self, texts: Sequence[Sequence[int]]) -> Tensor:
         """Sum of bound codes of each of B texts, EOS included, not normalised. Shape: (B, O) float32."""

@@ -15,10 +15,11 @@ from torch import Tensor
 from lexivert import artifacts, plugins
 from lexivert.artifacts import Paths
 from lexivert.codes.bindings import Binding, binding_of
-from lexivert.codes.power import eos_energies
+from lexivert.codes.power import eos_scale
 from lexivert.codes.superposition import join_parts, superpose
 from lexivert.config import ModelConfig
-from lexivert.encoders.base import SentenceEncoder, load_encoder
+from lexivert.encoders.base import SentenceEncoder
+from lexivert.encoders.lazy import LazyEncoder, lazy_encoder
 from lexivert.errors import DamagedArtifactError, RowError, TooLongError
 from lexivert.text.lexicon import EOS, Lexicon
 from lexivert.text.segmentation import Segmenter
@@ -34,14 +35,16 @@ class Encoder:
 
     Args:
         config: numbers the codes were made with.
-        backbone: frozen sentence encoder.
+        backbone: frozen sentence encoder, or one that is loaded when it is first used.
         segmenter: text to units.
         codes: unit codes. Shape: (V, O) float16.
     """
 
-    def __init__(self, config: ModelConfig, backbone: SentenceEncoder, segmenter: Segmenter, codes: Tensor) -> None:
+    def __init__(
+        self, config: ModelConfig, backbone: SentenceEncoder | LazyEncoder, segmenter: Segmenter, codes: Tensor
+    ) -> None:
         self.config = config
-        self.backbone = backbone
+        self._backbone = backbone
         self.segmenter = segmenter
         self.codes = codes
         self.binding: Binding = binding_of(config)
@@ -66,7 +69,16 @@ class Encoder:
             message = f"{paths.index} holds codes of shape {codes.shape} for {len(lexicon)} units; run `dvc repro`"
             raise DamagedArtifactError(message)
         backbone = config.backbone if device is None else config.backbone.model_copy(update={"device": device})
-        return cls(config, load_encoder(backbone), Segmenter(lexicon), torch.from_numpy(codes))
+        return cls(config, lazy_encoder(backbone), Segmenter(lexicon), torch.from_numpy(codes))
+
+    @property
+    def backbone(self) -> SentenceEncoder:
+        """Frozen sentence encoder.
+
+        Raises:
+            LexivertError: it was to be loaded now, and can't be.
+        """
+        return self._backbone.get() if isinstance(self._backbone, LazyEncoder) else self._backbone
 
     @property
     def embed_dim(self) -> int:
@@ -81,7 +93,7 @@ class Encoder:
         format or folder they come from.
         """
         digest = hashlib.sha256(self.config.model_dump_json(include={"seed", "semantic_width", "code"}).encode())
-        digest.update(self.backbone.fingerprint().encode())
+        digest.update(self._backbone.fingerprint().encode())
         lexicon = self.segmenter.lexicon
         digest.update(repr((lexicon.surfaces, lexicon.kinds)).encode("utf-8", "surrogatepass"))
         digest.update(np.ascontiguousarray(self.codes.cpu().numpy()).data)
@@ -164,9 +176,7 @@ class Encoder:
     @cached_property
     def eos_scale(self) -> Tensor:
         """Factor of EOS's code at every position. Shape: (P,)."""
-        least = self.codes[EOS].float().square().sum()
-        energies = eos_energies(least, self.config.code.eos_nats, self.config.order_width, self.binding.positions)
-        return (energies / least).sqrt()
+        return eos_scale(self.codes[EOS], self.config.code.eos_nats, self.binding.positions)
 
     def compose(self, units: Sequence[Sequence[int]], semantic: Tensor) -> Tensor:
         """Vectors from units and backbone embeddings. Shape: semantic (B, S), result (B, D)."""

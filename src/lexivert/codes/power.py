@@ -53,6 +53,20 @@ def eos_energies(energy: Tensor, nats: float, width: int, positions: int) -> Ten
     return torch.maximum(grown, energy)
 
 
+def eos_scale(code: Tensor, nats: float, positions: int) -> Tensor:
+    """Factor of EOS's code at each position that gives it its energy there, see ``eos_energies``.
+
+    Args:
+        code: EOS's. Shape: (O,).
+        nats: evidence that the energy is enough for.
+        positions: P.
+
+    Shape: (P,).
+    """
+    energy = code.float().square().sum()
+    return (eos_energies(energy, nats, len(code), positions) / energy).sqrt()
+
+
 def with_energies(codes: Tensor, energies: Tensor) -> Tensor:
     """Codes times the roots of some energies. Shape: codes (V, O) float16, energies (V,), result (V, O) float16."""
     scaled = torch.empty_like(codes)

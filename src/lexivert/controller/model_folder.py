@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from lexivert.controller.controller import Controller
 from lexivert.damage import damage
 from lexivert.encoders.base import HUGGING_FACE, SentenceEncoder, load_encoder, split_name
 from lexivert.encoders.huggingface import is_local
+from lexivert.encoders.lazy import lazy_encoder
 from lexivert.errors import DamagedArtifactError, LexivertError, MissingArtifactError
 from lexivert.language_model import storage as language_model_storage
 from lexivert.language_model.storage import Source
@@ -234,21 +236,24 @@ def _encoder(folder: Path, content: dict[str, Any], device: str) -> Encoder:
         codes = load_file(folder / CODES)["codes"]
         if codes.shape != (len(lexicon), config.order_width) or codes.dtype != torch.float16:
             raise ValueError(f"codes of shape {tuple(codes.shape)} and type {codes.dtype} for {len(lexicon)} units")
-    backbone = _backbone(folder, config.backbone.model_copy(update={"device": device}))
-    if backbone.fingerprint() != expected:
+    load = partial(_backbone, folder, str(expected))
+    params = config.backbone.model_copy(update={"model": _source(folder, config.backbone), "device": device})
+    return Encoder(config, lazy_encoder(params, load, str(expected)), Segmenter(lexicon), codes)
+
+
+def _backbone(folder: Path, expected: str, params: BackboneParams) -> SentenceEncoder:
+    """The backbone that a model was made with, refused if it is another one."""
+    backbone = load_encoder(params)
+    if (found := backbone.fingerprint()) != expected:
         raise LexivertError(
-            f"{_source(folder, config.backbone)} is another backbone than {folder} was made with (fingerprint "
-            f"{backbone.fingerprint()[:12]}, not {str(expected)[:12]}); save the model with its backbone included"
+            f"{params.model} is another backbone than {folder} was made with (fingerprint {found[:12]}, not "
+            f"{expected[:12]}); save the model with its backbone included"
         )
-    return Encoder(config, backbone, Segmenter(lexicon), codes)
-
-
-def _backbone(folder: Path, params: BackboneParams) -> SentenceEncoder:
-    """The folder's own backbone, or else what its config names."""
-    return load_encoder(params.model_copy(update={"model": _source(folder, params)}))
+    return backbone
 
 
 def _source(folder: Path, params: BackboneParams) -> str:
+    """The folder's own backbone, or else what its config names."""
     own = (folder / BACKBONE).resolve()
     return _with_argument(params.model, str(own)) if own.is_dir() else params.model
 

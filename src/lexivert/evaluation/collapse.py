@@ -19,7 +19,6 @@ from torch import Tensor
 from lexivert import artifacts
 from lexivert.artifacts import Paths
 from lexivert.codes.encoder import Encoder
-from lexivert.codes.superposition import superpose
 from lexivert.codes.token_head import TokenHead
 from lexivert.config import Params
 from lexivert.data.encoded_texts import EncodedTexts
@@ -31,6 +30,7 @@ from lexivert.evaluation.texts import choose_texts, embedded, fitting, with_text
 from lexivert.model import Lexivert
 from lexivert.priors.base import Belief, Prior
 from lexivert.priors.selector_data import padded
+from lexivert.text.lexicon import EOS
 from lexivert.training.collapse import anisotropy
 
 CONTEXTS = {"prefix": (True, False), "neighbours": (False, True), "prefix_and_neighbours": (True, True)}
@@ -188,7 +188,7 @@ def superpose_predicted(codes: Tensor, units: Sequence[Sequence[int]], encoder: 
 
     Shape: codes (Σ n_b, O), result (B, O).
     """
-    eos = superpose([[]], encoder.codes, encoder.binding)
+    eos = encoder.codes[EOS].float()[None]
     total = torch.zeros(len(units), codes.shape[1])
     start = 0
     for row, text in enumerate(units):

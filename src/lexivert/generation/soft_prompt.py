@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lexivert import artifacts
 from lexivert.damage import damage
+from lexivert.encoders.huggingface import loader_errors
 from lexivert.errors import DamagedArtifactError, MissingArtifactError
 from lexivert.generation.mask_predict import pick
 
@@ -172,7 +173,7 @@ def load(folder: Path, backbone: str, device: torch.device, dtype: torch.dtype) 
             f"{folder} says that nothing was trained; set soft_prompt.steps in generation/params.yaml"
         )
     weights, source = artifacts.require(folder / PROMPT_WEIGHTS), artifacts.require(folder / MODEL)
-    with damage(folder, "train it again, see stage soft_prompt"):
+    with damage(folder, "train it again, see stage soft_prompt", loader_errors()):
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(source, local_files_only=True, dtype=dtype)
         with torch.random.fork_rng(devices=[]):

@@ -13,13 +13,11 @@ from lexivert import commands, plugins, stages
 from lexivert.artifacts import Paths
 from lexivert.config import load_params
 from lexivert.errors import LexivertError
+from lexivert.yaml_reader import read_yaml
 
 STAGES = tuple(sorted(info.name for info in pkgutil.iter_modules(stages.__path__) if info.name != "__main__"))
 LIGHT = frozenset({"code", "headline", "texts"})
 """Stages of a second, which take nothing from the params that others could refuse."""
-
-GENERATION = frozenset({"conditional", "generate", "selector_placer", "soft_prompt"})
-"""Stages of the pipeline ``generation``, which has params of its own."""
 
 
 def run_stages(
@@ -44,10 +42,20 @@ def run_stages(
         from lexivert import params_check  # with torch, which light stages and --help do not need
 
         params_check.check_params(numbers, *filter(None, (params, overrides)))
-        if not GENERATION.isdisjoint(names):
+        if not _of_generation(root).isdisjoint(names):
             params_check.check_generation_params(root / "generation" / "params.yaml")
     for name in names:
         importlib.import_module(f"lexivert.stages.{name}").run(Paths(root), numbers)
+
+
+def _of_generation(root: Path) -> frozenset[str]:
+    """Stages of the pipeline ``generation``, which has params of its own; none where there is no such pipeline.
+
+    Raises:
+        LexivertError: the pipeline's file is no YAML.
+    """
+    pipeline = root / "generation" / "dvc.yaml"
+    return frozenset(read_yaml(pipeline)["stages"]) if pipeline.is_file() else frozenset()
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from lexivert.text.lexicon import CAP, CONTROL, EOS, JOIN, RESERVED, SPACE, WIKITEXT, Lexicon
@@ -99,18 +100,11 @@ def _is_piece(surface: str) -> bool:
     return surface.startswith(CONTINUES) and len(surface) > len(CONTINUES)
 
 
-def _plain_of(surface: str) -> str:
-    """What a unit writes in ordinary prose."""
+def _written(surface: str, join: Callable[[list[str]], str]) -> str:
+    """What a unit writes, whose tokens are joined by the rules of a convention."""
     if _is_piece(surface):
         return surface[len(CONTINUES) :]
-    return plain_text(surface.split()) if " " in surface else surface
-
-
-def _wikitext_of(surface: str) -> str:
-    """What a unit writes in WikiText's convention."""
-    if _is_piece(surface):
-        return surface[len(CONTINUES) :]
-    return wikitext_text(surface.split()) if " " in surface else surface
+    return join(surface.split()) if " " in surface else surface
 
 
 def _shape_of(surface: str) -> Shape:
@@ -133,8 +127,8 @@ class Detokenizer:
         self._size = len(lexicon)
         self._bytes = lexicon.bytes_of
         self._special = frozenset(self._bytes).union(range(FIRST_LEXICAL))
-        self._plain = _OfUnits(lexicon.surfaces, _plain_of)
-        self._wikitext = _OfUnits(lexicon.surfaces, _wikitext_of)
+        self._plain = _OfUnits(lexicon.surfaces, partial(_written, join=plain_text))
+        self._wikitext = _OfUnits(lexicon.surfaces, partial(_written, join=wikitext_text))
         self._shapes = _OfUnits(lexicon.surfaces, _shape_of)
 
     def join(self, ids: Iterable[int]) -> str:

@@ -106,8 +106,8 @@ class Lexicon:
         return cls(
             surfaces=tuple(table["surface"].to_pylist()),
             kinds=tuple(table["kind"].to_pylist()),
-            counts=table["count"].to_numpy(),
-            usage=table["usage"].to_numpy(),
+            counts=artifacts.numbers(path, table, "count"),
+            usage=artifacts.numbers(path, table, "usage"),
         )
 
 

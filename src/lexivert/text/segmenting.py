@@ -50,11 +50,11 @@ def _parts(lexicon: Lexicon, texts: Sequence[str], processes: int) -> Iterator[t
     """Units of some texts one after the other, and how many each has, in the texts' order."""
     parts = [texts[start : start + _AT_ONCE] for start in range(0, len(texts), _AT_ONCE)]
     if processes == 1:
-        yield from map(partial(_segmented, segmenter=Segmenter(lexicon)), parts)
+        yield from map(partial(_segmented, Segmenter(lexicon)), parts)
         return
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads may wait for ever
     with ProcessPoolExecutor(processes, context, _begin, (lexicon,)) as pool:
-        yield from pool.map(_segmented, parts)
+        yield from pool.map(_segmented_in_pool, parts)
 
 
 def _begin(lexicon: Lexicon) -> None:
@@ -62,12 +62,15 @@ def _begin(lexicon: Lexicon) -> None:
     _segmenter = Segmenter(lexicon)
 
 
-def _segmented(texts: Sequence[str], segmenter: Segmenter | None = None) -> tuple[array[int], list[int]]:
-    used = segmenter or _segmenter
-    assert used is not None
+def _segmented_in_pool(texts: Sequence[str]) -> tuple[array[int], list[int]]:
+    assert _segmenter is not None
+    return _segmented(_segmenter, texts)
+
+
+def _segmented(segmenter: Segmenter, texts: Sequence[str]) -> tuple[array[int], list[int]]:
     units, lengths = array("i"), []
     for text in texts:
-        own = used.segment(text)
+        own = segmenter.segment(text)
         units.extend(own)
         lengths.append(len(own))
     return units, lengths
