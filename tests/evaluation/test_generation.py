@@ -46,7 +46,7 @@ class Measured:
 @pytest.fixture(scope="module")
 def params():
     given = load_generation_params(REPOSITORY / "generation" / "params.yaml")
-    changes = {"texts": 2, "ablation_texts": 2, "vectors": 2, "examples": 2, "batch_size": 4}
+    changes = {"texts": 3, "ablation_texts": 2, "vectors": 2, "examples": 2, "batch_size": 4}
     search = given.search.model_copy(update={"budgets": SearchBudgets(draft=SMALL, normal=SMALL, high=SMALL)})
     return given.model_copy(update={"evaluation": given.evaluation.model_copy(update=changes), "search": search})
 
@@ -78,7 +78,7 @@ def measured(bench, generation_project) -> Measured:
 
 def test_the_bench_has_texts_of_every_length_and_their_embeddings(bench, tiny_model):
     (targets,) = bench.sources.values()
-    assert 2 <= len(targets.texts) <= 6
+    assert 3 <= len(targets.texts) <= 9
     assert len(set(targets.texts)) == len(targets.texts)
     expected = F.normalize(torch.from_numpy(tiny_model.encoder.backbone.encode(targets.texts)), dim=1)
     torch.testing.assert_close(targets.embeddings, expected)
