@@ -22,7 +22,7 @@ export PIP_NO_INPUT := 1
 unexport PYTHONPATH VIRTUAL_ENV
 
 .DELETE_ON_ERROR:
-.PHONY: moved help install quick reproduce diff restore test fuzz lint docs docs-check format lock clean distclean
+.PHONY: moved help install quick reproduce diff restore test pytest fuzz lint style types docs docs-check format lock clean distclean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -68,15 +68,25 @@ diff: $(STAMP) ## show how the headline figures differ from a revision's (REV=..
 restore: $(STAMP) ## go back to the last commit's params, metrics, data and models, however an experiment ended
 	@$(BIN)/python scripts/restore.py
 
-test: lint $(PLOTS_PAGE) ## lint, then run all tests
-	$(BIN)/python -m pytest
+# Types are checked beside the tests: recursive, since no other target is parallel.
+test: style $(PLOTS_PAGE) ## style, types, layers, all tests
+	@$(MAKE) --no-print-directory --jobs=2 types pytest
+
+# Asserts that tell their values take each worker seconds to prepare in a fresh clone: only what has failed is run so.
+pytest: $(STAMP) $(PLOTS_PAGE)
+	$(BIN)/python -m pytest --assert=plain || \
+	  { test $$? -eq 1 && $(BIN)/python -m pytest --last-failed; exit 1; }
 
 fuzz: $(STAMP) ## try 10,000 seeded inputs on API, command line and params; FUZZ_SEED=N for others
 	FUZZ_INPUTS=10000 $(BIN)/python -m pytest tests/fuzz
 
-lint: $(STAMP) ## style, types and layers
+lint: style types ## style, types and layers
+
+style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -328,12 +329,12 @@ def test_a_seed_that_does_not_fit_is_one_line(lexivert, seed):
     assert (code, out, err) == (1, "", f"error: --seed is {seed}; a number from 0 to {2**32 - 1} is needed\n")
 
 
-def in_a_shell(command: str, folder: Path, **environment: str) -> tuple[int, str]:
+def in_a_shell(command: str, folder: Path) -> tuple[int, str]:
     """Exit code and standard error of a command line, whose first program is ``lexivert``."""
     done = subprocess.run(
         ["bash", "-c", f'{command}; echo "${{PIPESTATUS[0]}}" >&2'],
         cwd=folder,
-        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | environment,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=True,
@@ -342,14 +343,19 @@ def in_a_shell(command: str, folder: Path, **environment: str) -> tuple[int, str
     return int(status), "\n".join(line for line in lines if "texts" not in line)
 
 
+def test_standard_output_that_lacks_a_sign(lexivert, tiny_model, tmp_path, monkeypatch):
+    """What PYTHONIOENCODING=ascii makes of it."""
+    np.save(tmp_path / "v.npy", tiny_model.encode(TEXTS))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    code, _, err = lexivert("decode", tmp_path / "v.npy", "-")
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith("error: standard output is ascii, which has no \\u")
+
+
 def test_standard_output_of_any_kind(tiny_project, tiny_model, tmp_path):
     np.save(tmp_path / "v.npy", tiny_model.encode(TEXTS))
     model = f"--model {shlex.quote(str(tiny_project))}"
-    decode = f"lexivert decode v.npy - {model}"
-    code, err = in_a_shell(decode, tmp_path, PYTHONIOENCODING="ascii")
-    assert (code, err.count("\n")) == (1, 0)
-    assert err.startswith("error: standard output is ascii, which has no \\u")
-    code, err = in_a_shell(f"{decode} >&-", tmp_path)
+    code, err = in_a_shell(f"lexivert decode v.npy - {model} >&-", tmp_path)
     assert (code, err) == (1, "error: standard output is closed; write to a file instead")
     code, err = in_a_shell(f"lexivert neighbors captain {model} | true", tmp_path)
     assert (code, err) == (1, "error: standard output was closed before everything was written")

@@ -117,7 +117,8 @@ def test_the_score_of_the_best_never_falls(search, told):
 
 @torch.inference_mode()
 def test_a_text_that_revision_leaves_as_it_is_for_some_rounds_is_done(search, told):
-    patient = SMALL.model_copy(update={"rounds": 40, "patience": 2})
+    fewer = {"drafts": 2, "fluent_drafts": 1, "pool": 1, "edits": 1, "spellings": 1, "drops": 1, "moves": 1}
+    patient = SMALL.model_copy(update=fewer | {"rewritings": 1, "rounds": 40, "patience": 2})
     params = PARAMS.model_copy(update={"budgets": BUDGETS.model_copy(update={"normal": patient})})
     seen = []
     found = search.with_params(params).generate(Request(told, watch=seen.append))

@@ -101,15 +101,18 @@ class _Layer(nn.Module):
             self.narrow.weight *= factor
 
     def forward(
-        self, hidden: Tensor, cache: tuple[Tensor, Tensor] | None, mask: Tensor
+        self, hidden: Tensor, cache: tuple[Tensor, Tensor] | None, mask: Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Hidden states (B, n, H), and keys and values of all L places; ``mask`` is (B, 1, n, L), true where seen."""
+        """Hidden states (B, n, H), and keys and values of all L places.
+
+        ``mask`` is true where a place is seen, (B, 1, n, L); None, without a cache, if all see all before them.
+        """
         batch, n, width = hidden.shape
         parts = self.projections(self.norm(hidden)).view(batch, n, 3, self.heads, -1)
         query, keys, values = parts.permute(2, 0, 3, 1, 4)
         if cache is not None:
             keys, values = torch.cat((cache[0], keys), dim=2), torch.cat((cache[1], values), dim=2)
-        seen = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+        seen = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, is_causal=mask is None)
         hidden = hidden + self.joined(seen.transpose(1, 2).reshape(batch, n, width))
         return hidden + self.narrow(F.gelu(self.wide(self.feed_norm(hidden)))), (keys, values)
 
@@ -171,7 +174,7 @@ class ConditionalModel(nn.Module):
         Shape: (B, N, H + F).
         """
         mask = torch.ones_like(tokens, dtype=torch.bool)
-        return self._read(embeddings, (), tokens, mask, mask, vectors)[0]
+        return self._read(embeddings, (), tokens, mask, mask, vectors, gapless=True)[0]
 
     def output(self, tokens: Tensor, vectors: Tensor | None = None) -> Tensor:
         """Vectors, looked up before or not, and features of some tokens, side by side. Shape: (m,) to (m, H + F)."""
@@ -246,15 +249,20 @@ class ConditionalModel(nn.Module):
         read: Tensor,
         mask: Tensor,
         vectors: Tensor | None = None,
+        *,
+        gapless: bool = False,
     ) -> tuple[Tensor, tuple[tuple[Tensor, Tensor], ...]]:
-        """Queries behind each new token, and the longer cache. Shape: ids and mask (B, n), read (B, L + n)."""
+        """Queries behind each new token, and the longer cache. Shape: ids and mask (B, n), read (B, L + n).
+
+        ``gapless``: nothing has been read before, and all of ``mask`` is true; attention is quicker then.
+        """
         n, before = ids.shape[1], read.shape[1] - ids.shape[1]
         counts = read[:, :before].sum(dim=1, keepdim=True) + mask.cumsum(dim=1) - 1
         places = counts.clamp(0, self.sizes.positions - 1)
         told = embeddings * _EMBEDDING_SCALE
         vectors = F.embedding(ids, self.vectors) if vectors is None else vectors
         hidden = vectors + self.position(places) + self.first(told)[:, None]
-        seen = _seen(read, n)
+        seen = None if gapless else _seen(read, n)
         longer = []
         for number, layer in enumerate(self.layers):
             hidden, kept = layer(hidden, cache[number] if cache else None, seen)

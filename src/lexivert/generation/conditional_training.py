@@ -7,12 +7,14 @@ even where it is (Duquenne et al. 2023; Barrault et al. 2024).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lexivert.codes.corruption import add_noise, training_cosines
 from lexivert.devices import choose_dtype
@@ -133,7 +135,10 @@ class ConditionalStep:
         truth = truth[inside]
         negatives, times = self._sample.draw()
         told, true, wrong = self._vectors(inputs, truth, negatives)
-        with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
+        with (
+            _attention_for_training(device),
+            torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32),
+        ):
             queries = self.model(batch.embeddings.to(device), inputs, told)[inside].float()
         column = negatives.new_full(self.model.bias.shape, -1)
         column[negatives] = torch.arange(len(negatives), device=device)
@@ -149,6 +154,11 @@ class ConditionalStep:
         found = F.embedding(torch.cat([own.flatten() for own in tokens]), self.model.vectors)
         parts = torch.split(found, [own.numel() for own in tokens])
         return [part.view(*own.shape, -1) for part, own in zip(parts, tokens, strict=True)]
+
+
+def _attention_for_training(device: torch.device) -> AbstractContextManager[None]:
+    """On a CPU attention with all its weights in memory: in short texts its gradient is quicker than flash's."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def token_embeddings(language_model: CausalLanguageModel, backbone: SentenceEncoder, tokens: int) -> Tensor:
