@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lexivert.allocator import keep_freed_memory
 from lexivert.errors import LexivertError
 from lexivert.threads import wait_passively
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Lexivert", "LexivertError", "Neighbor", "Reading", "Step"]
 
 wait_passively()
-keep_freed_memory()
 
 
 def __getattr__(name: str) -> Any:
