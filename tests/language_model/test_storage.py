@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from language_model.test_gguf_model import write as write_gguf
@@ -39,8 +40,8 @@ def test_where_the_hub_does_not_answer_it_is_asked_once(tmp_path, monkeypatch):
     assert not (tmp_path / "language_model").exists()
 
 
-class UnreachableError(Exception):
-    """As of a library for connections, whose errors are none of Python's own."""
+class UnreachableError(HfHubHTTPError.__bases__[0]):
+    """As of the library that asks the hub, whose errors are none of Python's own."""
 
 
 def test_none_is_none(tmp_path):
