@@ -70,12 +70,13 @@ restore: $(STAMP) ## go back to the last commit's params, metrics, data and mode
 
 # Types are checked beside the tests: recursive, since no other target is parallel.
 test: style $(PLOTS_PAGE) ## style, types, layers, all tests
-	@$(MAKE) --no-print-directory --jobs=2 types pytest
+	@$(MAKE) --no-print-directory --jobs=2 types pytest || { $(MAKE) --no-print-directory types; exit 1; }
 
 # Asserts that tell their values take each worker seconds to prepare in a fresh clone: only what has failed is run so.
 pytest: $(STAMP) $(PLOTS_PAGE)
 	$(BIN)/python -m pytest --assert=plain || \
-	  { test $$? -eq 1 && $(BIN)/python -m pytest --last-failed; exit 1; }
+	  { test $$? -eq 1 && echo "tests failed; the same again, with values:" && $(BIN)/python -m pytest --last-failed; \
+	    echo "error: tests failed" >&2; exit 1; }
 
 fuzz: $(STAMP) ## try 10,000 seeded inputs on API, command line and params; FUZZ_SEED=N for others
 	FUZZ_INPUTS=10000 $(BIN)/python -m pytest tests/fuzz

@@ -476,7 +476,7 @@ def _sweep(results: Results, file: str) -> str:
     """One row a condition, one column a decoder; the full decoder's with its interval."""
     rows = []
     for name, scores in _conditions(results, file).items():
-        texts = next(iter(scores.values())).get("texts", 0)
+        texts = scores.get("cascade", next(iter(scores.values()))).get("texts", 0)
         row = {"condition (texts)": f"{condition_label(name)} ({texts})"}
         for decoder, label in results.labels.items():
             if "exact_match" in scores.get(decoder, {}):

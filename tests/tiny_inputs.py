@@ -254,7 +254,7 @@ def tiny_params_file(
         "robustness": {
             "texts": 3,
             "decisive_texts": 5,
-            "compared_texts": 4,
+            "compared_texts": 2,
             "decisive": ["width_128"],
             "widths": [128],
             "cosines": [0.7],

@@ -73,3 +73,14 @@ def test_damaged_files_have_none(folder, name):
         assert fingerprint_of_files(tiny(folder), folder) is None
         (folder / name).write_bytes(whole)
     assert fingerprint_of_files(tiny(folder), folder) is not None
+
+
+def test_a_tokeniser_that_cannot_cut_the_probe_has_none(folder):
+    """Unknown signs need a piece for them."""
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    model = content["model"]
+    model["vocab"] = {piece: number for piece, number in model["vocab"].items() if piece != model.get("unk_token")}
+    content["added_tokens"] = [one for one in content["added_tokens"] if one["content"] != model.get("unk_token")]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert fingerprint_of_files(tiny(folder), folder) is None

@@ -85,6 +85,7 @@ def test_an_error_is_told_again(tiny_backbone, tmp_path):
     ("changes", "message"),
     [
         ({"model": "./nowhere"}, "there is no such folder"),
+        ({"model": "my folder/bert"}, "my folder/bert' can't be loaded"),
         ({"max_tokens": 65}, "reads 64 tokens at most"),
         ({"device": ABSENT}, "this machine has no such device"),
     ],
@@ -100,6 +101,16 @@ def test_damage_is_not_left_for_later(tiny_backbone, tmp_path, name):
     (folder / name).write_bytes(b"not what it should be")
     with pytest.raises(LexivertError, match="can't be loaded"):
         lazy_encoder(tiny(folder))
+
+
+@pytest.mark.parametrize("limit", ["Infinity", "NaN"])
+def test_a_tokeniser_without_a_limit_has_none(tiny_backbone, tmp_path, limit):
+    folder = shutil.copytree(tiny_backbone, tmp_path / "tiny")
+    path = folder / "tokenizer_config.json"
+    content = json.loads(path.read_text()) | {"model_max_length": float(limit)}
+    path.write_text(json.dumps(content))
+    assert limit in path.read_text()
+    assert lazy_encoder(tiny(folder)).get().width == 32
 
 
 def test_it_goes_to_another_process_before_and_after(tiny_backbone):

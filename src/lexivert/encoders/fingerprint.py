@@ -65,12 +65,11 @@ def fingerprint_of_files(params: BackboneParams, folder: Path) -> str | None:
     """
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        tokenizer = _tokenizer(folder / TOKENIZER)
-        pieces = tokenizer.encode(PROBE).ids
+        vocabulary, pieces = _rules(folder / TOKENIZER)
         with safe_open(folder / WEIGHTS, framework="pt") as stored:
             names = [name for name in sorted(stored.keys()) if _POSITION_IDS not in name]
             weights = ((name, _as_run(stored.get_tensor(name))) for name in names)
-            return fingerprint_of(params, config.get, tokenizer.get_vocab(), pieces, weights)
+            return fingerprint_of(params, config.get, vocabulary, pieces, weights)
     except (AttributeError, OSError, SafetensorError, ValueError, RecursionError):
         return None
 
@@ -79,17 +78,17 @@ def _as_run(weight: Tensor) -> Tensor:
     return weight.float() if weight.is_floating_point() else weight
 
 
-def _tokenizer(path: Path) -> Any:
-    """A tokeniser that cuts and pads nothing, whatever its file says.
+def _rules(path: Path) -> tuple[dict[str, int], list[int]]:
+    """Vocabulary of a tokeniser that cuts off and pads nothing, whatever its file says, and the pieces of ``PROBE``.
 
     Raises:
-        OSError, ValueError: there is no such file, or it holds something else.
+        OSError, ValueError: there is no such file, it holds something else, or can't cut the text.
     """
     content = path.read_text(encoding="utf-8")
     try:
         tokenizer = Tokenizer.from_str(content)
-    except Exception as error:  # the library has no class of its own for what it can't read
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer.get_vocab(), tokenizer.encode(PROBE).ids
+    except Exception as error:  # the library has no class of its own for what it can't read or cut
         raise ValueError(str(error)) from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer

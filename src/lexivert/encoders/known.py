@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ def known_width(params: BackboneParams) -> int | None:
     config = _json(source, "config.json", params.model)
     tokenizer = _json(source, "tokenizer_config.json", params.model, optional=True)
     limits = [config.get("max_position_embeddings"), tokenizer.get("model_max_length")]
-    reads = min((int(limit) for limit in limits if isinstance(limit, int | float)), default=params.max_tokens)
+    numbers = [limit for limit in limits if isinstance(limit, int | float) and math.isfinite(limit)]
+    reads = min(map(int, numbers), default=params.max_tokens)
     huggingface.check_limits(params, reads, is_encoder_decoder=bool(config.get("is_encoder_decoder")))
     return next((int(config[key]) for key in _WIDTHS if isinstance(config.get(key), int)), None)
 
@@ -47,7 +49,10 @@ def known_folder(params: BackboneParams) -> Path | None:
     if name != HUGGING_FACE:
         return None
     source = huggingface.find(argument)
-    weights = Path(source) / WEIGHTS if Path(source).is_dir() else huggingface.cached_path(source, WEIGHTS)
+    weights: Path | None = Path(source) / WEIGHTS
+    if not Path(source).is_dir():
+        with huggingface.explained(params.model):
+            weights = huggingface.cached_path(source, WEIGHTS)
     return weights.parent if weights is not None and weights.is_file() else None
 
 

@@ -142,7 +142,7 @@ class RobustnessSweep:
             if condition.noiseless and condition.decoders == ALL_DECODERS:
                 self.matches += [
                     (name, order.shape[1] / (len(truth) + 1), truth == read)
-                    for truth, read in zip(truths, found, strict=True)
+                    for truth, read in list(zip(truths, found, strict=True))[:compared]
                 ]
         return report
 
@@ -239,7 +239,8 @@ def run_robustness(paths: Paths, params: Params) -> None:
     sweep = RobustnessSweep(model.decoder.parts, model.encoder.config)
     report: dict[str, Any] = {}
     for condition in conditions:
-        report[condition.name] = sweep.run(condition, texts, _wanted(condition, settings), settings.compared_texts)
+        compared = settings.compared_texts if condition.name in settings.decisive else None
+        report[condition.name] = sweep.run(condition, texts, _wanted(condition, settings), compared)
     artifacts.write_metrics(paths.metrics("robustness"), report)
     units = torch.from_numpy(np.concatenate(texts.units))
     codebook = model.decoder.codebook

@@ -52,10 +52,13 @@ def _of_generation(root: Path) -> frozenset[str]:
     """Stages of the pipeline ``generation``, which has params of its own; none where there is no such pipeline.
 
     Raises:
-        LexivertError: the pipeline's file is no YAML.
+        LexivertError: the pipeline's file is no YAML, or has no stages.
     """
     pipeline = root / "generation" / "dvc.yaml"
-    return frozenset(read_yaml(pipeline)["stages"]) if pipeline.is_file() else frozenset()
+    content = read_yaml(pipeline) if pipeline.is_file() else {"stages": {}}
+    if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
+        raise LexivertError(f"{pipeline} has no section `stages`")
+    return frozenset(content["stages"])
 
 
 def check_names(names: Sequence[str]) -> None:

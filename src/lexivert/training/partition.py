@@ -35,7 +35,7 @@ def log_partition(
 
     Args:
         queries: Shape: (B, R).
-        vectors: of the units; one that needs no gradient costs none. Shape: (V, R).
+        vectors: of the units, at least one; what needs no gradient costs none. Shape: (V, R).
         bias: of the units, ``-inf`` where one is ruled out. Shape: (V,).
         dtype: that is multiplied in, and that each part's softmax is kept in.
         left_out: units that each query leaves out, or -1. Shape: (B,) or (B, L).
@@ -91,9 +91,10 @@ class _LogPartition(torch.autograd.Function):
             if of_queries:
                 wanted = _filled(own.to(share.dtype), share.shape[1])
                 about_queries.addcmul_((share @ wanted)[:, :width].float(), weight[:, None])
-            found = (asked * weight[:, None]).to(share.dtype).T @ share
-            about_vectors.append(found[:, : len(own)].T.float())
-        joined = torch.cat(about_vectors)
+            if of_vectors or of_bias:
+                found = (asked * weight[:, None]).to(share.dtype).T @ share
+                about_vectors.append(found[:, : len(own)].T.float())
+        joined = torch.cat(about_vectors) if about_vectors else vectors
         return (
             about_queries[: len(gradient)] if of_queries else None,
             joined[:, :width].to(vectors.dtype) if of_vectors else None,

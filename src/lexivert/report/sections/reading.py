@@ -116,7 +116,8 @@ def _robustness(paths: Paths) -> list[Part]:
         Heading(
             "Robustness",
             "Width: dimensions of the order part; cosine: of the noisy vector with the clean one; length: units of "
-            "the text; stored as: the number format. Points with 95 % intervals.",
+            "the text; stored as: the number format. Points with 95 % intervals. Where a release is judged, "
+            "the cascade reads more texts than the decoders beside it, which read the first of them.",
         ),
         Figures(
             [
