@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lexivert.cli import rows
-from lexivert.cli.options import Device, Input, Model, Output, Threads, WriteEffort, budget_of, load, one_line
+from lexivert.cli.mistakes import one_line
+from lexivert.cli.options import Device, Input, Model, Output, Threads, WriteEffort, budget_of, load
 from lexivert.cli.rows import by_row, one_row, progress
 from lexivert.display import visible
 from lexivert.errors import LexivertError, RowError

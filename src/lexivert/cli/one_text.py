@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lexivert.cli.options import EFFORT, MAX_SECONDS, Device, MaxSeconds, Model, Threads, budget_of, load, one_line
+from lexivert.cli.mistakes import one_line
+from lexivert.cli.options import EFFORT, MAX_SECONDS, Device, MaxSeconds, Model, Threads, budget_of, load
 from lexivert.errors import LexivertError
 
 _MOST_SEED = 2**32 - 1  # as of params.yaml's, whose module takes longer to import than --help may take

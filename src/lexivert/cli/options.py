@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lexivert.cli.mistakes import one_line
 from lexivert.errors import LexivertError
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 EFFORT, MAX_SECONDS = "--effort", "--max-seconds"
 _MOST_THREADS = 1024
-
 
 Model = Annotated[str, typer.Option("--model", help="Model folder or hub id, or a project folder after `dvc repro`.")]
 Device = Annotated[
@@ -45,15 +43,6 @@ MaxSeconds = Annotated[
 ]
 Input = Annotated[Path, typer.Argument(metavar="IN")]
 Output = Annotated[Path, typer.Argument(metavar="OUT")]
-
-
-@contextlib.contextmanager
-def one_line(source: Path | str = "") -> Iterator[None]:
-    """Turn what the API says of a wrong argument into a message of the command, with the file that it is about."""
-    try:
-        yield
-    except ValueError as error:
-        raise LexivertError(f"{source}: {error}" if source else str(error)) from error
 
 
 def load(name: str, device: str | None, threads: int | None) -> Lexivert:

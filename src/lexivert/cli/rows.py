@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lexivert.cli.mistakes import one_line
 from lexivert.errors import LexivertError, RowError
 
 T = TypeVar("T")
@@ -19,13 +20,12 @@ def by_row(action: Callable[[Any], list[T]], parts: Iterator[Any], source: Path)
     """What an action makes of vectors, one by one; a vector at fault is named by its row in the file."""
     start = 0
     for part in parts:
-        try:
-            found = action(part)
-        except RowError as error:
-            reason = error.reason.replace("`generate`", "`lexivert write`")  # of the API, and of the command line
-            raise LexivertError(f"{source}: {error.kind} {start + error.row} {reason}") from error
-        except ValueError as error:
-            raise LexivertError(f"{source}: {error}") from error
+        with one_line(source):
+            try:
+                found = action(part)
+            except RowError as error:
+                reason = error.reason.replace("`generate`", "`lexivert write`")  # of the API, and of the command line
+                raise LexivertError(f"{source}: {error.kind} {start + error.row} {reason}") from error
         yield from found
         start += len(part)
 
